@@ -1,0 +1,1 @@
+"""Compare ways of adapting an RL agent to a new task."""

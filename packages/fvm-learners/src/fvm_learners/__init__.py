@@ -1,0 +1,1 @@
+"""fvm_learners."""
