@@ -1,0 +1,6 @@
+"""`python -m study`."""
+
+from study.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""One file holds a nested state: arrays and tensors in safetensors, the rest as JSON in its header.
+
+No pickle, so a file from anywhere is safe to open. It is written beside its place and renamed, so that a file
+that exists is whole; a SHA-256 over all leaves tells a damaged one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from study.errors import StudyError, out_of_space
+
+ARRAY = "__array__"  # {"__array__": "path/of/leaf", "numpy": bool} stands for a leaf in the JSON
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Writes `state`, whose leaves are tensors, numpy arrays or JSON values, atomically.
+
+    Raises:
+        StudyError: The disk is full.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    outline = json.dumps(_split(state, "", tensors), sort_keys=True)
+    # One key: safetensors writes several in random order, and equal states must be equal bytes.
+    header = canonical_json({"state": outline, "sha256": _digest(outline, tensors)})
+    write_bytes(path, save(tensors, metadata={"fvm": header}))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Returns the state that `write_state` wrote to `path`.
+
+    Raises:
+        StudyError: The file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["fvm"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        outline = header["state"]
+        if _digest(outline, tensors) != header["sha256"]:
+            raise ValueError("its contents do not match their checksum")
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise StudyError(
+            f"{path} is damaged ({error}); delete this file and run the same command again: "
+            f"only the job it belongs to starts anew"
+        ) from None
+    state: dict[str, Any] = _join(json.loads(outline), tensors)
+    return state
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file or none: to a neighbour first, flushed, then renamed.
+
+    Raises:
+        StudyError: The disk is full.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if full := out_of_space(error, path):
+            raise full from None
+        raise
+
+
+def canonical_json(value: Any) -> str:
+    """Returns the one JSON text of `value`: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _split(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor | np.ndarray):
+        is_numpy = isinstance(value, np.ndarray)
+        # ascontiguousarray would turn a 0-d array into a 1-d one; torch keeps the shape.
+        tensor = torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value.detach().cpu()
+        tensors[name] = tensor.contiguous()
+        return {ARRAY: name, "numpy": is_numpy}
+    if isinstance(value, dict):
+        return {key: _split(item, f"{name}/{key}" if name else key, tensors) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_split(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
+    return value
+
+
+def _join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, dict):
+        if ARRAY in value:
+            tensor = tensors[value[ARRAY]]
+            return tensor.numpy() if value["numpy"] else tensor
+        return {key: _join(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_join(item, tensors) for item in value]
+    return value
+
+
+def _digest(outline: str, tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(outline.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

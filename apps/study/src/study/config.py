@@ -1,0 +1,122 @@
+"""What a study is, fully resolved: the one value from which plan, jobs and report follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from fvm_learners import PPOConfig
+
+# Raise the number of an algorithm or environment when its results change: its finished jobs then run again.
+RESULT_VERSIONS = {"procgen": 1, "toy": 1, "ppo": 1, "scratch": 1, "multitask": 1, "evaluation": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One kind of training: pretraining, or adaptation."""
+
+    env_steps: int  # budget of one run
+    num_envs: int  # parallel envs
+    ppo: PPOConfig
+
+    def __post_init__(self) -> None:
+        if self.num_envs < 1:
+            raise ValueError(f"num_envs is {self.num_envs}; a phase needs at least 1 parallel env")
+        if self.env_steps < self.num_envs:
+            raise ValueError(
+                f"a budget of {self.env_steps} env steps is less than one step of {self.num_envs} parallel envs; "
+                f"give at least {self.num_envs}"
+            )
+        if self.env_steps % self.num_envs:
+            low = self.env_steps // self.num_envs * self.num_envs
+            raise ValueError(
+                f"a budget of {self.env_steps} env steps is not a whole number of steps of {self.num_envs} "
+                f"parallel envs; use {low} or {low + self.num_envs}"
+            )
+
+    def at(self, points: int) -> tuple[int, ...]:
+        """Returns `points` + 1 env steps from 0 to the budget, evenly spaced in whole rows of envs."""
+        rows = self.env_steps // self.num_envs
+        return tuple(sorted({round(rows * i / points) * self.num_envs for i in range(points + 1)}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Deployment evaluation: fresh episodes of frozen snapshots, free of charge."""
+
+    snapshots: int  # points of an adaptation curve beyond step 0
+    episodes: int  # per snapshot on a held-out task
+    training_tasks: int  # training tasks on which the pretrained agent and the random one are compared
+    training_episodes: int  # per such task
+    max_steps: int  # an episode that is still running then is scored with what it has
+    num_envs: int = 16
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self)):
+            if getattr(self, name) < 1:
+                raise ValueError(f"evaluation {name} is {getattr(self, name)}; it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A grid of methods x training-set sizes x seeds x held-out tasks.
+
+    Attributes:
+        family: Task ids without their level, such as "procgen/coinrun-easy".
+        pool: First and one past the last level that training sets are drawn from.
+        train_levels: Sizes of the training sets; nested, and redrawn for each seed.
+        margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
+        note: What a reader must know of this preset, one sentence.
+    """
+
+    benchmark: str
+    preset: str
+    family: str
+    methods: tuple[str, ...]
+    seeds: int
+    train_levels: tuple[int, ...]
+    pool: tuple[int, int]
+    validation_levels: tuple[int, ...]
+    held_out_levels: tuple[int, ...]
+    env_options: Mapping[str, Any] = field(default_factory=dict)
+    pretrain: Phase
+    adapt: Phase
+    evaluation: Evaluation
+    script: str | None = None
+    margin: float = 0.1
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds}; a study needs at least 1")
+        if not self.methods:
+            raise ValueError("no methods given; name at least one")
+        if not self.held_out_levels:
+            raise ValueError("no held-out levels given; name at least one level to adapt to")
+        low, high = self.pool
+        for split, levels in (("held-out", self.held_out_levels), ("validation", self.validation_levels)):
+            inside = [level for level in levels if low <= level < high]
+            if inside:
+                raise ValueError(
+                    f"{split} levels {inside} overlap the training pool {low}:{high}; "
+                    f"move the pool or choose other {split} levels"
+                )
+        both = sorted(set(self.held_out_levels) & set(self.validation_levels))
+        if both:
+            raise ValueError(f"levels {both} are both held-out and validation levels; take them out of one")
+        for size in self.train_levels:
+            if not 1 <= size <= high - low:
+                raise ValueError(
+                    f"a training set of {size} levels cannot be drawn from the pool {low}:{high} of {high - low} levels"
+                )
+
+    def task_id(self, level: int) -> str:
+        """Returns the id of a level of this study's family."""
+        return f"{self.family}/{level}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two runs must share to be the same study: all but the grid's axes."""
+        axes = {"methods", "seeds", "train_levels", "note", "preset"}
+        return {key: value for key, value in asdict(self).items() if key not in axes}

@@ -1,0 +1,130 @@
+"""What a study would take here: time from a short measurement, disk and memory from its parts."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import psutil
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from study.checkpoint import write_state
+from study.config import StudyConfig
+from study.executors.processes import one_thread
+from study.plan import Job, Plan
+from study.terminal import count, duration
+
+MEASURE_S = 4.0  # per kind of job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One worker's speed and size at one kind of job."""
+
+    steps_per_s: float
+    memory_bytes: int
+    checkpoint_bytes: int
+    weights_bytes: int
+    evaluation_s: float  # of one snapshot
+
+
+def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int) -> None:
+    """Prints the grid and what it would take; runs a few seconds of each kind of job, and keeps nothing."""
+    kinds = {kind: [job for job in plan.jobs if job.kind == kind] for kind in ("baseline", "pretrain", "adapt")}
+    grid = Table(title=f"{config.benchmark} {config.preset}: {len(plan.jobs)} jobs", title_justify="left")
+    for column in ("jobs", "of", "env steps each", "env steps"):
+        grid.add_column(column, justify="left" if column == "of" else "right")
+    for kind, jobs in kinds.items():
+        methods = ", ".join(dict.fromkeys(job.method for job in jobs))
+        if jobs:
+            steps = jobs[0].budget_env_steps
+            grid.add_row(str(len(jobs)), f"{kind} ({methods})", f"{steps:,}", f"{steps * len(jobs):,}")
+    grid.add_row(str(len(plan.jobs)), "in all", "", f"{plan.env_steps:,}")
+    console.print(grid)
+    console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
+
+    seconds, disk, memory = 0.0, 0, 0
+    for kind in ("pretrain", "adapt"):
+        jobs = kinds[kind]
+        if not jobs:
+            continue
+        measured = measure(jobs[-1], device, max(workers, 1))
+        snapshots = len(jobs[0].spec.get("at", (0,)))
+        each = jobs[0].budget_env_steps / measured.steps_per_s + snapshots * measured.evaluation_s
+        # A phase of few long jobs leaves workers idle in its last round.
+        rounds = -(-len(jobs) // max(workers, 1)) if kind == "pretrain" else len(jobs) / max(workers, 1)
+        seconds += each * rounds
+        disk += len(jobs) * (measured.weights_bytes + 50_000)
+        disk_running = max(workers, 1) * 2 * measured.checkpoint_bytes
+        memory = max(memory, max(workers, 1) * measured.memory_bytes)
+        console.print(
+            f"  {kind}: {count(measured.steps_per_s)} env steps/s a worker, "
+            f"{duration(each)} a job, {measured.checkpoint_bytes / 1e6:.0f} MB a checkpoint"
+        )
+    free = shutil.disk_usage(_existing(output)).free
+    available = psutil.virtual_memory().available
+    console.print(f"time      about {duration(seconds)} (give or take a third: other programs, thermal limits)")
+    console.print(f"disk      about {(disk + disk_running) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)")
+    console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")
+    if memory > available:
+        console.print("          more than is available: use fewer --workers", style="yellow")
+
+
+def measure(job: Job, device: str, workers: int) -> Measured:
+    """Returns the mean speed of `workers` processes that run the job's first seconds side by side."""
+    with one_thread(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(_measure, [job] * workers, [device] * workers))
+    return Measured(
+        steps_per_s=sum(m.steps_per_s for m in found) / workers,
+        memory_bytes=max(m.memory_bytes for m in found),
+        checkpoint_bytes=found[0].checkpoint_bytes,
+        weights_bytes=found[0].weights_bytes,
+        evaluation_s=sum(m.evaluation_s for m in found) / workers,
+    )
+
+
+def _measure(job: Job, device: str) -> Measured:
+    from study.job import build_paradigm, score
+
+    torch.set_num_threads(1)
+    learner, envs = build_paradigm(job.spec, device).start(
+        job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]], job.seeds()[0], "resample"
+    )
+    size = learner.iteration_env_steps(envs.num_envs)
+    learner.iteration(envs, min(size, job.budget_env_steps))  # first-use costs
+    started, steps = time.perf_counter(), 0
+    while steps == 0 or time.perf_counter() - started < MEASURE_S:
+        steps += learner.iteration(envs, min(size, job.budget_env_steps)).env_steps
+    steps_per_s = steps / (time.perf_counter() - started)
+    evaluation_s = 0.0
+    if job.kind == "adapt":
+        evaluating = time.perf_counter()
+        policy = learner.frozen_policy()
+        score(job, policy, [job.spec["task"]], job.spec["evaluation"]["episodes"], env_step=0)
+        evaluation_s = time.perf_counter() - evaluating
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state"
+        write_state(path, {"learner": learner.state_dict(), "envs": envs.state_dict()})  # type: ignore[attr-defined]
+        checkpoint_bytes = path.stat().st_size
+    weights = learner.frozen_policy().weights
+    return Measured(
+        steps_per_s=steps_per_s,
+        memory_bytes=psutil.Process().memory_info().rss,
+        checkpoint_bytes=checkpoint_bytes,
+        weights_bytes=sum(tensor.nbytes for tensor in weights.values()),
+        evaluation_s=evaluation_s,
+    )
+
+
+def _existing(path: Path) -> Path:
+    path = path.resolve()
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,153 @@
+"""Runs jobs in local worker processes (spawned, one torch thread each).
+
+A worker that dies takes nothing with it: its job goes on from its checkpoint in a fresh worker, a few times.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Event as StopFlag
+from pathlib import Path
+from typing import Any
+
+from study.errors import StudyError
+from study.executors.schedule import Event, RunOptions, Schedule
+from study.plan import Job
+
+MAX_LOSSES = 3  # times a job may lose its worker before it counts as failed
+STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
+
+
+@dataclass
+class Worker:
+    """A process, the pipe to it, and the job it has in hand."""
+
+    process: SpawnProcess
+    pipe: Connection[Any, Any]
+    job: Job | None = None
+
+
+def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> Generator[Event, None, None]:
+    """Yields events while up to `workers` processes run the jobs.
+
+    When the generator is closed or Ctrl-C comes, running jobs write a checkpoint and stop.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    losses: Counter[str] = Counter()
+    pool: list[Worker] = []
+
+    def hire() -> Worker:
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=work, args=(theirs, schedule.store.root, options, stop), daemon=True
+        )
+        with one_thread():
+            process.start()
+        theirs.close()
+        return Worker(process, ours)
+
+    try:
+        while True:
+            idle = [worker for worker in pool if worker.job is None]
+            while (idle or len(pool) < workers) and (job := schedule.next()) is not None:
+                if not idle:
+                    pool.append(hire())
+                    idle = [pool[-1]]
+                worker = idle.pop()
+                worker.job = job
+                worker.pipe.send(job)
+                yield Event(what="started", job=job)
+            busy = {worker.pipe: worker for worker in pool if worker.job is not None}
+            if not busy:
+                return
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                assert worker.job is not None
+                try:
+                    event = Event(job=worker.job, **worker.pipe.recv())
+                except (EOFError, OSError):
+                    worker.process.join()
+                    pool.remove(worker)
+                    losses[worker.job.key] += 1
+                    code = worker.process.exitcode
+                    if losses[worker.job.key] < MAX_LOSSES:
+                        schedule.again(worker.job)
+                        yield Event(what="lost", job=worker.job, message=f"its process ended with status {code}")
+                    else:
+                        schedule.drop_children(worker.job)
+                        message = f"its process ended {MAX_LOSSES} times, last with status {code}"
+                        yield Event(what="failed", job=worker.job, message=message)
+                    continue
+                if event.what in ("finished", "failed"):
+                    worker.job = None
+                if event.what == "failed":
+                    schedule.drop_children(event.job)
+                yield event
+    finally:
+        stop.set()
+        for worker in pool:
+            if worker.job is None:
+                worker.pipe.close()  # an idle worker ends at the end of its pipe
+        for worker in pool:
+            worker.process.join(STOP_WITHIN_S)
+            if worker.process.is_alive():
+                worker.process.terminate()
+
+
+def work(pipe: Connection[Any, Any], root: Path, options: RunOptions, stop: StopFlag) -> None:
+    """Runs the jobs that come through the pipe until it closes; a worker's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which asks us to stop
+    import torch
+
+    from study.job import run_job
+    from study.store import Store
+
+    torch.set_num_threads(1)
+    store = Store(root)
+    while True:
+        try:
+            job: Job = pipe.recv()
+        except (EOFError, OSError):
+            return
+
+        try:
+            running = run_job(job, store, device=options.device, checkpoint_every_s=options.checkpoint_every_s)
+            for progress in running:
+                pipe.send({"what": "progress", "env_step": progress.env_step, "metrics": progress.metrics})
+                if stop.is_set():
+                    running.close()
+                    return
+            news: dict[str, Any] = {"what": "finished"}
+        except BrokenPipeError:
+            return  # the parent is gone
+        except StudyError as error:
+            news = {"what": "failed", "message": str(error), "mendable": True}
+        except Exception:
+            news = {"what": "failed", "message": traceback.format_exc()}
+        pipe.send(news)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While open, child processes start with one thread for every numerical library."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,63 @@
+"""Which job comes next: a child waits for its parent, and nothing waits for a child of a failed job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from study.plan import Job
+from study.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What happened to a job.
+
+    Attributes:
+        what: "started", "progress", "finished", "failed", "interrupted" or "lost" (its worker died; it will go on).
+        env_step: Where a running job is.
+        metrics: Latest numbers of a running job.
+        message: One sentence on a failure.
+        mendable: Whether a failure is one that a user can mend, such as a full disk: it stops the study.
+    """
+
+    what: str
+    job: Job
+    env_step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    message: str = ""
+    mendable: bool = False
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How jobs run, which must not change their results."""
+
+    device: str = "cpu"
+    checkpoint_every_s: float = 30.0
+
+
+class Schedule:
+    """Jobs still to do, in the plan's order."""
+
+    def __init__(self, jobs: Sequence[Job], store: Store) -> None:
+        self.store = store
+        self.waiting = [job for job in jobs if not store.done(job)]
+
+    def next(self) -> Job | None:
+        """Takes the first job whose parent is finished; None if every waiting one still needs a running one."""
+        for job in self.waiting:
+            if job.parent is None or self.store.done(job.parent):
+                self.waiting.remove(job)
+                return job
+        return None
+
+    def again(self, job: Job) -> None:
+        """Puts a job back in front."""
+        self.waiting.insert(0, job)
+
+    def drop_children(self, job: Job) -> list[Job]:
+        """Takes out and returns the jobs that a failed one leaves without a parent."""
+        orphans = [child for child in self.waiting if child.parent is not None and child.parent.key == job.key]
+        self.waiting = [child for child in self.waiting if child not in orphans]
+        return orphans

@@ -1,0 +1,263 @@
+"""Runs one job to its end, from its last checkpoint if it has one."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import fvm_envs
+import numpy as np
+import polars as pl
+import torch
+from fvm_eval import Budget, Ledger, evaluate
+from fvm_learners import PPO, Episode, LossTerm, PPOConfig
+from fvm_meta import Ledger as SpentLedger
+from fvm_meta import Paradigm, Snapshot
+from gymnasium.vector import VectorEnv, VectorWrapper
+
+from study.plan import PARADIGMS, Job
+from study.store import Store
+
+ONLINE_BINS = 100  # points of the online curve
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a running job tells: where it is, and the latest numbers."""
+
+    env_step: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class MeteredEnvs(VectorWrapper):  # type: ignore[type-arg]
+    """Charges every env step to a ledger, so that no paradigm can take more than its budget."""
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger) -> None:
+        super().__init__(envs)
+        self.ledger = ledger
+
+    def step(self, actions: Any) -> Any:
+        """Takes one step in every env and charges it; raises BudgetExceeded before a step too many."""
+        self.ledger.charge(env_steps=self.num_envs)
+        return super().step(actions)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state of the envs below; the ledger is saved apart."""
+        state: dict[str, Any] = self.env.state_dict()  # type: ignore[attr-defined]
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts the envs below into a saved state."""
+        self.env.load_state_dict(state)  # type: ignore[attr-defined]
+
+
+@dataclass
+class OnlineCurve:
+    """Returns of training episodes, summed over bins of env steps: its size does not grow with the run."""
+
+    budget: int
+    count: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS, np.int64))
+    return_sum: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS))
+    length_sum: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS))
+
+    def add(self, episodes: Sequence[Episode]) -> None:
+        """Counts finished episodes in the bin in which they ended."""
+        for episode in episodes:
+            i = min((episode.env_step - 1) * ONLINE_BINS // self.budget, ONLINE_BINS - 1)
+            self.count[i] += 1
+            self.return_sum[i] += episode.return_
+            self.length_sum[i] += episode.length
+
+    def table(self) -> pl.DataFrame:
+        """Returns env_step (end of the bin), episodes, return, length; bins without episodes are left out."""
+        ends = [(i + 1) * self.budget // ONLINE_BINS for i in range(ONLINE_BINS)]
+        some = self.count > 0
+        return pl.DataFrame({"env_step": ends, "episodes": self.count}).filter(some).with_columns(
+            pl.Series("return", self.return_sum[some] / self.count[some]),
+            pl.Series("length", self.length_sum[some] / self.count[some]),
+        )
+
+
+def run_job(job: Job, store: Store, *, device: str, checkpoint_every_s: float) -> Iterator[Progress]:
+    """Runs a job whose parent is finished, tells how far it is, and files its results in the store.
+
+    Close the iterator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints are
+    written has no influence on the results.
+
+    Raises:
+        StudyError: A damaged checkpoint, a full disk.
+    """
+    with store.occupy(job):
+        if store.done(job):  # another process finished it while we waited
+            return
+        if job.kind == "baseline":
+            run_baseline(job, store)
+        else:
+            yield from run_stream(job, store, device, checkpoint_every_s)
+
+
+def run_baseline(job: Job, store: Store) -> None:
+    """Scores a policy that never learns on the held-out tasks."""
+    started, spec = time.perf_counter(), job.spec
+    policy = scripted(spec["policy"], spec)
+    rows = score(job, policy, spec["tasks"], spec["evaluation"]["episodes"], env_step=0)
+    wall_s = time.perf_counter() - started
+    costs = {"env_steps": 0, "updates": 0, "wall_s": wall_s, "evaluation_s": wall_s, "device": device_name("cpu")}
+    store.finish(job, {"episodes": pl.DataFrame(rows)}, {"costs": costs, "manifest": manifest("cpu")}, None)
+
+
+def run_stream(job: Job, store: Store, device: str, checkpoint_every_s: float) -> Iterator[Progress]:
+    """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
+    spec, evaluation = job.spec, job.spec["evaluation"]
+    budget = Budget(env_steps=spec["phase"]["env_steps"])
+    ledger, online = Ledger(budget), OnlineCurve(budget.env_steps)
+    rows: list[dict[str, Any]] = []
+    spent = {"wall_s": 0.0, "evaluation_s": 0.0}
+    at = spec["at"] if job.kind == "adapt" else ()
+    resume = None
+    if saved := store.load_checkpoint(job):
+        resume, rows, spent = saved["stream"], saved["rows"], saved["spent"]
+        ledger.load_state_dict(saved["ledger"])
+        online = OnlineCurve(budget.env_steps, **saved["online"])
+    started = last_saved = time.perf_counter()
+    before = spent["wall_s"]
+
+    def save(snapshot: Snapshot) -> None:
+        spent["wall_s"] = before + time.perf_counter() - started
+        curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
+        state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
+        store.save_checkpoint(job, {**state, "ledger": ledger.state_dict()})
+
+    for snapshot in open_stream(job, store, ledger, budget, at, device, resume):
+        online.add(snapshot.episodes)
+        if snapshot.env_step in at:
+            evaluating = time.perf_counter()
+            rows += score(job, snapshot.policy, [spec["task"]], evaluation["episodes"], snapshot.env_step)
+            spent["evaluation_s"] += time.perf_counter() - evaluating
+        if snapshot.env_step == budget.env_steps:
+            break  # nothing left to resume
+        if time.perf_counter() - last_saved >= checkpoint_every_s:
+            save(snapshot)
+            last_saved = time.perf_counter()
+        try:
+            yield Progress(env_step=snapshot.env_step, metrics=dict(snapshot.metrics))
+        except GeneratorExit:
+            save(snapshot)
+            raise
+
+    tables = {"online": online.table()}
+    if job.kind == "adapt":
+        tables["episodes"] = pl.DataFrame(rows)
+    else:
+        tables["training"] = pl.DataFrame(score_training(job, snapshot))
+    spent["wall_s"] = before + time.perf_counter() - started
+    costs = {**asdict(snapshot.ledger), **spent, "device": device_name(device)}
+    notes = {"costs": costs, "manifest": manifest(device), "ledger": ledger.state_dict()}
+    store.finish(job, tables, notes, dict(snapshot.policy.weights))
+
+
+def open_stream(
+    job: Job,
+    store: Store,
+    ledger: Ledger,
+    budget: Budget,
+    at: Sequence[int],
+    device: str,
+    resume: dict[str, Any] | None,
+) -> Iterator[Snapshot]:
+    """Returns the paradigm's stream of snapshots, on envs that charge the ledger."""
+    spec = job.spec
+    paradigm = build_paradigm(spec, device, ledger)
+    rng, _ = job.seeds()
+    if job.kind == "pretrain":
+        return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume)
+    pretrained = restore(job.parent, store, device) if job.parent else None
+    return paradigm.adapt(pretrained, spec["task"], budget, rng, at=at, resume=resume)
+
+
+def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
+    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if there is one."""
+    phase, options = spec["phase"], spec["env_options"]
+    config = PPOConfig(**phase["ppo"])
+
+    def make_learner(
+        observation_space: Any, action_space: Any, *, seed: int, loss_term: LossTerm | None = None
+    ) -> PPO:
+        return PPO(observation_space, action_space, config, seed=seed, device=device, loss_term=loss_term)
+
+    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: str) -> Any:
+        envs = fvm_envs.make_vec(tasks, phase["num_envs"], seed, on_episode_end=on_episode_end, **options)
+        return envs if ledger is None else MeteredEnvs(envs, ledger)
+
+    return PARADIGMS[spec["paradigm"]](make_learner, make_envs)
+
+
+def restore(job: Job, store: Store, device: str) -> Snapshot:
+    """Returns the last snapshot of a finished job, with its frozen policy."""
+    paradigm = build_paradigm(job.spec, device)
+    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
+    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
+    envs.close()
+    learner.load_weights(store.weights(job))
+    return Snapshot(
+        env_step=job.budget_env_steps,
+        ledger=SpentLedger(env_steps=job.budget_env_steps),
+        policy=learner.frozen_policy(),
+    )
+
+
+def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: int) -> list[dict[str, Any]]:
+    """Returns rows task, env_step, episode, score of fresh deployment episodes, which cost no budget."""
+    evaluation = job.spec["evaluation"]
+    num_envs = min(evaluation["num_envs"], len(tasks) * episodes)
+    envs = fvm_envs.make_vec(tasks, num_envs, 0, on_episode_end="stay", **job.spec["env_options"])
+    _, seed = job.seeds()
+    seed = int(np.random.SeedSequence([seed, env_step]).generate_state(1)[0])
+    try:
+        scores = evaluate(
+            policy,
+            envs,
+            [fvm_envs.Task.parse(task) for task in tasks],
+            episodes_per_task=episodes,
+            seed=seed,
+            max_steps=evaluation["max_steps"],
+        )
+    finally:
+        envs.close()
+    return [
+        {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
+        for s in scores
+    ]
+
+
+def score_training(job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Returns scores of the pretrained and of the random policy on a fixed sample of the training tasks."""
+    evaluation = job.spec["evaluation"]
+    tasks = job.spec["tasks"][: evaluation["training_tasks"]]
+    rows = []
+    for label, policy in ((job.method, snapshot.policy), ("random", scripted("random", job.spec))):
+        played = score(job, policy, tasks, evaluation["training_episodes"], snapshot.env_step)
+        rows += [{"policy": label, **row} for row in played]
+    return rows
+
+
+def device_name(device: str) -> str:
+    """Returns what the device is called by its maker."""
+    if device == "cpu":
+        return platform.processor() or platform.machine()
+    return str(torch.cuda.get_device_name(device))
+
+
+def manifest(device: str) -> dict[str, Any]:
+    """Returns what ran a job but must not change its results."""
+    packages = ("torch", "numpy", "gymnasium", "procgen-mirror", "fvm-envs", "fvm-learners", "fvm-meta", "fvm-eval")
+    versions = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {"python": platform.python_version(), "device": device_name(device), "packages": versions}

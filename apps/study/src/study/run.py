@@ -1,0 +1,196 @@
+"""The course of a study: config -> plan -> jobs -> tables -> report, all of it also in MLflow."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from study import estimate, tracking
+from study.cli import Arguments
+from study.config import StudyConfig
+from study.errors import StudyError
+from study.executors import Event, Schedule, run_in_process, run_in_processes
+from study.executors.schedule import RunOptions
+from study.plan import Plan, make_plan
+from study.presets import resolve
+from study.results import Results, collect, write_report
+from study.store import Store
+from study.terminal import Terminal, duration
+from study.video import write_videos
+
+
+def run_study(arguments: Arguments) -> int:
+    """Runs what the arguments ask for; returns the exit status.
+
+    Raises:
+        StudyError: It cannot be done as asked.
+    """
+    started = time.monotonic()
+    device = choose_device(arguments.device)
+    config = resolve(arguments, default_preset="quick" if device == "cpu" else "small")
+    plan = make_plan(config)
+    workers = choose_workers(arguments.workers, device, len(plan.jobs))
+    output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}"
+    console = Console(
+        soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False
+    )
+    if arguments.dry_run:
+        estimate.show(console, config, plan, output, device, workers)
+        return 0
+    if not math.isfinite(arguments.checkpoint_every_s) or arguments.checkpoint_every_s < 0:
+        raise StudyError(f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more")
+    uri = arguments.tracking_uri or tracking.default_uri(output)
+    tracking.check_uri(uri)
+    store = Store(output)
+    store.claim(config.identity, asdict(config))
+    announce(console, config, plan, output, device, workers)
+
+    name = f"{config.benchmark}-{config.preset}"
+    tracker = tracking.Tracker(store, plan.jobs, name, asdict(config), uri) if arguments.tracking else None
+    try:
+        failed = run_jobs(console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers)
+        results = collect(config, plan, store)
+        report = write_report(config, plan, store, results, command_of(arguments))
+        videos = write_videos(config, plan, store, arguments.video) if arguments.video else []
+        status = None
+        if tracker is not None:
+            artifacts = [store.root / "report", store.root / "results.parquet", store.root / "study.json", *videos]
+            status = tracker.finish(artifacts, results.numbers)
+    finally:
+        if tracker is not None:
+            tracker.close()
+    conclude(console, results, report, videos, status, time.monotonic() - started)
+    return 1 if failed else 0
+
+
+def run_jobs(
+    console: Console,
+    plan: Plan,
+    store: Store,
+    tracker: tracking.Tracker | None,
+    options: RunOptions,
+    workers: int,
+) -> list[Event]:
+    """Runs what is missing of the plan; returns the failures.
+
+    Raises:
+        StudyError: A job failed for a reason that a user can mend.
+    """
+    schedule = Schedule(plan.jobs, store)
+    done = [job for job in plan.jobs if store.done(job)]
+    if done:
+        console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
+    events = run_in_processes(schedule, options, workers) if workers else run_in_process(schedule, options)
+    failed = []
+    with Terminal(console, plan, done) as terminal, closing(events):
+        for event in events:
+            terminal.take(event)
+            if event.what == "finished" and tracker is not None:
+                tracker.job_finished()
+            if event.what == "failed":
+                failed.append(event)
+            if event.what == "failed" and event.mendable:
+                raise StudyError(event.message)
+    if failed:
+        raise StudyError(
+            f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
+            f"the others are kept, and the same command tries the failed ones again"
+        )
+    return failed
+
+
+def choose_device(asked: str) -> str:
+    """Returns a torch device name for "auto" or checks the one that was asked for.
+
+    Raises:
+        StudyError: There is no such device here.
+    """
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise StudyError(f"unknown device {asked!r}; use auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise StudyError(f"device {asked!r} is not here ({torch.cuda.device_count()} CUDA GPUs found); use --device cpu")
+    return asked
+
+
+def choose_workers(asked: int | None, device: str, jobs: int) -> int:
+    """Returns the number of worker processes: one a core on a CPU, one on a GPU, unless asked for."""
+    if asked is not None:
+        if asked < 0:
+            raise StudyError(f"--workers {asked} is negative; give 0 (this process alone) or more")
+        return asked
+    return min(len(os.sched_getaffinity(0)), jobs) if device == "cpu" else 1
+
+
+def command_of(arguments: Arguments) -> str:
+    """Returns the command line that runs this study again."""
+    default, parts = Arguments(benchmark=arguments.benchmark), ["uv run study"]
+    for name, value in vars(arguments).items():
+        if name == "benchmark" or value != getattr(default, name):
+            flag = name.replace("_", "-")
+            if isinstance(value, bool):
+                parts.append(f"--{flag}" if value else f"--no-{flag}")
+            else:
+                words = value if isinstance(value, tuple) else (value,)
+                parts.append(" ".join([f"--{flag}", *(str(word) for word in words)]))
+    return " ".join(parts)
+
+
+def announce(console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int) -> None:
+    """Says what is about to run."""
+    sizes = " / ".join(f"{size:,}" for size in config.train_levels)
+    where = f"{workers} workers" if workers else "this process"
+    console.print(f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}")
+    console.print(
+        f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out_levels)} held-out levels; "
+        f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
+    )
+    if config.note:
+        console.print(f"  {config.note}", style="yellow", soft_wrap=True)
+    console.print(f"  results in {output}\n", soft_wrap=True)
+
+
+def conclude(
+    console: Console,
+    results: Results,
+    report: Path,
+    videos: list[Path],
+    status: tracking.Status | None,
+    wall_s: float,
+) -> None:
+    """Says what came out and where it lies."""
+    console.print()
+    console.print(results.table())
+    for line in results.verdicts:
+        console.print(line, soft_wrap=True, markup=False)
+    console.print()
+    console.print(f"report    {report}", soft_wrap=True)
+    for video in videos:
+        console.print(f"video     {video}", soft_wrap=True)
+    if status is not None:
+        console.print(f"mlflow    {status.uri}", soft_wrap=True)
+        if status.error:
+            left = f"{status.unsent} runs" + ("" if status.report else " and the report")
+            console.print(
+                f"          not sent: {left} ({status.error}); the same command sends them later",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
+            )
+        elif status.uri.startswith("sqlite"):
+            console.print(f"          see it: uv run mlflow ui --backend-store-uri {status.uri}", soft_wrap=True)
+    console.print(f"took      {duration(wall_s)}")
+    sys.stdout.flush()

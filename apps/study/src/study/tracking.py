@@ -1,0 +1,254 @@
+"""MLflow as a sink: a process of its own copies finished jobs from the store to a tracking server.
+
+The store is the truth. What was sent is noted in `tracking.json`, so whatever a server missed is sent by the next
+run of the same command, and a server that goes away slows nothing down.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from study.checkpoint import write_bytes
+from study.errors import StudyError
+from study.plan import Job
+from study.store import Store
+
+SENT = "tracking.json"
+FLUSH_WITHIN_S = 120.0  # what the sink gets, at the end of a study, to send what is left
+# A dead server would otherwise block each call for minutes.
+BOUNDED = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What the sink has done.
+
+    Attributes:
+        uri: Where it sends.
+        sent: Finished jobs that are there.
+        unsent: Finished jobs that are not.
+        report: Whether the latest report is there.
+        error: Why not, one line; empty if all went well.
+    """
+
+    uri: str
+    sent: int
+    unsent: int
+    report: bool
+    error: str = ""
+
+
+def default_uri(root: Path) -> str:
+    """Returns the store inside the output folder."""
+    return f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+
+def check_uri(uri: str) -> None:
+    """Raises StudyError unless MLflow can understand the address."""
+    known = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql", "databricks")
+    if not uri.startswith(known):
+        raise StudyError(
+            f"tracking URI {uri!r} is none that MLflow takes; use http://HOST:PORT or sqlite:///FILE"
+        )
+
+
+class Tracker:
+    """Talks to the sink's process."""
+
+    def __init__(self, store: Store, jobs: Sequence[Job], name: str, config: Mapping[str, Any], uri: str) -> None:
+        self.uri = uri
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, store.root, list(jobs), name, dict(config), uri), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def job_finished(self) -> None:
+        """Tells the sink to look for finished jobs."""
+        with suppress(OSError):
+            self._pipe.send("sync")
+
+    def finish(self, artifacts: Iterable[Path], numbers: Mapping[str, float]) -> Status:
+        """Sends what is left, then the artifacts and final numbers; returns how that went."""
+        waited = Status(uri=self.uri, sent=0, unsent=0, report=False, error=f"no answer in {FLUSH_WITHIN_S:.0f} s")
+        try:
+            self._pipe.send(("finish", [str(path) for path in artifacts], dict(numbers)))
+            if self._pipe.poll(FLUSH_WITHIN_S):
+                waited = self._pipe.recv()
+        except (OSError, EOFError):
+            waited = Status(uri=self.uri, sent=0, unsent=0, report=False, error="the tracking process ended")
+        self.close()
+        return waited
+
+    def close(self) -> None:
+        """Ends the sink; what it was sending is sent again next time."""
+        self._pipe.close()
+        self._process.join(1.0)
+        if self._process.is_alive():
+            self._process.terminate()
+
+
+def _serve(
+    pipe: Connection[Any, Any], root: Path, jobs: list[Job], name: str, config: dict[str, Any], uri: str
+) -> None:
+    """The sink's whole life: sends what is new whenever it is told to look."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update({key: os.environ.get(key, value) for key, value in BOUNDED.items()})
+    os.nice(5)  # the study's workers come first
+    sink = Sink(Store(root), jobs, name, config, uri)
+    while True:
+        try:
+            message = pipe.recv()
+            while message == "sync" and pipe.poll():
+                message = pipe.recv()
+        except (EOFError, OSError):
+            return
+        artifacts, numbers = (message[1], message[2]) if message != "sync" else ((), None)
+        error = ""
+        try:
+            sink.send_jobs()
+            if numbers is not None:
+                sink.send_report([Path(path) for path in artifacts], numbers)
+        except Exception as exception:  # whatever a server or its client does, the study goes on
+            error = " ".join(str(exception).split())[:200] or type(exception).__name__
+        if numbers is not None:
+            with suppress(OSError):
+                pipe.send(sink.status(reported=not error, error=error))
+            return
+
+
+class Sink:
+    """Copies a store to MLflow: a parent run for the study, a child run for each job."""
+
+    def __init__(self, store: Store, jobs: list[Job], name: str, config: dict[str, Any], uri: str) -> None:
+        self.store, self.jobs, self.name, self.config, self.uri = store, jobs, name, config, uri
+        self._client: Any = None
+        self._experiment = ""
+        path = store.root / SENT
+        self._book: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self._mine: dict[str, Any] = self._book.setdefault(uri, {"parent": None, "jobs": {}})
+
+    def status(self, *, reported: bool, error: str) -> Status:
+        """Returns what is there and what is not."""
+        finished = [job for job in self.jobs if self.store.done(job)]
+        unsent = sum(job.key not in self._mine["jobs"] for job in finished)
+        return Status(
+            uri=self.uri, sent=len(finished) - unsent, unsent=unsent, report=reported, error=error
+        )
+
+    def connect(self) -> Any:
+        """Returns a client; opens the experiment and the parent run."""
+        if self._client is None:
+            for noisy in ("mlflow", "alembic"):
+                logging.getLogger(noisy).setLevel(logging.ERROR)
+            from mlflow import MlflowClient
+
+            client = MlflowClient(tracking_uri=self.uri)
+            found = client.get_experiment_by_name(self.name)
+            if found is None:
+                local = self.uri.startswith("sqlite")
+                place = (self.store.root / "mlartifacts").resolve().as_uri() if local else None
+                self._experiment = client.create_experiment(self.name, artifact_location=place)
+            else:
+                self._experiment = found.experiment_id
+            if self._mine["parent"] is None:
+                run = client.create_run(self._experiment, run_name=self.name, tags={"fvm.kind": "study"})
+                self._mine["parent"] = run.info.run_id
+                self._write_book()
+                self._log(client, run.info.run_id, params=flatten(self.config))
+            self._client = client
+        return self._client
+
+    def send_jobs(self) -> None:
+        """Sends every finished job that is not there yet."""
+        for job in self.jobs:
+            if job.key in self._mine["jobs"] or not self.store.done(job):
+                continue
+            client = self.connect()
+            # A run that an earlier process left half sent.
+            for run in client.search_runs([self._experiment], f"tags.`fvm.key` = '{job.key}'"):
+                client.delete_run(run.info.run_id)
+            costs = self.store.note(job, "costs")
+            tags = {
+                "mlflow.parentRunId": self._mine["parent"],
+                "fvm.key": job.key,
+                "fvm.kind": job.kind,
+                "fvm.method": job.method,
+            }
+            run = client.create_run(self._experiment, run_name=job.title, tags=tags)
+            spec = {key: value for key, value in job.spec.items() if key != "tasks"}
+            self._log(client, run.info.run_id, params=flatten(spec), metrics=self._metrics(job, costs))
+            client.set_terminated(run.info.run_id)
+            self._mine["jobs"][job.key] = run.info.run_id
+            self._write_book()
+
+    def send_report(self, artifacts: list[Path], numbers: Mapping[str, float]) -> None:
+        """Attaches files and folders to the parent run and closes it."""
+        client, parent = self.connect(), self._mine["parent"]
+        self._log(client, parent, metrics=[(name, value, 0) for name, value in numbers.items()])
+        for path in artifacts:
+            if path.is_dir():
+                client.log_artifacts(parent, str(path), artifact_path=path.name)
+            else:
+                client.log_artifact(parent, str(path))
+        client.set_terminated(parent)
+
+    def _metrics(self, job: Job, costs: Mapping[str, Any]) -> list[tuple[str, float, int]]:
+        metrics = [(name, float(value), 0) for name, value in costs.items() if isinstance(value, int | float)]
+        episodes = self.store.table([job], "episodes")
+        if not episodes.is_empty():
+            means = episodes.group_by("env_step").mean().sort("env_step")
+            metrics += [("score", row["score"], row["env_step"]) for row in means.iter_rows(named=True)]
+        online = self.store.table([job], "online")
+        if not online.is_empty():
+            metrics += [("online_return", row["return"], row["env_step"]) for row in online.iter_rows(named=True)]
+        return metrics
+
+    def _log(
+        self,
+        client: Any,
+        run_id: str,
+        params: Mapping[str, str] | None = None,
+        metrics: Sequence[tuple[str, float, int]] = (),
+    ) -> None:
+        """Logs in batches: one call a metric is twenty times dearer. MLflow takes 1000 metrics or 100 params a call."""
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        pairs = [Param(key, value[:500]) for key, value in (params or {}).items()]
+        for i in range(0, len(pairs), 100):
+            client.log_batch(run_id, params=pairs[i : i + 100])
+        points = [Metric(name, value, now, step) for name, value, step in metrics]
+        for i in range(0, len(points), 1000):
+            client.log_batch(run_id, metrics=points[i : i + 1000])
+
+    def _write_book(self) -> None:
+        write_bytes(self.store.root / SENT, json.dumps(self._book, indent=1, sort_keys=True).encode())
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Returns nested settings as dotted names and texts."""
+    flat: dict[str, str] = {}
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(item, f"{name}.") if isinstance(item, Mapping) else {name: str(item)}
+    return flat

@@ -1,0 +1,31 @@
+"""Multi-task pretraining, then fine-tuning (Mandi, Abbeel, James 2022, "MT").
+
+    pretrain: each parallel env draws a task from the training set at every episode end;
+              theta <- PPO update on the mixed rollout        (one policy, one value function, no task id)
+    adapt:    theta_0 = pretrained weights, all of them fine-tuned by the base learner with a fresh optimiser
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fvm_meta.paradigm import Budget, Paradigm, Snapshot, State, train
+
+
+class MultiTask(Paradigm):
+    """One policy trained on all training tasks at once, then fine-tuned on the new one."""
+
+    def pretrain(
+        self,
+        tasks: Sequence[Any],
+        budget: Budget,
+        rng: np.random.Generator,
+        at: Sequence[int] = (),
+        resume: State | None = None,
+    ) -> Iterator[Snapshot]:
+        """Yields snapshots of one policy as it learns all `tasks` at once."""
+        learner, envs = self.start(tasks, rng, on_episode_end="resample")
+        yield from train(learner, envs, budget, at, resume)
