@@ -1,0 +1,91 @@
+"""One step of a vector env, the same for all three of Gymnasium's autoreset modes.
+
+At an episode's end the modes differ in what `step` returns (https://farama.org/Vector-Autoreset-Mode):
+
+    NEXT_STEP  the last observation; the next call resets the slot and ignores its action ("reset row")
+    SAME_STEP  the next episode's first observation; the last one, if at all, is info["final_obs"]
+    DISABLED   the last observation; the caller resets the slot by a mask
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+Envs = VectorEnv[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of B slots led to.
+
+    Attributes:
+        obs: [B, ...] to act on next.
+        reward: [B] float64.
+        terminated: [B] bool.
+        truncated: [B] bool.
+        final_slots: [K] slots truncated (and not terminated) whose last observation is known.
+        final_obs: [K, ...] those observations.
+        info: the env's.
+        task_index: [B] int64, the task `obs` belongs to; zeros where the env knows no tasks.
+    """
+
+    obs: NDArray[Any]
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    final_slots: NDArray[np.int64]
+    final_obs: NDArray[Any]
+    info: dict[str, Any]
+    task_index: NDArray[np.int64]
+
+
+def autoreset_mode(envs: Envs) -> AutoresetMode:
+    """The mode the envs declare.
+
+    Raises:
+        ValueError: They declare none.
+    """
+    mode = envs.metadata.get("autoreset_mode")
+    if mode is None:
+        raise ValueError(
+            f"{envs} does not say when it resets: set envs.metadata['autoreset_mode'] to one of "
+            f"{[str(mode) for mode in AutoresetMode]}"
+        )
+    return AutoresetMode(mode)
+
+
+def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
+    """Step all slots, and reset by mask those that ended if the envs do not do so themselves."""
+    obs, reward, terminated, truncated, info = envs.step(action)
+    final_slots = np.flatnonzero(truncated & ~terminated)
+    if mode is AutoresetMode.SAME_STEP:
+        shown = info.get("_final_obs", np.zeros(envs.num_envs, dtype=np.bool_))
+        final_slots = final_slots[shown[final_slots]]
+        final = [info["final_obs"][slot] for slot in final_slots]
+        final_obs = np.stack(final) if final else obs[:0]
+    else:
+        final_obs = obs[final_slots]
+    next_task = task_index(info, envs.num_envs)
+    ended = terminated | truncated
+    if mode is AutoresetMode.DISABLED and ended.any():
+        first_obs, reset_info = envs.reset(options={"reset_mask": ended.copy()})
+        obs = np.where(ended.reshape(-1, *(1,) * (obs.ndim - 1)), first_obs, obs)
+        next_task = np.where(ended, task_index(reset_info, envs.num_envs), next_task)
+    return Step(
+        obs=obs,
+        reward=np.asarray(reward, dtype=np.float64),
+        terminated=terminated,
+        truncated=truncated,
+        final_slots=final_slots,
+        final_obs=final_obs,
+        info=info,
+        task_index=next_task,
+    )
+
+
+def task_index(info: dict[str, Any], num_envs: int) -> NDArray[np.int64]:
+    """[B], zeros where the env knows no tasks."""
+    return np.array(info.get("task_index", np.zeros(num_envs)), dtype=np.int64)

@@ -1,0 +1,130 @@
+"""A policy and a value function on one encoder, with or without memory.
+
+Weights are orthogonal with gain sqrt(2), the policy's last layer 0.01 (nearly uniform at first) and the
+value's 1, as in baselines and CleanRL; residual branches get a smaller gain, because without normalisation
+their sum grows with depth. Biases are zero.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from fvm_learners.networks.heads import Distribution, make_head
+from fvm_learners.networks.impala import Impala, ResidualBlock
+from fvm_learners.networks.lstm import LSTM
+from fvm_learners.networks.mlp import MLP
+from fvm_learners.networks.nature import Nature, NatureSmall
+
+IMAGE_ENCODERS: dict[str, type[Impala] | type[Nature]] = {
+    "impala": Impala,
+    "nature": Nature,
+    "nature-small": NatureSmall,
+}
+NETWORKS = ("mlp", *IMAGE_ENCODERS)
+
+
+class ActorCritic(nn.Module):
+    """Acts on one step [B, ...] or evaluates a sequence [T, B, ...]."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[object],
+        action_space: spaces.Space[object],
+        *,
+        network: str,
+        mlp_sizes: Sequence[int],
+        lstm_size: int | None,
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.obs_shape, self.obs_dtype = _check_observation_space(observation_space, network)
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # torch's layers draw a first initialisation from the global RNG
+            self.encoder = (
+                MLP(self.obs_shape, tuple(mlp_sizes))
+                if network == "mlp"
+                else IMAGE_ENCODERS[network](self.obs_shape)
+            )
+            num_features = self.encoder.num_features
+            self.lstm = None if lstm_size is None else LSTM(num_features, lstm_size)
+            num_features = num_features if lstm_size is None else lstm_size
+            self.head = make_head(action_space, num_features)
+            self.value = nn.Linear(num_features, 1)
+        _initialise(self, rng)
+
+    def initial_state(self, num_envs: int) -> Tensor | None:
+        """Zeros [num_envs, 2, lstm_size], or None without memory."""
+        if self.lstm is None:
+            return None
+        return torch.zeros(num_envs, 2, self.lstm.size, device=self.value.weight.device)
+
+    def forward(
+        self, obs: Tensor, state: Tensor | None = None, episode_start: Tensor | None = None
+    ) -> tuple[Distribution, Tensor, Tensor | None]:
+        """Distribution over actions, value, and the state after the last step.
+
+        Args:
+            obs: [B, *obs_shape] or [T, B, *obs_shape].
+            state: [B, 2, lstm_size] before the first step; None without memory.
+            episode_start: [B] or [T, B] bool, zero the state before that step; None without memory.
+        """
+        leading = obs.shape[: obs.ndim - len(self.obs_shape)]
+        features = self.encoder(obs.reshape(-1, *self.obs_shape)).float()
+        if self.lstm is not None:
+            if state is None or episode_start is None:
+                raise ValueError("a recurrent policy needs `state` and `episode_start`; see initial_state()")
+            num_envs = leading[-1]
+            outputs, state = self.lstm(
+                features.reshape(-1, num_envs, features.shape[-1]), state, episode_start.reshape(-1, num_envs)
+            )
+            features = outputs
+        features = features.reshape(*leading, -1)
+        return self.head(features), self.value(features).squeeze(-1), state
+
+
+def _check_observation_space(
+    space: spaces.Space[object], network: str
+) -> tuple[tuple[int, ...], torch.dtype]:
+    """Shape of one observation and the type it is stored in until the encoder takes it."""
+    if not isinstance(space, spaces.Box):
+        raise TypeError(
+            f"observation space {space} is not a Box: flatten it (gymnasium.wrappers.FlattenObservation)"
+        )
+    if network == "mlp":
+        return space.shape, torch.float32
+    if space.dtype != np.uint8 or len(space.shape) != 3:
+        raise TypeError(
+            f"network {network!r} takes uint8 images [H, W, C], got {space.dtype} {space.shape}: "
+            "use network='mlp' for vectors, or a wrapper that gives such images"
+        )
+    smallest = IMAGE_ENCODERS[network].min_size
+    if min(space.shape[:2]) < smallest:
+        raise ValueError(
+            f"network {network!r} needs images [H, W, C] of at least {smallest} x {smallest}, "
+            f"got {space.shape}: enlarge them, or move the channels last"
+        )
+    return space.shape, torch.uint8
+
+
+def _initialise(policy: ActorCritic, rng: torch.Generator) -> None:
+    branches = {id(block.conv1) for block in policy.modules() if isinstance(block, ResidualBlock)}
+    for module in policy.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            gain = math.sqrt(2)
+            if module is policy.head.dense:
+                gain = 0.01
+            elif module is policy.value or (policy.lstm is not None and module in policy.lstm.children()):
+                gain = 1.0
+            elif id(module) in branches:
+                gain = RESIDUAL_GAIN
+            nn.init.orthogonal_(module.weight, gain, generator=rng)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+RESIDUAL_GAIN = 0.5

@@ -1,0 +1,137 @@
+"""Policy heads: features to a distribution over actions, sampled from noise that the caller draws.
+
+A sample is a function of the distribution's parameters and of noise (uniform for `Discrete`, standard normal
+for `Box`). So the learner draws it from one `torch.Generator` on any device, and a frozen policy from each
+slot's own `numpy.random.Generator`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Over actions 0..n-1; `log_probs` [..., n] is normalised."""
+
+    log_probs: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Inverse of the cumulative distribution at `noise` [...], uniform in [0, 1): int64 [...]."""
+        cumulative = self.log_probs.double().exp().cumsum(-1)
+        index = (cumulative <= noise.unsqueeze(-1)).sum(-1)
+        return index.clamp_(max=self.log_probs.shape[-1] - 1)  # the last sum may be 1 - 1e-8
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """[...]."""
+        return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        """Nats [...]."""
+        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """Over [..., d] with standard deviations that do not depend on the observation."""
+
+    mean: Tensor
+    log_std: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Action [..., d] from standard normal `noise` [..., d]."""
+        return self.mean + self.log_std.exp() * noise.to(self.mean.dtype)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """[...]."""
+        z = (action - self.mean) * torch.exp(-self.log_std)
+        return -(0.5 * z**2 + self.log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Nats [...]."""
+        each = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
+        return each.expand_as(self.mean).sum(-1)
+
+
+Distribution = Categorical | DiagonalGaussian
+
+
+class DiscreteHead(nn.Module):
+    """For `gymnasium.spaces.Discrete`."""
+
+    def __init__(self, space: spaces.Discrete, num_features: int) -> None:
+        super().__init__()
+        self.start = int(space.start)
+        self.action_shape: tuple[int, ...] = ()
+        self.action_dtype = torch.int64
+        self.dense = nn.Linear(num_features, int(space.n))
+
+    def forward(self, features: Tensor) -> Categorical:
+        """[..., num_features] to a distribution over [...]."""
+        return Categorical(torch.log_softmax(self.dense(features), dim=-1))
+
+    def draw(self, num_envs: int, rng: torch.Generator) -> Tensor:
+        """Noise [num_envs] for one action a slot."""
+        return torch.rand(num_envs, generator=rng, dtype=torch.float64)
+
+    def draw_one(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Noise for one slot."""
+        return np.asarray(rng.random())
+
+    def to_env(self, action: Tensor) -> NDArray[np.int64]:
+        """What the env takes: int64 [B]."""
+        return action.cpu().numpy() + self.start
+
+
+class BoxHead(nn.Module):
+    """For `gymnasium.spaces.Box`; actions are clipped to its bounds only on their way to the env."""
+
+    def __init__(self, space: spaces.Box, num_features: int) -> None:
+        super().__init__()
+        self.low, self.high, self.dtype = space.low, space.high, space.dtype
+        self.box_shape = space.shape
+        self.action_shape: tuple[int, ...] = (math.prod(space.shape),)
+        self.action_dtype = torch.float32
+        self.dense = nn.Linear(num_features, *self.action_shape)
+        self.log_std = nn.Parameter(torch.zeros(self.action_shape))
+
+    def forward(self, features: Tensor) -> DiagonalGaussian:
+        """[..., num_features] to a distribution over [..., d]."""
+        return DiagonalGaussian(self.dense(features), self.log_std)
+
+    def draw(self, num_envs: int, rng: torch.Generator) -> Tensor:
+        """Noise [num_envs, d] for one action a slot."""
+        return torch.randn(num_envs, len(self.log_std), generator=rng, dtype=torch.float64)
+
+    def draw_one(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Noise [d] for one slot."""
+        return rng.standard_normal(len(self.log_std))
+
+    def to_env(self, action: Tensor) -> NDArray[np.generic]:
+        """What the env takes: [B, *box_shape] within the bounds."""
+        free = action.cpu().numpy().reshape(-1, *self.box_shape)
+        bounded: NDArray[np.generic] = np.clip(free, self.low, self.high).astype(self.dtype)
+        return bounded
+
+
+Head = DiscreteHead | BoxHead
+
+
+def make_head(space: spaces.Space[object], num_features: int) -> Head:
+    """The head for an action space.
+
+    Raises:
+        TypeError: Neither `Discrete` nor a floating `Box`.
+    """
+    if isinstance(space, spaces.Discrete):
+        return DiscreteHead(space, num_features)
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        return BoxHead(space, num_features)
+    raise TypeError(
+        f"action space {space} is neither Discrete nor a floating-point Box: wrap the envs so that it is one"
+    )

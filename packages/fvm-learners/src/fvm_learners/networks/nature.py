@@ -1,0 +1,46 @@
+"""The Nature DQN's encoder (Mnih et al. 2015, Methods), and a quarter of it for CPUs.
+
+`NatureSmall` is three to ten times faster on one core than `Impala` and learns Coinrun with few actions.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fvm_learners.networks.image import from_image
+
+
+class Nature(nn.Module):
+    """uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions."""
+
+    min_size = 36
+
+    def __init__(
+        self, shape: tuple[int, ...], channels: tuple[int, int, int] = (32, 64, 64), num_features: int = 512
+    ) -> None:
+        super().__init__()
+        height, width, in_channels = shape
+        self.conv0 = nn.Conv2d(in_channels, channels[0], kernel_size=8, stride=4)
+        self.conv1 = nn.Conv2d(channels[0], channels[1], kernel_size=4, stride=2)
+        self.conv2 = nn.Conv2d(channels[1], channels[2], kernel_size=3, stride=1)
+        self.dense = nn.Linear(channels[2] * _out(height) * _out(width), num_features)
+        self.num_features = num_features
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Features [B, num_features]."""
+        x = F.relu(self.conv0(from_image(obs)), inplace=True)
+        x = F.relu(self.conv1(x), inplace=True)
+        x = F.relu(self.conv2(x), inplace=True)
+        return F.relu(self.dense(torch.flatten(x, 1)))
+
+
+class NatureSmall(Nature):
+    """uint8 [B, H, W, C] to [B, 256] with half the channels."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(shape, channels=(16, 32, 32), num_features=256)
+
+
+def _out(size: int) -> int:
+    """Pixels a side that are left of `size` after the three convolutions."""
+    return ((size - 8) // 4 + 1 - 4) // 2 + 1 - 2
