@@ -1,1 +1,20 @@
-"""fvm_eval."""
+"""Fair comparison of adaptation methods: folds, budgets, episodes, curves, intervals, claims, a report.
+
+Knows only ids, numbers and a table of episodes; works on anyone's results.
+"""
+
+from fvm_eval.budget import Budget, BudgetExceeded, Ledger, comparability
+from fvm_eval.episodes import EpisodeScore, evaluate
+from fvm_eval.folds import Fold
+from fvm_eval.table import check_table
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "EpisodeScore",
+    "Fold",
+    "Ledger",
+    "check_table",
+    "comparability",
+    "evaluate",
+]
