@@ -43,8 +43,9 @@ class Job:
 
     @property
     def checkpoint(self) -> str:
-        """Name of the cluster whose runs share an error: the pretraining, or a seed of scratch."""
-        return f"{self.method}/{self.seed}"
+        """Name of the cluster whose runs share an error: the pretraining; a run without one is its own cluster."""
+        alone = self.kind == "adapt" and self.parent is None
+        return f"{self.method}/{self.seed}" + (f"/{self.spec['task']}" if alone else "")
 
     @property
     def title(self) -> str:

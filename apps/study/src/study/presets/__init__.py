@@ -1,0 +1,60 @@
+"""Named sizes of a study, and how arguments change them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from study.config import StudyConfig
+from study.errors import StudyError, unknown
+from study.plan import PARADIGMS
+from study.presets import procgen, toy
+
+if TYPE_CHECKING:
+    from study.cli import Arguments
+
+PRESETS = {"procgen": procgen.PRESETS, "toy": toy.PRESETS}
+FAMILY = {"procgen": procgen.family, "toy": toy.family}
+
+
+def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
+    """Returns the preset that the arguments name, with what they change.
+
+    Raises:
+        StudyError: A name nobody knows, or values that do not fit together.
+    """
+    if arguments.benchmark not in PRESETS:
+        raise unknown("benchmark", arguments.benchmark, PRESETS)
+    presets = PRESETS[arguments.benchmark]
+    name = arguments.preset or (default_preset if default_preset in presets else "quick")
+    if name not in presets:
+        raise unknown(f"preset of {arguments.benchmark}", name, presets)
+    preset = presets[name]
+    for method in arguments.methods or ():
+        if method not in PARADIGMS:
+            raise unknown("method", method, PARADIGMS)
+    changed: dict[str, Any] = {}
+    for field in ("methods", "train_levels", "held_out_levels"):
+        if (value := getattr(arguments, field)) is not None:
+            changed[field] = tuple(dict.fromkeys(value))
+    if arguments.seeds is not None:
+        changed["seeds"] = arguments.seeds
+    try:
+        family = FAMILY[arguments.benchmark](preset.family, arguments.game, arguments.mode)
+        if family != preset.family:
+            changed |= {"family": family, **_other_family(arguments.benchmark, family)}
+        for phase in ("pretrain", "adapt"):
+            steps = getattr(arguments, f"{phase}_env_steps")
+            if steps is not None:
+                changed[phase] = replace(getattr(preset, phase), env_steps=steps)
+        return replace(preset, **changed)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+
+
+def _other_family(benchmark: str, family: str) -> dict[str, Any]:
+    """Returns what no longer holds when the preset's own game is replaced by another."""
+    if benchmark == "toy":
+        return {}
+    note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
+    return {"script": None, "env_options": {"actions": "full"}, "note": note}

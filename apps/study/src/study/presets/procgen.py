@@ -1,0 +1,96 @@
+"""Procgen presets.
+
+Training levels are drawn from 0:100000. Validation levels start at 100000, held-out levels at 200000, so no seed
+can train on them. Held-out and validation levels are the first in their range that the scripted player
+`always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn. They were
+chosen before any agent was trained, by
+
+    uv run python -m study.headroom procgen/coinrun-easy 200000 20
+    uv run python -m study.headroom procgen/coinrun-hard 200000 20
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fvm_envs.procgen import GAMES, MODES
+from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
+
+from study.config import Evaluation, Phase, StudyConfig
+from study.errors import unknown
+
+EASY_HELD_OUT = tuple(range(200_000, 200_020))
+EASY_VALIDATION = tuple(range(100_000, 100_010))
+HARD_HELD_OUT = tuple(range(200_000, 200_020))
+HARD_VALIDATION = tuple(range(100_000, 100_010))
+
+# What learns on a CPU: five actions instead of fifteen, plain backgrounds, one theme, gamma .99.
+SMALL_ENV = {"actions": "coinrun", "use_backgrounds": False, "restrict_themes": True}
+
+QUICK = StudyConfig(
+    benchmark="procgen",
+    preset="quick",
+    family="procgen/coinrun-easy",
+    methods=("scratch", "multitask"),
+    seeds=3,
+    train_levels=(100,),
+    pool=(0, 100_000),
+    validation_levels=EASY_VALIDATION[:4],
+    held_out_levels=EASY_HELD_OUT[:4],
+    env_options=SMALL_ENV,
+    pretrain=Phase(env_steps=196_608, num_envs=64, ppo=SMALL_CPU),
+    adapt=Phase(env_steps=24_576, num_envs=32, ppo=replace(SMALL_CPU, num_minibatches=8)),
+    evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=16, training_episodes=2, max_steps=1000),
+    script="always_right",
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that it "
+    "runs in minutes on two cores. It checks the pipeline; it cannot decide the question.",
+)
+
+SMALL = replace(
+    QUICK,
+    preset="small",
+    seeds=5,
+    held_out_levels=EASY_HELD_OUT[:8],
+    validation_levels=EASY_VALIDATION,
+    pretrain=replace(QUICK.pretrain, env_steps=491_520),
+    adapt=replace(QUICK.adapt, env_steps=49_152),
+    evaluation=replace(QUICK.evaluation, snapshots=6, episodes=10),
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that it "
+    "runs within an hour on two cores.",
+)
+
+PAPER = StudyConfig(
+    benchmark="procgen",
+    preset="paper",
+    family="procgen/coinrun-hard",  # train-procgen's default mode
+    methods=("scratch", "multitask"),
+    seeds=5,  # Mandi, Abbeel, James 2022, figure 4
+    train_levels=(100, 1_000, 10_000),  # section 3.1
+    pool=(0, 100_000),
+    validation_levels=HARD_VALIDATION,
+    held_out_levels=HARD_HELD_OUT,  # 20 unseen levels, section 3.2
+    env_options={"actions": "full"},
+    # 1,500 iterations of 256 envs x 256 steps
+    pretrain=Phase(env_steps=98_304_000, num_envs=256, ppo=replace(TRAIN_PROCGEN, autocast=True)),
+    # 2M env steps a level, section 3.2, rounded down to whole rows of envs
+    adapt=Phase(env_steps=1_999_872, num_envs=64, ppo=replace(TRAIN_PROCGEN, autocast=True)),
+    evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
+    script="always_right",
+    note="The paper's budgets, network and hyperparameters: 1.7 billion env steps. Needs GPUs and days.",
+)
+
+PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER)}
+
+
+def family(preset_family: str, game: str | None, mode: str | None) -> str:
+    """Returns the task family with the game or mode that was asked for, both checked.
+
+    Raises:
+        StudyError: No such game or mode.
+    """
+    preset_game, preset_mode = preset_family.removeprefix("procgen/").rsplit("-", 1)
+    if game is not None and game not in GAMES:
+        raise unknown("Procgen game", game, GAMES)
+    if mode is not None and mode not in MODES:
+        raise unknown("distribution mode", mode, MODES)
+    return f"procgen/{game or preset_game}-{mode or preset_mode}"

@@ -1,0 +1,43 @@
+"""Toy presets: pixel Catch, whose best return is known. Minutes on one core, and the test bed of every paradigm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fvm_learners import SMALL_CPU
+
+from study.config import Evaluation, Phase, StudyConfig
+from study.errors import unknown
+
+FAMILIES = ("catch", "hidden-catch")
+
+QUICK = StudyConfig(
+    benchmark="toy",
+    preset="quick",
+    family="toy/catch",
+    methods=("scratch", "multitask"),
+    seeds=3,
+    train_levels=(8,),
+    pool=(0, 12),
+    validation_levels=(12, 13),
+    held_out_levels=(14, 15, 16, 17),
+    pretrain=Phase(env_steps=65_536, num_envs=32, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=8)),
+    adapt=Phase(env_steps=8_192, num_envs=16, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=4)),
+    evaluation=Evaluation(snapshots=4, episodes=20, training_tasks=8, training_episodes=8, max_steps=100),
+    note="A toy: it shows whether methods do what they should where the best return is known.",
+)
+
+PRESETS = {preset.preset: preset for preset in (QUICK,)}
+
+
+def family(preset_family: str, game: str | None, mode: str | None) -> str:
+    """Returns the toy family that was asked for.
+
+    Raises:
+        StudyError: No such family, or a mode, which toys have none of.
+    """
+    if mode is not None:
+        raise unknown("distribution mode of toy", mode, ("none",))
+    if game is not None and game not in FAMILIES:
+        raise unknown("toy family", game, FAMILIES)
+    return preset_family if game is None else f"toy/{game}"
