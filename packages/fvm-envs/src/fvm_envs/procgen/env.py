@@ -1,0 +1,159 @@
+"""Procgen as a vector environment whose slots are pinned to levels.
+
+A slot moves to level L by loading a state: a generator game with one slot is given the level range [L, L+1) and forced
+to reset, and its state is loaded into the slot. From there on the library resets the slot to level L itself.
+
+The library shows no terminal observation, and merges death, success and time-out into one flag: an episode counts as
+truncated if it lasted as long as the game's time-out and the level was not completed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_envs.procgen.games import ACTION_SETS, NATIVE_MODE, level_seed, parse_name
+from fvm_envs.procgen.native import FORCE_RESET, NativeEnv
+from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.task import TaskSet
+
+
+class ProcgenVec(SlotEnv):
+    """Slots that play levels of one Procgen game.
+
+    Args:
+        tasks: Levels of one game and mode, `procgen/<game>-<mode>/<level>`.
+        num_envs: Number of slots.
+        seed: Seeds the draws of levels; a level itself is deterministic.
+        on_episode_end: "resample" draws the next level from `tasks`, "stay" repeats the level.
+        actions: A name in `ACTION_SETS`.
+        use_backgrounds: Draw the textured background.
+        restrict_themes: Draw one theme only.
+        num_threads: Threads that step the games; 0 steps them in the caller's thread.
+
+    Raises:
+        ImportError: If Procgen's wheel is not installed.
+        ValueError: If the tasks are of several games, or an option does not exist.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskSet,
+        num_envs: int,
+        seed: int,
+        *,
+        on_episode_end: OnEpisodeEnd = "resample",
+        actions: str = "full",
+        use_backgrounds: bool = True,
+        restrict_themes: bool = False,
+        num_threads: int = 0,
+    ) -> None:
+        names = sorted({task.name for task in tasks})
+        if len(names) != 1:
+            raise ValueError(
+                f"a Procgen environment plays one game in one mode, not {names}: make one for each"
+            )
+        if actions not in ACTION_SETS:
+            raise ValueError(f"there is no action set {actions!r}: the sets are {', '.join(ACTION_SETS)}")
+        if num_threads < 0:
+            raise ValueError(f"num_threads is {num_threads}: use 0 for the caller's thread, or more")
+        self.game, self.mode = parse_name(names[0])
+        self.native_actions = ACTION_SETS[actions]
+        self._levels = np.array([level_seed(task.name, task.level) for task in tasks], dtype=np.int64)
+        self._options: dict[str, bool | int] = {
+            "center_agent": True,
+            "use_generated_assets": False,
+            "use_monochrome_assets": False,
+            "restrict_themes": restrict_themes,
+            "use_backgrounds": use_backgrounds,
+            "paint_vel_info": False,
+            "distribution_mode": NATIVE_MODE[self.mode],
+        }
+        self._generator = NativeEnv(self.game, 1, self._options)
+        self._template = self._generator.get_state(0)
+        self._native = NativeEnv(self.game, num_envs, self._options, num_threads=num_threads)
+        self._video: NativeEnv | None = None
+        self._to_native = np.array(self.native_actions, dtype=np.int32)
+        self._slot_level = np.full(num_envs, -1, dtype=np.int64)
+        super().__init__(
+            tasks,
+            num_envs,
+            seed,
+            on_episode_end=on_episode_end,
+            observation_space=gym.spaces.Box(0, 255, (64, 64, 3), np.uint8),
+            action_space=gym.spaces.Discrete(len(self.native_actions)),
+        )
+
+    def initial_state(self, level: int) -> bytes:
+        """The library's state at the start of a level."""
+        generator = self._generator
+        generator.set_state(0, generator.layout.at_level(self._template, level))
+        generator.action[0] = FORCE_RESET
+        generator.step()
+        return generator.get_state(0)
+
+    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        levels = self._levels[self._task_index[slots]]
+        for slot, level in zip(slots.tolist(), levels.tolist(), strict=True):
+            # After an episode the library has already put the slot back to the start of its level.
+            if not autoreset or self._slot_level[slot] != level:
+                self._native.set_state(slot, self.initial_state(level))
+                self._slot_level[slot] = level
+
+    def _advance(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        native = self._native
+        np.take(self._to_native, actions, out=native.action)
+        native.step()
+        ended = native.first.copy()
+        timed_out = self._lengths + 1 >= native.layout.timeout
+        truncated = ended & timed_out & (native.info["prev_level_complete"] == 0)
+        return native.reward.astype(np.float64), ended & ~truncated, truncated, {}
+
+    def _observe(self) -> NDArray[np.uint8]:
+        return self._native.obs.copy()
+
+    def _slot_info(self) -> dict[str, Any]:
+        return {"level": self._slot_level.copy()}
+
+    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+        """The slot's current frame, uint8 [512, 512, 3]."""
+        if self._video is None:
+            self._video = NativeEnv(self.game, 1, self._options, render=True)
+        self._video.set_state(0, self._native.get_state(slot))
+        self._video.observe()
+        frame: NDArray[np.uint8] = self._video.info["rgb"][0].copy()
+        return frame
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the library's games."""
+        for native in (self._native, self._generator, self._video):
+            if native is not None:
+                native.close()
+
+    def _own_state(self) -> State:
+        states = [self._native.get_state(slot) for slot in range(self.num_envs)]
+        joined = b"".join(states)
+        return {
+            "native": np.frombuffer(joined, dtype=np.uint8).copy(),
+            "native_bytes": np.array([len(state) for state in states], dtype=np.int64),
+            "native_crc32": zlib.crc32(joined),
+        }
+
+    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+        joined = np.asarray(state["native"], dtype=np.uint8).tobytes()
+        if zlib.crc32(joined) != state["native_crc32"]:
+            raise ValueError("the saved Procgen state is damaged: its checksum differs")
+        ends = np.cumsum(state["native_bytes"]).tolist()
+        states = [joined[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        for native in states:
+            self._native.layout.check(native)
+        for slot, native in enumerate(states):
+            self._native.set_state(slot, native)
+            self._slot_level[slot] = self._native.layout.level_range(native)[0]

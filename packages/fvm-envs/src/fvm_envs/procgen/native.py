@@ -1,0 +1,225 @@
+"""A binding to Procgen's shared library through ctypes: no gym, no gym3, no cffi.
+
+The structures are those of `libenv.h` (libenv version 1). The library ends the whole process on bad input; nothing
+reaches it here that was not checked before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import platform
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_envs.procgen.state import StateLayout
+
+_NAME_LEN = 128
+_MAX_NDIM = 16
+_UINT8, _INT32 = 1, 2
+_OBSERVATION, _ACTION, _INFO = 1, 2, 3
+_DTYPES = {_UINT8: np.uint8, _INT32: np.int32, 3: np.float32}
+_MAX_STATE_BYTES = 2**20
+FORCE_RESET = -1
+"""The action that ends an episode, whatever happens in it."""
+
+
+class _Tensor(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("name", ctypes.c_char * _NAME_LEN),
+        ("scalar_type", ctypes.c_int),
+        ("dtype", ctypes.c_int),
+        ("shape", ctypes.c_int * _MAX_NDIM),
+        ("ndim", ctypes.c_int),
+        ("low", ctypes.c_int32),
+        ("high", ctypes.c_int32),
+    ]
+
+
+class _Option(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("name", ctypes.c_char * _NAME_LEN),
+        ("dtype", ctypes.c_int),
+        ("count", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+    ]
+
+
+class _Options(ctypes.Structure):
+    _fields_: ClassVar = [("items", ctypes.POINTER(_Option)), ("count", ctypes.c_int)]
+
+
+class _Buffers(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("ob", ctypes.POINTER(ctypes.c_void_p)),
+        ("rew", ctypes.c_void_p),
+        ("first", ctypes.c_void_p),
+        ("info", ctypes.POINTER(ctypes.c_void_p)),
+        ("ac", ctypes.POINTER(ctypes.c_void_p)),
+    ]
+
+
+def data_folder() -> Path:
+    """The `data` folder of the installed Procgen wheel, found without importing the wheel.
+
+    Raises:
+        ImportError: If there is none.
+    """
+    spec = importlib.util.find_spec("procgen")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        data = Path(folder) / "data"
+        if (data / "prebuilt" / "libenv.so").is_file():
+            return data
+    here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    raise ImportError(
+        "Procgen's shared library is not installed: run `pip install 'fvm-envs[procgen]'` on x86-64 Linux with "
+        f"Python 3.11 or 3.12, the only platform that has a wheel (this is {here})"
+    )
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    path = data_folder() / "prebuilt" / "libenv.so"
+    # DEEPBIND: the library's own Qt and libstdc++ symbols win over those of whatever else is loaded.
+    library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL | os.RTLD_DEEPBIND)
+    library.libenv_make.restype = ctypes.c_void_p
+    library.libenv_make.argtypes = [ctypes.c_int, _Options]
+    library.libenv_get_tensortypes.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Tensor)]
+    library.libenv_set_buffers.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Buffers)]
+    for name in ("libenv_set_buffers", "libenv_observe", "libenv_act", "libenv_close", "set_state"):
+        getattr(library, name).restype = None
+    for name in ("libenv_observe", "libenv_act", "libenv_close"):
+        getattr(library, name).argtypes = [ctypes.c_void_p]
+    library.get_state.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+    library.set_state.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+    version = library.libenv_version()
+    if version != 1:
+        raise ImportError(
+            f"{path} speaks version {version} of libenv and fvm-envs version 1: install procgen-mirror 0.10.7"
+        )
+    return library
+
+
+class NativeEnv:
+    """Some games in the library, and the buffers they write to.
+
+    Args:
+        game: One of `GAMES`.
+        num_envs: Number of games.
+        options: The library's own options (`distribution_mode`, `use_backgrounds`, ...).
+        rand_seed: Of the library's draws of levels.
+        num_threads: Threads that step the games; 0 steps them in the caller's.
+        render: Draw 512 x 512 frames as well.
+    """
+
+    def __init__(
+        self,
+        game: str,
+        num_envs: int,
+        options: Mapping[str, bool | int],
+        *,
+        rand_seed: int = 0,
+        num_threads: int = 0,
+        render: bool = False,
+    ) -> None:
+        self._handle: int | None = None
+        self._library = _library()
+        everything: dict[str, bool | int | str] = {
+            "env_name": game,
+            "num_levels": 1,
+            "start_level": 0,
+            "num_actions": 15,
+            "use_sequential_levels": False,
+            "debug_mode": 0,
+            "rand_seed": rand_seed,
+            "num_threads": num_threads,
+            "render_human": render,
+            "resource_root": f"{data_folder() / 'assets'}{os.sep}",
+            **options,
+        }
+        self.num_envs = num_envs
+        self._keep: list[Any] = []
+        self._handle = self._library.libenv_make(num_envs, self._options(everything))
+        self._state_buffer = ctypes.create_string_buffer(_MAX_STATE_BYTES)
+        self.reward: NDArray[np.float32] = np.zeros(num_envs, dtype=np.float32)
+        self.first: NDArray[np.bool_] = np.zeros(num_envs, dtype=np.bool_)
+        obs, obs_pointers = self._tensors(_OBSERVATION)
+        action, action_pointers = self._tensors(_ACTION)
+        self.info, info_pointers = self._tensors(_INFO)
+        self.obs: NDArray[np.uint8] = obs["rgb"]
+        self.action: NDArray[np.int32] = action["action"]
+        buffers = _Buffers(
+            obs_pointers, self.reward.ctypes.data, self.first.ctypes.data, info_pointers, action_pointers
+        )
+        self._keep.append(buffers)
+        self._library.libenv_set_buffers(self._handle, ctypes.byref(buffers))
+        self._library.libenv_observe(self._handle)
+        self.layout = StateLayout.of(self.get_state(0))
+
+    def step(self) -> None:
+        """Do `self.action` in every game, and wait for it."""
+        self._library.libenv_act(self._handle)
+        self._library.libenv_observe(self._handle)
+
+    def observe(self) -> None:
+        """Write the buffers again (the 512 x 512 frames too)."""
+        self._library.libenv_observe(self._handle)
+
+    def get_state(self, index: int) -> bytes:
+        """The whole state of a game, in mid-episode too."""
+        size = self._library.get_state(self._handle, index, self._state_buffer, _MAX_STATE_BYTES)
+        return ctypes.string_at(self._state_buffer, size)
+
+    def set_state(self, index: int, state: bytes) -> None:
+        """Put a game into a state and render it.
+
+        Raises:
+            ValueError: If the state is of another game or of other options.
+        """
+        self.layout.check(state)
+        self._library.set_state(self._handle, index, state, len(state))
+
+    def close(self) -> None:
+        """Free the games and end their threads."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._library.libenv_close(handle)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _options(self, options: Mapping[str, bool | int | str]) -> _Options:
+        items = (_Option * len(options))()
+        for item, (name, value) in zip(items, options.items(), strict=True):
+            data: Any
+            if isinstance(value, str):
+                raw = value.encode()
+                data, item.dtype, item.count = ctypes.create_string_buffer(raw), _UINT8, len(raw)
+            elif isinstance(value, bool):
+                data, item.dtype, item.count = ctypes.c_uint8(value), _UINT8, 1
+            else:
+                data, item.dtype, item.count = ctypes.c_int32(value), _INT32, 1
+            item.name, item.data = name.encode(), ctypes.addressof(data)
+            self._keep.append(data)
+        self._keep.append(items)
+        return _Options(items, len(options))
+
+    def _tensors(self, space: int) -> tuple[dict[str, NDArray[Any]], Any]:
+        count = self._library.libenv_get_tensortypes(self._handle, space, None)
+        types = (_Tensor * count)()
+        self._library.libenv_get_tensortypes(self._handle, space, types)
+        arrays = {
+            t.name.decode(): np.zeros((self.num_envs, *t.shape[: t.ndim]), dtype=_DTYPES[t.dtype])
+            for t in types
+        }
+        pointers = (ctypes.c_void_p * (count * self.num_envs))(
+            *(array[i : i + 1].ctypes.data for array in arrays.values() for i in range(self.num_envs))
+        )
+        self._keep += [arrays, pointers]
+        return arrays, ctypes.cast(pointers, ctypes.POINTER(ctypes.c_void_p))

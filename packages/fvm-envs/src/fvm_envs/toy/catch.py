@@ -1,0 +1,206 @@
+"""The rules of Catch, and the best returns of its two families of tasks.
+
+A ball falls one cell a step on a board of 14 x 14 cells; a paddle on the last row moves sideways. The episode ends when
+the ball reaches the paddle's row: reward 1 if the paddle is under it, else 0. An action is the index of an effect on
+the paddle after a permutation that is part of the task.
+
+`catch`, 96 tasks: effects left, stay, right in any order (6), picture upright or upside down (2), colours (8). The
+colour of the paddle tells the order, so the task can be seen. Episodes have 13 steps and the paddle covers 3 cells:
+every ball can be caught.
+
+`hidden-catch`, 24 tasks: effects -2, -1, +1, +2 in any order, and all tasks look the same. The ball starts 6 columns
+aside and 3 rows above the paddle, which covers one cell: only three moves of 2 to its side catch it, so that the first
+wrong move loses the ball. Starts keep the walls out of reach of three different moves: what an action does is always
+seen. In a first trial an agent that knows the family but not the task catches 1 ball in 4; having used that trial to
+try three actions, it catches every ball in the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import permutations
+
+from fvm_envs.task import Task, TaskSet
+
+BOARD = 14
+"""Cells a side."""
+
+Permutation = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What the tasks of a family share.
+
+    Attributes:
+        effects: Columns the paddle moves, for each effect.
+        reach: Columns left and right of its middle that the paddle covers.
+        num_steps: Steps of an episode, and rows the ball falls.
+        starts: (paddle column, ball column) of an episode, all equally likely.
+        num_looks: Appearances of a permutation.
+    """
+
+    effects: tuple[int, ...]
+    reach: int
+    num_steps: int
+    starts: tuple[tuple[int, int], ...]
+    num_looks: int
+
+    @property
+    def orders(self) -> tuple[Permutation, ...]:
+        """All permutations of the effects: `orders[p][action]` is the effect of an action."""
+        return tuple(permutations(range(len(self.effects))))
+
+    @property
+    def num_tasks(self) -> int:
+        """Tasks in the family."""
+        return len(self.orders) * self.num_looks
+
+
+FAMILIES = {
+    "catch": Family(
+        effects=(-1, 0, 1),
+        reach=1,
+        num_steps=BOARD - 1,
+        starts=tuple((paddle, ball) for paddle in range(1, BOARD - 1) for ball in range(BOARD)),
+        num_looks=16,
+    ),
+    "hidden-catch": Family(
+        effects=(-2, -1, 1, 2),
+        reach=0,
+        num_steps=3,
+        starts=tuple((paddle, paddle + 6) for paddle in range(3, 8))
+        + tuple((paddle, paddle - 6) for paddle in range(6, 11)),
+        num_looks=1,
+    ),
+}
+
+
+def family_of(task: Task) -> Family:
+    """The family of a toy task.
+
+    Raises:
+        ValueError: If it is no toy task, or its family has no such level.
+    """
+    family = FAMILIES.get(task.name) if task.benchmark == "toy" else None
+    if family is None:
+        raise ValueError(f"{task.id} is no toy task: expected toy/<family>/<k> with {' or '.join(FAMILIES)}")
+    if task.level is None or task.level >= family.num_tasks:
+        raise ValueError(
+            f"{task.id} does not exist: toy/{task.name} has the tasks 0 to {family.num_tasks - 1}"
+        )
+    return family
+
+
+def order_of(task: Task) -> Permutation:
+    """The effect of each action in a task: `family.effects[order[action]]` columns."""
+    orders = family_of(task).orders
+    return orders[(task.level or 0) % len(orders)]
+
+
+def move(family: Family, paddle: int, effect: int) -> int:
+    """The paddle's column after an effect; walls stop it."""
+    return min(max(paddle + family.effects[effect], family.reach), BOARD - 1 - family.reach)
+
+
+def best_return(task: Task) -> float:
+    """The expected return of the best player who knows the task."""
+    return float(_value_of(task.name, (order_of(task),)))
+
+
+def best_first_trial_return(tasks: TaskSet) -> float:
+    """The expected return of the best player's first episode in a task drawn uniformly from `tasks`, which it knows.
+
+    By dynamic programming over the set of permutations that agree with what was seen. Where the task can be seen the
+    permutation is known from the first frame on.
+
+    Raises:
+        ValueError: If the tasks are none, or of several families.
+    """
+    return float(_mean_over_tasks(tasks, second=False))
+
+
+def best_second_trial_return(tasks: TaskSet) -> float:
+    """The same for a second episode in the same task, whose player used the first one only to learn about the task.
+
+    Where the first trial cannot reveal everything this is the best over all ways of exploring in it.
+    """
+    return float(_mean_over_tasks(tasks, second=True))
+
+
+def _mean_over_tasks(tasks: TaskSet, *, second: bool) -> Fraction:
+    names = {task.name for task in tasks}
+    if len(names) != 1:
+        raise ValueError(f"the tasks are of the families {sorted(names)}: give tasks of exactly one")
+    name = names.pop()
+    orders = tuple(sorted(order_of(task) for task in tasks))
+    if name != "hidden-catch":
+        return _mean(_value_of(name, (order,)) for order in orders)
+    return _second_value(name, orders) if second else _value_of(name, orders)
+
+
+def _mean(values: Iterable[Fraction]) -> Fraction:
+    listed = list(values)
+    return sum(listed, Fraction(0)) / len(listed)
+
+
+@lru_cache(maxsize=4096)
+def _value_of(name: str, belief: tuple[Permutation, ...]) -> Fraction:
+    family = FAMILIES[name]
+    return _mean(_play(name, *start, family.num_steps, belief) for start in family.starts)
+
+
+@lru_cache(maxsize=2**18)
+def _play(name: str, paddle: int, ball: int, steps_left: int, belief: tuple[Permutation, ...]) -> Fraction:
+    """The best probability of catching a ball under a uniform belief over permutations."""
+    family = FAMILIES[name]
+    if steps_left == 0:
+        return Fraction(abs(paddle - ball) <= family.reach)
+    if abs(paddle - ball) > family.reach + steps_left * max(family.effects):
+        return Fraction(0)
+    return max(
+        sum(
+            (
+                Fraction(len(part), len(belief)) * _play(name, column, ball, steps_left - 1, part)
+                for column, part in _outcomes(family, paddle, action, belief)
+            ),
+            Fraction(0),
+        )
+        for action in range(len(family.effects))
+    )
+
+
+def _second_value(name: str, belief: tuple[Permutation, ...]) -> Fraction:
+    family = FAMILIES[name]
+    return _mean(_explore(name, paddle, family.num_steps, belief) for paddle, _ in family.starts)
+
+
+@lru_cache(maxsize=2**18)
+def _explore(name: str, paddle: int, steps_left: int, belief: tuple[Permutation, ...]) -> Fraction:
+    """The best value of the next trial when this one only serves to learn about the task."""
+    family = FAMILIES[name]
+    if steps_left == 0 or len(belief) == 1:
+        return _value_of(name, belief)
+    return max(
+        sum(
+            (
+                Fraction(len(part), len(belief)) * _explore(name, column, steps_left - 1, part)
+                for column, part in _outcomes(family, paddle, action, belief)
+            ),
+            Fraction(0),
+        )
+        for action in range(len(family.effects))
+    )
+
+
+def _outcomes(
+    family: Family, paddle: int, action: int, belief: tuple[Permutation, ...]
+) -> list[tuple[int, tuple[Permutation, ...]]]:
+    """Where the paddle may be seen after an action, and the permutations that agree with each."""
+    parts: dict[int, list[Permutation]] = {}
+    for order in belief:
+        parts.setdefault(move(family, paddle, order[action]), []).append(order)
+    return [(column, tuple(part)) for column, part in parts.items()]

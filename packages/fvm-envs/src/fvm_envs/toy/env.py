@@ -1,0 +1,164 @@
+"""Catch as a vector environment: 84 x 84 x 3 pixels, drawn for all slots at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.task import Task, TaskSet
+from fvm_envs.toy.catch import BOARD, family_of, order_of
+
+CELL = 6
+"""Pixels a cell's side."""
+PIXELS = BOARD * CELL
+VIDEO_SCALE = 6
+
+# Background and ball of each palette.
+_PALETTES = (
+    ((0, 0, 0), (255, 255, 255)),
+    ((24, 24, 96), (255, 224, 64)),
+    ((0, 64, 48), (255, 255, 255)),
+    ((72, 0, 56), (128, 255, 255)),
+    ((232, 232, 232), (0, 0, 0)),
+    ((176, 208, 255), (96, 0, 0)),
+    ((208, 255, 200), (48, 0, 112)),
+    ((255, 220, 176), (0, 64, 64)),
+)
+# Paddle of each order of left, stay, right.
+_PADDLES = ((230, 25, 75), (60, 180, 75), (0, 110, 255), (245, 130, 48), (170, 40, 220), (120, 120, 120))
+_HIDDEN_PADDLE = (0, 200, 255)
+
+
+def look_of(task: Task) -> tuple[bool, NDArray[np.uint8]]:
+    """Whether a task's picture is upside down, and its colours, [3, 3]: background, ball, paddle."""
+    family = family_of(task)
+    look, order = divmod(task.level or 0, len(family.orders))
+    background, ball = _PALETTES[look // 2]
+    paddle = _PADDLES[order] if task.name == "catch" else _HIDDEN_PADDLE
+    return look % 2 == 1, np.array((background, ball, paddle), dtype=np.uint8)
+
+
+class CatchVec(SlotEnv):
+    """Slots that play Catch; the rules and families are in `fvm_envs.toy.catch`.
+
+    The start of an episode is drawn by the slot's own generator, which goes on over episodes and tasks.
+
+    Args:
+        tasks: Tasks of one family, `toy/catch/<k>` or `toy/hidden-catch/<k>`.
+        num_envs: Number of slots.
+        seed: Seeds the draws of tasks and the slots' starts.
+        on_episode_end: "resample" draws the next task from `tasks`, "stay" repeats it.
+
+    Raises:
+        ValueError: If a task does not exist, or the tasks are of both families.
+    """
+
+    def __init__(
+        self, tasks: TaskSet, num_envs: int, seed: int, *, on_episode_end: OnEpisodeEnd = "resample"
+    ) -> None:
+        names = sorted({task.name for task in tasks})
+        if len(names) != 1:
+            raise ValueError(f"a toy environment plays one family, not {names}: make one for each")
+        self.family = family = family_of(tasks[0])
+        effects = np.array(family.effects, dtype=np.int64)
+        self._moves = np.array([effects[list(order_of(task))] for task in tasks])
+        looks = [look_of(task) for task in tasks]
+        self._upside_down = np.array([upside_down for upside_down, _ in looks])
+        self._colours = np.array([colours for _, colours in looks], dtype=np.uint8)
+        self._starts = np.array(family.starts, dtype=np.int64)
+        self._rngs = [np.random.default_rng(0) for _ in range(num_envs)]
+        self._slots = np.arange(num_envs)
+        self._paddle = np.zeros(num_envs, dtype=np.int64)
+        self._ball = np.zeros(num_envs, dtype=np.int64)
+        self._steps_left = np.full(num_envs, family.num_steps, dtype=np.int64)
+        self._pixels = np.zeros((num_envs, PIXELS, PIXELS, 3), dtype=np.uint8)
+        self._cells = self._pixels.reshape(num_envs, BOARD, CELL, BOARD, CELL, 3)
+        super().__init__(
+            tasks,
+            num_envs,
+            seed,
+            on_episode_end=on_episode_end,
+            observation_space=gym.spaces.Box(0, 255, (PIXELS, PIXELS, 3), np.uint8),
+            action_space=gym.spaces.Discrete(len(effects)),
+        )
+
+    @property
+    def positions(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Paddle column, ball column and steps left of each slot, for scripted players."""
+        return self._paddle.copy(), self._ball.copy(), self._steps_left.copy()
+
+    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        self._rngs[slot] = np.random.default_rng(seed)
+
+    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        for slot in slots.tolist():
+            self._paddle[slot], self._ball[slot] = self._starts[self._rngs[slot].integers(len(self._starts))]
+        self._steps_left[slots] = self.family.num_steps
+        self._pixels[slots] = self._colours[self._task_index[slots], 0][:, None, None]
+        self._draw(slots)
+
+    def _advance(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        reach = self.family.reach
+        self._erase()
+        np.clip(
+            self._paddle + self._moves[self._task_index, actions], reach, BOARD - 1 - reach, out=self._paddle
+        )
+        self._steps_left -= 1
+        self._draw(self._slots)
+        terminated = self._steps_left == 0
+        caught = terminated & (np.abs(self._paddle - self._ball) <= reach)
+        return caught.astype(np.float64), terminated, np.zeros(self.num_envs, dtype=bool), {}
+
+    def _rows(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of ball and paddle on the picture."""
+        upside_down = self._upside_down[self._task_index[slots]]
+        ball = BOARD - 1 - self._steps_left[slots]
+        return np.where(upside_down, BOARD - 1 - ball, ball), np.where(upside_down, 0, BOARD - 1)
+
+    def _erase(self) -> None:
+        background = self._colours[self._task_index, 0][:, None, None]
+        ball_row, paddle_row = self._rows(self._slots)
+        self._cells[self._slots, ball_row, :, self._ball] = background
+        for offset in range(-self.family.reach, self.family.reach + 1):
+            self._cells[self._slots, paddle_row, :, self._paddle + offset] = background
+
+    def _draw(self, slots: NDArray[np.int64]) -> None:
+        colours = self._colours[self._task_index[slots]]
+        ball_row, paddle_row = self._rows(slots)
+        for offset in range(-self.family.reach, self.family.reach + 1):
+            self._cells[slots, paddle_row, :, self._paddle[slots] + offset] = colours[:, 2, None, None]
+        self._cells[slots, ball_row, :, self._ball[slots]] = colours[:, 1, None, None]
+
+    def _observe(self) -> NDArray[np.uint8]:
+        return self._pixels.copy()
+
+    def _final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._pixels[slots]
+
+    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+        """The slot's current frame, uint8 [504, 504, 3]."""
+        return self._pixels[slot].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
+
+    def _own_state(self) -> State:
+        return {
+            "paddle": self._paddle.copy(),
+            "ball": self._ball.copy(),
+            "steps_left": self._steps_left.copy(),
+            "pixels": self._pixels.copy(),
+            "rngs": [rng.bit_generator.state for rng in self._rngs],
+        }
+
+    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+        self._paddle[:] = state["paddle"]
+        self._ball[:] = state["ball"]
+        self._steps_left[:] = state["steps_left"]
+        self._pixels[:] = state["pixels"]
+        for rng, saved in zip(self._rngs, state["rngs"], strict=True):
+            rng.bit_generator.state = saved
