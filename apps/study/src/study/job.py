@@ -14,6 +14,7 @@ import fvm_envs
 import numpy as np
 import polars as pl
 import torch
+from fvm_envs.scripted import scripted_policy
 from fvm_eval import Budget, Ledger, evaluate
 from fvm_learners import PPO, Episode, LossTerm, PPOConfig
 from fvm_meta import Ledger as SpentLedger
@@ -104,8 +105,7 @@ def run_job(job: Job, store: Store, *, device: str, checkpoint_every_s: float) -
 def run_baseline(job: Job, store: Store) -> None:
     """Scores a policy that never learns on the held-out tasks."""
     started, spec = time.perf_counter(), job.spec
-    policy = scripted(spec["policy"], spec)
-    rows = score(job, policy, spec["tasks"], spec["evaluation"]["episodes"], env_step=0)
+    rows = score(job, spec["policy"], spec["tasks"], spec["evaluation"]["episodes"], env_step=0)
     wall_s = time.perf_counter() - started
     costs = {"env_steps": 0, "updates": 0, "wall_s": wall_s, "evaluation_s": wall_s, "device": device_name("cpu")}
     store.finish(job, {"episodes": pl.DataFrame(rows)}, {"costs": costs, "manifest": manifest("cpu")}, None)
@@ -212,7 +212,10 @@ def restore(job: Job, store: Store, device: str) -> Snapshot:
 
 
 def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: int) -> list[dict[str, Any]]:
-    """Returns rows task, env_step, episode, score of fresh deployment episodes, which cost no budget."""
+    """Returns rows task, env_step, episode, score of fresh deployment episodes, which cost no budget.
+
+    `policy` is a frozen policy or the name of a scripted one.
+    """
     evaluation = job.spec["evaluation"]
     num_envs = min(evaluation["num_envs"], len(tasks) * episodes)
     envs = fvm_envs.make_vec(tasks, num_envs, 0, on_episode_end="stay", **job.spec["env_options"])
@@ -220,7 +223,7 @@ def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: 
     seed = int(np.random.SeedSequence([seed, env_step]).generate_state(1)[0])
     try:
         scores = evaluate(
-            policy,
+            scripted_policy(policy, envs) if isinstance(policy, str) else policy,
             envs,
             [fvm_envs.Task.parse(task) for task in tasks],
             episodes_per_task=episodes,
@@ -240,7 +243,7 @@ def score_training(job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
     evaluation = job.spec["evaluation"]
     tasks = job.spec["tasks"][: evaluation["training_tasks"]]
     rows = []
-    for label, policy in ((job.method, snapshot.policy), ("random", scripted("random", job.spec))):
+    for label, policy in ((job.method, snapshot.policy), ("random", "random")):
         played = score(job, policy, tasks, evaluation["training_episodes"], snapshot.env_step)
         rows += [{"policy": label, **row} for row in played]
     return rows

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from fvm_eval import Fold, nested_train_sets
+from fvm_eval.folds import Fold, nested_train_sets
 from fvm_meta import MultiTask, Paradigm, Scratch
 
 from study.checkpoint import canonical_json

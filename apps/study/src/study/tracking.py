@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from study.checkpoint import write_bytes
 from study.errors import StudyError
 from study.plan import Job
@@ -158,10 +160,10 @@ class Sink:
     def connect(self) -> Any:
         """Returns a client; opens the experiment and the parent run."""
         if self._client is None:
-            for noisy in ("mlflow", "alembic"):
-                logging.getLogger(noisy).setLevel(logging.ERROR)
             from mlflow import MlflowClient
 
+            for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
+                logging.getLogger(noisy).setLevel(logging.ERROR)
             client = MlflowClient(tracking_uri=self.uri)
             found = client.get_experiment_by_name(self.name)
             if found is None:
@@ -216,7 +218,7 @@ class Sink:
         metrics = [(name, float(value), 0) for name, value in costs.items() if isinstance(value, int | float)]
         episodes = self.store.table([job], "episodes")
         if not episodes.is_empty():
-            means = episodes.group_by("env_step").mean().sort("env_step")
+            means = episodes.group_by("env_step").agg(pl.col("score").mean()).sort("env_step")
             metrics += [("score", row["score"], row["env_step"]) for row in means.iter_rows(named=True)]
         online = self.store.table([job], "online")
         if not online.is_empty():

@@ -156,6 +156,10 @@ class PPO:
         while end - self.env_step >= envs.num_envs:
             yield self.iteration(envs, end - self.env_step)
 
+    def iteration_env_steps(self, num_envs: int) -> int:
+        """Env steps of a full iteration on this many envs."""
+        return self.config.num_steps * num_envs
+
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
         """One rollout, shortened to at most `max_env_steps`, and the updates on it."""
         num_envs = envs.num_envs

@@ -17,10 +17,10 @@ QUICK = StudyConfig(
     family="toy/catch",
     methods=("scratch", "multitask"),
     seeds=3,
-    train_levels=(8,),
-    pool=(0, 12),
-    validation_levels=(12, 13),
-    held_out_levels=(14, 15, 16, 17),
+    train_levels=(24,),
+    pool=(0, 78),  # 13 of the 16 looks, all 6 orders of the actions
+    validation_levels=(78, 81),  # the last three looks are new: one for tuning, two for the comparison
+    held_out_levels=(84, 87, 91, 94),
     pretrain=Phase(env_steps=65_536, num_envs=32, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=8)),
     adapt=Phase(env_steps=8_192, num_envs=16, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=4)),
     evaluation=Evaluation(snapshots=4, episodes=20, training_tasks=8, training_episodes=8, max_steps=100),
