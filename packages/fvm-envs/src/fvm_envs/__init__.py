@@ -1,11 +1,30 @@
 """Reinforcement-learning tasks whose vector slots move between levels and games.
 
-`make_vec("procgen/coinrun-easy/0:200", num_envs=64, seed=0)` makes a `gymnasium.vector.VectorEnv`.
+`make_vec("procgen/coinrun-easy/0:200", num_envs=64, seed=0)` makes a `gymnasium.vector.VectorEnv`; importing
+the package registers an id with Gymnasium for each game and mode.
 """
 
+from fvm_envs.leakage import leaked
 from fvm_envs.make import make_vec
 from fvm_envs.procgen.games import ACTION_SETS
+from fvm_envs.scores import score_range
+from fvm_envs.scripted import RandomPolicy, always_right
+from fvm_envs.single import register
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import best_first_trial_return, best_return
 
-__all__ = ["ACTION_SETS", "Task", "TaskSet", "best_first_trial_return", "best_return", "make_vec"]
+__all__ = [
+    "ACTION_SETS",
+    "RandomPolicy",
+    "Task",
+    "TaskSet",
+    "always_right",
+    "best_first_trial_return",
+    "best_return",
+    "leaked",
+    "make_vec",
+    "register",
+    "score_range",
+]
+
+register()

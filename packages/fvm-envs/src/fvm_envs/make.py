@@ -29,11 +29,12 @@ def make_vec(
         num_envs: Number of slots.
         seed: Seeds the draws of tasks and the slots' own dynamics.
         on_episode_end: "resample" draws a slot's next task, "stay" repeats it.
-        **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds, restrict_themes,
-            num_threads).
+        **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
+            restrict_themes, num_threads).
 
     Raises:
-        ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option value.
+        ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option
+            value.
         TypeError: If the benchmark has no such option.
     """
     task_set = TaskSet.parse(tasks) if isinstance(tasks, str) else TaskSet(tasks)

@@ -1,9 +1,10 @@
 """A vector environment whose slots move between tasks: what every benchmark here shares.
 
-`reset(options={"tasks": [...], "reset_mask": mask})` moves the masked slots and leaves the others as they are;
+`reset(options={"tasks": [...], "reset_mask": mask})` moves the masked slots and leaves the others as they
+    are;
 when an episode ends the slot draws its next task itself ("resample") or plays the same one again ("stay").
-Autoreset is SAME_STEP: the observation of a step that ends an episode is the first one of the next episode, and
-`info["task_index"]` belongs to that returned observation.
+Autoreset is SAME_STEP: the observation of a step that ends an episode is the first one of the next episode,
+and `info["task_index"]` belongs to that returned observation.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         tasks: What the slots may play.
         num_envs: Number of slots.
         seed: Seeds the draws of tasks and the slots' own dynamics.
-        on_episode_end: Who decides what a slot plays next: "resample" draws uniformly from `tasks`, "stay" repeats.
+        on_episode_end: Who decides what a slot plays next: "resample" draws uniformly from `tasks`, "stay"
+            repeats.
         observation_space: Of one slot.
         action_space: Of one slot.
     """
@@ -78,13 +80,13 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
 
     @abc.abstractmethod
     def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
-        """Put `slots` at the start of an episode of their task; `autoreset` if their episode has just ended."""
+        """Start an episode of their task in `slots`; `autoreset` if their episode has just ended."""
 
     @abc.abstractmethod
     def _advance(
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """One step of all slots: new arrays of reward, terminated, truncated, and what else goes into `info`."""
+        """One step of all slots: new arrays of reward, terminated, truncated, and more entries for `info`."""
 
     @abc.abstractmethod
     def _observe(self) -> NDArray[np.uint8]:
@@ -115,7 +117,7 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
 
     # The vector environment.
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         """The observation after the masked slots have started an episode.
@@ -123,8 +125,8 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         Slots that have never started do so too, masked or not.
 
         Args:
-            seed: An int seeds the draws of tasks and each masked slot's dynamics; a list seeds the dynamics only,
-                `None` entries keep theirs.
+            seed: An int seeds the draws of tasks and each masked slot's dynamics; a list seeds the dynamics
+                only, `None` entries keep theirs.
             options: `tasks`, a task (or id, or None) for each slot; `reset_mask`, bool [num_envs].
 
         Raises:
@@ -184,7 +186,7 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         info.update(self._slot_info())
         return self._observe(), reward, terminated, truncated, info
 
-    def render(self) -> tuple[NDArray[np.uint8], ...]:  # type: ignore[override]
+    def render(self) -> tuple[NDArray[np.uint8], ...]:
         """The frames of all slots for a video."""
         return tuple(self.render_slot(slot) for slot in range(self.num_envs))
 
@@ -236,7 +238,7 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         if len(seed) != self.num_envs:
             raise ValueError(f"{len(seed)} seeds for {self.num_envs} slots: give one (or None) for each")
         for slot in np.flatnonzero(mask):
-            own = seed[slot]
+            own = seed[int(slot)]
             if own is not None:
                 self._seed_dynamics(int(slot), np.random.SeedSequence(own))
 
@@ -246,7 +248,7 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         read = np.asarray(mask)
         if read.dtype != np.bool_ or read.shape != (self.num_envs,):
             raise ValueError(
-                f"reset_mask has dtype {read.dtype} and shape {read.shape}: expected bool and ({self.num_envs},)"
+                f"reset_mask has dtype {read.dtype}, shape {read.shape}: expected bool, ({self.num_envs},)"
             )
         return read
 

@@ -1,6 +1,7 @@
 """Tasks and sets of tasks: what a vector environment's slots move between.
 
-A task is one MDP. Its id is `benchmark/name` or `benchmark/name/level`, for example `procgen/coinrun-easy/17`.
+A task is one MDP. Its id is `benchmark/name` or `benchmark/name/level`, for example
+`procgen/coinrun-easy/17`.
 """
 
 from __future__ import annotations

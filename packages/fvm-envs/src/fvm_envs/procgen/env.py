@@ -1,10 +1,11 @@
 """Procgen as a vector environment whose slots are pinned to levels.
 
-A slot moves to level L by loading a state: a generator game with one slot is given the level range [L, L+1) and forced
-to reset, and its state is loaded into the slot. From there on the library resets the slot to level L itself.
+A slot moves to level L by loading a state: a generator game with one slot is given the level range [L, L+1)
+and forced to reset, and its state is loaded into the slot. From there on the library resets the slot to level
+L itself.
 
-The library shows no terminal observation, and merges death, success and time-out into one flag: an episode counts as
-truncated if it lasted as long as the game's time-out and the level was not completed.
+The library shows no terminal observation, and merges death, success and time-out into one flag: an episode
+counts as truncated if it lasted as long as the game's time-out and the level was not completed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.procgen.games import ACTION_SETS, NATIVE_MODE, level_seed, parse_name
-from fvm_envs.procgen.native import FORCE_RESET, NativeEnv
+from fvm_envs.procgen.games import ACTION_SETS, level_seed, parse_name
+from fvm_envs.procgen.levels import LevelGenerator, native_options
+from fvm_envs.procgen.native import NativeEnv
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import TaskSet
 
@@ -65,17 +67,10 @@ class ProcgenVec(SlotEnv):
         self.game, self.mode = parse_name(names[0])
         self.native_actions = ACTION_SETS[actions]
         self._levels = np.array([level_seed(task.name, task.level) for task in tasks], dtype=np.int64)
-        self._options: dict[str, bool | int] = {
-            "center_agent": True,
-            "use_generated_assets": False,
-            "use_monochrome_assets": False,
-            "restrict_themes": restrict_themes,
-            "use_backgrounds": use_backgrounds,
-            "paint_vel_info": False,
-            "distribution_mode": NATIVE_MODE[self.mode],
-        }
-        self._generator = NativeEnv(self.game, 1, self._options)
-        self._template = self._generator.get_state(0)
+        self._options = native_options(
+            self.mode, use_backgrounds=use_backgrounds, restrict_themes=restrict_themes
+        )
+        self._generator = LevelGenerator(names[0], self._options)
         self._native = NativeEnv(self.game, num_envs, self._options, num_threads=num_threads)
         self._video: NativeEnv | None = None
         self._to_native = np.array(self.native_actions, dtype=np.int32)
@@ -89,20 +84,12 @@ class ProcgenVec(SlotEnv):
             action_space=gym.spaces.Discrete(len(self.native_actions)),
         )
 
-    def initial_state(self, level: int) -> bytes:
-        """The library's state at the start of a level."""
-        generator = self._generator
-        generator.set_state(0, generator.layout.at_level(self._template, level))
-        generator.action[0] = FORCE_RESET
-        generator.step()
-        return generator.get_state(0)
-
     def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
         levels = self._levels[self._task_index[slots]]
         for slot, level in zip(slots.tolist(), levels.tolist(), strict=True):
             # After an episode the library has already put the slot back to the start of its level.
             if not autoreset or self._slot_level[slot] != level:
-                self._native.set_state(slot, self.initial_state(level))
+                self._native.set_state(slot, self._generator.initial_state(level))
                 self._slot_level[slot] = level
 
     def _advance(
@@ -156,4 +143,4 @@ class ProcgenVec(SlotEnv):
             self._native.layout.check(native)
         for slot, native in enumerate(states):
             self._native.set_state(slot, native)
-            self._slot_level[slot] = self._native.layout.level_range(native)[0]
+            self._slot_level[slot] = self._native.layout.level_of(native)

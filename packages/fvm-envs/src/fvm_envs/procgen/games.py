@@ -1,7 +1,7 @@
 """Procgen's games, distribution modes and actions (Cobbe et al. 2020; openai/procgen 0.10.7).
 
-Easy and hard exist for every game; `parse_options` in the library's `game.cpp` names those with extreme and memory
-levels, `env.py` those with an exploration level.
+Easy and hard exist for every game; `parse_options` in the library's `game.cpp` names those with extreme and
+memory levels, `env.py` those with an exploration level.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ ACTION_SETS = MappingProxyType(
         "right": (7, 8),
     }
 )
-"""Named subsets of the native actions: action `a` of the environment is native action `ACTION_SETS[name][a]`."""
+"""Named subsets of the native actions: action `a` is the native action `ACTION_SETS[name][a]`."""
 
 MAX_LEVEL = 2**31 - 2
 """Levels are int32 and the library's range is half-open."""
@@ -104,7 +104,7 @@ def parse_name(name: str) -> tuple[str, str]:
         raise ValueError(f"there is no Procgen game {game!r}: {hint}")
     if mode not in modes_of(game):
         raise ValueError(
-            f"Procgen's {game} has no mode {mode!r}: use {game}-<mode> with one of {', '.join(modes_of(game))}"
+            f"Procgen's {game} has no mode {mode!r}: expected {game}-<mode> with {', '.join(modes_of(game))}"
         )
     return game, mode
 

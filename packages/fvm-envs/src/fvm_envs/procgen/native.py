@@ -1,7 +1,7 @@
 """A binding to Procgen's shared library through ctypes: no gym, no gym3, no cffi.
 
-The structures are those of `libenv.h` (libenv version 1). The library ends the whole process on bad input; nothing
-reaches it here that was not checked before.
+The structures are those of `libenv.h` (libenv version 1). The library ends the whole process on bad input;
+nothing reaches it here that was not checked before.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def data_folder() -> Path:
             return data
     here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     raise ImportError(
-        "Procgen's shared library is not installed: run `pip install 'fvm-envs[procgen]'` on x86-64 Linux with "
-        f"Python 3.11 or 3.12, the only platform that has a wheel (this is {here})"
+        "Procgen's shared library is not installed: run `pip install 'fvm-envs[procgen]'` on x86-64 Linux "
+        f"with Python 3.11 or 3.12, the only platform that has a wheel (this is {here})"
     )
 
 

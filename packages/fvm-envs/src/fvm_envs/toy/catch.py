@@ -1,18 +1,19 @@
 """The rules of Catch, and the best returns of its two families of tasks.
 
-A ball falls one cell a step on a board of 14 x 14 cells; a paddle on the last row moves sideways. The episode ends when
-the ball reaches the paddle's row: reward 1 if the paddle is under it, else 0. An action is the index of an effect on
-the paddle after a permutation that is part of the task.
+A ball falls one cell a step on a board of 14 x 14 cells; a paddle on the last row moves sideways. The episode
+ends when the ball reaches the paddle's row: reward 1 if the paddle is under it, else 0. An action is the
+index of an effect on the paddle after a permutation that is part of the task.
 
-`catch`, 96 tasks: effects left, stay, right in any order (6), picture upright or upside down (2), colours (8). The
-colour of the paddle tells the order, so the task can be seen. Episodes have 13 steps and the paddle covers 3 cells:
-every ball can be caught.
+`catch`, 96 tasks: effects left, stay, right in any order (6), picture upright or upside down (2), colours
+(8). The colour of the paddle tells the order, so the task can be seen. Episodes have 13 steps and the paddle
+covers 3
+cells: every ball can be caught.
 
-`hidden-catch`, 24 tasks: effects -2, -1, +1, +2 in any order, and all tasks look the same. The ball starts 6 columns
-aside and 3 rows above the paddle, which covers one cell: only three moves of 2 to its side catch it, so that the first
-wrong move loses the ball. Starts keep the walls out of reach of three different moves: what an action does is always
-seen. In a first trial an agent that knows the family but not the task catches 1 ball in 4; having used that trial to
-try three actions, it catches every ball in the second.
+`hidden-catch`, 24 tasks: effects -2, -1, +1, +2 in any order, and all tasks look the same. The ball starts 6
+columns aside and 3 rows above the paddle, which covers one cell: only three moves of 2 to its side catch it,
+so that the first wrong move loses the ball. Starts keep the walls out of reach of three different moves: what
+an action does is always seen. In a first trial an agent that knows the family but not the task catches 1 ball
+in 4; having used that trial to try three actions, it catches every ball in the second.
 """
 
 from __future__ import annotations
@@ -112,10 +113,11 @@ def best_return(task: Task) -> float:
 
 
 def best_first_trial_return(tasks: TaskSet) -> float:
-    """The expected return of the best player's first episode in a task drawn uniformly from `tasks`, which it knows.
+    """The expected return of the best player's first episode in a task drawn uniformly from `tasks`.
 
-    By dynamic programming over the set of permutations that agree with what was seen. Where the task can be seen the
-    permutation is known from the first frame on.
+    The player knows `tasks`, not which one was drawn. By dynamic programming over the set of permutations
+    that agree with what was seen. Where the task can be seen the permutation is known from the first frame
+    on.
 
     Raises:
         ValueError: If the tasks are none, or of several families.
@@ -124,7 +126,7 @@ def best_first_trial_return(tasks: TaskSet) -> float:
 
 
 def best_second_trial_return(tasks: TaskSet) -> float:
-    """The same for a second episode in the same task, whose player used the first one only to learn about the task.
+    """The same for a second episode in that task, after a first one that only served to learn about it.
 
     Where the first trial cannot reveal everything this is the best over all ways of exploring in it.
     """

@@ -144,7 +144,8 @@ class CatchVec(SlotEnv):
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's current frame, uint8 [504, 504, 3]."""
-        return self._pixels[slot].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
+        frame: NDArray[np.uint8] = self._pixels[slot].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
+        return frame
 
     def _own_state(self) -> State:
         return {

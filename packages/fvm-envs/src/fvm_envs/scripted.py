@@ -1,0 +1,70 @@
+"""Players that follow a script: the baselines that a trained agent must beat.
+
+They have the two methods of any policy here: `initial_state(num_envs)` and `act(obs, state, episode_start,
+rngs)`, where a slot's action depends on its own generator only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_envs.procgen.games import ACTION_SETS
+
+
+class UniformPolicy:
+    """Actions drawn uniformly from some of an environment's actions, one draw a slot and step.
+
+    Args:
+        actions: The environment's actions to choose from.
+    """
+
+    def __init__(self, actions: Sequence[int]) -> None:
+        if not actions:
+            raise ValueError("a player needs at least one action to choose from")
+        self.actions = tuple(actions)
+        self._actions = np.array(self.actions, dtype=np.int64)
+
+    def initial_state(self, num_envs: int) -> None:
+        """None: the script remembers nothing."""
+
+    def act(
+        self,
+        obs: NDArray[np.uint8],
+        state: Any,
+        episode_start: NDArray[np.bool_],
+        rngs: Sequence[np.random.Generator],
+    ) -> tuple[NDArray[np.int64], Any]:
+        """An action for each slot, int64 [len(rngs)], and the state."""
+        return self._actions[[rng.integers(len(self.actions)) for rng in rngs]], state
+
+
+class RandomPolicy(UniformPolicy):
+    """All actions of an environment, uniformly.
+
+    Args:
+        num_actions: `envs.single_action_space.n`.
+    """
+
+    def __init__(self, num_actions: int) -> None:
+        super().__init__(range(num_actions))
+
+
+def always_right(actions: str = "full") -> UniformPolicy:
+    """Coinrun's obvious script: RIGHT or RIGHT + UP (a jump), each with probability one half.
+
+    Args:
+        actions: The environment's action set, a name in `ACTION_SETS`.
+
+    Raises:
+        ValueError: If there is no such set, or it lacks one of the two actions.
+    """
+    if actions not in ACTION_SETS:
+        raise ValueError(f"there is no action set {actions!r}: the sets are {', '.join(ACTION_SETS)}")
+    native, right = ACTION_SETS[actions], ACTION_SETS["right"]
+    if not set(right) <= set(native):
+        raise ValueError(f"action set {actions!r} lacks RIGHT or RIGHT + UP: use one that has both")
+    return UniformPolicy([native.index(action) for action in right])
