@@ -14,7 +14,7 @@ import fvm_envs
 import numpy as np
 import polars as pl
 import torch
-from fvm_envs.scripted import scripted_policy
+from fvm_envs.scripted import RandomPolicy, UniformPolicy, always_right
 from fvm_eval import Budget, Ledger, evaluate
 from fvm_learners import PPO, Episode, LossTerm, PPOConfig
 from fvm_meta import Ledger as SpentLedger
@@ -62,7 +62,9 @@ class OnlineCurve:
     """Returns of training episodes, summed over bins of env steps: its size does not grow with the run."""
 
     budget: int
-    count: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS, np.int64))
+    count: np.ndarray[Any, np.dtype[np.int64]] = field(
+        default_factory=lambda: np.zeros(ONLINE_BINS, np.int64)
+    )
     return_sum: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS))
     length_sum: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS))
 
@@ -78,9 +80,13 @@ class OnlineCurve:
         """Returns env_step (end of the bin), episodes, return, length; bins without episodes are left out."""
         ends = [(i + 1) * self.budget // ONLINE_BINS for i in range(ONLINE_BINS)]
         some = self.count > 0
-        return pl.DataFrame({"env_step": ends, "episodes": self.count}).filter(some).with_columns(
-            pl.Series("return", self.return_sum[some] / self.count[some]),
-            pl.Series("length", self.length_sum[some] / self.count[some]),
+        return (
+            pl.DataFrame({"env_step": ends, "episodes": self.count})
+            .filter(some)
+            .with_columns(
+                pl.Series("return", self.return_sum[some] / self.count[some]),
+                pl.Series("length", self.length_sum[some] / self.count[some]),
+            )
         )
 
 
@@ -107,7 +113,13 @@ def run_baseline(job: Job, store: Store) -> None:
     started, spec = time.perf_counter(), job.spec
     rows = score(job, spec["policy"], spec["tasks"], spec["evaluation"]["episodes"], env_step=0)
     wall_s = time.perf_counter() - started
-    costs = {"env_steps": 0, "updates": 0, "wall_s": wall_s, "evaluation_s": wall_s, "device": device_name("cpu")}
+    costs = {
+        "env_steps": 0,
+        "updates": 0,
+        "wall_s": wall_s,
+        "evaluation_s": wall_s,
+        "device": device_name("cpu"),
+    }
     store.finish(job, {"episodes": pl.DataFrame(rows)}, {"costs": costs, "manifest": manifest("cpu")}, None)
 
 
@@ -223,7 +235,7 @@ def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: 
     seed = int(np.random.SeedSequence([seed, env_step]).generate_state(1)[0])
     try:
         scores = evaluate(
-            scripted_policy(policy, envs) if isinstance(policy, str) else policy,
+            scripted(policy, envs, job.spec["env_options"]) if isinstance(policy, str) else policy,
             envs,
             [fvm_envs.Task.parse(task) for task in tasks],
             episodes_per_task=episodes,
@@ -236,6 +248,13 @@ def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: 
         {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
         for s in scores
     ]
+
+
+def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> UniformPolicy:
+    """Returns a player that follows a script: "random" or Coinrun's "always_right"."""
+    if name == "random":
+        return RandomPolicy(int(envs.single_action_space.n))
+    return always_right(env_options.get("actions", "full"))
 
 
 def score_training(job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -258,7 +277,16 @@ def device_name(device: str) -> str:
 
 def manifest(device: str) -> dict[str, Any]:
     """Returns what ran a job but must not change its results."""
-    packages = ("torch", "numpy", "gymnasium", "procgen-mirror", "fvm-envs", "fvm-learners", "fvm-meta", "fvm-eval")
+    packages = (
+        "torch",
+        "numpy",
+        "gymnasium",
+        "procgen-mirror",
+        "fvm-envs",
+        "fvm-learners",
+        "fvm-meta",
+        "fvm-eval",
+    )
     versions = {}
     for package in packages:
         with suppress(PackageNotFoundError):

@@ -89,7 +89,13 @@ def make_plan(config: StudyConfig) -> Plan:
 
     for policy in ("random", config.script):
         if policy is not None:
-            spec = {**common, "kind": "baseline", "policy": policy, "tasks": held_out, "evaluation": evaluation}
+            spec = {
+                **common,
+                "kind": "baseline",
+                "policy": policy,
+                "tasks": held_out,
+                "evaluation": evaluation,
+            }
             spec["versions"] = _versions(config, "evaluation")
             baselines.append(Job(kind="baseline", spec=spec, method=policy, fold=0, seed=0))
 

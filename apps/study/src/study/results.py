@@ -49,7 +49,9 @@ def collect(config: StudyConfig, plan: Plan, store: Store) -> Results:
     for method in runs["method"].unique().sort():
         mine = runs.filter(pl.col("method") == method)
         budget = mine["env_step"].max()
-        rows.append((method, show(mean_interval(value_at(mine, 0))), show(mean_interval(value_at(mine, budget))), ""))
+        rows.append(
+            (method, show(mean_interval(value_at(mine, 0))), show(mean_interval(value_at(mine, budget))), "")
+        )
     return Results(episodes=episodes, rows=rows)
 
 

@@ -1,10 +1,10 @@
 """The folder of a study: finished jobs, checkpoints of running ones, tables and the report.
 
-    study.json                       which study this is
-    jobs/<key>/                      a finished job: it appears whole, by a rename
-    running/<key>/checkpoint...      a job under way
-    results.parquet  ...             tables over all finished jobs of the plan
-    report/  videos/  mlflow.db      what people look at
+study.json                       which study this is
+jobs/<key>/                      a finished job: it appears whole, by a rename
+running/<key>/checkpoint...      a job under way
+results.parquet  ...             tables over all finished jobs of the plan
+report/  videos/  mlflow.db      what people look at
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Store:
             raise StudyError(
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
-        text = json.dumps({"fvm_study": FORMAT, "identity": identity, "config": config}, indent=1, sort_keys=True)
+        text = json.dumps(
+            {"fvm_study": FORMAT, "identity": identity, "config": config}, indent=1, sort_keys=True
+        )
         write_bytes(self.root / "study.json", text.encode() + b"\n")
         for name in ("jobs", "running"):
             (self.root / name).mkdir(exist_ok=True)
@@ -118,7 +120,9 @@ class Store:
         path = self.workspace(job) / CHECKPOINT
         return read_state(path) if path.exists() else None
 
-    def finish(self, job: Job, tables: Mapping[str, pl.DataFrame], notes: Mapping[str, Any], weights: Any) -> None:
+    def finish(
+        self, job: Job, tables: Mapping[str, pl.DataFrame], notes: Mapping[str, Any], weights: Any
+    ) -> None:
         """Files a job's results. Until the last rename the job counts as unfinished."""
         partial = self.workspace(job) / "finished"
         shutil.rmtree(partial, ignore_errors=True)
@@ -129,7 +133,9 @@ class Store:
         for name, table in tables.items():
             write_table(partial / f"{name}.parquet", table)
         for name, value in {"job": {"key": job.key, "spec": job.spec}, **notes}.items():
-            write_bytes(partial / f"{name}.json", json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+            write_bytes(
+                partial / f"{name}.json", json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
+            )
         if weights is not None:
             write_state(partial / "weights.safetensors", dict(weights))
         os.rename(partial, self.folder(job))

@@ -1,8 +1,8 @@
 """Multi-task pretraining, then fine-tuning (Mandi, Abbeel, James 2022, "MT").
 
-    pretrain: each parallel env draws a task from the training set at every episode end;
-              theta <- PPO update on the mixed rollout        (one policy, one value function, no task id)
-    adapt:    theta_0 = pretrained weights, all of them fine-tuned by the base learner with a fresh optimiser
+pretrain: each parallel env draws a task from the training set at every episode end;
+          theta <- PPO update on the mixed rollout        (one policy, one value function, no task id)
+adapt:    theta_0 = pretrained weights, all of them fine-tuned by the base learner with a fresh optimiser
 """
 
 from __future__ import annotations

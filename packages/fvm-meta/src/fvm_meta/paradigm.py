@@ -191,7 +191,9 @@ def envs_state(envs: Envs) -> State:
         ValueError: They cannot.
     """
     if not hasattr(envs, "state_dict"):
-        raise ValueError(f"{type(envs).__name__} has no state_dict(), so a run on it cannot be saved mid-stream")
+        raise ValueError(
+            f"{type(envs).__name__} has no state_dict(), so a run on it cannot be saved mid-stream"
+        )
     state: State = envs.state_dict()
     return state
 
@@ -254,7 +256,9 @@ class Paradigm:
             ValueError: Demonstrations were given; an on-policy learner has no use for them.
         """
         if len(demos):
-            raise ValueError(f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()")
+            raise ValueError(
+                f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()"
+            )
         learner, envs = self.start([task], rng, "stay", loss_term)
         if snapshot is not None:
             learner.load_weights(snapshot.policy.weights)

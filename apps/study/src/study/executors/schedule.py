@@ -58,6 +58,8 @@ class Schedule:
 
     def drop_children(self, job: Job) -> list[Job]:
         """Takes out and returns the jobs that a failed one leaves without a parent."""
-        orphans = [child for child in self.waiting if child.parent is not None and child.parent.key == job.key]
+        orphans = [
+            child for child in self.waiting if child.parent is not None and child.parent.key == job.key
+        ]
         self.waiting = [child for child in self.waiting if child not in orphans]
         return orphans
