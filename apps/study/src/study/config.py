@@ -83,7 +83,8 @@ class StudyConfig:
     pretrain: Phase
     adapt: Phase
     evaluation: Evaluation
-    script: str | None = None
+    script: str | None = None  # a scripted player to compare with
+    score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
     note: str = ""
 

@@ -57,7 +57,7 @@ def main(
     first: tyro.conf.Positional[int],
     number: tyro.conf.Positional[int],
     rule: tyro.conf.OmitArgPrefixes[Rule] = Rule(),
-) -> None:  # noqa: B008
+) -> None:
     """Print levels with headroom and the script's mean return on each."""
     chosen = levels_with_headroom(family, first, number, rule)
     for level, mean in chosen.items():

@@ -84,6 +84,7 @@ QUICK = StudyConfig(
     adapt=Phase(env_steps=24_576, num_envs=32, ppo=replace(SMALL_CPU, num_minibatches=8)),
     evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=16, training_episodes=2, max_steps=1000),
     script="always_right",
+    score_bounds=(0.0, 10.0),  # the coin or nothing
     note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that it "
     "runs in minutes on two cores. It checks the pipeline; it cannot decide the question.",
 )
@@ -118,6 +119,7 @@ PAPER = StudyConfig(
     adapt=Phase(env_steps=1_999_872, num_envs=64, ppo=replace(TRAIN_PROCGEN, autocast=True)),
     evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
     script="always_right",
+    score_bounds=(0.0, 10.0),  # the coin or nothing
     note="The paper's budgets, network and hyperparameters: 1.7 billion env steps. Needs GPUs and days.",
 )
 
