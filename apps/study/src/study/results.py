@@ -85,7 +85,7 @@ def _interval(interval: Interval, shown: Any) -> str:
 
 
 def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Results:
-    """Gathers all jobs' tables into the store's, audits the splits, and computes every number of the report."""
+    """Gathers all jobs' tables into the store's, audits the splits, computes every number of the report."""
     pretrainings = [job for job in plan.jobs if job.kind == "pretrain"]
     adaptations = [job for job in plan.jobs if job.kind == "adapt"]
     baselines = [job for job in plan.jobs if job.kind == "baseline"]
@@ -143,9 +143,9 @@ def label_of(method: str) -> str:
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     """Returns the sentence that says what is estimated."""
     return (
-        f"Expected episode return of the adapted agent, its actions sampled, after {config.adapt.env_steps:,} env "
-        f"steps of adaptation on each of these {num_tasks} held-out tasks of {config.family} (tasks fixed), and on a "
-        f"new task chosen by the same rule (tasks random)."
+        f"Expected episode return of the adapted agent, its actions sampled, after "
+        f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of {config.family} (tasks "
+        f"fixed), and on a new task chosen by the same rule (tasks random)."
     )
 
 
@@ -162,7 +162,7 @@ def comparisons_of(config: StudyConfig, methods: Sequence[str]) -> list[Comparis
 
 
 def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondition]:
-    """Returns, for each pretrained method, whether its agents beat random play on their own training tasks."""
+    """Returns, for each pretrained method, whether its agents beat random play on their training tasks."""
     found = []
     for method in dict.fromkeys(job.method for job in pretrainings):
         scores: dict[bool, list[float]] = {True: [], False: []}
@@ -188,7 +188,7 @@ def spent_by(method: str, adaptations: Sequence[Job], store: Store) -> Ledger:
 
 
 def cost_table(plan: Plan, store: Store) -> pl.DataFrame:
-    """Returns what each job took: env steps, updates, seconds, device; apart from the results, which have no times."""
+    """Returns what each job took: env steps, updates, seconds, device; the results have no times."""
     rows = []
     for job in plan.jobs:
         costs = store.note(job, "costs")

@@ -1,4 +1,4 @@
-"""Toy presets: pixel Catch, whose best return is known. Minutes on one core, and the test bed of every paradigm."""
+"""Toy presets: pixel Catch, whose best return is known; the test bed of every paradigm."""
 
 from __future__ import annotations
 
