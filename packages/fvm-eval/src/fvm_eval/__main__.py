@@ -16,9 +16,13 @@ import polars as pl
 
 from fvm_eval.report import Analysis, StudyResults, analyse, render
 from fvm_eval.report.text import limits, number
+from fvm_eval.rules import Check
 from fvm_eval.table import TableError
 
 _REQUIRED = ("method", "seed", "task", "score")
+_NO_EPISODES = Check(
+    7, "failed", "the file has no column episode, so nothing says which episodes were planned"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,6 +120,7 @@ def summary(analysis: Analysis) -> str:
 
 def _results(path: Path, score_range: Sequence[float] | None) -> StudyResults:
     table = read_csv(path)
+    header = pl.read_csv(path, infer_schema=False, n_rows=0).columns
     ranges = None
     if score_range is not None:
         ranges = dict.fromkeys(table["task"].unique().to_list(), (score_range[0], score_range[1]))
@@ -125,6 +130,7 @@ def _results(path: Path, score_range: Sequence[float] | None) -> StudyResults:
         episodes=table,
         score_name="Score",
         score_ranges=ranges,
+        checks=() if "episode" in header else (_NO_EPISODES,),
         rerun=f"python -m fvm_eval {path.name}",
     )
 

@@ -45,7 +45,7 @@ td.n small{white-space:nowrap}
 margin-right:.45em}
 .swatch{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.45em}
 ol.rules{list-style:none;padding:0;margin:.8rem 0 0}
-ol.rules li{display:grid;grid-template-columns:1.6rem 8.6rem 1fr;gap:0 .6rem;padding:.55rem 0;
+ol.rules li{display:grid;grid-template-columns:1.6rem 9.2rem 1fr;gap:0 .6rem;padding:.55rem 0;
 border-bottom:1px solid var(--rule)}
 ol.rules .number{color:var(--muted);font-variant-numeric:tabular-nums}
 .status{font-weight:600;white-space:nowrap}.passed{color:var(--good)}.failed{color:var(--bad)}.na{
