@@ -20,9 +20,7 @@ from fvm_eval.rules import Check
 from fvm_eval.table import TableError
 
 _REQUIRED = ("method", "seed", "task", "score")
-_NO_EPISODES = Check(
-    7, "failed", "the file has no column episode, so nothing says which episodes were planned"
-)
+_NO_EPISODES = Check(7, "failed", "without a column episode nothing says which episodes were planned")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
