@@ -114,6 +114,7 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
         online=online_table(adaptations, store),
         pretraining=online_table(pretrainings, store) if pretrainings else None,
         folds=plan.folds,
+        recorded_splits=list(store.recorded_splits().values()),
         leak_audit=audit,
         config=asdict(config),
         environment=environments_of(plan.jobs, store),
