@@ -53,7 +53,7 @@ def run_study(arguments: Arguments) -> int:
     if arguments.video:
         players(config, plan, arguments.video)  # to say now, not after hours, that nobody plays it
     store = Store(output)
-    store.claim(config.identity, asdict(config))
+    store.claim(config.identity, asdict(config), plan.splits)
     announce(console, config, plan, output, device, workers)
 
     name = f"{config.benchmark}-{config.preset}"
