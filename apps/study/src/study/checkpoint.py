@@ -90,10 +90,8 @@ def _split(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         tensor = torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value.detach().cpu()
         tensor = tensor.contiguous()
         # safetensors refuses two leaves that share memory.
-        shared = any(
-            tensor.untyped_storage().data_ptr() == t.untyped_storage().data_ptr() for t in tensors.values()
-        )
-        tensors[name] = tensor.clone() if shared else tensor
+        taken = {other.untyped_storage().data_ptr() for other in tensors.values()}
+        tensors[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in taken else tensor
         return {ARRAY: name, "numpy": is_numpy}
     if isinstance(value, dict):
         return {key: _split(item, f"{name}/{_escaped(key)}", tensors) for key, item in value.items()}
@@ -123,5 +121,5 @@ def _digest(outline: str, tensors: dict[str, torch.Tensor]) -> str:
     for name in sorted(tensors):
         digest.update(name.encode())
         if tensors[name].numel():  # an empty tensor has no bytes to view
-            digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+            digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

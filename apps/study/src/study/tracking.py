@@ -256,7 +256,7 @@ class Sink:
 
 
 def read_book(path: Path) -> dict[str, Any]:
-    """Returns what was sent to each server; nothing if the note is missing or damaged, so all is sent again."""
+    """Returns what was sent to each server: nothing, so that all is sent again, if the note is damaged."""
     try:
         book: dict[str, Any] = json.loads(path.read_text())
         return {uri: {"parent": sent["parent"], "jobs": dict(sent["jobs"])} for uri, sent in book.items()}
