@@ -16,6 +16,7 @@ class Nature(nn.Module):
     """uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions."""
 
     min_size = 36
+    cpu_chunk_size: int | None = 512  # as `Impala`'s, for smaller activations
     init_gain = math.sqrt(2)
 
     def __init__(
