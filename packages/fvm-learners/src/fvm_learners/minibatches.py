@@ -67,6 +67,8 @@ def minibatches(
         rng: draws the order.
         chunk_size: samples in a chunk; None for whole minibatches.
     """
+    if not rollout.valid.any():
+        return
     num_steps, num_envs = advantage.shape
     count = max(1, config.num_minibatches * num_steps // config.num_steps)
     return_ = advantage + rollout.value
@@ -78,7 +80,7 @@ def minibatches(
     else:
         valid = rollout.valid.flatten().nonzero().squeeze(1)
         order = valid[torch.randperm(len(valid), generator=rng).to(advantage.device)]
-        for samples in order.tensor_split(min(count, len(order)) or 1):
+        for samples in order.tensor_split(min(count, len(order))):
             yield _samples(rollout, advantage, return_, samples, config, chunk_size)
 
 
@@ -134,11 +136,11 @@ def _sequences(
             advantage=advantage[:, chunk],
             return_=return_[:, index],
             valid=valid[:, chunk],
-            weight=valid[:, chunk].sum() / valid.sum().clamp(min=1),
+            weight=valid[:, chunk].sum() / valid.sum(),
             episode_start=rollout.episode_start[:, index],
             initial_state=rollout.initial_state[index],
         )
 
 
 def _chunks(length: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, length, max(1, size)))
+    return (slice(start, start + size) for start in range(0, length, size))

@@ -10,7 +10,7 @@ Not in: KL penalty, early stopping, shared statistics between processes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,11 @@ class PPO:
             yield self.iteration(envs, end - self.env_step)
 
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
-        """One rollout, shortened to at most `max_env_steps`, and the updates on it."""
+        """One rollout, shortened to at most `max_env_steps`, and the updates on it.
+
+        Raises:
+            ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
+        """
         num_envs = envs.num_envs
         num_steps = self._num_steps(num_envs, max_env_steps)
         if self._carry is None:
@@ -157,6 +161,11 @@ class PPO:
             raise ValueError(
                 f"the last rollout had {len(self._carry.episode_start)} envs, these are {num_envs}: "
                 "call restart() first"
+            )
+        if self.config.recurrent and self.config.num_minibatches > num_envs:
+            raise ValueError(
+                f"num_minibatches={self.config.num_minibatches} of whole sequences need as many envs, "
+                f"there are {num_envs}: use fewer minibatches or more envs"
             )
         if max_env_steps is None:
             return self.config.num_steps
@@ -185,7 +194,10 @@ class PPO:
         for _ in range(config.num_epochs):
             for minibatch in minibatches(rollout, advantage, config, self._rng, self._chunk_size):
                 history.append(self._optimiser_step(minibatch))
-        means = {name: float(torch.stack([m[name] for m in history]).mean()) for name in history[0]}
+        means = {
+            name: float(torch.stack([metrics[name] for metrics in history]).mean())
+            for name in (history[0] if history else ())
+        }
         return len(history), means | {"learning_rate": learning_rate}
 
     def _optimiser_step(self, minibatch: Iterator[Batch]) -> dict[str, Tensor]:
@@ -213,7 +225,19 @@ class PPO:
         return policy_weights(self.policy)
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Overwrite the policy's parameters; optimiser, reward scale and carry stay."""
+        """Overwrite the policy's parameters; optimiser, reward scale and carry stay.
+
+        Raises:
+            ValueError: Names or shapes are not this network's.
+        """
+        own = {name: tuple(tensor.shape) for name, tensor in self.policy.state_dict().items()}
+        theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if own != theirs:
+            differing = sorted(name for name in own | theirs if own.get(name) != theirs.get(name))
+            raise ValueError(
+                f"these weights are of another network, they differ in {', '.join(differing)}: "
+                "use the config and spaces they were trained with"
+            )
         self.policy.load_state_dict(weights)
 
     def restart(self) -> None:
@@ -225,7 +249,6 @@ class PPO:
     def state_dict(self) -> State:
         """Everything but the envs, as tensors and JSON values."""
         return {
-            "config": asdict(self.config),
             "weights": self.weights(),
             "optimiser": optimiser_state(self.optimiser, self.policy),
             "reward_scale": None if self.reward_scale is None else self.reward_scale.state_dict(),
@@ -236,7 +259,15 @@ class PPO:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Go on as the learner that gave `state`; the caller restores the envs."""
+        """Go on as the learner that gave `state`; the caller restores the envs.
+
+        Raises:
+            ValueError: `state` is of another network, or only one of the two scales rewards.
+        """
+        if (state["reward_scale"] is None) != (self.reward_scale is None):
+            raise ValueError(
+                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had not: use its config"
+            )
         self.load_weights(state["weights"])
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         if self.reward_scale is not None:
