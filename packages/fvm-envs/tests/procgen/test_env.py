@@ -163,6 +163,16 @@ def test_ten_thousand_levels_cost_nothing_until_they_are_played(monkeypatch):
     envs.close()
 
 
+def test_kept_start_states_are_those_of_a_new_generator():
+    options = native_options("easy", use_backgrounds=True, restrict_themes=False)
+    keeping = LevelGenerator("ninja-easy", options, kept_levels=3)
+    making = LevelGenerator("ninja-easy", options)
+    for level in (0, 1, 0, 2, 3, 4, 0, 1, 4):
+        assert keeping.initial_state(level) == making.initial_state(level)
+        assert len(keeping._kept) <= 3
+    assert list(keeping._kept) == [0, 1, 4]
+
+
 def test_an_action_set_renames_the_native_actions():
     full, few = (make_vec("procgen/coinrun-easy/3", 1, 0, actions=name) for name in ("full", "coinrun"))
     full.reset()

@@ -24,6 +24,9 @@ from fvm_envs.procgen.native import NativeEnv
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import TaskSet
 
+KEPT_LEVELS = 512
+"""Start states an environment keeps, at most 26 MB; with more levels than that the others are made again."""
+
 
 class ProcgenVec(SlotEnv):
     """Slots that play levels of one Procgen game.
@@ -70,7 +73,7 @@ class ProcgenVec(SlotEnv):
         self._options = native_options(
             self.mode, use_backgrounds=use_backgrounds, restrict_themes=restrict_themes
         )
-        self._generator = LevelGenerator(names[0], self._options)
+        self._generator = LevelGenerator(names[0], self._options, kept_levels=KEPT_LEVELS)
         self._native = NativeEnv(self.game, num_envs, self._options, num_threads=num_threads)
         self._video: NativeEnv | None = None
         self._to_native = np.array(self.native_actions, dtype=np.int32)
