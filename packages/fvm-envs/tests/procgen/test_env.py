@@ -1,4 +1,5 @@
 import gc
+import sys
 
 import numpy as np
 import pytest
@@ -218,10 +219,25 @@ def test_a_video_frame_shows_the_same_scene_larger():
         ("procgen/coinrun-easy/1", {"num_threads": -1}, "num_threads is -1"),
     ],
 )
-def test_bad_options(tasks, options, message):
+def test_bad_options(tasks, options, message, monkeypatch):
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     with pytest.raises(ValueError, match=message):
         make_vec(tasks, 1, 0, **options)
-    gc.collect()  # An instance that was never finished is freed without a word.
+    gc.collect()  # What is left of the unfinished environment goes without a word.
+    assert not complaints
+
+
+def test_close_frees_everything_and_stepping_after_it_is_refused():
+    envs = make_vec("procgen/coinrun-easy/0:4", 2, 0, num_threads=2)
+    envs.reset()
+    envs.render_slot(0)
+    opened = list(envs._open)
+    assert len(opened) == 3
+    envs.close()
+    for call in (lambda: envs.step(np.zeros(2, dtype=int)), envs.reset, envs.state_dict, envs.render):
+        with pytest.raises(RuntimeError, match="closed"):
+            call()
 
 
 def test_a_damaged_or_foreign_state_never_reaches_the_library():

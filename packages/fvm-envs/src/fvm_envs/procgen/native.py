@@ -158,22 +158,23 @@ class NativeEnv:
             obs_pointers, self.reward.ctypes.data, self.first.ctypes.data, info_pointers, action_pointers
         )
         self._keep.append(buffers)
-        self._library.libenv_set_buffers(self._handle, ctypes.byref(buffers))
-        self._library.libenv_observe(self._handle)
+        self._library.libenv_set_buffers(self._live(), ctypes.byref(buffers))
+        self._library.libenv_observe(self._live())
         self.layout = StateLayout.of(self.get_state(0))
 
     def step(self) -> None:
         """Do `self.action` in every game, and wait for it."""
-        self._library.libenv_act(self._handle)
-        self._library.libenv_observe(self._handle)
+        handle = self._live()
+        self._library.libenv_act(handle)
+        self._library.libenv_observe(handle)
 
     def observe(self) -> None:
         """Write the buffers again (the 512 x 512 frames too)."""
-        self._library.libenv_observe(self._handle)
+        self._library.libenv_observe(self._live())
 
     def get_state(self, index: int) -> bytes:
         """The whole state of a game, in mid-episode too."""
-        size = self._library.get_state(self._handle, index, self._state_buffer, _MAX_STATE_BYTES)
+        size = self._library.get_state(self._live(), index, self._state_buffer, _MAX_STATE_BYTES)
         return ctypes.string_at(self._state_buffer, size)
 
     def set_state(self, index: int, state: bytes) -> None:
@@ -183,7 +184,7 @@ class NativeEnv:
             ValueError: If the state is of another game or of other options.
         """
         self.layout.check(state)
-        self._library.set_state(self._handle, index, state, len(state))
+        self._library.set_state(self._live(), index, state, len(state))
 
     def close(self) -> None:
         """Free the games and end their threads."""
@@ -193,6 +194,11 @@ class NativeEnv:
 
     def __del__(self) -> None:
         self.close()
+
+    def _live(self) -> int:
+        if self._handle is None:
+            raise RuntimeError("the environment is closed: make a new one")
+        return self._handle
 
     def _options(self, options: Mapping[str, bool | int | str]) -> _Options:
         items = (_Option * len(options))()
@@ -211,9 +217,9 @@ class NativeEnv:
         return _Options(items, len(options))
 
     def _tensors(self, space: int) -> tuple[dict[str, NDArray[Any]], Any]:
-        count = self._library.libenv_get_tensortypes(self._handle, space, None)
+        count = self._library.libenv_get_tensortypes(self._live(), space, None)
         types = (_Tensor * count)()
-        self._library.libenv_get_tensortypes(self._handle, space, types)
+        self._library.libenv_get_tensortypes(self._live(), space, types)
         arrays = {
             t.name.decode(): np.zeros((self.num_envs, *t.shape[: t.ndim]), dtype=_DTYPES[t.dtype])
             for t in types
