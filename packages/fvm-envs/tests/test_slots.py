@@ -288,6 +288,17 @@ def test_bad_input_says_what_was_expected(make, call, message):
     same(envs.state_dict(), state)
 
 
+def test_slots_that_do_not_exist(make):
+    envs = make()
+    envs.reset()
+    for slot in (-1, NUM_ENVS):
+        with pytest.raises(IndexError, match=f"no slot {slot}: the slots are 0 to 4"):
+            envs.render_slot(slot)
+    for num_envs in (0, -1):
+        with pytest.raises(ValueError, match=f"num_envs is {num_envs}"):
+            make(num_envs=num_envs)
+
+
 def test_step_before_reset(make):
     with pytest.raises(RuntimeError, match="call reset first"):
         make().step(np.zeros(NUM_ENVS, dtype=int))

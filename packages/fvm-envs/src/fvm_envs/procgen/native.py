@@ -74,7 +74,7 @@ def data_folder() -> Path:
     spec = importlib.util.find_spec("procgen")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         data = Path(folder) / "data"
-        if (data / "prebuilt" / "libenv.so").is_file():
+        if (data / "prebuilt" / "libenv.so").is_file() and (data / "assets").is_dir():
             return data
     here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     raise ImportError(
@@ -129,6 +129,8 @@ class NativeEnv:
         render: bool = False,
     ) -> None:
         self._handle: int | None = None
+        if num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")
         self._library = _library()
         everything: dict[str, bool | int | str] = {
             "env_name": game,
@@ -173,8 +175,14 @@ class NativeEnv:
         self._library.libenv_observe(self._live())
 
     def get_state(self, index: int) -> bytes:
-        """The whole state of a game, in mid-episode too."""
-        size = self._library.get_state(self._live(), index, self._state_buffer, _MAX_STATE_BYTES)
+        """The whole state of a game, in mid-episode too.
+
+        Raises:
+            IndexError: If there is no such game.
+        """
+        size = self._library.get_state(
+            self._live(), self._checked(index), self._state_buffer, _MAX_STATE_BYTES
+        )
         return ctypes.string_at(self._state_buffer, size)
 
     def set_state(self, index: int, state: bytes) -> None:
@@ -182,9 +190,10 @@ class NativeEnv:
 
         Raises:
             ValueError: If the state is of another game or of other options.
+            IndexError: If there is no such game.
         """
         self.layout.check(state)
-        self._library.set_state(self._live(), index, state, len(state))
+        self._library.set_state(self._live(), self._checked(index), state, len(state))
 
     def close(self) -> None:
         """Free the games and end their threads."""
@@ -199,6 +208,11 @@ class NativeEnv:
         if self._handle is None:
             raise RuntimeError("the environment is closed: make a new one")
         return self._handle
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < self.num_envs:
+            raise IndexError(f"there is no slot {index}: the slots are 0 to {self.num_envs - 1}")
+        return index
 
     def _options(self, options: Mapping[str, bool | int | str]) -> _Options:
         items = (_Option * len(options))()

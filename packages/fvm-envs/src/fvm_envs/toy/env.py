@@ -145,6 +145,8 @@ class CatchVec(SlotEnv):
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's current frame, uint8 [504, 504, 3]."""
+        if not 0 <= slot < self.num_envs:
+            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
         frame: NDArray[np.uint8] = self._pixels[slot].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
         return frame
 
