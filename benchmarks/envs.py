@@ -11,6 +11,8 @@ second, `ratio_cpu` of env steps per second of processor time, which other proce
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib
 import itertools
 import json
 import os
@@ -46,23 +48,29 @@ def ours(num_envs: int, num_threads: int) -> Callable[[np.ndarray], Any]:
     return envs.step
 
 
-def envpools(num_envs: int, num_threads: int) -> Callable[[np.ndarray], Any] | None:
+@functools.cache
+def envpool_module() -> Any:
     try:
-        import envpool
-
-        envs = envpool.make(
-            "CoinrunEasy-v0",
-            env_type="gymnasium",
-            num_envs=num_envs,
-            num_threads=num_threads,
-            num_levels=LEVELS,
-            start_level=0,
-            channel_first=False,
-            seed=0,
-        )
+        return importlib.import_module("envpool")
     except ImportError as error:
         print(f"envpool is not compared: {error}")
         return None
+
+
+def envpools(num_envs: int, num_threads: int) -> Callable[[np.ndarray], Any] | None:
+    envpool = envpool_module()
+    if envpool is None:
+        return None
+    envs = envpool.make(
+        "CoinrunEasy-v0",
+        env_type="gymnasium",
+        num_envs=num_envs,
+        num_threads=num_threads,
+        num_levels=LEVELS,
+        start_level=0,
+        channel_first=False,
+        seed=0,
+    )
     envs.reset()
     return lambda action: envs.step(action.astype(np.int32))
 
