@@ -137,6 +137,7 @@ class PPO:
             mlp_sizes=config.mlp_sizes,
             lstm_size=config.lstm_size if config.recurrent else None,
             rng=torch.Generator().manual_seed(init_seed),
+            autocast=config.autocast,
         )
         # Before any weights are loaded: `copy_` into these parameters then keeps the format.
         self.policy = policy.to(self.device).to(memory_format=torch.channels_last)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """float [B, ...] to [B, sizes[-1]]."""
 
+    init_gain = math.sqrt(2)
+
     def __init__(self, shape: tuple[int, ...], sizes: tuple[int, ...]) -> None:
         super().__init__()
         widths = (math.prod(shape), *sizes)
