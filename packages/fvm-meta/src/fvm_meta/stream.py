@@ -89,8 +89,8 @@ class Snapshot:
         metrics: Numbers of the update that led here, by name; empty if none did.
         episodes: Training episodes of the rollout that led here (the online return), empty if none did;
             their `env_step` counts in this stream.
-        state: Returns all that `resume` needs, a copy. Raises ValueError once the stream has gone on: the
-            learner and the envs are then no longer as they were.
+        state: Returns all that `resume` needs, a copy. Raises ValueError once the stream has gone on or ended:
+            the learner and the envs are then no longer as they were.
     """
 
     env_step: int
@@ -125,8 +125,8 @@ def train(
         def state() -> State:
             if ledger is not taken or not running:
                 raise ValueError(
-                    f"the stream has gone on since its snapshot at env step {env_step}, whose state is lost; "
-                    "call state() before asking for the next snapshot"
+                    f"the stream has gone on or ended since its snapshot at env step {env_step}, whose "
+                    "state is lost; call state() before asking for the next snapshot"
                 )
             position = {"ledger": asdict(taken), "last_yielded": env_step}
             return {"learner": learner.state_dict(), "envs": envs_state(envs), **position}
