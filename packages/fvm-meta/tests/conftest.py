@@ -24,7 +24,7 @@ RANDOM_RETURN = (1 / 2 + 1 / 4 + 1 / 8) / 3  # a walk of d steps without slack s
 class GoalLine(VectorEnv):
     """Slots that walk left or right on a line, 1 to 3 cells away from the goal, with not a step to waste.
 
-    A task is the goal's cell. The observation shows goal, position and steps left, the reward comes at the end.
+    A task is the goal's cell. The observation shows goal, position and steps left; the reward comes last.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -92,12 +92,15 @@ class Budget:
     env_steps: int
 
 
+TINY = PPOConfig(num_steps=5, num_epochs=2, num_minibatches=2, mlp_sizes=(8,))
+
+
 @dataclass
 class Lab:
     """Builds learners and envs, and keeps every one it built."""
 
     num_envs: int = 4
-    config: PPOConfig = PPOConfig(num_steps=5, num_epochs=2, num_minibatches=2, mlp_sizes=(8,))
+    config: PPOConfig = TINY
 
     def __post_init__(self) -> None:
         self.learners: list[PPO] = []

@@ -89,8 +89,8 @@ class Snapshot:
         metrics: Numbers of the update that led here, by name; empty if none did.
         episodes: Training episodes of the rollout that led here (the online return), empty if none did;
             their `env_step` counts in this stream.
-        state: Returns all that `resume` needs, a copy. Raises ValueError once the stream has gone on or ended:
-            the learner and the envs are then no longer as they were.
+        state: Returns all that `resume` needs, a copy. Raises ValueError once the stream has gone on or
+            ended: the learner and the envs are then no longer as they were.
     """
 
     env_step: int
