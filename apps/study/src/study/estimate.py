@@ -37,7 +37,9 @@ class Measured:
 
 def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int) -> None:
     """Prints the grid and what it would take; runs a few seconds of each kind of job, and keeps nothing."""
-    kinds = {kind: [job for job in plan.jobs if job.kind == kind] for kind in ("baseline", "pretrain", "adapt")}
+    kinds = {
+        kind: [job for job in plan.jobs if job.kind == kind] for kind in ("baseline", "pretrain", "adapt")
+    }
     grid = Table(title=f"{config.benchmark} {config.preset}: {len(plan.jobs)} jobs", title_justify="left")
     for column in ("jobs", "of", "env steps each", "env steps"):
         grid.add_column(column, justify="left" if column == "of" else "right")
@@ -70,8 +72,12 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
         )
     free = shutil.disk_usage(_existing(output)).free
     available = psutil.virtual_memory().available
-    console.print(f"time      about {duration(seconds)} (give or take a third: other programs, thermal limits)")
-    console.print(f"disk      about {(disk + disk_running) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)")
+    console.print(
+        f"time      about {duration(seconds)} (give or take a third: other programs, thermal limits)"
+    )
+    console.print(
+        f"disk      about {(disk + disk_running) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)"
+    )
     console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")
     if memory > available:
         console.print("          more than is available: use fewer --workers", style="yellow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,7 @@ import fvm_envs
 import numpy as np
 import polars as pl
 import torch
-from fvm_envs.scripted import scripted_policy
+from fvm_envs.scripted import RandomPolicy, UniformPolicy, always_right
 from fvm_eval import Budget, Ledger, evaluate
 from fvm_learners import PPO, Episode, LossTerm, PPOConfig
 from fvm_meta import Ledger as SpentLedger
@@ -35,7 +35,7 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-class MeteredEnvs(VectorWrapper):  # type: ignore[type-arg]
+class MeteredEnvs(VectorWrapper):
     """Charges every env step to a ledger, so that no paradigm can take more than its budget."""
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger) -> None:
@@ -62,7 +62,9 @@ class OnlineCurve:
     """Returns of training episodes, summed over bins of env steps: its size does not grow with the run."""
 
     budget: int
-    count: np.ndarray[Any, np.dtype[np.int64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS, np.int64))
+    count: np.ndarray[Any, np.dtype[np.int64]] = field(
+        default_factory=lambda: np.zeros(ONLINE_BINS, np.int64)
+    )
     return_sum: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS))
     length_sum: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(ONLINE_BINS))
 
@@ -78,17 +80,23 @@ class OnlineCurve:
         """Returns env_step (end of the bin), episodes, return, length; bins without episodes are left out."""
         ends = [(i + 1) * self.budget // ONLINE_BINS for i in range(ONLINE_BINS)]
         some = self.count > 0
-        return pl.DataFrame({"env_step": ends, "episodes": self.count}).filter(some).with_columns(
-            pl.Series("return", self.return_sum[some] / self.count[some]),
-            pl.Series("length", self.length_sum[some] / self.count[some]),
+        return (
+            pl.DataFrame({"env_step": ends, "episodes": self.count})
+            .filter(some)
+            .with_columns(
+                pl.Series("return", self.return_sum[some] / self.count[some]),
+                pl.Series("length", self.length_sum[some] / self.count[some]),
+            )
         )
 
 
-def run_job(job: Job, store: Store, *, device: str, checkpoint_every_s: float) -> Iterator[Progress]:
+def run_job(
+    job: Job, store: Store, *, device: str, checkpoint_every_s: float
+) -> Generator[Progress, None, None]:
     """Runs a job whose parent is finished, tells how far it is, and files its results in the store.
 
-    Close the iterator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints are
-    written has no influence on the results.
+    Close the generator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints
+    are written has no influence on the results.
 
     Raises:
         StudyError: A damaged checkpoint, a full disk.
@@ -107,11 +115,19 @@ def run_baseline(job: Job, store: Store) -> None:
     started, spec = time.perf_counter(), job.spec
     rows = score(job, spec["policy"], spec["tasks"], spec["evaluation"]["episodes"], env_step=0)
     wall_s = time.perf_counter() - started
-    costs = {"env_steps": 0, "updates": 0, "wall_s": wall_s, "evaluation_s": wall_s, "device": device_name("cpu")}
+    costs = {
+        "env_steps": 0,
+        "updates": 0,
+        "wall_s": wall_s,
+        "evaluation_s": wall_s,
+        "device": device_name("cpu"),
+    }
     store.finish(job, {"episodes": pl.DataFrame(rows)}, {"costs": costs, "manifest": manifest("cpu")}, None)
 
 
-def run_stream(job: Job, store: Store, device: str, checkpoint_every_s: float) -> Iterator[Progress]:
+def run_stream(
+    job: Job, store: Store, device: str, checkpoint_every_s: float
+) -> Generator[Progress, None, None]:
     """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
     spec, evaluation = job.spec, job.spec["evaluation"]
     budget = Budget(env_steps=spec["phase"]["env_steps"])
@@ -181,7 +197,7 @@ def open_stream(
 
 
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
-    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if there is one."""
+    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
     phase, options = spec["phase"], spec["env_options"]
     config = PPOConfig(**phase["ppo"])
 
@@ -190,7 +206,7 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
     ) -> PPO:
         return PPO(observation_space, action_space, config, seed=seed, device=device, loss_term=loss_term)
 
-    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: str) -> Any:
+    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: Any) -> Any:
         envs = fvm_envs.make_vec(tasks, phase["num_envs"], seed, on_episode_end=on_episode_end, **options)
         return envs if ledger is None else MeteredEnvs(envs, ledger)
 
@@ -223,7 +239,7 @@ def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: 
     seed = int(np.random.SeedSequence([seed, env_step]).generate_state(1)[0])
     try:
         scores = evaluate(
-            scripted_policy(policy, envs) if isinstance(policy, str) else policy,
+            scripted(policy, envs, job.spec["env_options"]) if isinstance(policy, str) else policy,
             envs,
             [fvm_envs.Task.parse(task) for task in tasks],
             episodes_per_task=episodes,
@@ -236,6 +252,13 @@ def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: 
         {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
         for s in scores
     ]
+
+
+def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> UniformPolicy:
+    """Returns a player that follows a script: "random" or Coinrun's "always_right"."""
+    if name == "random":
+        return RandomPolicy(int(envs.single_action_space.n))
+    return always_right(env_options.get("actions", "full"))
 
 
 def score_training(job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -258,7 +281,16 @@ def device_name(device: str) -> str:
 
 def manifest(device: str) -> dict[str, Any]:
     """Returns what ran a job but must not change its results."""
-    packages = ("torch", "numpy", "gymnasium", "procgen-mirror", "fvm-envs", "fvm-learners", "fvm-meta", "fvm-eval")
+    packages = (
+        "torch",
+        "numpy",
+        "gymnasium",
+        "procgen-mirror",
+        "fvm-envs",
+        "fvm-learners",
+        "fvm-meta",
+        "fvm-eval",
+    )
     versions = {}
     for package in packages:
         with suppress(PackageNotFoundError):

@@ -39,30 +39,37 @@ def run_study(arguments: Arguments) -> int:
     plan = make_plan(config)
     workers = choose_workers(arguments.workers, device, len(plan.jobs))
     output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}"
-    console = Console(
-        soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False
-    )
+    console = Console(soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False)
     if arguments.dry_run:
         estimate.show(console, config, plan, output, device, workers)
         return 0
     if not math.isfinite(arguments.checkpoint_every_s) or arguments.checkpoint_every_s < 0:
-        raise StudyError(f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more")
+        raise StudyError(
+            f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
+        )
     uri = arguments.tracking_uri or tracking.default_uri(output)
     tracking.check_uri(uri)
     store = Store(output)
-    store.claim(config.identity, asdict(config))
+    store.claim(config.identity, asdict(config), plan.splits)
     announce(console, config, plan, output, device, workers)
 
     name = f"{config.benchmark}-{config.preset}"
     tracker = tracking.Tracker(store, plan.jobs, name, asdict(config), uri) if arguments.tracking else None
     try:
-        failed = run_jobs(console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers)
-        results = collect(config, plan, store)
-        report = write_report(config, plan, store, results, command_of(arguments))
+        failed = run_jobs(
+            console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers
+        )
+        results = collect(config, plan, store, rerun=command_of(arguments))
+        report = write_report(store, results)
         videos = write_videos(config, plan, store, arguments.video) if arguments.video else []
         status = None
         if tracker is not None:
-            artifacts = [store.root / "report", store.root / "results.parquet", store.root / "study.json", *videos]
+            artifacts = [
+                store.root / "report",
+                store.root / "results.parquet",
+                store.root / "study.json",
+                *videos,
+            ]
             status = tracker.finish(artifacts, results.numbers)
     finally:
         if tracker is not None:
@@ -122,7 +129,9 @@ def choose_device(asked: str) -> str:
     if device.type not in ("cpu", "cuda"):
         raise StudyError(f"unknown device {asked!r}; use auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise StudyError(f"device {asked!r} is not here ({torch.cuda.device_count()} CUDA GPUs found); use --device cpu")
+        raise StudyError(
+            f"device {asked!r} is not here ({torch.cuda.device_count()} CUDA GPUs found); use --device cpu"
+        )
     return asked
 
 
@@ -149,11 +158,15 @@ def command_of(arguments: Arguments) -> str:
     return " ".join(parts)
 
 
-def announce(console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int) -> None:
+def announce(
+    console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
+) -> None:
     """Says what is about to run."""
     sizes = " / ".join(f"{size:,}" for size in config.train_levels)
     where = f"{workers} workers" if workers else "this process"
-    console.print(f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}")
+    console.print(
+        f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}"
+    )
     console.print(
         f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out_levels)} held-out levels; "
         f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
@@ -191,6 +204,8 @@ def conclude(
                 soft_wrap=True,
             )
         elif status.uri.startswith("sqlite"):
-            console.print(f"          see it: uv run mlflow ui --backend-store-uri {status.uri}", soft_wrap=True)
+            console.print(
+                f"          see it: uv run mlflow ui --backend-store-uri {status.uri}", soft_wrap=True
+            )
     console.print(f"took      {duration(wall_s)}")
     sys.stdout.flush()

@@ -1,10 +1,10 @@
 """The folder of a study: finished jobs, checkpoints of running ones, tables and the report.
 
-    study.json                       which study this is
-    jobs/<key>/                      a finished job: it appears whole, by a rename
-    running/<key>/checkpoint...      a job under way
-    results.parquet  ...             tables over all finished jobs of the plan
-    report/  videos/  mlflow.db      what people look at
+study.json                       which study this is
+jobs/<key>/                      a finished job: it appears whole, by a rename
+running/<key>/checkpoint...      a job under way
+results.parquet  ...             tables over all finished jobs of the plan
+report/  videos/  mlflow.db      what people look at
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ class Store:
         self.root = root
         self._lock: IO[str] | None = None
 
-    def claim(self, identity: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Makes the folder this study's own for as long as this process lives.
+    def claim(
+        self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+    ) -> None:
+        """Makes the folder this study's own for as long as this process lives, and records the splits' hashes.
 
         Raises:
-            StudyError: The folder holds something else, or another process works on it, or it cannot be written.
+            StudyError: The folder holds something else, another process works on it, or it cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,8 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyError(
-                f"another process is working on the study in {self.root}; wait for it or choose another --output"
+                f"another process is working on the study in {self.root}; "
+                f"wait for it or choose another --output"
             ) from None
         except OSError as error:
             if full := out_of_space(error, self.root):
@@ -57,7 +60,9 @@ class Store:
             raise StudyError(
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
-        text = json.dumps({"fvm_study": FORMAT, "identity": identity, "config": config}, indent=1, sort_keys=True)
+        text = json.dumps(
+            {"fvm_study": FORMAT, "identity": identity, "config": config}, indent=1, sort_keys=True
+        )
         write_bytes(self.root / "study.json", text.encode() + b"\n")
         for name in ("jobs", "running"):
             (self.root / name).mkdir(exist_ok=True)
@@ -68,7 +73,8 @@ class Store:
             others = sorted(p.name for p in self.root.iterdir() if p.name != ".lock")
             if others:
                 raise StudyError(
-                    f"{self.root} is not empty and holds no study (it has {others[0]!r}); choose another --output"
+                    f"{self.root} is not empty and holds no study (it has {others[0]!r}); "
+                    f"choose another --output"
                 )
             return
         try:
@@ -82,8 +88,15 @@ class Store:
             mine = json.loads(canonical_json(identity))
             differ = sorted(k for k in {*theirs, *mine} if theirs.get(k) != mine.get(k))
             raise StudyError(
-                f"{self.root} holds another study (it differs in {', '.join(differ)}); choose another --output"
+                f"{self.root} holds another study (it differs in {', '.join(differ)}); "
+                f"choose another --output"
             )
+
+    def recorded_splits(self) -> dict[str, str]:
+        """Returns the hashes of all splits that were recorded here before their jobs ran, by name."""
+        marker = self.root / "study.json"
+        splits: dict[str, str] = json.loads(marker.read_text())["splits"] if marker.exists() else {}
+        return splits
 
     def folder(self, job: Job) -> Path:
         """Returns where a finished job lies."""
@@ -118,7 +131,9 @@ class Store:
         path = self.workspace(job) / CHECKPOINT
         return read_state(path) if path.exists() else None
 
-    def finish(self, job: Job, tables: Mapping[str, pl.DataFrame], notes: Mapping[str, Any], weights: Any) -> None:
+    def finish(
+        self, job: Job, tables: Mapping[str, pl.DataFrame], notes: Mapping[str, Any], weights: Any
+    ) -> None:
         """Files a job's results. Until the last rename the job counts as unfinished."""
         partial = self.workspace(job) / "finished"
         shutil.rmtree(partial, ignore_errors=True)
@@ -129,7 +144,9 @@ class Store:
         for name, table in tables.items():
             write_table(partial / f"{name}.parquet", table)
         for name, value in {"job": {"key": job.key, "spec": job.spec}, **notes}.items():
-            write_bytes(partial / f"{name}.json", json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+            write_bytes(
+                partial / f"{name}.json", json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
+            )
         if weights is not None:
             write_state(partial / "weights.safetensors", dict(weights))
         os.rename(partial, self.folder(job))
@@ -151,7 +168,7 @@ class Store:
         return value
 
     def table(self, jobs: Iterable[Job], name: str) -> pl.DataFrame:
-        """Returns one table of many finished jobs; each row carries its job's method, fold, seed, checkpoint."""
+        """Returns one table of many finished jobs; rows carry their job's method, fold, seed, checkpoint."""
         frames = []
         for job in jobs:
             path = self.folder(job) / f"{name}.parquet"

@@ -1,7 +1,7 @@
 """MLflow as a sink: a process of its own copies finished jobs from the store to a tracking server.
 
-The store is the truth. What was sent is noted in `tracking.json`, so whatever a server missed is sent by the next
-run of the same command, and a server that goes away slows nothing down.
+The store is the truth. What was sent is noted in `tracking.json`, so whatever a server missed is sent by the
+next run of the same command, and a server that goes away slows nothing down.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def check_uri(uri: str) -> None:
 class Tracker:
     """Talks to the sink's process."""
 
-    def __init__(self, store: Store, jobs: Sequence[Job], name: str, config: Mapping[str, Any], uri: str) -> None:
+    def __init__(
+        self, store: Store, jobs: Sequence[Job], name: str, config: Mapping[str, Any], uri: str
+    ) -> None:
         self.uri = uri
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -91,7 +93,9 @@ class Tracker:
 
     def finish(self, artifacts: Iterable[Path], numbers: Mapping[str, float]) -> Status:
         """Sends what is left, then the artifacts and final numbers; returns how that went."""
-        waited = Status(uri=self.uri, sent=0, unsent=0, report=False, error=f"no answer in {FLUSH_WITHIN_S:.0f} s")
+        waited = Status(
+            uri=self.uri, sent=0, unsent=0, report=False, error=f"no answer in {FLUSH_WITHIN_S:.0f} s"
+        )
         try:
             self._pipe.send(("finish", [str(path) for path in artifacts], dict(numbers)))
             if self._pipe.poll(FLUSH_WITHIN_S):
@@ -153,9 +157,7 @@ class Sink:
         """Returns what is there and what is not."""
         finished = [job for job in self.jobs if self.store.done(job)]
         unsent = sum(job.key not in self._mine["jobs"] for job in finished)
-        return Status(
-            uri=self.uri, sent=len(finished) - unsent, unsent=unsent, report=reported, error=error
-        )
+        return Status(uri=self.uri, sent=len(finished) - unsent, unsent=unsent, report=reported, error=error)
 
     def connect(self) -> Any:
         """Returns a client; opens the experiment and the parent run."""
@@ -222,7 +224,9 @@ class Sink:
             metrics += [("score", row["score"], row["env_step"]) for row in means.iter_rows(named=True)]
         online = self.store.table([job], "online")
         if not online.is_empty():
-            metrics += [("online_return", row["return"], row["env_step"]) for row in online.iter_rows(named=True)]
+            metrics += [
+                ("online_return", row["return"], row["env_step"]) for row in online.iter_rows(named=True)
+            ]
         return metrics
 
     def _log(
@@ -232,7 +236,7 @@ class Sink:
         params: Mapping[str, str] | None = None,
         metrics: Sequence[tuple[str, float, int]] = (),
     ) -> None:
-        """Logs in batches: one call a metric is twenty times dearer. MLflow takes 1000 metrics or 100 params a call."""
+        """Logs in batches (MLflow takes 1000 metrics or 100 params); a call a metric is 20 times dearer."""
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)

@@ -1,8 +1,8 @@
 """The episode table: one row per evaluation episode, the only thing every statistic here is computed from.
 
-A row says which method, in which fold and with which seed, starting from which checkpoint, scored what in which
-episode of which task after how many env steps of adaptation. The checkpoint is the unit of replication: rows
-that share one share its error.
+A row says which method, in which fold and with which seed, starting from which checkpoint, scored what in
+which episode of which task after how many env steps of adaptation. The checkpoint is the unit of replication:
+rows that share one share its error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def check_table(table: pl.DataFrame) -> pl.DataFrame:
     """Returns the table with the schema's columns, types and canonical order; equal results give equal bytes.
 
     Args:
-        table: Any frame with at least the columns of `COLUMNS`; others are dropped, integers of any width taken.
+        table: Any frame with at least the columns of `COLUMNS`; others are dropped. Integers may be
+            of any width.
 
     Raises:
         TableError: A column is missing, a value is missing, of the wrong type, negative or not finite, or an

@@ -48,9 +48,7 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
 
     def hire() -> Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(
-            target=work, args=(theirs, schedule.store.root, options, stop), daemon=True
-        )
+        process = context.Process(target=work, args=(theirs, schedule.store.root, options, stop), daemon=True)
         with one_thread():
             process.start()
         theirs.close()
@@ -82,7 +80,9 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                     code = worker.process.exitcode
                     if losses[worker.job.key] < MAX_LOSSES:
                         schedule.again(worker.job)
-                        yield Event(what="lost", job=worker.job, message=f"its process ended with status {code}")
+                        yield Event(
+                            what="lost", job=worker.job, message=f"its process ended with status {code}"
+                        )
                     else:
                         schedule.drop_children(worker.job)
                         message = f"its process ended {MAX_LOSSES} times, last with status {code}"
@@ -121,7 +121,9 @@ def work(pipe: Connection[Any, Any], root: Path, options: RunOptions, stop: Stop
             return
 
         try:
-            running = run_job(job, store, device=options.device, checkpoint_every_s=options.checkpoint_every_s)
+            running = run_job(
+                job, store, device=options.device, checkpoint_every_s=options.checkpoint_every_s
+            )
             for progress in running:
                 pipe.send({"what": "progress", "env_step": progress.env_step, "metrics": progress.metrics})
                 if stop.is_set():

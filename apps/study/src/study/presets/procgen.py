@@ -1,12 +1,12 @@
 """Procgen presets.
 
-Training levels are drawn from 0:100000. Validation levels start at 100000, held-out levels at 200000, so no seed
-can train on them. Held-out and validation levels are the first in their range that the scripted player
-`always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn. They were
-chosen before any agent was trained, by
+Training levels are drawn from 0:100_000. Validation levels start at 100_000, held-out levels at 200_000, so
+no seed can train on them. Held-out and validation levels are the first in their range that the scripted
+player `always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn.
+They were chosen before any agent was trained, by
 
-    uv run python -m study.headroom procgen/coinrun-easy 200000 20
-    uv run python -m study.headroom procgen/coinrun-hard 200000 20
+    uv run python -m study.headroom procgen/coinrun-easy 200_000 20
+    uv run python -m study.headroom procgen/coinrun-hard 200_000 20
 """
 
 from __future__ import annotations
@@ -19,10 +19,52 @@ from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import unknown
 
-EASY_HELD_OUT = tuple(range(200_000, 200_020))
-EASY_VALIDATION = tuple(range(100_000, 100_010))
-HARD_HELD_OUT = tuple(range(200_000, 200_020))
-HARD_VALIDATION = tuple(range(100_000, 100_010))
+EASY_HELD_OUT = (
+    200_001,
+    200_002,
+    200_005,
+    200_007,
+    200_009,
+    200_015,
+    200_017,
+    200_020,
+    200_023,
+    200_026,
+    200_027,
+    200_029,
+    200_031,
+    200_033,
+    200_037,
+    200_041,
+    200_042,
+    200_043,
+    200_044,
+    200_050,
+)
+EASY_VALIDATION = (100_007, 100_010, 100_015, 100_016, 100_018, 100_020, 100_021, 100_027, 100_032, 100_033)
+HARD_HELD_OUT = (
+    200_002,
+    200_006,
+    200_018,
+    200_022,
+    200_024,
+    200_026,
+    200_031,
+    200_032,
+    200_033,
+    200_034,
+    200_035,
+    200_036,
+    200_041,
+    200_045,
+    200_046,
+    200_048,
+    200_051,
+    200_055,
+    200_056,
+    200_066,
+)
+HARD_VALIDATION = (100_000, 100_001, 100_002, 100_003, 100_007, 100_008, 100_009, 100_011, 100_017, 100_020)
 
 # What learns on a CPU: five actions instead of fifteen, plain backgrounds, one theme, gamma .99.
 SMALL_ENV = {"actions": "coinrun", "use_backgrounds": False, "restrict_themes": True}
@@ -42,8 +84,9 @@ QUICK = StudyConfig(
     adapt=Phase(env_steps=24_576, num_envs=32, ppo=replace(SMALL_CPU, num_minibatches=8)),
     evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=16, training_episodes=2, max_steps=1000),
     script="always_right",
-    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that it "
-    "runs in minutes on two cores. It checks the pipeline; it cannot decide the question.",
+    score_bounds=(0.0, 10.0),  # the coin or nothing
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that "
+    "it runs in minutes on two cores. It checks the pipeline; it cannot decide the question.",
 )
 
 SMALL = replace(
@@ -55,8 +98,8 @@ SMALL = replace(
     pretrain=replace(QUICK.pretrain, env_steps=491_520),
     adapt=replace(QUICK.adapt, env_steps=49_152),
     evaluation=replace(QUICK.evaluation, snapshots=6, episodes=10),
-    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that it "
-    "runs within an hour on two cores.",
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that "
+    "it runs within an hour on two cores.",
 )
 
 PAPER = StudyConfig(
@@ -76,6 +119,7 @@ PAPER = StudyConfig(
     adapt=Phase(env_steps=1_999_872, num_envs=64, ppo=replace(TRAIN_PROCGEN, autocast=True)),
     evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
     script="always_right",
+    score_bounds=(0.0, 10.0),  # the coin or nothing
     note="The paper's budgets, network and hyperparameters: 1.7 billion env steps. Needs GPUs and days.",
 )
 

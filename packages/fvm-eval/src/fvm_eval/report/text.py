@@ -1,0 +1,47 @@
+"""Numbers and small pieces of HTML, written the same way everywhere."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+
+from fvm_eval.intervals import Interval
+
+
+def escape(value: object) -> str:
+    """Returns text that is safe in HTML and in attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Returns three significant digits, with a true minus sign."""
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2
+    text = f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
+    return (text.lstrip("+-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
+
+
+def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool = False) -> str:
+    """Returns "[low, high]", or why there is none."""
+    if interval.low is None or interval.high is None:
+        return "no interval"
+    ends = (number(shown(end), signed=signed) for end in (interval.low, interval.high))
+    return f"[{', '.join(ends)}]"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns an HTML table in a scrolling box; cells are HTML, all but the first column numbers."""
+    kinds = ["", *[' class="n"'] * (len(head) - 1)]
+    titles = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(head, kinds, strict=True))
+    body = []
+    for row in rows:
+        cells = [f"<td{kind}>{cell}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)]
+        body.append(f"<tr><th>{row[0]}</th>{''.join(cells)}</tr>")
+    return (
+        f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def plural(count: int, noun: str) -> str:
+    """Returns "1 seed", "2 seeds"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
