@@ -123,7 +123,7 @@ class Paradigm:
                 loss_term=loss_term,
             )
             if weights is not None:
-                learner.load_weights(dict(weights))
+                learner.load_weights(weights)
         except BaseException:
             envs.close()
             raise

@@ -57,7 +57,7 @@ class Learner(Protocol):
 
     def frozen_policy(self) -> Policy: ...  # noqa: D102
 
-    def load_weights(self, weights: dict[str, Tensor]) -> None: ...  # noqa: D102
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None: ...  # noqa: D102
 
     def state_dict(self) -> State: ...  # noqa: D102
 
