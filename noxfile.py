@@ -32,23 +32,6 @@ EXTRAS = {"fvm-envs": "[procgen]"}
 # One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
 TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None}
 
-# Which modules a fresh environment finds, and where.
-ALONE = """
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
-package, *expected = sys.argv[1].split(",")
-absent = sys.argv[2].split(",")
-for module in [package, *expected]:
-    origin = Path(find_spec(module).origin).resolve()
-    assert origin.is_relative_to(Path(sys.prefix).resolve()), f"{module} is {origin}, not the wheel's"
-    assert origin.with_name("py.typed").exists(), f"the wheel of {module} has no py.typed"
-for module in absent:
-    assert find_spec(module) is None, f"{module} is importable: {package} would not be alone"
-__import__(package)
-"""
-
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
@@ -171,7 +154,8 @@ def check_alone(session: nox.Session, package: str, absent: list[str] | None = N
     present = [MODULES[name] for name in needs(package)]
     absent = [module for module in MODULES.values() if module not in present] + (absent or [])
     with outside():
-        session.run("python", "-c", ALONE, ",".join(present), ",".join(absent or ["gym3"]), env=TEST_ENV)
+        script = str(ROOT / "tests" / "alone.py")
+        session.run("python", script, *present, "--without", *absent, env=TEST_ENV)
 
 
 def check_numpy(session: nox.Session, major: int) -> None:
