@@ -31,14 +31,14 @@ class Arguments:
     benchmark: str
     """Family of tasks: procgen (real Coinrun and 15 other games) or toy (Catch, with a known best return)."""
     preset: str | None = None
-    """Size of the study: quick (10 minutes on 2 cores), small (an hour) or paper (needs GPUs); quick if there is
-    no CUDA GPU, else small."""
+    """Size of the study: quick (10 minutes on 2 cores), small (an hour) or paper (needs GPUs); quick if there
+    is no CUDA GPU, else small."""
     methods: tuple[str, ...] | None = None
     """What to compare: scratch, multitask; the preset's if not given."""
     seeds: int | None = None
-    """Independent pretrainings of each method. Intervals come from these: 2 is the least for any, 8 for a verdict."""
+    """Independent pretrainings of each method. Intervals come from these: at least 2, and 5 for a verdict."""
     train_levels: tuple[int, ...] | None = None
-    """Sizes of the training set. Several make one pretraining each, on nested sets: --train-levels 100 1000."""
+    """Sizes of the training set, one pretraining each, on nested sets: --train-levels 100 1000."""
     held_out_levels: tuple[int, ...] | None = None
     """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
     game: str | None = None
@@ -51,15 +51,15 @@ class Arguments:
     """Env steps of one adaptation."""
 
     output: Path | None = None
-    """Folder for all results; studies/BENCHMARK-PRESET if not given. Run again on it to go on or to extend."""
+    """Folder for all results; studies/BENCHMARK-PRESET if not given. Run again on it to go on or extend."""
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one."""
     workers: int | None = None
     """Processes that run jobs side by side; 0 runs them in this one. One a core on a CPU if not given."""
     dry_run: bool = False
-    """Show the grid, and the time, disk and memory it would take here by a short measurement; run nothing."""
+    """Show the grid, and by a short measurement the time, disk and memory it would take here; run nothing."""
     video: str | None = None
-    """Task id, such as procgen/coinrun-easy/200003: also write a gif of each method's last snapshot playing it."""
+    """Task id, such as procgen/coinrun-easy/200001: write a gif of each method's last agent playing it."""
     tracking_uri: str | None = None
     """MLflow server (http://host:5000); an sqlite file in the output folder if not given."""
     tracking: bool = True

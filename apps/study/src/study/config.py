@@ -25,8 +25,8 @@ class Phase:
             raise ValueError(f"num_envs is {self.num_envs}; a phase needs at least 1 parallel env")
         if self.env_steps < self.num_envs:
             raise ValueError(
-                f"a budget of {self.env_steps} env steps is less than one step of {self.num_envs} parallel envs; "
-                f"give at least {self.num_envs}"
+                f"a budget of {self.env_steps} env steps is less than one step of {self.num_envs} "
+                f"parallel envs; give at least {self.num_envs}"
             )
         if self.env_steps % self.num_envs:
             low = self.env_steps // self.num_envs * self.num_envs
@@ -83,7 +83,8 @@ class StudyConfig:
     pretrain: Phase
     adapt: Phase
     evaluation: Evaluation
-    script: str | None = None
+    script: str | None = None  # a scripted player to compare with
+    score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
     note: str = ""
 
@@ -108,7 +109,8 @@ class StudyConfig:
         for size in self.train_levels:
             if not 1 <= size <= high - low:
                 raise ValueError(
-                    f"a training set of {size} levels cannot be drawn from the pool {low}:{high} of {high - low} levels"
+                    f"a training set of {size} levels cannot be drawn from the pool {low}:{high}; "
+                    f"give 1 to {high - low}"
                 )
 
     def task_id(self, level: int) -> str:

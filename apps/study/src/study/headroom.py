@@ -2,8 +2,8 @@
 
     python -m study.headroom procgen/coinrun-easy 200000 20
 
-prints the first 20 levels from 200000 on that the script wins in 5 to 50 % of its episodes. Run before any agent
-is trained; the choice goes into a preset.
+prints the first 20 levels from 200000 on that the script wins in 5 to 50 % of its episodes. Run before any
+agent is trained; the choice goes into a preset.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Rule:
 
 
 def levels_with_headroom(family: str, first: int, number: int, rule: Rule) -> dict[int, float]:
-    """Returns the first `number` levels from `first` on that satisfy the rule, with the script's mean return."""
+    """Returns the first `number` levels from `first` on that meet the rule, with the script's mean return."""
     chosen: dict[int, float] = {}
     batch = 50
     while len(chosen) < number:
@@ -57,7 +57,7 @@ def main(
     first: tyro.conf.Positional[int],
     number: tyro.conf.Positional[int],
     rule: tyro.conf.OmitArgPrefixes[Rule] = Rule(),
-) -> None:  # noqa: B008
+) -> None:
     """Print levels with headroom and the script's mean return on each."""
     chosen = levels_with_headroom(family, first, number, rule)
     for level, mean in chosen.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +35,7 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-class MeteredEnvs(VectorWrapper):  # type: ignore[type-arg]
+class MeteredEnvs(VectorWrapper):
     """Charges every env step to a ledger, so that no paradigm can take more than its budget."""
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger) -> None:
@@ -90,11 +90,13 @@ class OnlineCurve:
         )
 
 
-def run_job(job: Job, store: Store, *, device: str, checkpoint_every_s: float) -> Iterator[Progress]:
+def run_job(
+    job: Job, store: Store, *, device: str, checkpoint_every_s: float
+) -> Generator[Progress, None, None]:
     """Runs a job whose parent is finished, tells how far it is, and files its results in the store.
 
-    Close the iterator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints are
-    written has no influence on the results.
+    Close the generator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints
+    are written has no influence on the results.
 
     Raises:
         StudyError: A damaged checkpoint, a full disk.
@@ -123,7 +125,9 @@ def run_baseline(job: Job, store: Store) -> None:
     store.finish(job, {"episodes": pl.DataFrame(rows)}, {"costs": costs, "manifest": manifest("cpu")}, None)
 
 
-def run_stream(job: Job, store: Store, device: str, checkpoint_every_s: float) -> Iterator[Progress]:
+def run_stream(
+    job: Job, store: Store, device: str, checkpoint_every_s: float
+) -> Generator[Progress, None, None]:
     """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
     spec, evaluation = job.spec, job.spec["evaluation"]
     budget = Budget(env_steps=spec["phase"]["env_steps"])
@@ -193,7 +197,7 @@ def open_stream(
 
 
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
-    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if there is one."""
+    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
     phase, options = spec["phase"], spec["env_options"]
     config = PPOConfig(**phase["ppo"])
 
@@ -202,7 +206,7 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
     ) -> PPO:
         return PPO(observation_space, action_space, config, seed=seed, device=device, loss_term=loss_term)
 
-    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: str) -> Any:
+    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: Any) -> Any:
         envs = fvm_envs.make_vec(tasks, phase["num_envs"], seed, on_episode_end=on_episode_end, **options)
         return envs if ledger is None else MeteredEnvs(envs, ledger)
 

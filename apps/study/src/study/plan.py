@@ -1,8 +1,9 @@
 """config -> jobs: which pretrainings, adaptations and baselines a study consists of.
 
-A job's key is the SHA-256 of the canonical JSON of its spec, in which its parent's key stands. The spec holds
-all that decides the job's results, and nothing else: no device, no number of workers, no path. Every seed of a
-job follows from its key, so two jobs never share a random stream and a job gives the same result in any study.
+A job's key is the SHA-256 of the canonical JSON of its spec, in which its parent's key stands. The spec
+holds all that decides the job's results, and nothing else: no device, no number of workers, no path. Every
+seed of a job follows from its key, so two jobs never share a random stream and a job gives the same result
+in any study.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Job:
 
     @property
     def checkpoint(self) -> str:
-        """Name of the cluster whose runs share an error: the pretraining; a run without one is its own cluster."""
+        """Name of the cluster whose runs share an error: the pretraining; a run without one is its own."""
         alone = self.kind == "adapt" and self.parent is None
         return f"{self.method}/{self.seed}" + (f"/{self.spec['task']}" if alone else "")
 
@@ -85,6 +86,7 @@ def make_plan(config: StudyConfig) -> Plan:
     evaluation = asdict(config.evaluation)
     common = {"benchmark": config.benchmark, "env_options": dict(config.env_options)}
     folds: dict[str, Fold] = {}
+    spec: dict[str, Any]
     baselines, pretrainings, adaptations = [], [], []
 
     for policy in ("random", config.script):
@@ -99,7 +101,12 @@ def make_plan(config: StudyConfig) -> Plan:
             spec["versions"] = _versions(config, "evaluation")
             baselines.append(Job(kind="baseline", spec=spec, method=policy, fold=0, seed=0))
 
-    adapt = {**common, "kind": "adapt", "phase": asdict(config.adapt), "evaluation": evaluation}
+    adapt: dict[str, Any] = {
+        **common,
+        "kind": "adapt",
+        "phase": asdict(config.adapt),
+        "evaluation": evaluation,
+    }
     adapt["at"] = list(config.adapt.at(config.evaluation.snapshots))
     for seed in range(config.seeds):
         if "scratch" in config.methods:

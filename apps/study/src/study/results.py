@@ -1,64 +1,248 @@
-"""Finished jobs -> tables, numbers, verdicts, and the report."""
+"""Finished jobs -> tables, numbers, verdicts and the report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import fvm_envs
 import polars as pl
-from fvm_eval.curves import area_under_curve, normalise, run_curves, value_at
-from fvm_eval.intervals import Interval, mean_interval
+from fvm_envs.leakage import leaked
+from fvm_envs.scores import score_range
+from fvm_eval import Budget, Comparison, Ledger
+from fvm_eval.claims import Precondition, pretraining_learned
+from fvm_eval.intervals import Interval
+from fvm_eval.report import Analysis, StudyResults, analyse, render
+from fvm_eval.rules import LeakAudit
 from rich.table import Table
 
+from study.checkpoint import canonical_json, write_bytes
 from study.config import StudyConfig
-from study.plan import Plan
+from study.plan import Job, Plan
 from study.store import Store, write_table
+
+LABELS = {
+    "scratch": "Scratch",
+    "multitask": "Multi-task + fine-tuning",
+    "random": "Random",
+    "always_right": "Always right",
+}
+ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What a study has found.
+    """What a study has found: `study` is the report's input, `analysis` its numbers."""
 
-    Attributes:
-        episodes: One row per evaluation episode on a held-out task; `fvm_eval`'s table.
-    """
+    study: StudyResults
+    analysis: Analysis
 
-    episodes: pl.DataFrame
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-    verdicts: list[str] = field(default_factory=list)
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The means of all summaries, by "method/summary"."""
+        scale = self.analysis.scale
+        return {
+            f"{method}/{summary.name}".replace("(", "").replace(")", ""): scale.value(interval.mean)
+            for summary in self.analysis.summaries
+            for method, interval in summary.fixed.items()
+        }
+
+    @property
+    def verdicts(self) -> list[str]:
+        """One line for each comparison that was fixed beforehand."""
+        lines = []
+        for comparison, verdict in self.analysis.verdicts:
+            left, right = self.study.label(comparison.left), self.study.label(comparison.right)
+            line = f"{left} beats {right} by more than {comparison.margin:g} of the score range: {verdict}"
+            if verdict.seeds_needed:
+                line += f"; about {verdict.seeds_needed} seeds would decide"
+            lines.append(line)
+        return lines
 
     def table(self) -> Table:
-        """Returns the main numbers for a terminal."""
-        table = Table(title="held-out levels")
-        for column in ("method", "zero-shot", "at budget", "area"):
-            table.add_column(column)
-        for row in self.rows:
-            table.add_row(*row)
+        """Returns the main numbers for a terminal, in raw scores with 95 % intervals over checkpoints."""
+        scale, summaries = self.analysis.scale, self.analysis.summaries
+        tasks = len(self.study.tasks)
+        table = Table(title=f"{scale.label} on {tasks} held-out tasks [95 %]", title_justify="left")
+        table.add_column("")
+        for summary in reversed(summaries):
+            table.add_column(summary.name, justify="right")
+        for method in self.study.methods:
+            cells = [_interval(summary.fixed[method], scale.value) for summary in reversed(summaries)]
+            table.add_row(self.study.label(method), *cells)
+        for name, mean in self.analysis.baselines.items():
+            blank = [""] * (len(summaries) - 1)
+            table.add_row(self.study.label(name), *blank, f"{scale.value(mean):.2f}", style="dim")
         return table
 
 
-def collect(config: StudyConfig, plan: Plan, store: Store) -> Results:
-    """Gathers all jobs' tables into the store's and computes the summaries."""
-    order = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
-    episodes = store.table(plan.jobs, "episodes").select([*order, "score"]).sort(order)
-    write_table(store.root / "results.parquet", episodes)
-    runs = run_curves(episodes)
+def _interval(interval: Interval, shown: Any) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{shown(interval.mean):.2f}"
+    return f"{shown(interval.mean):.2f} [{shown(interval.low):.2f}, {shown(interval.high):.2f}]"
+
+
+def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Results:
+    """Gathers all jobs' tables into the store's, audits the splits, computes every number of the report."""
+    pretrainings = [job for job in plan.jobs if job.kind == "pretrain"]
+    adaptations = [job for job in plan.jobs if job.kind == "adapt"]
+    baselines = [job for job in plan.jobs if job.kind == "baseline"]
+    everything = store.table(plan.jobs, "episodes").select(*ROW_ORDER, "score").sort(ROW_ORDER)
+    write_table(store.root / "results.parquet", everything)
+    costs = cost_table(plan, store)
+    write_table(store.root / "costs.parquet", costs)
+
+    audit = audit_leaks(config, plan)
+    kept = everything.filter(~pl.col("task").is_in(list(audit.leaked)))
+    played = [job.method for job in baselines]
+    methods = list(dict.fromkeys(job.method for job in adaptations))
+    tasks = sorted(set(kept["task"]))
+    study = StudyResults(
+        title=f"{' vs '.join(label_of(m) for m in methods)} on {config.family}",
+        estimand=estimand_of(config, len(tasks)),
+        episodes=kept.filter(~pl.col("method").is_in(played)),
+        score_ranges={task: score_range(fvm_envs.Task.parse(task)) for task in tasks},
+        score_bounds=None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds),
+        budget=Budget(env_steps=config.adapt.env_steps),
+        comparisons=comparisons_of(config, methods),
+        preconditions=preconditions_of(pretrainings, store),
+        ledgers={method: spent_by(method, adaptations, store) for method in methods},
+        costs=cost_summary(costs, methods),
+        baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
+        online=online_table(adaptations, store),
+        pretraining=online_table(pretrainings, store) if pretrainings else None,
+        folds=plan.folds,
+        leak_audit=audit,
+        config=asdict(config),
+        environment=environments_of(plan.jobs, store),
+        rerun=rerun,
+        notes=[config.note] if config.note else [],
+        labels={name: label_of(name) for name in (*methods, *played)},
+    )
+    return Results(study=study, analysis=analyse(study))
+
+
+def write_report(store: Store, results: Results) -> Path:
+    """Writes the report and its figures; returns the page to open."""
+    folder = store.root / "report"
+    folder.mkdir(exist_ok=True)
+    for name, data in render(results.study).items():
+        write_bytes(folder / name, data)
+    return folder / "report.html"
+
+
+def label_of(method: str) -> str:
+    """Returns what people call a method: "multitask@1000" is multi-task on 1,000 levels."""
+    name, _, levels = method.partition("@")
+    label = LABELS.get(name, name)
+    return f"{label} ({int(levels):,} levels)" if levels else label
+
+
+def estimand_of(config: StudyConfig, num_tasks: int) -> str:
+    """Returns the sentence that says what is estimated."""
+    return (
+        f"Expected episode return of the adapted agent, its actions sampled, after "
+        f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of {config.family} (tasks "
+        f"fixed), and on a new task chosen by the same rule (tasks random)."
+    )
+
+
+def comparisons_of(config: StudyConfig, methods: Sequence[str]) -> list[Comparison]:
+    """Returns what is claimed: each pretrained method beats scratch by more than the margin."""
+    if "scratch" not in methods:
+        return []
+    estimand = "value at budget, task-equal mean over the held-out tasks"
+    return [
+        Comparison(left=method, right="scratch", estimand=estimand, margin=config.margin)
+        for method in methods
+        if method != "scratch"
+    ]
+
+
+def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondition]:
+    """Returns, for each pretrained method, whether its agents beat random play on their training tasks."""
+    found = []
+    for method in dict.fromkeys(job.method for job in pretrainings):
+        scores: dict[bool, list[float]] = {True: [], False: []}
+        for job in (job for job in pretrainings if job.method == method):
+            table = store.table([job], "training")
+            for is_random, mine in scores.items():
+                chosen = table.filter((pl.col("policy") == "random") == is_random)
+                mine.append(float(chosen["score"].to_numpy().mean()))
+        name = f"the pretraining of {label_of(method)} learned"
+        found.append(pretraining_learned(scores[False], scores[True], name=name))
+    return found
+
+
+def spent_by(method: str, adaptations: Sequence[Job], store: Store) -> Ledger:
+    """Returns the ledger of the method's dearest adaptation, as the env's own meter read."""
+    ledgers = []
+    for job in adaptations:
+        if job.method == method:
+            ledger = Ledger(Budget(env_steps=job.budget_env_steps))
+            ledger.load_state_dict(store.note(job, "ledger"))
+            ledgers.append(ledger)
+    return max(ledgers, key=lambda ledger: ledger.env_steps)
+
+
+def cost_table(plan: Plan, store: Store) -> pl.DataFrame:
+    """Returns what each job took: env steps, updates, seconds, device; the results have no times."""
     rows = []
-    for method in runs["method"].unique().sort():
-        mine = runs.filter(pl.col("method") == method)
-        budget = mine["env_step"].max()
-        rows.append(
-            (method, show(mean_interval(value_at(mine, 0))), show(mean_interval(value_at(mine, budget))), "")
-        )
-    return Results(episodes=episodes, rows=rows)
+    for job in plan.jobs:
+        costs = store.note(job, "costs")
+        shown = {name: costs[name] for name in ("env_steps", "updates", "wall_s", "evaluation_s", "device")}
+        rows.append({"kind": job.kind, "method": job.method, "seed": job.seed, "key": job.key, **shown})
+    return pl.DataFrame(rows)
 
 
-def show(i: Interval) -> str:
-    return f"{i.mean:.2f} [{i.low:.2f}, {i.high:.2f}]" if i.low is not None else f"{i.mean:.2f}"
+def cost_summary(costs: pl.DataFrame, methods: Sequence[str]) -> pl.DataFrame:
+    """Returns a row a method: the mean of a pretraining and of an adaptation."""
+    rows = []
+    for method in methods:
+        row: dict[str, Any] = {"method": method}
+        for kind in ("pretrain", "adapt"):
+            mine = costs.filter((pl.col("method") == method) & (pl.col("kind") == kind))
+            means = mine.select("env_steps", "updates", "wall_s").mean().row(0, named=True)
+            for name, value in means.items():
+                row[f"{kind} {name}"] = None if value is None else round(value, 1 if name == "wall_s" else 0)
+        rows.append(row)
+    return pl.DataFrame(rows)
 
 
-def write_report(config: StudyConfig, plan: Plan, store: Store, results: Results, command: str) -> Path:
-    """Writes the report's files; returns the page to open."""
-    return store.root / "report" / "index.html"
+def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
+    """Returns method, seed, task, env_step, return of training episodes, in bins of env steps."""
+    frames = []
+    for job in jobs:
+        frame = store.table([job], "online")
+        task = str(job.spec.get("task", ""))
+        frames.append(frame.with_columns(task=pl.lit(task)))
+    return pl.concat(frames).select("method", "seed", "task", "env_step", "episodes", "return", "length")
+
+
+def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:
+    """Looks for each held-out level among the training levels of all seeds."""
+    train = sorted({fvm_envs.Task.parse(task) for fold in plan.folds.values() for task in fold.train})
+    held_out = [fvm_envs.Task.parse(config.task_id(level)) for level in config.held_out_levels]
+    themes = bool(config.env_options.get("restrict_themes", False))
+    found = leaked(fvm_envs.TaskSet(train), fvm_envs.TaskSet(held_out), restrict_themes=themes)
+    how = (
+        "entities of the serialised level, and rewards of fixed actions"
+        if config.benchmark == "procgen"
+        else "ids"
+    )
+    return LeakAudit(
+        audited=len(held_out), against=len(train), leaked=tuple(task.id for task in found), how=how
+    )
+
+
+def environments_of(jobs: Sequence[Job], store: Store) -> Mapping[str, Any]:
+    """Returns what ran the jobs; several kinds are named, with how many jobs each ran."""
+    kinds: dict[str, list[Job]] = {}
+    for job in jobs:
+        kinds.setdefault(canonical_json(store.note(job, "manifest")), []).append(job)
+    if len(kinds) == 1:
+        return store.note(jobs[0], "manifest")
+    mixed = {f"mixed: {len(mine)} jobs": store.note(mine[0], "manifest") for mine in kinds.values()}
+    return mixed

@@ -59,8 +59,8 @@ def run_study(arguments: Arguments) -> int:
         failed = run_jobs(
             console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers
         )
-        results = collect(config, plan, store)
-        report = write_report(config, plan, store, results, command_of(arguments))
+        results = collect(config, plan, store, rerun=command_of(arguments))
+        report = write_report(store, results)
         videos = write_videos(config, plan, store, arguments.video) if arguments.video else []
         status = None
         if tracker is not None:

@@ -40,7 +40,7 @@ class Store:
         """Makes the folder this study's own for as long as this process lives.
 
         Raises:
-            StudyError: The folder holds something else, or another process works on it, or it cannot be written.
+            StudyError: The folder holds something else, another process works on it, or it cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,8 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyError(
-                f"another process is working on the study in {self.root}; wait for it or choose another --output"
+                f"another process is working on the study in {self.root}; "
+                f"wait for it or choose another --output"
             ) from None
         except OSError as error:
             if full := out_of_space(error, self.root):
@@ -70,7 +71,8 @@ class Store:
             others = sorted(p.name for p in self.root.iterdir() if p.name != ".lock")
             if others:
                 raise StudyError(
-                    f"{self.root} is not empty and holds no study (it has {others[0]!r}); choose another --output"
+                    f"{self.root} is not empty and holds no study (it has {others[0]!r}); "
+                    f"choose another --output"
                 )
             return
         try:
@@ -84,7 +86,8 @@ class Store:
             mine = json.loads(canonical_json(identity))
             differ = sorted(k for k in {*theirs, *mine} if theirs.get(k) != mine.get(k))
             raise StudyError(
-                f"{self.root} holds another study (it differs in {', '.join(differ)}); choose another --output"
+                f"{self.root} holds another study (it differs in {', '.join(differ)}); "
+                f"choose another --output"
             )
 
     def folder(self, job: Job) -> Path:
@@ -157,7 +160,7 @@ class Store:
         return value
 
     def table(self, jobs: Iterable[Job], name: str) -> pl.DataFrame:
-        """Returns one table of many finished jobs; each row carries its job's method, fold, seed, checkpoint."""
+        """Returns one table of many finished jobs; rows carry their job's method, fold, seed, checkpoint."""
         frames = []
         for job in jobs:
             path = self.folder(job) / f"{name}.parquet"

@@ -36,7 +36,10 @@ class VectorEnv(Protocol):
     """A vector env whose slots move between tasks by a masked reset; SAME_STEP autoreset."""
 
     num_envs: int
-    metadata: Mapping[str, Any]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Declares `autoreset_mode`."""
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ with A from `gae`, normalised in each minibatch, and R = A + V_old. Rewards are 
 Not in: KL penalty, early stopping, shared statistics between processes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -270,7 +270,7 @@ class PPO:
         """Copies of the policy's parameters, contiguous, on the CPU."""
         return policy_weights(self.policy)
 
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Overwrite the policy's parameters; optimiser, reward scale and carry stay."""
         self.policy.load_state_dict(weights)
 

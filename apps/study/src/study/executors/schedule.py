@@ -14,7 +14,7 @@ class Event:
     """What happened to a job.
 
     Attributes:
-        what: "started", "progress", "finished", "failed", "interrupted" or "lost" (its worker died; it will go on).
+        what: "started", "progress", "finished", "failed", or "lost": its worker died and it will go on.
         env_step: Where a running job is.
         metrics: Latest numbers of a running job.
         message: One sentence on a failure.
@@ -45,7 +45,7 @@ class Schedule:
         self.waiting = [job for job in jobs if not store.done(job)]
 
     def next(self) -> Job | None:
-        """Takes the first job whose parent is finished; None if every waiting one still needs a running one."""
+        """Takes the first job whose parent is finished; None if all that wait need one that still runs."""
         for job in self.waiting:
             if job.parent is None or self.store.done(job.parent):
                 self.waiting.remove(job)

@@ -57,4 +57,4 @@ def _other_family(benchmark: str, family: str) -> dict[str, Any]:
     if benchmark == "toy":
         return {}
     note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
-    return {"script": None, "env_options": {"actions": "full"}, "note": note}
+    return {"script": None, "score_bounds": None, "env_options": {"actions": "full"}, "note": note}

@@ -1,7 +1,7 @@
 """Procgen presets.
 
-Training levels are drawn from 0:100_000. Validation levels start at 100_000, held-out levels at 200_000, so no seed
-can train on them. Held-out and validation levels are the first in their range that the scripted player
+Training levels are drawn from 0:100_000. Validation levels start at 100_000, held-out levels at 200_000, so
+no seed can train on them. Held-out and validation levels are the first in their range that the scripted player
 `always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn. They were
 chosen before any agent was trained, by
 
@@ -84,8 +84,9 @@ QUICK = StudyConfig(
     adapt=Phase(env_steps=24_576, num_envs=32, ppo=replace(SMALL_CPU, num_minibatches=8)),
     evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=16, training_episodes=2, max_steps=1000),
     script="always_right",
-    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that it "
-    "runs in minutes on two cores. It checks the pipeline; it cannot decide the question.",
+    score_bounds=(0.0, 10.0),  # the coin or nothing
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that "
+    "it runs in minutes on two cores. It checks the pipeline; it cannot decide the question.",
 )
 
 SMALL = replace(
@@ -97,8 +98,8 @@ SMALL = replace(
     pretrain=replace(QUICK.pretrain, env_steps=491_520),
     adapt=replace(QUICK.adapt, env_steps=49_152),
     evaluation=replace(QUICK.evaluation, snapshots=6, episodes=10),
-    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that it "
-    "runs within an hour on two cores.",
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that "
+    "it runs within an hour on two cores.",
 )
 
 PAPER = StudyConfig(
@@ -118,6 +119,7 @@ PAPER = StudyConfig(
     adapt=Phase(env_steps=1_999_872, num_envs=64, ppo=replace(TRAIN_PROCGEN, autocast=True)),
     evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
     script="always_right",
+    score_bounds=(0.0, 10.0),  # the coin or nothing
     note="The paper's budgets, network and hyperparameters: 1.7 billion env steps. Needs GPUs and days.",
 )
 

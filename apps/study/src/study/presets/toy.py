@@ -1,4 +1,4 @@
-"""Toy presets: pixel Catch, whose best return is known. Minutes on one core, and the test bed of every paradigm."""
+"""Toy presets: pixel Catch, whose best return is known; the test bed of every paradigm."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ QUICK = StudyConfig(
     pretrain=Phase(env_steps=65_536, num_envs=32, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=8)),
     adapt=Phase(env_steps=8_192, num_envs=16, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=4)),
     evaluation=Evaluation(snapshots=4, episodes=20, training_tasks=8, training_episodes=8, max_steps=100),
+    score_bounds=(0.0, 1.0),
     note="A toy: it shows whether methods do what they should where the best return is known.",
 )
 
