@@ -166,3 +166,14 @@ def test_no_file_holds_a_path_of_somebodys_machine():
 )
 def test_a_path_of_a_machine_is_recognised(text, is_path):
     assert bool(MACHINE_PATH.search(text)) == is_path
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md", "README.md"])
+def test_a_page_names_only_what_there_is(page):
+    for path, name in re.findall(
+        r"`((?:packages|apps|tests)/[\w./-]+)(?:::(\w+))?`", (ROOT / page).read_text()
+    ):
+        assert (ROOT / path).exists(), path
+        assert not name or re.search(rf"^(def |class )?{name}\b", (ROOT / path).read_text(), re.M), (
+            f"{path}::{name}"
+        )
