@@ -211,6 +211,8 @@ def write_learning_results(xml: Path, page: Path) -> int:
         rows.append(f"| `{name}` | {result} | {float(case.get('time', 0)):.0f} |")
         lines = [line.rstrip() for line in (case.findtext("system-out") or "").splitlines()]
         lines = [line for line in lines if line and not line.startswith("-----")]
+        for wrong in (*case.iter("failure"), *case.iter("error")):
+            lines += (wrong.get("message") or "").splitlines()[:1]
         if lines:
             printed += [f"`{name}`:", "", "```text", *lines, "```", ""]
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
