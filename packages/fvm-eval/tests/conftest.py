@@ -41,12 +41,19 @@ def synthetic():
             for seed in range(seeds):
                 luck = rng.normal(0, 0.5)
                 for name in names:
-                    for i, step in enumerate(steps):
-                        level = start + (end - start) * i / 4 + luck + difficulty[name] + rng.normal(0, 0.4)
+                    for step in steps:
+                        level = (
+                            start
+                            + (end - start) * step / 40_000
+                            + luck
+                            + difficulty[name]
+                            + rng.normal(0, 0.4)
+                        )
                         wins = rng.random(20) < np.clip(level / 10, 0, 1)
                         checkpoint = f"{method}/{seed}"
                         episodes += [
-                            (method, 0, seed, checkpoint, name, step, e, 10.0 * w) for e, w in enumerate(wins)
+                            (method, 0, seed, checkpoint, name, step, i, 10.0 * win)
+                            for i, win in enumerate(wins)
                         ]
                     for step in range(500, 40_001, 500):
                         level = start + (end - start) * step / 40_000 + luck
@@ -61,6 +68,11 @@ def synthetic():
             for task in names
             for win in rng.random(40) < share
         ]
+        fold = Fold(
+            tuple(f"procgen/coinrun-easy/{i}" for i in range(100)),
+            tuple(f"procgen/coinrun-easy/{i}" for i in range(500, 504)),
+            tuple(names),
+        )
         budget = Budget(env_steps=40_000)
         ledgers = {"scratch": Ledger(budget), "multitask": Ledger(budget)}
         for ledger in ledgers.values():
@@ -68,8 +80,8 @@ def synthetic():
         columns = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
         content = {
             "title": "Synthetic numbers: scratch and multi-task pretraining on Coinrun (quick)",
-            "estimand": "Expected return of the adapted agent after 40,000 env steps on these held-out levels of "
-            "Coinrun, actions sampled, averaged over levels with equal weight.",
+            "estimand": "Expected return of the adapted agent after 40,000 env steps on these held-out "
+            "levels of Coinrun, actions sampled, averaged over levels with equal weight.",
             "episodes": pl.DataFrame(episodes, schema=columns, orient="row"),
             "score_ranges": dict.fromkeys(names, (0.0, 10.0)),
             "budget": budget,
@@ -97,13 +109,8 @@ def synthetic():
             "pretraining": pl.DataFrame(
                 pretraining, schema=["method", "seed", "env_step", "return"], orient="row"
             ),
-            "folds": {
-                "fixed": Fold(
-                    tuple(f"procgen/coinrun-easy/{i}" for i in range(100)),
-                    tuple(f"procgen/coinrun-easy/{i}" for i in range(500, 504)),
-                    tuple(names),
-                )
-            },
+            "folds": {"fixed": fold},
+            "recorded_splits": [fold.sha256],
             "leak_audit": LeakAudit(tasks + 1, 100, ("procgen/coinrun-easy/999",), "serialised entities"),
             "config": {"preset": "quick", "benchmark": "procgen", "train_levels": 100, "seeds": seeds},
             "environment": {"python": "3.11.9", "torch": "2.9.0", "cpu": "2 cores", "commit": "0000000"},

@@ -74,6 +74,11 @@ class Plan:
     folds: Mapping[str, Fold]  # by "levels/seed"
 
     @property
+    def splits(self) -> dict[str, str]:
+        """SHA-256 of each fold, by its name."""
+        return {name: fold.sha256 for name, fold in self.folds.items()}
+
+    @property
     def env_steps(self) -> int:
         """Training env steps of the whole grid."""
         return sum(job.budget_env_steps for job in self.jobs)

@@ -114,6 +114,7 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
         online=online_table(adaptations, store),
         pretraining=online_table(pretrainings, store) if pretrainings else None,
         folds=plan.folds,
+        recorded_splits=list(store.recorded_splits().values()),
         leak_audit=audit,
         config=asdict(config),
         environment=environments_of(plan.jobs, store),
@@ -144,8 +145,8 @@ def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     """Returns the sentence that says what is estimated."""
     return (
         f"Expected episode return of the adapted agent, its actions sampled, after "
-        f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of {config.family} (tasks "
-        f"fixed), and on a new task chosen by the same rule (tasks random)."
+        f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of "
+        f"{config.family} (tasks fixed), and on a new task chosen by the same rule (tasks random)."
     )
 
 

@@ -50,7 +50,7 @@ def run_study(arguments: Arguments) -> int:
     uri = arguments.tracking_uri or tracking.default_uri(output)
     tracking.check_uri(uri)
     store = Store(output)
-    store.claim(config.identity, asdict(config))
+    store.claim(config.identity, asdict(config), plan.splits)
     announce(console, config, plan, output, device, workers)
 
     name = f"{config.benchmark}-{config.preset}"

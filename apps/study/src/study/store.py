@@ -36,8 +36,10 @@ class Store:
         self.root = root
         self._lock: IO[str] | None = None
 
-    def claim(self, identity: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Makes the folder this study's own for as long as this process lives.
+    def claim(
+        self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+    ) -> None:
+        """Makes the folder this study's own for as long as this process lives, and records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
@@ -89,6 +91,12 @@ class Store:
                 f"{self.root} holds another study (it differs in {', '.join(differ)}); "
                 f"choose another --output"
             )
+
+    def recorded_splits(self) -> dict[str, str]:
+        """Returns the hashes of all splits that were recorded here before their jobs ran, by name."""
+        marker = self.root / "study.json"
+        splits: dict[str, str] = json.loads(marker.read_text())["splits"] if marker.exists() else {}
+        return splits
 
     def folder(self, job: Job) -> Path:
         """Returns where a finished job lies."""

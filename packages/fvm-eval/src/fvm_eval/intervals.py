@@ -169,7 +169,8 @@ def new_tasks_interval(
 
         var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
 
-    never below the larger of its first two terms; Satterthwaite degrees of freedom.
+    never below the larger of its first two terms; Satterthwaite degrees of freedom. Never narrower than the
+    interval over these tasks.
 
     Args:
         left: Cells of one method.
@@ -177,7 +178,9 @@ def new_tasks_interval(
         level: Two-sided coverage.
     """
     arms = [estimate(cells) for cells in (left, right) if cells is not None]
-    base = mean_interval(left) if right is None else difference_interval(left, right)
+    base = (
+        mean_interval(left, level=level) if right is None else difference_interval(left, right, level=level)
+    )
     means = [arm.task_means for arm in arms]
     by_task = [means[0][task] - (means[1][task] if right is not None else 0.0) for task in sorted(means[0])]
     note = next((arm.problem for arm in arms if arm.problem), "")
@@ -194,4 +197,5 @@ def new_tasks_interval(
         return replace(base, low=None, high=None, how="none", note="neither tasks nor checkpoints differ")
     df = variance**2 / sum(v**2 / df for v, df in (*checkpoints, tasks, *residual))
     half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+    half = max(half, base.half_width or 0.0)  # by its larger df it could come out narrower
     return Interval(base.mean, base.mean - half, base.mean + half, "two-way", base.checkpoints, base.sd, df)

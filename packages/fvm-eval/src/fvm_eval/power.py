@@ -18,8 +18,10 @@ def power(difference: float, sd_left: float, sd_right: float, seeds: int, *, lev
     variance = sd_left**2 + sd_right**2
     if seeds < 2:
         return 0.0
+    if difference == 0:
+        return 1 - level
     if variance == 0:
-        return float(difference != 0)
+        return 1.0
     delta = abs(difference) / math.sqrt(variance / seeds)
     df = (seeds - 1) * variance**2 / (sd_left**4 + sd_right**4)
     critical = float(stats.t.ppf((1 + level) / 2, df))

@@ -37,6 +37,8 @@ class StudyResults:
             adapting.
         pretraining: Columns method, seed, env_step, return; the pretraining's own episodes.
         folds: By name; shown with their hashes.
+        recorded_splits: SHA-256 of the folds as they were recorded before training, in the plan or the
+            job keys.
         leak_audit: What the audit of the splits found.
         checks: Lines that replace the computed ones of the same rule.
         config: What the study was asked to do.
@@ -61,6 +63,7 @@ class StudyResults:
     online: pl.DataFrame | None = None
     pretraining: pl.DataFrame | None = None
     folds: Mapping[str, Fold] = field(default_factory=dict)
+    recorded_splits: Sequence[str] = ()
     leak_audit: LeakAudit | None = None
     checks: Sequence[Check] = ()
     config: Mapping[str, Any] = field(default_factory=dict)

@@ -73,8 +73,10 @@ def check_estimand(estimand: str, fixed: Sequence[Interval], new: Sequence[Inter
     return Check(1, "passed" if min(have) == len(fixed) else "failed", counts)
 
 
-def check_splits(folds: Mapping[str, Fold], tasks: Sequence[str], ledgers: Mapping[str, Ledger]) -> Check:
-    """Rule 2: every task of the table is held out in a hashed fold; equal tuning trials."""
+def check_splits(
+    folds: Mapping[str, Fold], recorded: Sequence[str], tasks: Sequence[str], ledgers: Mapping[str, Ledger]
+) -> Check:
+    """Rule 2: each fold's hash was recorded before training and holds the table's tasks out; equal trials."""
     if not folds:
         return Check(2, "failed", "no split was given")
     held_out = {task for fold in folds.values() for task in fold.held_out}
@@ -86,7 +88,14 @@ def check_splits(folds: Mapping[str, Fold], tasks: Sequence[str], ledgers: Mappi
         listed = ", ".join(f"{method} {count}" for method, count in trials.items())
         return Check(2, "failed", f"tuning trials differ: {listed}")
     tuned = f"{next(iter(trials.values()))} tuning trials a method" if trials else "no ledger given"
-    return Check(2, "passed", f"{len(folds)} hashed folds, disjoint by id; {tuned}")
+    late = [name for name, fold in folds.items() if fold.sha256 not in recorded]
+    if late:
+        return Check(
+            2, "failed", f"no record from before training has the hash of {len(late)} folds: {late[0]}"
+        )
+    return Check(
+        2, "passed", f"{len(folds)} of {len(folds)} folds have the hash recorded before training; {tuned}"
+    )
 
 
 def check_leaks(audit: LeakAudit | None, tasks: Sequence[str]) -> Check:

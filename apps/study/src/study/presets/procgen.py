@@ -1,9 +1,9 @@
 """Procgen presets.
 
 Training levels are drawn from 0:100_000. Validation levels start at 100_000, held-out levels at 200_000, so
-no seed can train on them. Held-out and validation levels are the first in their range that the scripted player
-`always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn. They were
-chosen before any agent was trained, by
+no seed can train on them. Held-out and validation levels are the first in their range that the scripted
+player `always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn.
+They were chosen before any agent was trained, by
 
     uv run python -m study.headroom procgen/coinrun-easy 200_000 20
     uv run python -m study.headroom procgen/coinrun-hard 200_000 20

@@ -151,10 +151,10 @@ def _summaries(
     study: StudyResults, runs: pl.DataFrame, bounds: tuple[float, float] | None
 ) -> tuple[Summary, ...]:
     steps = runs["env_step"].unique().to_list()
-    tables = [("Value at budget", value_at(runs, study.final_step))]
+    tables = [("Value at budget" if study.final_step else "Score", value_at(runs, study.final_step))]
     if 0 in steps and len(steps) > 1:
         tables.append(("Area under the curve", area_under_curve(runs, study.final_step)))
-        tables.append(("Before adaptation (zero-shot)", value_at(runs, 0)))
+        tables.append(("Zero-shot (jump-start)", value_at(runs, 0)))
     summaries = []
     for name, table in tables:
         cells = {method: table.filter(pl.col("method") == method) for method in study.methods}
@@ -171,7 +171,6 @@ def _differences(
     pairs = [(comparison.left, comparison.right) for comparison in study.comparisons]
     if not pairs:
         pairs = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
-    names = {"Before adaptation (zero-shot)": "Jump-start"}
     differences = []
     for left, right in dict.fromkeys(pairs):
         for summary in summaries:
@@ -179,8 +178,7 @@ def _differences(
             if set(sides[0]["task"]) != set(sides[1]["task"]):
                 continue
             fixed = difference_interval(*sides, score_bounds=bounds)
-            name = names.get(summary.name, summary.name)
-            differences.append(Difference(left, right, name, fixed, new_tasks_interval(*sides)))
+            differences.append(Difference(left, right, summary.name, fixed, new_tasks_interval(*sides)))
     return tuple(differences)
 
 
@@ -198,7 +196,7 @@ def _checks(
     best = None if ranges is None else {task: high for task, (_, high) in ranges.items()}
     computed = [
         rules.check_estimand(study.estimand, list(final.fixed.values()), list(final.new.values())),
-        rules.check_splits(study.folds, study.tasks, study.ledgers),
+        rules.check_splits(study.folds, study.recorded_splits, study.tasks, study.ledgers),
         rules.check_leaks(study.leak_audit, study.tasks),
         rules.check_budget(study.budget, study.ledgers, int(runs["env_step"].to_numpy().max())),
         rules.check_baselines(names, study.methods, script, best),

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fvm_eval.intervals import mean_interval
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.analysis import Analysis, Difference
 
 METHOD_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c00", "#7f4f9f")
 INK, MUTED, RULE, PAPER = "#1b1f24", "#5d6672", "#d5dae0", "#ffffff"
@@ -105,14 +105,21 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
         span = scale(analysis.score_bounds[1] - analysis.score_bounds[0])
         left, right = axes.get_xlim()
         axes.set_xlim(max(left, -span), min(right, span))
-    axes.set_yticks(range(len(shown)), [d.summary for d in reversed(shown)])
+    pairs = {(d.left, d.right) for d in shown}
+    names = [d.summary if len(pairs) == 1 else f"{_pair(analysis, d)}\n{d.summary}" for d in reversed(shown)]
+    axes.set_yticks(range(len(shown)), names)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(-0.5, len(shown) - 0.5)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
-    axes.set_xlabel(f"Difference, {analysis.scale.label[0].lower()}{analysis.scale.label[1:]}")
+    of = f"{_pair(analysis, shown[0])}, " if len(pairs) == 1 else "Difference, "
+    axes.set_xlabel(f"{of}{analysis.scale.label[0].lower()}{analysis.scale.label[1:]}")
     return figure
+
+
+def _pair(analysis: Analysis, difference: Difference) -> str:
+    return f"{analysis.study.label(difference.left)} − {analysis.study.label(difference.right)}"
 
 
 def by_task(analysis: Analysis, narrow: bool) -> Figure:
@@ -138,7 +145,7 @@ def by_task(analysis: Analysis, narrow: bool) -> Figure:
             axes.plot(mean["env_step"], values, color=tint, linewidth=1.8)
         axes.set_title(_short(tasks[index], tasks), fontsize=9)
         axes.tick_params(labelsize=8)
-        axes.xaxis.set_major_locator(MaxNLocator(2))
+        axes.set_xticks([analysis.steps[0], analysis.steps[-1]])
         axes.xaxis.set_major_formatter(FuncFormatter(_steps))
         axes.yaxis.set_major_locator(MaxNLocator(3))
     figure.supxlabel("Env steps of adaptation", fontsize=9, color=MUTED)

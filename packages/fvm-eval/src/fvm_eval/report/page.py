@@ -28,14 +28,14 @@ def render(results: StudyResults) -> dict[str, bytes]:
     for name, (draw, heading, caption) in drawn.items():
         files |= drawing.files(name, draw, analysis)
         picture = drawing.inline(name, draw, analysis, escape(heading))
-        figure = f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+        key = sections.key(analysis) if name == "by_task" else ""
+        figure = f"<figure>{key}{picture}<figcaption>{escape(caption)}</figcaption></figure>"
         if name == "differences":
-            content.append(sections.results_table(analysis))
-            content.append(f"<h3>{escape(heading)}</h3>{sections.difference_table(analysis)}{figure}")
+            content.append(figure)  # belongs to the table of results, which comes before it
         else:
             content.append(f"<section><h2>{escape(heading)}</h2>{figure}</section>")
-    if "differences" not in drawn:
-        content.append(sections.results_table(analysis) + sections.difference_table(analysis))
+        if name == "adaptation":
+            content.append(sections.results_table(analysis))
     content += [
         sections.checklist(analysis),
         sections.costs(analysis),
@@ -61,6 +61,7 @@ def _figures(analysis: Analysis) -> dict[str, tuple[figures.Draw, str, str]]:
         if analysis.pooled["low"].count()
         else ("No band: one checkpoint a method has no spread.")
     )
+    single = " Thin lines: single seeds." if study.episodes["seed"].n_unique() > 1 else ""
     drawn: dict[str, tuple[figures.Draw, str, str]] = {}
     if analysis.has_curve:
         drawn["adaptation"] = (
@@ -88,19 +89,19 @@ def _figures(analysis: Analysis) -> dict[str, tuple[figures.Draw, str, str]]:
         drawn["by_task"] = (
             figures.by_task,
             "Task by task",
-            f"The same curves on {which}. Thin lines: single checkpoints.",
+            f"The same curves on {which}.{single}",
         )
     if study.online is not None and len(study.online):
         drawn["online"] = (
             figures.online,
             "Return while adapting",
             "Episodes that ended during adaptation, learning and exploration included: another question than "
-            "the deployment score above. Thin lines: single seeds.",
+            f"the deployment score above.{single}",
         )
     if study.pretraining is not None and len(study.pretraining):
         drawn["pretraining"] = (
             figures.pretraining,
             "Pretraining",
-            "Return of training episodes. Thin lines: single seeds.",
+            f"Return of training episodes.{single}",
         )
     return drawn

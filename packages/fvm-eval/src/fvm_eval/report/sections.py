@@ -1,14 +1,15 @@
-"""The report's sections: functions from the analysis to HTML, an empty string where there is nothing to show."""
+"""The report's sections: functions from the analysis to HTML, empty where there is nothing to show."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fvm_eval.budget import AXES
 from fvm_eval.claims import Comparison, Verdict
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.intervals import Interval
+from fvm_eval.report.analysis import Analysis, Difference
 from fvm_eval.report.figures import METHOD_COLOURS
 from fvm_eval.report.text import escape, limits, number, plural, table
 from fvm_eval.rules import RULES
@@ -23,7 +24,6 @@ def header(analysis: Analysis) -> str:
     runs = analysis.runs.select("method", "fold", "seed", "checkpoint", "task").n_unique()
     seeds = study.episodes["seed"].n_unique()
     facts = {
-        "Methods": ", ".join(study.label(method) for method in study.methods),
         "Held-out tasks": f"{len(study.tasks):,}",
         "Seeds": f"{seeds:,}",
         "Adaptation runs": f"{runs:,}",
@@ -32,8 +32,7 @@ def header(analysis: Analysis) -> str:
     }
     listed = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items() if v)
     return (
-        f"<h1>{escape(study.title)}</h1>\n<p class=answer>{answer(analysis)}</p>\n"
-        f'{"".join(notes)}<dl class="facts">{listed}</dl>'
+        f'<h1>{escape(study.title)}</h1>\n{answer(analysis)}\n{"".join(notes)}<dl class="facts">{listed}</dl>'
     )
 
 
@@ -46,7 +45,9 @@ def answer(analysis: Analysis) -> str:
             f"{escape(analysis.study.label(m))} {number(analysis.scale.value(summary.fixed[m].mean))}"
             for m in best
         )
-        return f"{scores}. No comparison was fixed beforehand, so none is decided."
+        return (
+            f'<p class="answer">{scores}.</p><p>No comparison was fixed beforehand, so none is decided.</p>'
+        )
     comparison, verdict = analysis.verdicts[0]
     left, right = (escape(analysis.study.label(name)) for name in (comparison.left, comparison.right))
     scale, fixed = analysis.scale, analysis.summaries[0].fixed
@@ -62,10 +63,10 @@ def answer(analysis: Analysis) -> str:
     needed = ""
     if verdict.seeds_needed is not None:
         size = number(scale.difference(comparison.margin))
-        needed = (
-            f" About {plural(verdict.seeds_needed, 'seed')} per method would show a difference of {size}."
-        )
-    return f"<b>{_decision(comparison, verdict, left, right)}</b> {numbers}{needed}"
+        seeds = plural(verdict.seeds_needed, "seed")
+        needed = f" About {seeds} per method would detect a difference of {size} with power 0.8."
+    decision = _decision(comparison, verdict, left, right)
+    return f'<p class="answer">{decision}</p>\n<p class="numbers">{numbers}{needed}</p>'
 
 
 def _decision(comparison: Comparison, verdict: Verdict, left: str, right: str) -> str:
@@ -79,34 +80,11 @@ def _decision(comparison: Comparison, verdict: Verdict, left: str, right: str) -
 
 
 def estimand(analysis: Analysis) -> str:
-    """Returns what is estimated, and each comparison with its verdict."""
-    scale = analysis.scale
-    rows = []
-    for comparison, verdict in analysis.verdicts:
-        needed = "" if verdict.seeds_needed is None else plural(verdict.seeds_needed, "seed")
-        margin = number(scale.difference(comparison.margin))
-        rows.append(
-            [
-                f"{escape(comparison.statement)}<small>{escape(comparison.estimand)}</small>",
-                limits(verdict.interval, lambda x: x, signed=True),
-                f"{comparison.margin:.2f}<small>{margin} in score</small>",
-                escape(verdict),
-                needed,
-            ]
-        )
-    claims = ""
-    if rows:
-        head = [
-            "Claim, in units of the score range",
-            "95 % on these tasks",
-            "Margin",
-            "Verdict",
-            "Would decide",
-        ]
-        claims = table(head, rows, numeric=5)
+    """Returns what is estimated, each claim with its verdict, and the preconditions."""
+    claims = "".join(_claim(analysis, comparison, verdict) for comparison, verdict in analysis.verdicts)
     conditions = "".join(
-        f"<li><b>{escape(p.name)}</b>: {'yes' if p.holds else 'no' if p.holds is False else 'not shown'} "
-        f"({escape(p.reason)})</li>"
+        f"<li>{escape(p.name[0].upper() + p.name[1:])}: "
+        f"<b>{'yes' if p.holds else 'no' if p.holds is False else 'not shown'}</b> ({escape(p.reason)})</li>"
         for p in analysis.study.preconditions
     )
     tested = f"<h3>Preconditions, tested first</h3><ul>{conditions}</ul>" if conditions else ""
@@ -114,48 +92,79 @@ def estimand(analysis: Analysis) -> str:
     return f"<section><h2>What is estimated</h2><p>{sentence}</p>{claims}{tested}</section>"
 
 
-def results_table(analysis: Analysis) -> str:
-    """Returns every method's summaries, with intervals over these tasks and over new tasks."""
-    rows = []
-    for index, method in enumerate(analysis.study.methods):
-        swatch = f'<span class="swatch" style="background:var(--m{index % len(METHOD_COLOURS)})"></span>'
-        row = [f"{swatch}{escape(analysis.study.label(method))}"]
-        for summary in analysis.summaries:
-            fixed, new = summary.fixed[method], summary.new[method]
-            row.append(
-                f"<b>{number(analysis.scale.value(fixed.mean))}</b>"
-                f"<small>these {limits(fixed, analysis.scale.value)}</small>"
-                f"<small>new {limits(new, analysis.scale.value)}</small>"
-            )
-        rows.append([*row, f"{analysis.summaries[0].fixed[method].checkpoints}"])
-    for name, value in analysis.baselines.items():
-        blanks = [""] * (len(analysis.summaries) - 1)
-        label = f'<span class="quiet">{escape(analysis.study.label(name))}</span>'
-        rows.append([label, number(analysis.scale.value(value)), *blanks, ""])
-    head = ["Method", *(summary.name for summary in analysis.summaries), "Checkpoints"]
-    caption = (
-        f"{analysis.scale.label}. “These”: 95 % for these {len(analysis.study.tasks)} tasks, over "
-        "checkpoints. “New”: 95 % for a new task of the same population, over checkpoints and tasks."
+def _claim(analysis: Analysis, comparison: Comparison, verdict: Verdict) -> str:
+    name, scale = analysis.study.label, analysis.scale.difference
+    threshold = number(scale(comparison.threshold), signed=True)
+    statement = f"{name(comparison.left)} − {name(comparison.right)} > {threshold}"
+    needed = verdict.seeds_needed
+    facts = {
+        "95 % on these tasks": limits(verdict.interval, scale, signed=True),
+        "Margin, share of range": f"{number(scale(comparison.margin))}, {comparison.margin:.2f}",
+        "Checkpoints, required": f"{verdict.interval.checkpoints}, {comparison.min_checkpoints}",
+        "Would decide": "" if needed is None else f"{plural(needed, 'seed')} a method",
+    }
+    listed = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items() if v)
+    return (
+        f'<div class="claim"><p><b>{escape(statement)}</b> {escape(comparison.estimand)}<br>'
+        f'Verdict: <b>{escape(verdict)}</b></p><dl class="facts">{listed}</dl></div>'
     )
-    notes = {i.note for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values()) if i.note}
-    why = "".join(f'<p class="quiet">{escape(note[0].upper() + note[1:])}.</p>' for note in sorted(notes))
-    return f"<section><h2>Results</h2>{table(head, rows, caption=caption)}{why}</section>"
 
 
-def difference_table(analysis: Analysis) -> str:
-    """Returns the differences between methods, with both intervals."""
-    rows = [
-        [
-            f"{escape(analysis.study.label(d.left))} − {escape(analysis.study.label(d.right))}",
-            escape(d.summary),
-            f"<b>{number(analysis.scale.difference(d.fixed.mean), signed=True)}</b>",
-            limits(d.fixed, analysis.scale.difference, signed=True),
-            limits(d.new, analysis.scale.difference, signed=True),
+def results_table(analysis: Analysis) -> str:
+    """Returns every method's summaries and their differences, over these tasks and over new tasks."""
+    study, scale, summaries = analysis.study, analysis.scale, analysis.summaries
+    rows = []
+    for method in study.methods:
+        cells = [_estimate(s.fixed[method], s.new[method], scale.value) for s in summaries]
+        rows.append([_swatch(analysis, method), *cells, f"{summaries[0].fixed[method].checkpoints}"])
+    for name, value in analysis.baselines.items():
+        label = f'<span class="quiet">{escape(study.label(name))}</span>'
+        rows.append([label, number(scale.value(value)), *[""] * len(summaries)])
+    by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
+    for difference in analysis.differences:
+        by_pair.setdefault((difference.left, difference.right), {})[difference.summary] = difference
+    for (left, right), found in by_pair.items():
+        cells = [
+            _estimate(found[s.name].fixed, found[s.name].new, scale.difference, signed=True)
+            for s in summaries
+            if s.name in found
         ]
-        for d in analysis.differences
-    ]
-    head = ["Methods", "Summary", "Difference", "95 % on these tasks", "95 % on new tasks"]
-    return table(head, rows, numeric=2) if rows else ""
+        fewest = min(d.fixed.checkpoints for d in found.values())
+        rows.append([f"{escape(study.label(left))} − {escape(study.label(right))}", *cells, f"{fewest}"])
+    head = ["", *(summary.name for summary in summaries), "Checkpoints"]
+    caption = (
+        f"{scale.label}, with 95 % intervals. “These”: for these {plural(len(study.tasks), 'task')}, over "
+        "checkpoints. “New”: for new tasks of the same population, over checkpoints and tasks."
+    )
+    intervals = [i for s in summaries for i in (*s.fixed.values(), *s.new.values())]
+    intervals += [i for d in analysis.differences for i in (d.fixed, d.new)]
+    notes = sorted({i.note for i in intervals if i.note})
+    why = "".join(f'<p class="quiet">{escape(note[0].upper() + note[1:])}.</p>' for note in notes)
+    return (
+        f'<section><h2>Results</h2><p class="quiet">{escape(caption)}</p>{table(head, rows)}{why}</section>'
+    )
+
+
+def _estimate(
+    fixed: Interval, new: Interval, shown: Callable[[float], float], *, signed: bool = False
+) -> str:
+    both = [("these", limits(fixed, shown, signed=signed)), ("new", limits(new, shown, signed=signed))]
+    if fixed.low is None and new.low is None:
+        both = [("", "no interval")]
+    lines = "".join(f"<small>{kind} {text}</small>" for kind, text in both)
+    return f"<b>{number(shown(fixed.mean), signed=signed)}</b>{lines}"
+
+
+def key(analysis: Analysis) -> str:
+    """Returns the methods' names beside their colours."""
+    names = "".join(f"<span>{_swatch(analysis, method)}</span>" for method in analysis.study.methods)
+    return f'<p class="key">{names}</p>'
+
+
+def _swatch(analysis: Analysis, method: str) -> str:
+    index = analysis.study.methods.index(method) % len(METHOD_COLOURS)
+    dot = f'<i class="swatch" style="background:var(--m{index})"></i>'
+    return f"{dot}{escape(analysis.study.label(method))}"
 
 
 def checklist(analysis: Analysis) -> str:

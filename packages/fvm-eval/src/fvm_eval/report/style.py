@@ -17,9 +17,10 @@ h1{font-size:1.05rem;font-weight:600;color:var(--muted);margin:0 0 .6rem}
 h2{font-size:1.25rem;line-height:1.3;margin:3.2rem 0 .5rem;font-weight:650}
 h3{font-size:1rem;margin:1.6rem 0 .3rem;font-weight:650}
 p{margin:.4rem 0 .8rem;max-width:44rem}
-.answer{font-size:1.6rem;line-height:1.35;font-weight:600;max-width:none;margin:0 0 1rem;text-wrap:pretty}
-.answer b{font-weight:750}
-.quiet,figcaption,caption{color:var(--muted);font-size:.9rem}
+.answer{font-size:1.75rem;line-height:1.25;font-weight:700;max-width:none;margin:0 0 .6rem;
+text-wrap:balance}
+.numbers{font-size:1.08rem}
+.quiet,figcaption{color:var(--muted);font-size:.9rem}
 .note{border-left:3px solid var(--m4);padding:.1rem 0 .1rem .8rem;margin:.5rem 0}
 figure{margin:1rem 0 0}
 figure svg{display:block;width:100%;height:auto;overflow:visible}
@@ -30,17 +31,21 @@ margin:1.6rem 0 0;
 padding:1rem 0 0;border-top:1px solid var(--rule)}
 .facts div{min-width:0}.facts dt{color:var(--muted);font-size:.82rem}
 .facts dd{margin:0;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+.claim{border:1px solid var(--rule);border-radius:8px;padding:.7rem 1rem;margin:.8rem 0}.claim p{margin:0;
+max-width:none}.claim .facts{margin-top:.7rem;padding-top:.7rem}
 .scroll{overflow-x:auto;margin:.8rem 0 0}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;padding:0 0 .4rem}
 th,td{text-align:left;padding:.42rem 1.1rem .42rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;color:var(--muted);font-size:.82rem}
-tbody th{color:var(--ink);font-size:inherit}
+tbody th{color:var(--ink);font-size:inherit;white-space:nowrap}
 td.n,th.n{text-align:right;white-space:nowrap}
-td small{display:block;color:var(--muted);font-size:.82rem;white-space:nowrap}
+td small,th small{display:block;color:var(--muted);font-size:.82rem;font-weight:400}
+td.n small{white-space:nowrap}
+.key{margin:.3rem 0 0;font-size:.9rem}.key span{margin-right:1.2em;white-space:nowrap}.key .swatch{
+margin-right:.45em}
 .swatch{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.45em}
 ol.rules{list-style:none;padding:0;margin:.8rem 0 0}
-ol.rules li{display:grid;grid-template-columns:1.6rem 7.2rem 1fr;gap:0 .6rem;padding:.55rem 0;
+ol.rules li{display:grid;grid-template-columns:1.6rem 9.2rem 1fr;gap:0 .6rem;padding:.55rem 0;
 border-bottom:1px solid var(--rule)}
 ol.rules .number{color:var(--muted);font-variant-numeric:tabular-nums}
 .status{font-weight:600;white-space:nowrap}.passed{color:var(--good)}.failed{color:var(--bad)}.na{
@@ -49,7 +54,8 @@ code,pre{font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{background:var(--wash);padding:.8rem 1rem;overflow-x:auto;border-radius:6px;margin:.6rem 0}
 code{overflow-wrap:anywhere}
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--muted)}
-@media (max-width:640px){main{padding:1.5rem 1rem 3rem}.answer{font-size:1.25rem}svg.wide{display:none}
+@media (max-width:640px){main{padding:1.5rem 1rem 3rem}.answer{font-size:1.4rem}.numbers{font-size:1rem}
+svg.wide{display:none}
 svg.narrow{display:block}h2{margin-top:2.4rem}
 ol.rules li{grid-template-columns:1.6rem 1fr}ol.rules .what{grid-column:2}}
 @media print{main{max-width:none;padding:0}details{display:block}}

@@ -28,17 +28,16 @@ def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool 
     return f"[{', '.join(ends)}]"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "", numeric: int = 1) -> str:
-    """Returns an HTML table in a scrolling box; cells are HTML, the first `numeric` columns are text."""
-    kinds = ["" if column < numeric else ' class="n"' for column in range(len(head))]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns an HTML table in a scrolling box; cells are HTML, all but the first column numbers."""
+    kinds = ["", *[' class="n"'] * (len(head) - 1)]
     titles = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(head, kinds, strict=True))
     body = []
     for row in rows:
         cells = [f"<td{kind}>{cell}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)]
         body.append(f"<tr><th>{row[0]}</th>{''.join(cells)}</tr>")
-    label = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
-        f'<div class="scroll"><table>{label}<thead><tr>{titles}</tr></thead>'
+        f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 

@@ -1,0 +1,22 @@
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_example_runs_as_printed(capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    code = [line for line in example.splitlines() if line and not line.startswith(("import", "from"))]
+    assert len(code) <= 15
+    exec(compile(example, "README.md", "exec"), {})
+    mean, difference, verdict = capsys.readouterr().out.splitlines()
+    assert "cluster-t" in mean
+    assert "Welch" in difference
+    assert verdict == "supported"
+
+
+def test_every_module_of_its_table_exists():
+    names = re.findall(r"^\| (`.*?`) \|", README, flags=re.MULTILINE)
+    for name in re.findall(r"`(\w+)`", " ".join(names)):
+        assert find_spec(f"fvm_eval.{name}") is not None
