@@ -1,0 +1,229 @@
+"""Every check of the project, one session each; `nox -l` lists them.
+
+A package's tests run against its wheel, installed alone into a fresh environment, from a folder that holds
+nothing but the tests: the workspace would hide an undeclared import, a missing file of the wheel, and that
+`fvm-envs[procgen]` gets numpy 1 where the workspace overrides it to numpy 2.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "types", "imports", "tests", "numpy2", "readme", "e2e"]
+
+ROOT = Path(__file__).parent
+FOLDERS = {path.parent.name: path.parent for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
+FOLDERS["fvm-study"] = ROOT / "apps" / "study"
+MODULES = {name: "study" if name == "fvm-study" else name.replace("-", "_") for name in FOLDERS}
+EXTRAS = {"fvm-envs": "[procgen]"}
+# One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
+TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None}
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Style and format of the whole tree."""
+    workspace(session, "ruff", "check", group_only=True)
+    workspace(session, "ruff", "format", "--check", group_only=True)
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Types of all packages."""
+    workspace(session, "mypy")
+
+
+@nox.session(venv_backend="none")
+def imports(session: nox.Session) -> None:
+    """The import contract between the packages."""
+    workspace(session, "lint-imports", "--no-cache")
+
+
+@nox.session
+@nox.parametrize("package", [nox.param(name, id=name) for name in FOLDERS])
+def tests(session: nox.Session, package: str) -> None:
+    """Tests of a package's wheel, installed alone."""
+    wheel, *needed = build_wheels(session, package)
+    session.install("--no-config", wheel, *needed)
+    check_alone(session, package)
+    extras = EXTRAS.get(package, "")
+    session.install("--no-config", f"{package}{extras} @ {Path(wheel).as_uri()}", *needed, "pytest>=8.4")
+    if package == "fvm-envs":
+        check_numpy(session, 1)
+    run_tests(session, package)
+
+
+@nox.session
+def numpy2(session: nox.Session) -> None:
+    """Tests of fvm-envs with numpy 2: Procgen's library as it is, without what its wheel asks for."""
+    (wheel,) = build_wheels(session, "fvm-envs")
+    session.install("--no-config", wheel, "numpy>=2", "pytest>=8.4")
+    (procgen,) = load_project("fvm-envs")["optional-dependencies"]["procgen"]
+    session.install("--no-config", "--no-deps", procgen)
+    check_alone(session, "fvm-envs", absent=["gym", "gym3"])
+    check_numpy(session, 2)
+    run_tests(session, "fvm-envs")
+
+
+@nox.session(venv_backend="none")
+def readme(session: nox.Session) -> None:
+    """Examples of the root README; those of the packages are among their own tests."""
+    workspace(session, "pytest", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def e2e(session: nox.Session) -> None:
+    """The packaging contract, and commands as a user runs them."""
+    workspace(session, "pytest", "tests", "apps/study/tests", "-m", "e2e and not learning", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def learning(session: nox.Session) -> None:
+    """Trains for minutes, and writes what came of it to docs/learning-results.md."""
+    folders = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("*/*/tests"))]
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "junit.xml"
+        report = [f"--junitxml={xml}", "-o", "junit_logging=system-out"]
+        passed = workspace(
+            session, "pytest", *folders, "-m", "learning", *report, *session.posargs, success_codes=[0, 1]
+        )
+        if not passed or not xml.exists():
+            session.error("pytest did not run")
+        failed = write_learning_results(xml, ROOT / "docs" / "learning-results.md")
+    if failed:
+        session.error(f"{failed} learning tests failed; see docs/learning-results.md")
+
+
+def workspace(
+    session: nox.Session,
+    *command: str,
+    group_only: bool = False,
+    success_codes: Sequence[int] = (0,),
+) -> object:
+    """Runs a command in the environment of the lock; `group_only` asks for the development tools alone."""
+    group = ["--only-group", "dev"] if group_only else []
+    return session.run(
+        "uv", "run", "--frozen", *group, *command, external=True, env=TEST_ENV, success_codes=success_codes
+    )
+
+
+def load_project(package: str) -> dict:
+    """The `[project]` table of a package."""
+    return tomllib.loads((FOLDERS[package] / "pyproject.toml").read_text())["project"]
+
+
+def needs(package: str) -> list[str]:
+    """The package itself and the packages of this workspace that it says it depends on."""
+    found = [package]
+    for name in found:
+        for requirement in load_project(name)["dependencies"]:
+            found += [other for other in FOLDERS if requirement.startswith(other) and other not in found]
+    return found
+
+
+def build_wheels(session: nox.Session, package: str) -> list[str]:
+    """Paths of the wheels of `needs(package)`, in that order."""
+    folder = Path(session.create_tmp()) / "wheels"
+    shutil.rmtree(folder, ignore_errors=True)
+    wheels = []
+    for name in needs(package):
+        into = folder / name
+        session.run(
+            "uv", "build", "--quiet", "--wheel", "--package", name, "--out-dir", str(into), external=True
+        )
+        (wheel,) = into.glob("*.whl")
+        wheels.append(str(wheel.resolve()))
+    return wheels
+
+
+def check_alone(session: nox.Session, package: str, absent: list[str] | None = None) -> None:
+    """Fails unless the environment has the wheels of `needs(package)` and no other package of ours."""
+    present = [MODULES[name] for name in needs(package)]
+    absent = [module for module in MODULES.values() if module not in present] + (absent or [])
+    with outside():
+        script = str(ROOT / "tests" / "alone.py")
+        session.run("python", script, *present, "--without", *absent, env=TEST_ENV)
+
+
+def check_numpy(session: nox.Session, major: int) -> None:
+    """Fails unless numpy's major version is the one this session is there to test."""
+    code = f"import numpy; print('numpy', numpy.__version__); assert numpy.__version__.startswith('{major}.')"
+    session.run("python", "-c", code)
+
+
+def run_tests(session: nox.Session, package: str) -> None:
+    """Runs a package's tests from a copy outside the source tree."""
+    with outside() as folder:
+        here = folder / package
+        here.mkdir()
+        shutil.copytree(
+            FOLDERS[package] / "tests", here / "tests", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(FOLDERS[package] / "README.md", here)
+        session.run(
+            "pytest",
+            f"--config-file={ROOT / 'pyproject.toml'}",
+            f"--rootdir={here}",
+            "-m",
+            "not learning and not e2e",
+            str(here / "tests"),
+            *session.posargs,
+            env=TEST_ENV,
+        )
+
+
+@contextmanager
+def outside() -> Iterator[Path]:
+    """A fresh working directory that is no part of the workspace."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="fvm-tests-") as folder:
+        os.chdir(folder)
+        try:
+            yield Path(folder)
+        finally:
+            os.chdir(before)
+
+
+def write_learning_results(xml: Path, page: Path) -> int:
+    """Writes the page of results and returns how many tests failed."""
+    cases = sorted(
+        ElementTree.parse(xml).iter("testcase"), key=lambda case: (case.get("classname"), case.get("name"))
+    )
+    rows, printed, failed = [], [], 0
+    for case in cases:
+        kinds = {child.tag for child in case}
+        result = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        failed += result == "failed"
+        name = f"{case.get('classname')}::{case.get('name')}"
+        rows.append(f"| `{name}` | {result} | {float(case.get('time', 0)):.0f} |")
+        lines = [line.rstrip() for line in (case.findtext("system-out") or "").splitlines()]
+        lines = [line for line in lines if line and not line.startswith("-----")]
+        for wrong in (*case.iter("failure"), *case.iter("error")):
+            lines += (wrong.get("message") or "").splitlines()[:1]
+        if lines:
+            printed += [f"`{name}`:", "", "```text", *lines, "```", ""]
+    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    head = [
+        "# Results of the learning tests",
+        "",
+        f"Written by `uv run nox -s learning` on {date.today()} ({machine}, one thread a process).",
+        "",
+        "| test | result | seconds |",
+        "|---|---|---|",
+    ]
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("\n".join([*head, *rows, "", *printed]).rstrip() + "\n")
+    return failed
