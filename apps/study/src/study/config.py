@@ -96,6 +96,8 @@ class StudyConfig:
             raise ValueError("no methods given; name at least one")
         if not self.held_out_levels:
             raise ValueError("no held-out levels given; name at least one level to adapt to")
+        if not self.train_levels:
+            raise ValueError("no training-set sizes given; give at least one number of levels")
         low, high = self.pool
         for split, levels in (("held-out", self.held_out_levels), ("validation", self.validation_levels)):
             inside = [level for level in levels if low <= level < high]

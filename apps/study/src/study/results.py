@@ -20,6 +20,7 @@ from rich.table import Table
 
 from study.checkpoint import canonical_json, write_bytes
 from study.config import StudyConfig
+from study.errors import writing
 from study.plan import Job, Plan
 from study.store import Store, write_table
 
@@ -128,7 +129,8 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
 def write_report(store: Store, results: Results) -> Path:
     """Writes the report and its figures; returns the page to open."""
     folder = store.root / "report"
-    folder.mkdir(exist_ok=True)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     for name, data in render(results.study).items():
         write_bytes(folder / name, data)
     return folder / "report.html"

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fvm_envs import Task
 from fvm_envs.procgen import GAMES, MODES
+from fvm_envs.procgen.games import level_seed, parse_name
 from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
 
 from study.config import Evaluation, Phase, StudyConfig
-from study.errors import unknown
+from study.errors import StudyError, unknown
 
 EASY_HELD_OUT = (
     200_001,
@@ -134,11 +136,24 @@ def family(preset_family: str, game: str | None, mode: str | None) -> str:
     """Returns the task family with the game or mode that was asked for, both checked.
 
     Raises:
-        StudyError: No such game or mode.
+        StudyError: No such game or mode, or one without levels to hold out.
+        ValueError: The game lacks the mode.
     """
     preset_game, preset_mode = preset_family.removeprefix("procgen/").rsplit("-", 1)
     if game is not None and game not in GAMES:
         raise unknown("Procgen game", game, GAMES)
     if mode is not None and mode not in MODES:
         raise unknown("distribution mode", mode, MODES)
-    return f"procgen/{game or preset_game}-{mode or preset_mode}"
+    name = f"{game or preset_game}-{mode or preset_mode}"
+    parse_name(name)
+    if name.endswith("-exploration"):
+        raise StudyError(
+            "the exploration mode has one level only, none to hold out; choose another --mode, such as hard"
+        )
+    return f"procgen/{name}"
+
+
+def check_task(task: str) -> None:
+    """Raises ValueError unless there is such a level."""
+    parsed = Task.parse(task)
+    level_seed(parsed.name, parsed.level)
