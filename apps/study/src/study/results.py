@@ -180,7 +180,7 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondi
 
 
 def spent_by(method: str, adaptations: Sequence[Job], store: Store, trials: int) -> Ledger:
-    """Returns the ledger of the method's dearest adaptation as the env's meter read, and its tuning trials."""
+    """Returns the ledger of the method's dearest adaptation by the envs' meter, with its tuning trials."""
     ledgers = []
     for job in adaptations:
         if job.method == method:
