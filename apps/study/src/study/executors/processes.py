@@ -60,8 +60,14 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                     pool.append(hire())
                     idle = [pool[-1]]
                 worker = idle.pop()
+                try:
+                    worker.pipe.send(job)
+                except ConnectionError:  # it died with nothing in hand
+                    worker.process.join()
+                    pool.remove(worker)
+                    schedule.again(job)
+                    continue
                 worker.job = job
-                worker.pipe.send(job)
                 yield Event(what="started", job=job)
             busy = {worker.pipe: worker for worker in pool if worker.job is not None}
             if not busy:
