@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from study.plan import PARADIGMS, Job
 from study.store import Store
 
 ONLINE_BINS = 100  # points of the online curve
+RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,7 @@ def run_stream(
         resume, rows, spent = saved["stream"], saved["rows"], saved["spent"]
         ledger.load_state_dict(saved["ledger"])
         online = OnlineCurve(budget.env_steps, **saved["online"])
+    recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     started = last_saved = time.perf_counter()
     before = spent["wall_s"]
 
@@ -151,6 +154,7 @@ def run_stream(
 
     for snapshot in open_stream(job, store, ledger, budget, at, device, resume):
         online.add(snapshot.episodes)
+        recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             evaluating = time.perf_counter()
             rows += score(job, snapshot.policy, [spec["task"]], evaluation["episodes"], snapshot.env_step)
@@ -161,7 +165,8 @@ def run_stream(
             save(snapshot)
             last_saved = time.perf_counter()
         try:
-            yield Progress(env_step=snapshot.env_step, metrics=dict(snapshot.metrics))
+            lately = {"return": sum(recent) / len(recent)} if recent else {}
+            yield Progress(env_step=snapshot.env_step, metrics={**snapshot.metrics, **lately})
         except GeneratorExit:
             save(snapshot)
             raise

@@ -39,7 +39,7 @@ class Store:
     def claim(
         self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
     ) -> None:
-        """Makes the folder this study's own for as long as this process lives, and records the splits' hashes.
+        """Makes the folder this study's own while this process lives; records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.

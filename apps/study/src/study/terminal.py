@@ -17,7 +17,6 @@ from study.executors import Event
 from study.plan import Job, Plan
 
 PLAIN_EVERY_S = 30.0
-SHOWN_METRICS = ("return",)
 
 
 def duration(seconds: float) -> str:
@@ -143,8 +142,9 @@ class Terminal:
             rows.add_row(
                 Text(running.job.title), ProgressBar(total=budget, completed=running.env_step), speed, shown
             )
-        whole = ProgressBar(
-            total=max(self.plan.env_steps, 1),
-            completed=self.steps_done + sum(running.env_step for running in self.running.values()),
+        rows.add_row("", "", "", "")
+        steps = self.steps_done + sum(running.env_step for running in self.running.values())
+        rows.add_row(
+            Text("all", style="bold"), ProgressBar(total=max(self.plan.env_steps, 1), completed=steps), "", ""
         )
-        return Group(rows, whole, Text(self.summary(), style="bold"))
+        return Group(rows, Text(self.summary()))

@@ -74,7 +74,10 @@ def level_hash(generator: LevelGenerator, level: int, num_steps: int) -> bytes:
     """A hash of a level's scene and, with steps, of what fixed random actions do in its first episode."""
     state = generator.initial_state(level)
     digest = hashlib.blake2b(generator.layout.scene(state), digest_size=16)
+    if not num_steps:
+        return digest.digest()
     native = generator.native
+    native.set_state(0, state)
     for action in np.random.default_rng(0).integers(_NUM_ACTIONS, size=num_steps).tolist():
         native.action[0] = action
         native.step()
@@ -82,6 +85,5 @@ def level_hash(generator: LevelGenerator, level: int, num_steps: int) -> bytes:
         if native.first[0]:
             break
     else:
-        if num_steps:
-            digest.update(generator.layout.scene(native.get_state(0)))
+        digest.update(generator.layout.scene(native.get_state(0)))
     return digest.digest()

@@ -37,6 +37,8 @@ def make_vec(
             value.
         TypeError: If the benchmark has no such option.
     """
+    if num_envs < 1:
+        raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")
     task_set = TaskSet.parse(tasks) if isinstance(tasks, str) else TaskSet(tasks)
     benchmarks = sorted({task.benchmark for task in task_set})
     if len(benchmarks) != 1:

@@ -56,8 +56,6 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         observation_space: gym.Space[Any],
         action_space: gym.spaces.Discrete,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")
         if not tasks:
             raise ValueError("the task set is empty: give at least one task")
         if on_episode_end not in ("resample", "stay"):

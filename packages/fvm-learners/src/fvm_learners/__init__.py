@@ -6,8 +6,9 @@ JSON.
 
 from fvm_learners.frozen_policy import FrozenPolicy
 from fvm_learners.gae import gae
+from fvm_learners.minibatches import Batch
 from fvm_learners.networks import ActorCritic
-from fvm_learners.ppo import PPO, Batch, Iteration, LossTerm
+from fvm_learners.ppo import PPO, Iteration, LossTerm
 from fvm_learners.ppo_config import SMALL_CPU, TRAIN_PROCGEN, PPOConfig
 from fvm_learners.rollout import Episode
 

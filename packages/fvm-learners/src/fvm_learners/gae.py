@@ -5,8 +5,7 @@
 
 `next_value` is an argument of its own, not `value` shifted by one row, because they differ exactly where it
 matters: after a truncation the next row belongs to another episode, while the return goes on from the
-    observation
-the episode was cut at.
+observation the episode was cut at.
 """
 
 import torch

@@ -10,7 +10,7 @@ Not in: KL penalty, early stopping, shared statistics between processes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch import Tensor
 from fvm_learners.autoreset import Envs
 from fvm_learners.frozen_policy import FrozenPolicy, policy_weights
 from fvm_learners.gae import gae
+from fvm_learners.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.networks import ActorCritic
 from fvm_learners.optimiser_state import load_optimiser_state, optimiser_state
 from fvm_learners.ppo_config import PPOConfig
@@ -28,21 +29,6 @@ from fvm_learners.reward_scale import RewardScale
 from fvm_learners.rollout import Carry, Episode, Rollout, begin, collect
 
 State = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples [B] or, for a recurrent policy, sequences [T, B]. Fields as in `Rollout`."""
-
-    obs: Tensor
-    action: Tensor
-    log_prob: Tensor
-    value: Tensor
-    advantage: Tensor
-    return_: Tensor
-    valid: Tensor
-    episode_start: Tensor | None = None
-    initial_state: Tensor | None = None
 
 
 LossTerm = Callable[[ActorCritic, Batch, torch.Generator], Tensor]
@@ -65,26 +51,15 @@ class Iteration:
     episodes: tuple[Episode, ...]
 
 
-def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
-    """Mean of `x` where `valid`."""
-    return torch.where(valid, x, 0.0).sum() / valid.sum()
-
-
-def normalised(advantage: Tensor, valid: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1 over `valid`; a single sample becomes 0, not nan."""
-    centred = advantage - masked_mean(advantage, valid)
-    return centred / (masked_mean(centred**2, valid).sqrt() + 1e-8)
-
-
 def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss to minimise, and its parts."""
+    """The loss to minimise, and its parts; means over the batch's valid samples."""
     dist, value, _ = policy(batch.obs, batch.initial_state, batch.episode_start)
-    advantage = normalised(batch.advantage, batch.valid) if config.normalise_advantage else batch.advantage
-
     log_ratio = dist.log_prob(batch.action) - batch.log_prob
     ratio = log_ratio.exp()
     clipped_ratio = ratio.clamp(1 - config.clip_ratio, 1 + config.clip_ratio)
-    policy_loss = -masked_mean(torch.min(ratio * advantage, clipped_ratio * advantage), batch.valid)
+    policy_loss = -masked_mean(
+        torch.min(ratio * batch.advantage, clipped_ratio * batch.advantage), batch.valid
+    )
 
     squared_error = (value - batch.return_) ** 2
     if config.clip_value is not None:
@@ -137,6 +112,7 @@ class PPO:
             mlp_sizes=config.mlp_sizes,
             lstm_size=config.lstm_size if config.recurrent else None,
             rng=torch.Generator().manual_seed(init_seed),
+            autocast=config.autocast,
         )
         # Before any weights are loaded: `copy_` into these parameters then keeps the format.
         self.policy = policy.to(self.device).to(memory_format=torch.channels_last)
@@ -146,6 +122,7 @@ class PPO:
         self.reward_scale = RewardScale(config.discount) if config.normalise_reward else None
         self.env_step = 0
         self.updates = 0
+        self._chunk_size = self.policy.encoder.cpu_chunk_size if self.device.type == "cpu" else None
         self._rng = torch.Generator().manual_seed(run_seed)
         self._carry: Carry | None = None
         self._rollout: Rollout | None = None
@@ -161,7 +138,11 @@ class PPO:
         return self.config.num_steps * num_envs
 
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
-        """One rollout, shortened to at most `max_env_steps`, and the updates on it."""
+        """One rollout, shortened to at most `max_env_steps`, and the updates on it.
+
+        Raises:
+            ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
+        """
         num_envs = envs.num_envs
         num_steps = self._num_steps(num_envs, max_env_steps)
         if self._carry is None:
@@ -184,6 +165,11 @@ class PPO:
             raise ValueError(
                 f"the last rollout had {len(self._carry.episode_start)} envs, these are {num_envs}: "
                 "call restart() first"
+            )
+        if self.config.recurrent and self.config.num_minibatches > num_envs:
+            raise ValueError(
+                f"num_minibatches={self.config.num_minibatches} of whole sequences need as many envs, "
+                f"there are {num_envs}: use fewer minibatches or more envs"
             )
         if max_env_steps is None:
             return self.config.num_steps
@@ -208,59 +194,31 @@ class PPO:
             discount=config.discount,
             gae_lambda=config.gae_lambda,
         )
-        history: list[Tensor] = []
-        names: list[str] = []
+        history: list[dict[str, Tensor]] = []
         for _ in range(config.num_epochs):
-            for batch in self._minibatches(rollout, advantage):
-                loss, metrics = ppo_loss(batch, self.policy, config)
-                if self.loss_term is not None:
-                    term = self.loss_term(self.policy, batch, self._rng)
-                    term = masked_mean(term, batch.valid) if term.shape == batch.valid.shape else term.mean()
-                    loss, metrics = loss + term, metrics | {"loss_term": term.detach()}
-                self.optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
-                self.optimiser.step()
-                metrics["grad_norm"] = norm
-                names = list(metrics)
-                history.append(torch.stack(list(metrics.values())))
-        means = torch.stack(history).mean(0).tolist() if history else []
-        return len(history), dict(zip(names, means, strict=True)) | {"learning_rate": learning_rate}
+            for minibatch in minibatches(rollout, advantage, config, self._rng, self._chunk_size):
+                history.append(self._optimiser_step(minibatch))
+        means = {
+            name: float(torch.stack([metrics[name] for metrics in history]).mean())
+            for name in (history[0] if history else ())
+        }
+        return len(history), means | {"learning_rate": learning_rate}
 
-    def _minibatches(self, rollout: Rollout, advantage: Tensor) -> Iterator[Batch]:
-        """One epoch: each valid sample once or, for a recurrent policy, each slot's whole sequence."""
-        num_steps, num_envs = rollout.value.shape
-        return_ = advantage + rollout.value
-        # A shortened rollout keeps about the size of its minibatches, not their number.
-        count = max(1, self.config.num_minibatches * num_steps // self.config.num_steps)
-        if not self.config.recurrent:
-            valid = rollout.valid.flatten().nonzero().squeeze(1)
-            order = valid[torch.randperm(len(valid), generator=self._rng).to(valid.device)]
-            for index in order.tensor_split(min(count, len(order))):
-                yield Batch(
-                    obs=rollout.obs.flatten(0, 1).index_select(0, index),
-                    action=rollout.action.flatten(0, 1)[index],
-                    log_prob=rollout.log_prob.flatten()[index],
-                    value=rollout.value.flatten()[index],
-                    advantage=advantage.flatten()[index],
-                    return_=return_.flatten()[index],
-                    valid=rollout.valid.flatten()[index],
-                )
-            return
-        assert rollout.initial_state is not None
-        order = torch.randperm(num_envs, generator=self._rng).to(self.device)
-        for index in order.tensor_split(min(count, num_envs)):
-            yield Batch(
-                obs=rollout.obs[:, index],
-                action=rollout.action[:, index],
-                log_prob=rollout.log_prob[:, index],
-                value=rollout.value[:, index],
-                advantage=advantage[:, index],
-                return_=return_[:, index],
-                valid=rollout.valid[:, index],
-                episode_start=rollout.episode_start[:, index],
-                initial_state=rollout.initial_state[index],
-            )
+    def _optimiser_step(self, minibatch: Iterator[Batch]) -> dict[str, Tensor]:
+        """Adds up the chunks' gradients and steps; the minibatch's metrics."""
+        self.optimiser.zero_grad()
+        totals: dict[str, Tensor] = {}
+        for batch in minibatch:
+            loss, metrics = ppo_loss(batch, self.policy, self.config)
+            if self.loss_term is not None:
+                term = self.loss_term(self.policy, batch, self._rng)
+                term = masked_mean(term, batch.valid) if term.shape == batch.valid.shape else term.mean()
+                loss, metrics = loss + term, metrics | {"loss_term": term.detach()}
+            (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
+            totals = {name: totals.get(name, 0.0) + m * batch.weight for name, m in metrics.items()}
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        self.optimiser.step()
+        return totals | {"grad_norm": norm}
 
     def frozen_policy(self) -> FrozenPolicy:
         """A copy that later training does not change."""
@@ -271,7 +229,19 @@ class PPO:
         return policy_weights(self.policy)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Overwrite the policy's parameters; optimiser, reward scale and carry stay."""
+        """Overwrite the policy's parameters; optimiser, reward scale and carry stay.
+
+        Raises:
+            ValueError: Names or shapes are not this network's.
+        """
+        own = {name: tuple(tensor.shape) for name, tensor in self.policy.state_dict().items()}
+        theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if own != theirs:
+            differing = sorted(name for name in own | theirs if own.get(name) != theirs.get(name))
+            raise ValueError(
+                f"these weights are of another network, they differ in {', '.join(differing)}: "
+                "use the config and spaces they were trained with"
+            )
         self.policy.load_state_dict(weights)
 
     def restart(self) -> None:
@@ -283,7 +253,6 @@ class PPO:
     def state_dict(self) -> State:
         """Everything but the envs, as tensors and JSON values."""
         return {
-            "config": asdict(self.config),
             "weights": self.weights(),
             "optimiser": optimiser_state(self.optimiser, self.policy),
             "reward_scale": None if self.reward_scale is None else self.reward_scale.state_dict(),
@@ -294,7 +263,15 @@ class PPO:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Go on as the learner that gave `state`; the caller restores the envs."""
+        """Go on as the learner that gave `state`; the caller restores the envs.
+
+        Raises:
+            ValueError: `state` is of another network, or only one of the two scales rewards.
+        """
+        if (state["reward_scale"] is None) != (self.reward_scale is None):
+            raise ValueError(
+                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had not: use its config"
+            )
         self.load_weights(state["weights"])
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         if self.reward_scale is not None:

@@ -1,8 +1,10 @@
 """Multi-task pretraining, then fine-tuning (Mandi, Abbeel, James 2022, "MT").
 
-pretrain: each parallel env draws a task from the training set at every episode end;
-          theta <- PPO update on the mixed rollout        (one policy, one value function, no task id)
-adapt:    theta_0 = pretrained weights, all of them fine-tuned by the base learner with a fresh optimiser
+    pretrain: each parallel env draws a task from the training set at every episode end;
+              theta <- update of the base learner on the mixed rollout
+    adapt:    theta_0 = pretrained weights, all of them fine-tuned by the base learner with a fresh optimiser
+
+One policy and one value function for all tasks; neither is told the task's id.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fvm_meta.paradigm import Budget, Paradigm, Snapshot, State, train
+from fvm_meta.paradigm import Paradigm
+from fvm_meta.stream import Budget, Snapshot, State, train
 
 
 class MultiTask(Paradigm):

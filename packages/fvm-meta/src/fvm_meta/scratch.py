@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fvm_meta.paradigm import Budget, Paradigm, Snapshot, State
+from fvm_meta.paradigm import Paradigm
+from fvm_meta.stream import Budget, Snapshot, State
 
 
 class Scratch(Paradigm):

@@ -114,9 +114,8 @@ PAPER = StudyConfig(
     held_out_levels=HARD_HELD_OUT,  # 20 unseen levels, section 3.2
     env_options={"actions": "full"},
     # 1,500 iterations of 256 envs x 256 steps
-    pretrain=Phase(env_steps=98_304_000, num_envs=256, ppo=replace(TRAIN_PROCGEN, autocast=True)),
-    # 2M env steps a level, section 3.2, rounded down to whole rows of envs
-    adapt=Phase(env_steps=1_999_872, num_envs=64, ppo=replace(TRAIN_PROCGEN, autocast=True)),
+    pretrain=Phase(env_steps=98_304_000, num_envs=256, ppo=TRAIN_PROCGEN),
+    adapt=Phase(env_steps=2_000_000, num_envs=64, ppo=TRAIN_PROCGEN),  # section 3.2
     evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
     script="always_right",
     score_bounds=(0.0, 10.0),  # the coin or nothing

@@ -24,6 +24,9 @@ from fvm_envs.procgen.native import NativeEnv
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import TaskSet
 
+KEPT_LEVELS = 512
+"""Start states an environment keeps, at most 26 MB; with more levels than that the others are made again."""
+
 
 class ProcgenVec(SlotEnv):
     """Slots that play levels of one Procgen game.
@@ -55,6 +58,7 @@ class ProcgenVec(SlotEnv):
         restrict_themes: bool = False,
         num_threads: int = 0,
     ) -> None:
+        self._open: list[NativeEnv | LevelGenerator] = []
         names = sorted({task.name for task in tasks})
         if len(names) != 1:
             raise ValueError(
@@ -70,8 +74,9 @@ class ProcgenVec(SlotEnv):
         self._options = native_options(
             self.mode, use_backgrounds=use_backgrounds, restrict_themes=restrict_themes
         )
-        self._generator = LevelGenerator(names[0], self._options)
+        self._generator = LevelGenerator(names[0], self._options, kept_levels=KEPT_LEVELS)
         self._native = NativeEnv(self.game, num_envs, self._options, num_threads=num_threads)
+        self._open.extend((self._generator, self._native))
         self._video: NativeEnv | None = None
         self._to_native = np.array(self.native_actions, dtype=np.int32)
         self._slot_level = np.full(num_envs, -1, dtype=np.int64)
@@ -113,6 +118,7 @@ class ProcgenVec(SlotEnv):
         """The slot's current frame, uint8 [512, 512, 3]."""
         if self._video is None:
             self._video = NativeEnv(self.game, 1, self._options, render=True)
+            self._open.append(self._video)
         self._video.set_state(0, self._native.get_state(slot))
         self._video.observe()
         frame: NDArray[np.uint8] = self._video.info["rgb"][0].copy()
@@ -120,9 +126,8 @@ class ProcgenVec(SlotEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the library's games."""
-        for native in (self._native, self._generator, self._video):
-            if native is not None:
-                native.close()
+        while self._open:
+            self._open.pop().close()
 
     def _own_state(self) -> State:
         states = [self._native.get_state(slot) for slot in range(self.num_envs)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from fvm_envs.procgen.games import NATIVE_MODE, parse_name
@@ -27,16 +28,28 @@ class LevelGenerator:
     Args:
         name: Game and mode, such as `coinrun-easy`.
         options: What `native_options` gives; states only fit environments with the same options.
+        kept_levels: States to keep, the last used ones: each takes 21 to 51 KB and makes the next move to its
+            level three times as fast.
     """
 
-    def __init__(self, name: str, options: Mapping[str, bool | int]) -> None:
+    def __init__(self, name: str, options: Mapping[str, bool | int], *, kept_levels: int = 0) -> None:
         game, _ = parse_name(name)
         self.native = NativeEnv(game, 1, options)
         self.layout = self.native.layout
         self._template = self.native.get_state(0)
+        self._kept_levels = kept_levels
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
 
     def initial_state(self, level: int) -> bytes:
-        """The library's state at the start of a level; the level range is pinned to that level."""
+        """The library's state at the start of a level, its level range pinned to that level."""
+        state = self._kept.pop(level, None) or self._generate(level)
+        if self._kept_levels:
+            self._kept[level] = state
+            if len(self._kept) > self._kept_levels:
+                self._kept.popitem(last=False)
+        return state
+
+    def _generate(self, level: int) -> bytes:
         self.native.set_state(0, self.layout.at_level(self._template, level))
         self.native.action[0] = FORCE_RESET
         self.native.step()

@@ -74,7 +74,7 @@ def data_folder() -> Path:
     spec = importlib.util.find_spec("procgen")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         data = Path(folder) / "data"
-        if (data / "prebuilt" / "libenv.so").is_file():
+        if (data / "prebuilt" / "libenv.so").is_file() and (data / "assets").is_dir():
             return data
     here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     raise ImportError(
@@ -129,6 +129,8 @@ class NativeEnv:
         render: bool = False,
     ) -> None:
         self._handle: int | None = None
+        if num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")
         self._library = _library()
         everything: dict[str, bool | int | str] = {
             "env_name": game,
@@ -158,22 +160,29 @@ class NativeEnv:
             obs_pointers, self.reward.ctypes.data, self.first.ctypes.data, info_pointers, action_pointers
         )
         self._keep.append(buffers)
-        self._library.libenv_set_buffers(self._handle, ctypes.byref(buffers))
-        self._library.libenv_observe(self._handle)
+        self._library.libenv_set_buffers(self._live(), ctypes.byref(buffers))
+        self._library.libenv_observe(self._live())
         self.layout = StateLayout.of(self.get_state(0))
 
     def step(self) -> None:
         """Do `self.action` in every game, and wait for it."""
-        self._library.libenv_act(self._handle)
-        self._library.libenv_observe(self._handle)
+        handle = self._live()
+        self._library.libenv_act(handle)
+        self._library.libenv_observe(handle)
 
     def observe(self) -> None:
         """Write the buffers again (the 512 x 512 frames too)."""
-        self._library.libenv_observe(self._handle)
+        self._library.libenv_observe(self._live())
 
     def get_state(self, index: int) -> bytes:
-        """The whole state of a game, in mid-episode too."""
-        size = self._library.get_state(self._handle, index, self._state_buffer, _MAX_STATE_BYTES)
+        """The whole state of a game, in mid-episode too.
+
+        Raises:
+            IndexError: If there is no such game.
+        """
+        size = self._library.get_state(
+            self._live(), self._checked(index), self._state_buffer, _MAX_STATE_BYTES
+        )
         return ctypes.string_at(self._state_buffer, size)
 
     def set_state(self, index: int, state: bytes) -> None:
@@ -181,9 +190,10 @@ class NativeEnv:
 
         Raises:
             ValueError: If the state is of another game or of other options.
+            IndexError: If there is no such game.
         """
         self.layout.check(state)
-        self._library.set_state(self._handle, index, state, len(state))
+        self._library.set_state(self._live(), self._checked(index), state, len(state))
 
     def close(self) -> None:
         """Free the games and end their threads."""
@@ -193,6 +203,16 @@ class NativeEnv:
 
     def __del__(self) -> None:
         self.close()
+
+    def _live(self) -> int:
+        if self._handle is None:
+            raise RuntimeError("the environment is closed: make a new one")
+        return self._handle
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < self.num_envs:
+            raise IndexError(f"there is no slot {index}: the slots are 0 to {self.num_envs - 1}")
+        return index
 
     def _options(self, options: Mapping[str, bool | int | str]) -> _Options:
         items = (_Option * len(options))()
@@ -211,9 +231,9 @@ class NativeEnv:
         return _Options(items, len(options))
 
     def _tensors(self, space: int) -> tuple[dict[str, NDArray[Any]], Any]:
-        count = self._library.libenv_get_tensortypes(self._handle, space, None)
+        count = self._library.libenv_get_tensortypes(self._live(), space, None)
         types = (_Tensor * count)()
-        self._library.libenv_get_tensortypes(self._handle, space, types)
+        self._library.libenv_get_tensortypes(self._live(), space, types)
         arrays = {
             t.name.decode(): np.zeros((self.num_envs, *t.shape[: t.ndim]), dtype=_DTYPES[t.dtype])
             for t in types

@@ -87,10 +87,11 @@ class CatchVec(SlotEnv):
             action_space=gym.spaces.Discrete(len(effects)),
         )
 
-    @property
-    def positions(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Paddle column, ball column and steps left of each slot, for scripted players."""
-        return self._paddle.copy(), self._ball.copy(), self._steps_left.copy()
+    def best_actions(self) -> NDArray[np.int64]:
+        """An optimal action for each slot, by a player who knows the tasks: it reaches `best_return`."""
+        columns = self._paddle[:, None] + self._moves[self._task_index]
+        actions: NDArray[np.int64] = np.abs(columns - self._ball[:, None]).argmin(axis=1)
+        return actions
 
     def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
         self._rngs[slot] = np.random.default_rng(seed)
@@ -144,6 +145,8 @@ class CatchVec(SlotEnv):
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's current frame, uint8 [504, 504, 3]."""
+        if not 0 <= slot < self.num_envs:
+            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
         frame: NDArray[np.uint8] = self._pixels[slot].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
         return frame
 
@@ -157,6 +160,8 @@ class CatchVec(SlotEnv):
         }
 
     def _load_own_state(self, state: Mapping[str, Any]) -> None:
+        if np.shape(state["pixels"]) != self._pixels.shape or len(state["rngs"]) != self.num_envs:
+            raise ValueError("the saved toy state is damaged: its arrays have another shape")
         self._paddle[:] = state["paddle"]
         self._ball[:] = state["ball"]
         self._steps_left[:] = state["steps_left"]

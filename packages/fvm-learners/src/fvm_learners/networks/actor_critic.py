@@ -1,12 +1,11 @@
 """A policy and a value function on one encoder, with or without memory.
 
-Weights are orthogonal with gain sqrt(2), the policy's last layer 0.01 (nearly uniform at first) and the
-value's 1, as in baselines and CleanRL; residual branches get a smaller gain, because without normalisation
-their sum grows with depth. Biases are zero.
+Weights are orthogonal and biases zero. The encoder names its gain; the policy's last layer has 0.01 (nearly
+uniform at first), the value and the LSTM have 1, as in baselines and CleanRL.
 """
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from fvm_learners.networks.heads import Distribution, make_head
-from fvm_learners.networks.impala import Impala, ResidualBlock
+from fvm_learners.networks.impala import Impala
 from fvm_learners.networks.lstm import LSTM
 from fvm_learners.networks.mlp import MLP
 from fvm_learners.networks.nature import Nature, NatureSmall
@@ -32,19 +31,19 @@ class ActorCritic(nn.Module):
 
     def __init__(
         self,
-        observation_space: spaces.Space[object],
-        action_space: spaces.Space[object],
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
         *,
         network: str,
         mlp_sizes: Sequence[int],
         lstm_size: int | None,
         rng: torch.Generator,
+        autocast: bool = False,
     ) -> None:
         super().__init__()
         self.obs_shape, self.obs_dtype = _check_observation_space(observation_space, network)
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # torch's layers draw a first initialisation from the global RNG
+        self.autocast = autocast
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global RNG when they are made
             self.encoder = (
                 MLP(self.obs_shape, tuple(mlp_sizes))
                 if network == "mlp"
@@ -74,7 +73,8 @@ class ActorCritic(nn.Module):
             episode_start: [B] or [T, B] bool, zero the state before that step; None without memory.
         """
         leading = obs.shape[: obs.ndim - len(self.obs_shape)]
-        features = self.encoder(obs.reshape(-1, *self.obs_shape)).float()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.autocast and obs.is_cuda):
+            features = self.encoder(obs.reshape(-1, *self.obs_shape)).float()
         if self.lstm is not None:
             if state is None or episode_start is None:
                 raise ValueError("a recurrent policy needs `state` and `episode_start`; see initial_state()")
@@ -87,9 +87,7 @@ class ActorCritic(nn.Module):
         return self.head(features), self.value(features).squeeze(-1), state
 
 
-def _check_observation_space(
-    space: spaces.Space[object], network: str
-) -> tuple[tuple[int, ...], torch.dtype]:
+def _check_observation_space(space: spaces.Space[Any], network: str) -> tuple[tuple[int, ...], torch.dtype]:
     """Shape of one observation and the type it is stored in until the encoder takes it."""
     if not isinstance(space, spaces.Box):
         raise TypeError(
@@ -112,19 +110,10 @@ def _check_observation_space(
 
 
 def _initialise(policy: ActorCritic, rng: torch.Generator) -> None:
-    branches = {id(block.conv1) for block in policy.modules() if isinstance(block, ResidualBlock)}
+    gains = dict.fromkeys(policy.encoder.modules(), policy.encoder.init_gain)
+    gains[policy.head.dense] = 0.01
     for module in policy.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            gain = math.sqrt(2)
-            if module is policy.head.dense:
-                gain = 0.01
-            elif module is policy.value or (policy.lstm is not None and module in policy.lstm.children()):
-                gain = 1.0
-            elif id(module) in branches:
-                gain = RESIDUAL_GAIN
-            nn.init.orthogonal_(module.weight, gain, generator=rng)
+            nn.init.orthogonal_(module.weight, gains.get(module, 1.0), generator=rng)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-RESIDUAL_GAIN = 0.5

@@ -7,6 +7,7 @@ slot's own `numpy.random.Generator`.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,7 +123,7 @@ class BoxHead(nn.Module):
 Head = DiscreteHead | BoxHead
 
 
-def make_head(space: spaces.Space[object], num_features: int) -> Head:
+def make_head(space: spaces.Space[Any], num_features: int) -> Head:
     """The head for an action space.
 
     Raises:

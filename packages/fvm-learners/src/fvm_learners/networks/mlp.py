@@ -10,6 +10,9 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """float [B, ...] to [B, sizes[-1]]."""
 
+    cpu_chunk_size: int | None = None
+    init_gain = math.sqrt(2)
+
     def __init__(self, shape: tuple[int, ...], sizes: tuple[int, ...]) -> None:
         super().__init__()
         widths = (math.prod(shape), *sizes)

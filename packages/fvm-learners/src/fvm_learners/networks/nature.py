@@ -3,6 +3,8 @@
 `NatureSmall` is three to ten times faster on one core than `Impala` and learns Coinrun with few actions.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,8 @@ class Nature(nn.Module):
     """uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions."""
 
     min_size = 36
+    cpu_chunk_size: int | None = 512  # as `Impala`'s, for smaller activations
+    init_gain = math.sqrt(2)
 
     def __init__(
         self, shape: tuple[int, ...], channels: tuple[int, int, int] = (32, 64, 64), num_features: int = 512

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from fvm_envs import RandomPolicy, TaskSet, best_first_trial_return, make_vec
+from fvm_envs.toy import FAMILIES
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_best_player_reaches_the_best_return_in_every_task(name):
+    num_tasks = FAMILIES[name].num_tasks
+    envs = make_vec(f"toy/{name}/0:{num_tasks}", num_tasks, 0, on_episode_end="stay")
+    envs.reset()
+    episodes = np.zeros(num_tasks)
+    for _ in range(5 * FAMILIES[name].num_steps):
+        *_, info = envs.step(envs.best_actions())
+        ended = info["_episode"]
+        episodes += ended
+        assert (info["episode"]["r"][ended] == 1).all()
+        assert (info["episode"]["l"][ended] == FAMILIES[name].num_steps).all()
+    assert (episodes == 5).all()
+
+
+def test_guessing_earns_the_computed_first_trial_return():
+    """Whoever guesses one action and stays with it plays the first trial as well as anybody can."""
+    num_envs = 24 * 20
+    envs = make_vec("toy/hidden-catch/0:24", num_envs, 0, on_episode_end="stay")
+    envs.reset()
+    returns = sum(envs.step(np.full(num_envs, 2))[1] for _ in range(3))
+    assert returns.mean() == pytest.approx(best_first_trial_return(envs.tasks), abs=0.06)
+
+
+def test_random_play_leaves_room():
+    for name, most in (("catch", 0.35), ("hidden-catch", 0.06)):
+        envs = make_vec(f"toy/{name}/0:{FAMILIES[name].num_tasks}", 50, 0)
+        envs.reset()
+        policy, rngs = (
+            RandomPolicy(envs.single_action_space.n),
+            [np.random.default_rng([1, i]) for i in range(50)],
+        )
+        returns = []
+        for _ in range(130):
+            actions, _ = policy.act(None, None, None, rngs)
+            *_, info = envs.step(actions)
+            returns += info["episode"]["r"][info["_episode"]].tolist()
+        assert np.mean(returns) < most
+
+
+def first_frames(tasks):
+    envs = make_vec(tasks, len(tasks), 0, on_episode_end="stay")
+    return envs.reset(seed=[5] * len(tasks))[0]
+
+
+def test_catch_tasks_can_be_told_apart_in_the_first_frame():
+    frames = first_frames(TaskSet.parse("toy/catch/0:96"))
+    assert len({frame.tobytes() for frame in frames}) == 96
+
+
+def test_hidden_tasks_look_the_same():
+    frames = first_frames(TaskSet.parse("toy/hidden-catch/0:24"))
+    assert len({frame.tobytes() for frame in frames}) == 1
+
+
+def test_upside_down_is_the_mirror_image():
+    upright, mirrored = first_frames(["toy/catch/0", "toy/catch/6"])
+    np.testing.assert_array_equal(upright, mirrored[::-1])
+
+
+def test_final_obs_shows_the_ball_on_the_last_row():
+    envs = make_vec("toy/hidden-catch/3", 2, 0)
+    envs.reset()
+    for _ in range(3):
+        _, _, terminated, truncated, info = envs.step(envs.best_actions())
+    assert terminated.all()
+    assert not truncated.any()
+    np.testing.assert_array_equal(info["_final_obs"], [True, True])
+    white = (info["final_obs"][0] == 255).all(axis=-1)
+    assert white[78:].sum() == 36
+    assert not white[:78].any()
+    assert "final_obs" not in envs.step(envs.best_actions())[4]
+
+
+def test_slots_have_dynamics_of_their_own():
+    """Reseeding one slot with a list leaves the others' starts alone."""
+    one, two = (make_vec("toy/catch/0", 3, 0) for _ in range(2))
+    one.reset(seed=1)
+    two.reset(seed=1)
+    mask = np.array([False, True, False])
+    one.reset(seed=[None, 9, None], options={"reset_mask": mask})
+    two.reset(seed=[None, 8, None], options={"reset_mask": mask})
+    differs = False
+    for _ in range(80):
+        a, b = one.step(np.zeros(3, dtype=int))[0], two.step(np.zeros(3, dtype=int))[0]
+        np.testing.assert_array_equal(a[[0, 2]], b[[0, 2]])
+        differs |= not np.array_equal(a[1], b[1])
+    assert differs
+
+
+def test_a_damaged_state_is_refused():
+    envs = make_vec("toy/catch/0", 3, 0)
+    envs.reset()
+    state = envs.state_dict()
+    with pytest.raises(ValueError, match="damaged"):
+        envs.load_state_dict({**state, "own": {**state["own"], "pixels": np.zeros(3)}})

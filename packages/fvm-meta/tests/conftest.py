@@ -1,0 +1,154 @@
+"""A family of tasks with a known best return, small enough to learn within a second, and a learner for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fvm_learners import PPO, PPOConfig
+from fvm_meta import Policy
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+torch.set_num_threads(1)
+
+TRAINING_GOALS = (0, 1, 3, 4, 6, 7)
+NEW_GOAL = 5
+BEST_RETURN = 1.0
+RANDOM_RETURN = (1 / 2 + 1 / 4 + 1 / 8) / 3  # a walk of d steps without slack succeeds with probability 2^-d
+
+
+class GoalLine(VectorEnv):
+    """Slots that walk left or right on a line, 1 to 3 cells away from the goal, with not a step to waste.
+
+    A task is the goal's cell. The observation shows goal, position and steps left; the reward comes last.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(self, tasks: Sequence[int], num_envs: int, seed: int, on_episode_end: str) -> None:
+        self.tasks, self.num_envs, self.on_episode_end = tuple(tasks), num_envs, on_episode_end
+        self.single_observation_space = spaces.Box(-10, 10, (3,), np.float32)
+        self.single_action_space = spaces.Discrete(2)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.rng = np.random.default_rng(seed)
+        self.task_index = np.arange(num_envs) % len(self.tasks)
+        self.position = np.zeros(num_envs, np.int64)
+        self.steps_left = np.zeros(num_envs, np.int64)
+        self.steps_taken = 0
+
+    def begin(self, slots: np.ndarray) -> None:
+        if self.on_episode_end == "resample":
+            self.task_index[slots] = self.rng.integers(len(self.tasks), size=slots.sum())
+        self.steps_left[slots] = self.rng.integers(1, 4, size=slots.sum())
+        side = self.rng.choice((-1, 1), size=slots.sum())
+        self.position[slots] = self.goal[slots] + side * self.steps_left[slots]
+
+    @property
+    def goal(self) -> np.ndarray:
+        return np.array(self.tasks)[self.task_index]
+
+    def observe(self) -> np.ndarray:
+        return np.stack((self.goal - 4, self.position - 4, self.steps_left), axis=1).astype(np.float32) / 4
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+        self.begin(np.ones(self.num_envs, np.bool_))
+        return self.observe(), {"task_index": self.task_index.copy()}
+
+    def step(self, actions: np.ndarray):
+        assert not self.closed
+        self.steps_taken += self.num_envs
+        self.position += 2 * actions - 1
+        self.steps_left -= 1
+        terminated = self.steps_left == 0
+        reward = (terminated & (self.position == self.goal)).astype(np.float64)
+        self.begin(terminated)
+        return (
+            self.observe(),
+            reward,
+            terminated,
+            np.zeros_like(terminated),
+            {"task_index": self.task_index.copy()},
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        arrays = {name: getattr(self, name).copy() for name in ("task_index", "position", "steps_left")}
+        return {"rng": self.rng.bit_generator.state, **arrays}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rng.bit_generator.state = state["rng"]
+        for name in ("task_index", "position", "steps_left"):
+            setattr(self, name, state[name].copy())
+
+
+@dataclass(frozen=True)
+class Budget:
+    env_steps: int
+
+
+TINY = PPOConfig(num_steps=5, num_epochs=2, num_minibatches=2, mlp_sizes=(8,))
+
+
+@dataclass
+class Lab:
+    """Builds learners and envs, and keeps every one it built."""
+
+    num_envs: int = 4
+    config: PPOConfig = TINY
+
+    def __post_init__(self) -> None:
+        self.learners: list[PPO] = []
+        self.envs: list[GoalLine] = []
+
+    def make_learner(self, observation_space, action_space, *, seed, loss_term=None) -> PPO:
+        self.learners.append(
+            PPO(observation_space, action_space, self.config, seed=seed, loss_term=loss_term)
+        )
+        return self.learners[-1]
+
+    def make_envs(self, tasks, *, seed, on_episode_end) -> GoalLine:
+        self.envs.append(GoalLine(tasks, self.num_envs, seed, on_episode_end))
+        return self.envs[-1]
+
+    def build(self, paradigm):
+        return paradigm(self.make_learner, self.make_envs)
+
+    def with_config(self, **changes) -> "Lab":
+        return Lab(self.num_envs, replace(self.config, **changes))
+
+
+def mean_return(policy: Policy, goals: Sequence[int], episodes: int = 512, seed: int = 0) -> float:
+    """Mean return of the first `episodes // 64` episodes of each of 64 slots: none counts for being short."""
+    envs = GoalLine(goals, 64, seed, "stay")
+    rngs = [np.random.default_rng([seed, slot]) for slot in range(envs.num_envs)]
+    obs, _ = envs.reset(seed=seed)
+    start, state = np.ones(envs.num_envs, np.bool_), policy.initial_state(envs.num_envs)
+    played, total = np.zeros(envs.num_envs, np.int64), 0.0
+    while played.min() < episodes // envs.num_envs:
+        action, state = policy.act(obs, state, start, rngs)
+        obs, reward, start, _, _ = envs.step(action)
+        total += reward[played < episodes // envs.num_envs].sum()
+        played += start
+    return total / (episodes // envs.num_envs * envs.num_envs)
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab()
+
+
+@pytest.fixture(scope="session")
+def family():
+    """What tests of learning need besides the lab."""
+    return TRAINING_GOALS, NEW_GOAL, BEST_RETURN, RANDOM_RETURN, mean_return
+
+
+@pytest.fixture(scope="session")
+def budget():
+    return Budget
