@@ -226,7 +226,8 @@ def main() -> None:
     print(f"env: {make_envs(1, 0)[1]}; torch {torch.__version__}, {args.threads} thread(s), float32, CPU")
     print(
         f"{args.num_envs} envs x {args.num_steps} steps, {config.num_epochs} epochs of "
-        f"{config.num_minibatches} minibatches of {frames // config.num_minibatches}; one warm-up, {args.rounds} rounds"
+        f"{config.num_minibatches} minibatches of {frames // config.num_minibatches}; "
+        f"one warm-up, {args.rounds} rounds"
     )
     learners = {"fvm": ours(config, args.num_envs)}
     try:
@@ -260,9 +261,8 @@ def main() -> None:
         print(line)
     for name, learner in learners.items():
         print(f"{name} rollout storage: {learner.rollout_bytes() / 1e6:.1f} MB")  # type: ignore[attr-defined]
-    print(
-        f"peak resident memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB"
-    )
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak resident memory of the process: {peak_kb / 1e3:.0f} MB")
 
 
 if __name__ == "__main__":

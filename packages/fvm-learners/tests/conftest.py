@@ -37,10 +37,10 @@ class Scripted(gym.Env):
 
 
 class Recall(VectorEnv):
-    """The first observation shows a cue; `delay` steps later the action must name it. Best return 1, blind 1/2.
+    """The first observation shows a cue; `delay` steps later the action must name it.
 
-    With `delay=0` it is a bandit with a visible context. SAME_STEP, no final_obs, saves its state; `tasks` gives each
-    slot another task after each episode.
+    Best return 1, blind 1/2. With `delay=0` it is a bandit with a visible context. SAME_STEP, no final_obs,
+    saves its state; `tasks` gives each slot another task after each episode.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""What we take for granted about Gymnasium's vector envs, and that its three autoreset modes come to the same."""
+"""What we take for granted about Gymnasium, and that its three autoreset modes come to the same."""
 
 import gymnasium as gym
 import numpy as np
@@ -132,7 +132,7 @@ def test_all_modes_give_the_same_advantages(scripted):
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_two_rollouts_are_one_cut_in_two(scripted, mode):
-    """Recurrent state, flags and reset rows go over the boundary; here between an episode's end and its reset row."""
+    """Recurrent state, flags and reset rows go over the boundary; here just after an end."""
     (whole,), whole_episodes = roll(scripted(mode), 8, lstm_size=6)
     halves, episodes = roll(scripted(mode), 4, lstm_size=6, num_rollouts=2)
     assert episodes == whole_episodes

@@ -12,7 +12,7 @@ def flags(*values):
 
 
 def test_constant_deltas_give_a_geometric_series():
-    # Rewards 1 and values 0: advantage_t is the sum of (discount * gae_lambda)^k over the steps left.
+    # Rewards 1, values 0: advantage_t is the sum of (discount * gae_lambda)^k over the steps left.
     steps, discount, gae_lambda = 20, 0.9, 0.8
     zeros, never = torch.zeros(steps, 1), torch.zeros(steps, 1, dtype=torch.bool)
     advantage = gae(zeros + 1, zeros, zeros, never, never, discount=discount, gae_lambda=gae_lambda)
@@ -22,7 +22,7 @@ def test_constant_deltas_give_a_geometric_series():
 
 
 def test_by_hand():
-    # discount 1/2, lambda 1/2. deltas: 1 + .5*4 - 2 = 1; 2 + .5*6 - 4 = 1 (truncated); 3 - 8 = -5 (terminated)
+    # Deltas: 1 + .5*4 - 2 = 1; 2 + .5*6 - 4 = 1 (truncated); 3 - 8 = -5 (terminated).
     advantage = gae(
         rows(1, 2, 3),
         rows(2, 4, 8),

@@ -12,6 +12,7 @@ def train(envs, env_steps, seed, **config):
         num_epochs=4,
         num_minibatches=4,
         learning_rate=3e-3,
+        anneal_env_steps=env_steps,  # at a constant rate a solved policy may fall apart and recover
         discount=0.99,
         lstm_size=32,
         **config,
@@ -30,11 +31,11 @@ def test_a_visible_context_is_learned(recall):
 @pytest.mark.parametrize("seed", range(3))
 def test_memory_is_learned_by_the_recurrent_policy(recall, seed):
     """Best return 1, blind 1/2."""
-    assert train(recall(num_envs=16, delay=5), 120_000, seed, recurrent=True) > 0.9
+    assert train(recall(num_envs=16, delay=5), 40_000, seed, recurrent=True) > 0.9
 
 
 @pytest.mark.learning
 @pytest.mark.parametrize("seed", range(3))
 def test_memory_is_out_of_reach_without_recurrence(recall, seed):
     # Four standard deviations of the mean of 200 fair coins are .14.
-    assert train(recall(num_envs=16, delay=5), 120_000, seed) < 0.65
+    assert train(recall(num_envs=16, delay=5), 40_000, seed) < 0.65

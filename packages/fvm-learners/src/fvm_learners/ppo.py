@@ -270,7 +270,8 @@ class PPO:
         """
         if (state["reward_scale"] is None) != (self.reward_scale is None):
             raise ValueError(
-                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had not: use its config"
+                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had not: "
+                "use the config it was saved with"
             )
         self.load_weights(state["weights"])
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
