@@ -89,7 +89,7 @@ QUICK = StudyConfig(
     env_options=SMALL_ENV,
     pretrain=Phase(env_steps=262_144, num_envs=64, ppo=SMALL_CPU),
     adapt=Phase(env_steps=32_768, num_envs=32, ppo=ADAPT_CPU),
-    evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=16, training_episodes=2, max_steps=1000),
+    evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=32, training_episodes=4, max_steps=1000),
     script="always_right",
     score_bounds=(0.0, 10.0),  # the coin or nothing
     trials=2,  # ADAPT_CPU
