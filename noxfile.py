@@ -56,26 +56,28 @@ def imports(session: nox.Session) -> None:
 @nox.parametrize("package", [nox.param(name, id=name) for name in FOLDERS])
 def tests(session: nox.Session, package: str) -> None:
     """Tests of a package's wheel, installed alone."""
-    wheel, *needed = build_wheels(session, package)
-    session.install("--no-config", wheel, *needed)
-    check_alone(session, package)
-    extras = EXTRAS.get(package, "")
-    session.install("--no-config", f"{package}{extras} @ {Path(wheel).as_uri()}", *needed, "pytest>=8.4")
-    if package == "fvm-envs":
-        check_numpy(session, 1)
-    run_tests(session, package)
+    with outside(session) as folder:
+        wheel, *needed = build_wheels(session, package, folder)
+        session.install("--no-config", wheel, *needed)
+        check_alone(session, package)
+        with_extras = f"{package}{EXTRAS.get(package, '')} @ {Path(wheel).as_uri()}"
+        session.install("--no-config", with_extras, *needed, "pytest>=8.4")
+        if package == "fvm-envs":
+            check_numpy(session, 1)
+        run_tests(session, package, folder)
 
 
 @nox.session
 def numpy2(session: nox.Session) -> None:
     """Tests of fvm-envs with numpy 2: Procgen's library as it is, without what its wheel asks for."""
-    (wheel,) = build_wheels(session, "fvm-envs")
-    session.install("--no-config", wheel, "numpy>=2", "pytest>=8.4")
-    (procgen,) = load_project("fvm-envs")["optional-dependencies"]["procgen"]
-    session.install("--no-config", "--no-deps", procgen)
-    check_alone(session, "fvm-envs", absent=["gym", "gym3"])
-    check_numpy(session, 2)
-    run_tests(session, "fvm-envs")
+    with outside(session) as folder:
+        (wheel,) = build_wheels(session, "fvm-envs", folder)
+        session.install("--no-config", wheel, "numpy>=2", "pytest>=8.4")
+        (procgen,) = load_project("fvm-envs")["optional-dependencies"]["procgen"]
+        session.install("--no-config", "--no-deps", procgen)
+        check_alone(session, "fvm-envs", absent=["gym", "gym3"])
+        check_numpy(session, 2)
+        run_tests(session, "fvm-envs", folder)
 
 
 @nox.session(venv_backend="none")
@@ -134,28 +136,31 @@ def needs(package: str) -> list[str]:
     return found
 
 
-def build_wheels(session: nox.Session, package: str) -> list[str]:
+@contextmanager
+def outside(session: nox.Session) -> Iterator[Path]:
+    """A fresh working directory that is no part of the workspace, for all that the session writes."""
+    temporary = tempfile.TemporaryDirectory(prefix="fvm-", ignore_cleanup_errors=True)
+    with temporary as name, session.chdir(name):
+        yield Path(name).resolve()
+
+
+def build_wheels(session: nox.Session, package: str, folder: Path) -> list[str]:
     """Paths of the wheels of `needs(package)`, in that order."""
-    folder = Path(session.create_tmp()) / "wheels"
-    shutil.rmtree(folder, ignore_errors=True)
     wheels = []
     for name in needs(package):
-        into = folder / name
-        session.run(
-            "uv", "build", "--quiet", "--wheel", "--package", name, "--out-dir", str(into), external=True
-        )
-        (wheel,) = into.glob("*.whl")
-        wheels.append(str(wheel.resolve()))
+        into = folder / "wheels" / name
+        command = ["uv", "build", "--quiet", "--wheel", "--package", name, "--out-dir", str(into), str(ROOT)]
+        session.run(*command, external=True)
+        wheels += [str(wheel) for wheel in into.glob("*.whl")]
     return wheels
 
 
-def check_alone(session: nox.Session, package: str, absent: list[str] | None = None) -> None:
+def check_alone(session: nox.Session, package: str, absent: Sequence[str] = ()) -> None:
     """Fails unless the environment has the wheels of `needs(package)` and no other package of ours."""
     present = [MODULES[name] for name in needs(package)]
-    absent = [module for module in MODULES.values() if module not in present] + (absent or [])
-    with outside():
-        script = str(ROOT / "tests" / "alone.py")
-        session.run("python", script, *present, "--without", *absent, env=TEST_ENV)
+    others = [module for module in MODULES.values() if module not in present]
+    script = str(ROOT / "tests" / "alone.py")
+    session.run("python", script, *present, "--without", *others, *absent, env=TEST_ENV)
 
 
 def check_numpy(session: nox.Session, major: int) -> None:
@@ -164,37 +169,23 @@ def check_numpy(session: nox.Session, major: int) -> None:
     session.run("python", "-c", code)
 
 
-def run_tests(session: nox.Session, package: str) -> None:
-    """Runs a package's tests from a copy outside the source tree."""
-    with outside() as folder:
-        here = folder / package
-        here.mkdir()
-        shutil.copytree(
-            FOLDERS[package] / "tests", here / "tests", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        shutil.copy(FOLDERS[package] / "README.md", here)
-        session.run(
-            "pytest",
-            f"--config-file={ROOT / 'pyproject.toml'}",
-            f"--rootdir={here}",
-            "-m",
-            "not learning and not e2e",
-            str(here / "tests"),
-            *session.posargs,
-            env=TEST_ENV,
-        )
-
-
-@contextmanager
-def outside() -> Iterator[Path]:
-    """A fresh working directory that is no part of the workspace."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="fvm-tests-") as folder:
-        os.chdir(folder)
-        try:
-            yield Path(folder)
-        finally:
-            os.chdir(before)
+def run_tests(session: nox.Session, package: str, folder: Path) -> None:
+    """Runs a copy of a package's tests, in a folder that holds nothing else of the source tree."""
+    here, temporary = folder / package, folder / "tmp"
+    for path in (here, temporary):
+        path.mkdir()
+    shutil.copytree(FOLDERS[package] / "tests", here / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(FOLDERS[package] / "README.md", here)
+    session.run(
+        "pytest",
+        f"--config-file={ROOT / 'pyproject.toml'}",
+        f"--rootdir={here}",
+        "-m",
+        "not learning and not e2e",
+        str(here / "tests"),
+        *session.posargs,
+        env={**TEST_ENV, "TMPDIR": str(temporary)},
+    )
 
 
 def write_learning_results(xml: Path, page: Path) -> int:

@@ -86,6 +86,7 @@ class StudyConfig:
     script: str | None = None  # a scripted player to compare with
     score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
+    trials: int = 0  # tuning trials on validation levels behind these settings, the same for every method
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -122,5 +123,5 @@ class StudyConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "train_levels", "note", "preset"}
+        axes = {"methods", "seeds", "train_levels", "note", "preset", "trials"}
         return {key: value for key, value in asdict(self).items() if key not in axes}
