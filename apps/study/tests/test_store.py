@@ -40,6 +40,16 @@ def test_a_folder_remembers_its_study(small: StudyConfig, tmp_path: Path) -> Non
     claim(tmp_path / "s", replace(small, seeds=4, note="more"))  # a wider grid of the same study
 
 
+def test_splits_are_recorded_once_and_kept(small: StudyConfig, tmp_path: Path) -> None:
+    first = make_plan(small).splits
+    assert claim(tmp_path, small).recorded_splits() == first
+    wider = replace(small, seeds=3)
+    changed = Store(tmp_path)
+    changed.claim(wider.identity, asdict(wider), {**make_plan(wider).splits, next(iter(first)): "another"})
+    assert changed.recorded_splits() == make_plan(wider).splits
+    assert len(changed.recorded_splits()) > len(first)
+
+
 @pytest.mark.parametrize(
     ("other", "difference"),
     [

@@ -60,9 +60,9 @@ class Store:
             raise StudyError(
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
-        text = json.dumps(
-            {"fvm_study": FORMAT, "identity": identity, "config": config}, indent=1, sort_keys=True
-        )
+        study = {"fvm_study": FORMAT, "identity": identity, "config": config}
+        study["splits"] = {**splits, **self.recorded_splits()}  # what was recorded first stays
+        text = json.dumps(study, indent=1, sort_keys=True)
         write_bytes(self.root / "study.json", text.encode() + b"\n")
         for name in ("jobs", "running"):
             with writing(self.root / name):
@@ -96,7 +96,7 @@ class Store:
     def recorded_splits(self) -> dict[str, str]:
         """Returns the hashes of all splits that were recorded here before their jobs ran, by name."""
         marker = self.root / "study.json"
-        splits: dict[str, str] = json.loads(marker.read_text())["splits"] if marker.exists() else {}
+        splits: dict[str, str] = json.loads(marker.read_text()).get("splits", {}) if marker.exists() else {}
         return splits
 
     def folder(self, job: Job) -> Path:
