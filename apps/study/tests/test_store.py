@@ -27,6 +27,7 @@ from study.store import Store, write_table
 def claim(root: Path, config: StudyConfig) -> Store:
     store = Store(root)
     store.claim(config.identity, asdict(config), make_plan(config).splits)
+    store.close()
     return store
 
 
@@ -46,6 +47,7 @@ def test_splits_are_recorded_once_and_kept(small: StudyConfig, tmp_path: Path) -
     wider = replace(small, seeds=3)
     changed = Store(tmp_path)
     changed.claim(wider.identity, asdict(wider), {**make_plan(wider).splits, next(iter(first)): "another"})
+    changed.close()
     assert changed.recorded_splits() == make_plan(wider).splits
     assert len(changed.recorded_splits()) > len(first)
 
@@ -122,6 +124,7 @@ def test_a_folder_in_use_by_another_process(small: StudyConfig, tmp_path: Path) 
     let_go.set()
     process.join()
     claim(tmp_path, small)
+    claim(tmp_path, small)  # closed in between, so it can be had again
 
 
 @pytest.mark.parametrize("after", ["parquet", "json", "weights"])

@@ -41,7 +41,7 @@ class Store:
     def claim(
         self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
     ) -> None:
-        """Makes the folder this study's own while this process lives; records the splits' hashes.
+        """Makes the folder this study's own until `close`; records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
@@ -52,6 +52,7 @@ class Store:
             self._lock = open(self.root / ".lock", "w")  # noqa: SIM115
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.close()
             raise StudyError(
                 f"another process is working on the study in {self.root}; "
                 f"wait for it or choose another --output"
@@ -67,6 +68,12 @@ class Store:
         for name in ("jobs", "running"):
             with writing(self.root / name):
                 (self.root / name).mkdir(exist_ok=True)
+
+    def close(self) -> None:
+        """Lets other processes have the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _check_owner(self, identity: Mapping[str, Any]) -> None:
         marker = self.root / "study.json"
