@@ -20,7 +20,7 @@ from study.executors import Event, Schedule, run_in_process
 from study.executors.schedule import RunOptions
 from study.plan import Plan, make_plan
 from study.presets import toy
-from study.results import collect
+from study.results import Results, collect
 from study.store import Store
 
 # --workers 0 and no MLflow: a second or two.
@@ -133,4 +133,10 @@ def same_results() -> Callable[[Path, Path], None]:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skips drawing the report, which takes longer than a tiny study."""
-    monkeypatch.setattr("study.run.write_report", lambda store, results: store.root / "report.html")
+
+    def instead(store: Store, results: Results) -> Path:
+        (store.root / "report").mkdir(exist_ok=True)
+        (store.root / "report" / "report.html").write_text("<p>no report")
+        return store.root / "report" / "report.html"
+
+    monkeypatch.setattr("study.run.write_report", instead)

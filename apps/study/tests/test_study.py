@@ -97,7 +97,7 @@ def test_a_study_killed_and_then_stopped_goes_on_to_the_same_bytes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    longer = ("--pretrain-env-steps", "16384", "--adapt-env-steps", "8192")
+    longer = ("--pretrain-env-steps", "8192", "--adapt-env-steps", "2048")
     root, reference = tmp_path / "killed", tmp_path / "reference"
     arguments = tiny(root, *longer, "--workers", "2", "--checkpoint-every-s", "0")
 

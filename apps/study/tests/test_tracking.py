@@ -30,7 +30,7 @@ NAME = "toy-quick"
 
 @pytest.fixture(autouse=True)
 def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in tracking.BOUNDED.items():
+    for name, value in tracking.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
 
@@ -227,7 +227,7 @@ def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
     server: Callable[[], tuple[str, subprocess.Popen[bytes]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     root = tmp_path / "study"
     uri, process = server()
@@ -247,24 +247,21 @@ def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
 
     tell = Tracker.job_finished
     monkeypatch.setattr(Tracker, "job_finished", die_after_the_first)
+    started = time.monotonic()
     assert run(tiny(root, "--tracking", "--tracking-uri", uri)) == 0
-    took = time.monotonic()
-    shown = " ".join(capsys.readouterr().out.split())
+    assert time.monotonic() - started < 150  # nobody waits for a dead server for long
+    shown = " ".join(capfd.readouterr().out.split())
     assert sent_first == [1]
     assert "not sent: 3 runs and the report" in shown
     assert "the same command sends them later" in shown
     assert (root / "results.parquet").exists()
 
-    # Still dead: nothing is lost, and nobody waits for long.
     monkeypatch.setattr(Tracker, "job_finished", tell)
-    took = time.monotonic()
-    assert run(tiny(root, "--tracking", "--tracking-uri", uri)) == 0
-    assert time.monotonic() - took < 90
-    assert "not sent: 3 runs and the report" in " ".join(capsys.readouterr().out.split())
-
     server()
     assert run(tiny(root, "--tracking", "--tracking-uri", uri)) == 0
-    assert "not sent" not in capsys.readouterr().out
+    shown = capfd.readouterr().out
+    assert "not sent" not in shown
+    assert "View run" not in shown  # MLflow's own chatter would tear the live bars
     client, found = runs(uri)
     jobs = [run.data.tags["fvm.key"] for run in found if "fvm.key" in run.data.tags]
     assert len(jobs) == len(set(jobs)) == 4

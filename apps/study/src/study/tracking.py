@@ -31,11 +31,12 @@ from study.store import Store
 SENT = "tracking.json"
 FLUSH_WITHIN_S = 120.0  # what the sink gets, at the end of a study, to send what is left
 # A dead server would otherwise block each call for minutes.
-BOUNDED = {
+ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would tear the live bars
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -121,7 +122,7 @@ def _serve(
 ) -> None:
     """The sink's whole life: sends what is new whenever it is told to look."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update({key: os.environ.get(key, value) for key, value in BOUNDED.items()})
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     os.nice(5)  # the study's workers come first
     sink = Sink(Store(root), jobs, name, config, uri)
     while True:

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from study import terminal as shown
+from study.config import StudyConfig
+from study.executors import Event
+from study.plan import Job, Plan, make_plan
+from study.terminal import Terminal, count, duration
+
+
+@pytest.fixture
+def plan(small: StudyConfig) -> Plan:
+    return make_plan(replace(small, train_levels=(4, 8), held_out_levels=(84, 87)))
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(shown.time, "monotonic", clock.monotonic)
+    return clock
+
+
+def console(width: int, *, terminal: bool) -> Console:
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        height=40,
+        force_terminal=terminal,
+        color_system=None,
+        highlight=False,
+    )
+
+
+def text(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (3599.7, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+        (360_000, "100 h 0 min"),
+    ],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0"),
+        (949.6, "950"),
+        (999.7, "1k"),
+        (12_345, "12.3k"),
+        (999_960, "1M"),
+        (1_500_000, "1.5M"),
+        (1_700_000_000, "1.7G"),
+    ],
+)
+def test_counts(number: float, words: str) -> None:
+    assert count(number) == words
+
+
+def job(plan: Plan, kind: str) -> Job:
+    return next(job for job in plan.jobs if job.kind == kind)
+
+
+def test_plain_lines_tell_what_happened_once(plan: Plan, clock: Clock) -> None:
+    screen = console(80, terminal=False)
+    pretrain, adapt, baseline = job(plan, "pretrain"), job(plan, "adapt"), job(plan, "baseline")
+    with Terminal(screen, plan, done=[baseline]) as terminal:
+        terminal.take(Event(what="started", job=pretrain))
+        clock.now += 10
+        terminal.take(Event(what="progress", job=pretrain, env_step=384, metrics={"return": 0.5}))
+        assert text(screen) == ""  # nothing to tell yet
+        clock.now += 25
+        terminal.take(Event(what="progress", job=pretrain, env_step=512))
+        (summary,) = text(screen).splitlines()
+        assert summary.startswith("1/11 jobs, 512 of 4.61k env steps, 15 steps/s, 35 s so far, about ")
+        terminal.take(Event(what="lost", job=pretrain, message="its process ended with status -9"))
+        terminal.take(Event(what="started", job=pretrain))
+        clock.now += 65
+        terminal.take(Event(what="finished", job=pretrain))
+        terminal.take(Event(what="started", job=adapt))
+        terminal.take(Event(what="failed", job=adapt, message="[bold]boom[/]: no space"))
+    lines = text(screen).splitlines()[1:]
+    assert lines[0].endswith("its process ended with status -9; it goes on from its last checkpoint")
+    assert lines[1] == f"[2/11] {pretrain.title}: done in 1 min 5 s"
+    assert (
+        lines[-1] == f"{adapt.title}: FAILED: [bold]boom[/]: no space"
+    )  # as it came, no markup read into it
+    assert terminal.finished == 2
+    assert terminal.failed == 1
+
+
+def test_time_left_counts_only_what_this_run_has_done(plan: Plan, clock: Clock) -> None:
+    done = [j for j in plan.jobs if j.kind == "pretrain"]  # 1536 env steps, long ago
+    terminal = Terminal(console(80, terminal=False), plan, done)
+    assert "measuring" in terminal.summary()
+    adapt = job(plan, "adapt")
+    terminal.take(Event(what="started", job=adapt))
+    clock.now += 10
+    terminal.take(Event(what="progress", job=adapt, env_step=256))
+    left = plan.env_steps - 2 * 768 - 256
+    assert terminal.summary() == (
+        f"2/11 jobs, 1.79k of {count(plan.env_steps)} env steps, 26 steps/s, 10 s so far, "
+        f"about {duration(left / 25.6)} left"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_live_bars_fit_the_screen(plan: Plan, clock: Clock, width: int) -> None:
+    screen = console(width, terminal=True)
+    terminal = Terminal(screen, plan, done=[])
+    assert terminal.is_live
+    for each in (job(plan, "baseline"), job(plan, "pretrain"), *[j for j in plan.jobs if j.kind == "adapt"]):
+        terminal.take(Event(what="started", job=each))
+        clock.now += 1
+    for each in plan.jobs:
+        if each.kind != "baseline" and each.key in terminal.running:
+            terminal.take(Event(what="progress", job=each, env_step=64, metrics={"return": -12.345}))
+            clock.now += 1
+            terminal.take(Event(what="progress", job=each, env_step=128, metrics={"return": -12.345}))
+    with screen.capture() as capture:
+        screen.print(terminal.render())
+    lines = capture.get().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert len(lines) <= len(terminal.running) + 3  # a line a job, nothing folded
+    body = "\n".join(lines)
+    assert "pretrain multitask@4 seed 0" in body
+    assert "playing" in body
+    assert "return -12.35" in body
+    assert "steps/s" in body
+    assert f"0/{len(plan.jobs)} jobs" in body
+
+
+def test_a_study_too_tall_for_the_screen_does_not_fail(plan: Plan, clock: Clock) -> None:
+    screen = console(80, terminal=True)
+    with Terminal(screen, plan, done=[]) as terminal:
+        for each in plan.jobs:
+            terminal.take(Event(what="started", job=each))
+        for each in plan.jobs:
+            terminal.take(Event(what="finished", job=each))
+    assert f"[{len(plan.jobs)}/{len(plan.jobs)}]" in text(screen)
+
+
+def test_a_dumb_terminal_gets_plain_lines(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert not Terminal(console(80, terminal=True), plan, done=[]).is_live

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from study.config import StudyConfig
+from study.errors import StudyError
+from study.plan import Plan
+from study.store import Store
+from study.video import FRAME_MS, SIZE, play, players, write_videos
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as gif:
+        frames = []
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            frames.append(np.asarray(gif.convert("RGB")))
+        assert gif.info["loop"] == 0
+        assert gif.info["duration"] in (FRAME_MS, FRAME_MS // 10 * 10)
+    return frames
+
+
+@pytest.fixture
+def store(small_done: tuple[Plan, Store], tmp_path: Path) -> Store:
+    shutil.copytree(small_done[1].root, tmp_path / "s")
+    return Store(tmp_path / "s")
+
+
+def test_each_method_plays_a_held_out_task(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store
+) -> None:
+    paths = write_videos(small, small_done[0], store, "toy/catch/84")
+    assert sorted(path.name for path in paths) == ["multitask-toy-catch-84.gif", "scratch-toy-catch-84.gif"]
+    for path in paths:
+        frames = frames_of(path)
+        assert frames[0].shape == (SIZE + 16, SIZE, 3)
+        assert 2 <= len(frames) <= 8  # every second of 13 steps; equal ones are merged
+        assert any((frames[0] != frame).any() for frame in frames[1:])  # something moves
+        assert 500 < path.stat().st_size < 500_000
+
+
+def test_the_pretrained_agent_plays_any_other_task(
+    small: StudyConfig, small_done: tuple[Plan, Store]
+) -> None:
+    (job,) = players(small, small_done[0], "toy/catch/3")
+    assert (job.kind, job.method) == ("pretrain", "multitask")
+
+
+@pytest.mark.parametrize(
+    "task", ["toy/catch", "toy/catch/96", "toy/hidden-catch/1", "procgen/coinrun-easy/1", "x"]
+)
+def test_a_task_that_nobody_plays_is_refused(
+    small: StudyConfig, small_done: tuple[Plan, Store], task: str
+) -> None:
+    with pytest.raises(StudyError, match=task):
+        players(small, small_done[0], task)
+
+
+def test_the_same_episode_every_time(small_done: tuple[Plan, Store]) -> None:
+    from study.job import restore
+
+    plan, store = small_done
+    job = next(job for job in plan.jobs if job.kind == "adapt")
+    episodes = [play(restore(job, store, "cpu").policy, "toy/catch/84", {}) for _ in range(2)]
+    assert episodes[0][1] == episodes[1][1]
+    assert all(np.array_equal(a, b) for a, b in zip(episodes[0][0], episodes[1][0], strict=True))
+    assert episodes[0][0][0].dtype == np.uint8
