@@ -99,7 +99,8 @@ def measure(job: Job, device: str, workers: int) -> Measured:
 
 
 def _measure(job: Job, device: str) -> Measured:
-    from study.job import build_paradigm, score
+    from study.job import build_paradigm
+    from study.scoring import score
 
     torch.set_num_threads(1)
     learner, envs = build_paradigm(job.spec, device).start(

@@ -60,9 +60,9 @@ class Store:
             raise StudyError(
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
-        text = json.dumps(
-            {"fvm_study": FORMAT, "identity": identity, "config": config}, indent=1, sort_keys=True
-        )
+        content: dict[str, Any] = {"fvm_study": FORMAT, "identity": identity, "config": config}
+        content["splits"] = {**self.recorded_splits(), **splits}
+        text = json.dumps(content, indent=1, sort_keys=True)
         write_bytes(self.root / "study.json", text.encode() + b"\n")
         for name in ("jobs", "running"):
             with writing(self.root / name):
