@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 import time
@@ -113,8 +112,7 @@ def _measure(job: Job, device: str) -> Measured:
     while steps == 0 or time.perf_counter() - started < MEASURE_S:
         steps += learner.iteration(envs, part).env_steps
     steps_per_s = steps / (time.perf_counter() - started)
-    space = envs.single_observation_space
-    rest_of_rollout = (whole - part) * math.prod(space.shape) * space.dtype.itemsize
+    rest_of_rollout = (whole - part) * envs.single_observation_space.sample().nbytes
     evaluation_s = 0.0
     if job.kind == "adapt":
         evaluating = time.perf_counter()
