@@ -22,7 +22,7 @@ from study.plan import Job, Plan
 from study.terminal import count, duration
 
 MEASURE_S = 4.0  # per kind of job
-MEASURE_ROWS = 16  # steps of all envs in a measured iteration, at most
+MEASURE_STEPS = 1024  # env steps of a measured iteration, about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,9 @@ def _measure(job: Job, device: str) -> Measured:
         job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]], job.seeds()[0], "resample"
     )
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
-    part = min(whole, MEASURE_ROWS * envs.num_envs)  # a whole rollout of a big network takes minutes on a CPU
+    part = min(
+        whole, max(MEASURE_STEPS // envs.num_envs, 1) * envs.num_envs
+    )  # a whole rollout of a big network takes minutes on a CPU
     learner.iteration(envs, part)  # first-use costs
     started, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - started < MEASURE_S:
