@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from study.errors import StudyError, out_of_space
+from study.errors import StudyError, writing
 
 ARRAY = "__array__"  # {"__array__": "path/of/leaf", "numpy": bool} stands for a leaf in the JSON
 
@@ -26,7 +27,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     """Writes `state`, whose leaves are tensors, numpy arrays or JSON values, atomically.
 
     Raises:
-        StudyError: The disk is full.
+        StudyError: The disk is full, or the file cannot be written for another reason.
     """
     tensors: dict[str, torch.Tensor] = {}
     outline = json.dumps(_split(state, "", tensors), sort_keys=True)
@@ -35,11 +36,11 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     write_bytes(path, save(tensors, metadata={"fvm": header}))
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path, mend: str = "delete this file") -> dict[str, Any]:
     """Returns the state that `write_state` wrote to `path`.
 
     Raises:
-        StudyError: The file is damaged.
+        StudyError: The file is damaged; the message tells the user to do what `mend` says.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -48,9 +49,9 @@ def read_state(path: Path) -> dict[str, Any]:
         outline = header["state"]
         if _digest(outline, tensors) != header["sha256"]:
             raise ValueError("its contents do not match their checksum")
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise StudyError(
-            f"{path} is damaged ({error}); delete this file and run the same command again: "
+            f"{path} is damaged ({error}); {mend} and run the same command again: "
             f"only the job it belongs to starts anew"
         ) from None
     state: dict[str, Any] = _join(json.loads(outline), tensors)
@@ -61,20 +62,20 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Writes a whole file or none: to a neighbour first, flushed, then renamed.
 
     Raises:
-        StudyError: The disk is full.
+        StudyError: The disk is full, or the file cannot be written for another reason.
     """
     partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if full := out_of_space(error, path):
-            raise full from None
-        raise
+    with writing(path):
+        try:
+            with open(partial, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+            raise
 
 
 def canonical_json(value: Any) -> str:
@@ -87,13 +88,21 @@ def _split(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         is_numpy = isinstance(value, np.ndarray)
         # ascontiguousarray would turn a 0-d array into a 1-d one; torch keeps the shape.
         tensor = torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value.detach().cpu()
-        tensors[name] = tensor.contiguous()
+        tensor = tensor.contiguous()
+        # safetensors refuses two leaves that share memory.
+        taken = {other.untyped_storage().data_ptr() for other in tensors.values()}
+        tensors[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in taken else tensor
         return {ARRAY: name, "numpy": is_numpy}
     if isinstance(value, dict):
-        return {key: _split(item, f"{name}/{key}" if name else key, tensors) for key, item in value.items()}
+        return {key: _split(item, f"{name}/{_escaped(key)}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_split(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
     return value
+
+
+def _escaped(key: str) -> str:
+    """Returns a key as a JSON pointer (RFC 6901) has it: {"a/b": ...} and {"a": {"b": ...}} stay apart."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _join(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -111,5 +120,6 @@ def _digest(outline: str, tensors: dict[str, torch.Tensor]) -> str:
     digest = hashlib.sha256(outline.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+        if tensors[name].numel():  # an empty tensor has no bytes to view
+            digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -80,9 +80,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(
         Arguments, prog="study", description=ABOUT, args=argv, config=(tyro.conf.OmitArgPrefixes,)
     )
-    from study.run import run_study  # torch takes seconds to import; --help should not
-
     try:
+        from study.run import run_study  # torch takes seconds to import; --help should not
+
         return run_study(arguments)
     except StudyError as error:
         print(f"study: {error}", file=sys.stderr)

@@ -86,6 +86,7 @@ class StudyConfig:
     script: str | None = None  # a scripted player to compare with
     score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
+    trials: int = 0  # tuning trials on validation levels behind these settings, the same for every method
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -95,6 +96,8 @@ class StudyConfig:
             raise ValueError("no methods given; name at least one")
         if not self.held_out_levels:
             raise ValueError("no held-out levels given; name at least one level to adapt to")
+        if not self.train_levels:
+            raise ValueError("no training-set sizes given; give at least one number of levels")
         low, high = self.pool
         for split, levels in (("held-out", self.held_out_levels), ("validation", self.validation_levels)):
             inside = [level for level in levels if low <= level < high]
@@ -120,5 +123,5 @@ class StudyConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "train_levels", "note", "preset"}
+        axes = {"methods", "seeds", "train_levels", "note", "preset", "trials"}
         return {key: value for key, value in asdict(self).items() if key not in axes}

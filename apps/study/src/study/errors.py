@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -20,11 +21,22 @@ def unknown(what: str, came: str, known: Iterable[str]) -> StudyError:
     return StudyError(f"unknown {what} {came!r}; {hint}")
 
 
-def out_of_space(error: OSError, path: Path) -> StudyError | None:
-    """Returns the error for a full disk, quota or file-size limit; None for any other OSError."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return None
-    return StudyError(
-        f"no space left to write {path} ({error.strerror}); free some and run the same command again: "
-        f"all finished jobs and the last checkpoint of each running one are kept"
-    )
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """While open, says what to do about a file system that refuses.
+
+    Raises:
+        StudyError: The disk is full, or `path` cannot be written for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        kept = "all finished jobs and the last checkpoint of each running one are kept"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StudyError(
+                f"no space left to write {path} ({error.strerror}); free some and run the same command "
+                f"again: {kept}"
+            ) from None
+        raise StudyError(
+            f"cannot write {path} ({error.strerror}); make it writable and run the same command again: {kept}"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -22,6 +23,7 @@ from study.plan import Job, Plan
 from study.terminal import count, duration
 
 MEASURE_S = 4.0  # per kind of job
+MEASURE_ROWS = 16  # steps of all envs in a measured iteration, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +105,15 @@ def _measure(job: Job, device: str) -> Measured:
     learner, envs = build_paradigm(job.spec, device).start(
         job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]], job.seeds()[0], "resample"
     )
-    size = learner.iteration_env_steps(envs.num_envs)
-    learner.iteration(envs, min(size, job.budget_env_steps))  # first-use costs
+    whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
+    part = min(whole, MEASURE_ROWS * envs.num_envs)  # a whole rollout of a big network takes minutes on a CPU
+    learner.iteration(envs, part)  # first-use costs
     started, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - started < MEASURE_S:
-        steps += learner.iteration(envs, min(size, job.budget_env_steps)).env_steps
+        steps += learner.iteration(envs, part).env_steps
     steps_per_s = steps / (time.perf_counter() - started)
+    space = envs.single_observation_space
+    rest_of_rollout = (whole - part) * math.prod(space.shape) * space.dtype.itemsize
     evaluation_s = 0.0
     if job.kind == "adapt":
         evaluating = time.perf_counter()
@@ -122,7 +127,7 @@ def _measure(job: Job, device: str) -> Measured:
     weights = learner.frozen_policy().weights
     return Measured(
         steps_per_s=steps_per_s,
-        memory_bytes=psutil.Process().memory_info().rss,
+        memory_bytes=psutil.Process().memory_info().rss + rest_of_rollout,
         checkpoint_bytes=checkpoint_bytes,
         weights_bytes=sum(tensor.nbytes for tensor in weights.values()),
         evaluation_s=evaluation_s,

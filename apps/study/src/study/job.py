@@ -26,6 +26,7 @@ from study.plan import PARADIGMS, Job
 from study.store import Store
 
 ONLINE_BINS = 100  # points of the online curve
+COLUMNS = ("task", "env_step", "episode", "score")
 RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 
@@ -173,7 +174,9 @@ def run_stream(
 
     tables = {"online": online.table()}
     if job.kind == "adapt":
-        tables["episodes"] = pl.DataFrame(rows)
+        tables["episodes"] = pl.DataFrame(rows).select(
+            COLUMNS
+        )  # a checkpoint's rows come back sorted by name
     else:
         tables["training"] = pl.DataFrame(score_training(job, snapshot))
     spent["wall_s"] = before + time.perf_counter() - started

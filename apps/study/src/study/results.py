@@ -20,6 +20,7 @@ from rich.table import Table
 
 from study.checkpoint import canonical_json, write_bytes
 from study.config import StudyConfig
+from study.errors import writing
 from study.plan import Job, Plan
 from study.store import Store, write_table
 
@@ -108,7 +109,7 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
         budget=Budget(env_steps=config.adapt.env_steps),
         comparisons=comparisons_of(config, methods),
         preconditions=preconditions_of(pretrainings, store),
-        ledgers={method: spent_by(method, adaptations, store) for method in methods},
+        ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
         online=online_table(adaptations, store),
@@ -128,7 +129,8 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
 def write_report(store: Store, results: Results) -> Path:
     """Writes the report and its figures; returns the page to open."""
     folder = store.root / "report"
-    folder.mkdir(exist_ok=True)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     for name, data in render(results.study).items():
         write_bytes(folder / name, data)
     return folder / "report.html"
@@ -177,15 +179,17 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondi
     return found
 
 
-def spent_by(method: str, adaptations: Sequence[Job], store: Store) -> Ledger:
-    """Returns the ledger of the method's dearest adaptation, as the env's own meter read."""
+def spent_by(method: str, adaptations: Sequence[Job], store: Store, trials: int) -> Ledger:
+    """Returns the ledger of the method's dearest adaptation by the envs' meter, with its tuning trials."""
     ledgers = []
     for job in adaptations:
         if job.method == method:
             ledger = Ledger(Budget(env_steps=job.budget_env_steps))
             ledger.load_state_dict(store.note(job, "ledger"))
             ledgers.append(ledger)
-    return max(ledgers, key=lambda ledger: ledger.env_steps)
+    dearest = max(ledgers, key=lambda ledger: ledger.env_steps)
+    dearest.charge(trials=trials)
+    return dearest
 
 
 def cost_table(plan: Plan, store: Store) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import sys
 import time
 from contextlib import closing
@@ -24,7 +25,7 @@ from study.presets import resolve
 from study.results import Results, collect, write_report
 from study.store import Store
 from study.terminal import Terminal, duration
-from study.video import write_videos
+from study.video import players, write_videos
 
 
 def run_study(arguments: Arguments) -> int:
@@ -49,6 +50,8 @@ def run_study(arguments: Arguments) -> int:
         )
     uri = arguments.tracking_uri or tracking.default_uri(output)
     tracking.check_uri(uri)
+    if arguments.video:
+        players(config, plan, arguments.video)  # to say now, not after hours, that nobody plays it
     store = Store(output)
     store.claim(config.identity, asdict(config), plan.splits)
     announce(console, config, plan, output, device, workers)
@@ -154,7 +157,7 @@ def command_of(arguments: Arguments) -> str:
                 parts.append(f"--{flag}" if value else f"--no-{flag}")
             else:
                 words = value if isinstance(value, tuple) else (value,)
-                parts.append(" ".join([f"--{flag}", *(str(word) for word in words)]))
+                parts.append(shlex.join([f"--{flag}", *(str(word) for word in words)]))
     return " ".join(parts)
 
 

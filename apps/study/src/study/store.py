@@ -22,11 +22,13 @@ from typing import IO, Any
 import polars as pl
 
 from study.checkpoint import canonical_json, read_state, write_bytes, write_state
-from study.errors import StudyError, out_of_space
+from study.errors import StudyError, writing
 from study.plan import Job
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
+# What a finished job of each kind has; one that lacks any of it is damaged.
+TABLES = {"baseline": ("episodes",), "pretrain": ("online", "training"), "adapt": ("online", "episodes")}
 
 
 class Store:
@@ -55,8 +57,6 @@ class Store:
                 f"wait for it or choose another --output"
             ) from None
         except OSError as error:
-            if full := out_of_space(error, self.root):
-                raise full from None
             raise StudyError(
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
@@ -65,7 +65,8 @@ class Store:
         )
         write_bytes(self.root / "study.json", text.encode() + b"\n")
         for name in ("jobs", "running"):
-            (self.root / name).mkdir(exist_ok=True)
+            with writing(self.root / name):
+                (self.root / name).mkdir(exist_ok=True)
 
     def _check_owner(self, identity: Mapping[str, Any]) -> None:
         marker = self.root / "study.json"
@@ -105,10 +106,8 @@ class Store:
     def workspace(self, job: Job) -> Path:
         """Returns where a job under way keeps its checkpoint; made if missing."""
         path = self.root / "running" / job.key[:16]
-        try:
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise out_of_space(error, path) or error from None
         return path
 
     def done(self, job: Job) -> bool:
@@ -118,7 +117,10 @@ class Store:
     @contextmanager
     def occupy(self, job: Job) -> Iterator[None]:
         """Holds a job, so that no other process works on it; waits for one that still does."""
-        with open(self.workspace(job).with_suffix(".lock"), "w") as lock:
+        path = self.workspace(job).with_suffix(".lock")
+        with writing(path):
+            lock = open(path, "w")  # noqa: SIM115
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -137,10 +139,8 @@ class Store:
         """Files a job's results. Until the last rename the job counts as unfinished."""
         partial = self.workspace(job) / "finished"
         shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir()
-        except OSError as error:
-            raise out_of_space(error, partial) or error from None
+        with writing(partial):
+            partial.mkdir(parents=True)
         for name, table in tables.items():
             write_table(partial / f"{name}.parquet", table)
         for name, value in {"job": {"key": job.key, "spec": job.spec}, **notes}.items():
@@ -149,12 +149,14 @@ class Store:
             )
         if weights is not None:
             write_state(partial / "weights.safetensors", dict(weights))
-        os.rename(partial, self.folder(job))
+        with writing(self.folder(job)):
+            os.rename(partial, self.folder(job))
         shutil.rmtree(self.workspace(job), ignore_errors=True)
 
     def weights(self, job: Job) -> dict[str, Any]:
         """Returns the policy weights at the end of a finished job."""
-        return read_state(self.folder(job) / "weights.safetensors")
+        folder = self.folder(job)
+        return read_state(folder / "weights.safetensors", mend=f"delete the folder {folder}")
 
     def note(self, job: Job, name: str) -> dict[str, Any]:
         """Returns one of a finished job's JSON notes: "costs" or "manifest"."""
@@ -172,7 +174,7 @@ class Store:
         frames = []
         for job in jobs:
             path = self.folder(job) / f"{name}.parquet"
-            if not path.exists():
+            if not path.exists() and name not in TABLES[job.kind]:
                 continue
             try:
                 frame = pl.read_parquet(path)

@@ -10,6 +10,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ import polars as pl
 
 from study.checkpoint import write_bytes
 from study.errors import StudyError
+from study.executors.processes import interrupts_held
 from study.plan import Job
 from study.store import Store
 
@@ -83,7 +85,8 @@ class Tracker:
         self._process = context.Process(
             target=_serve, args=(theirs, store.root, list(jobs), name, dict(config), uri), daemon=True
         )
-        self._process.start()
+        with interrupts_held():
+            self._process.start()
         theirs.close()
 
     def job_finished(self) -> None:
@@ -149,8 +152,7 @@ class Sink:
         self.store, self.jobs, self.name, self.config, self.uri = store, jobs, name, config, uri
         self._client: Any = None
         self._experiment = ""
-        path = store.root / SENT
-        self._book: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self._book = read_book(store.root / SENT)
         self._mine: dict[str, Any] = self._book.setdefault(uri, {"parent": None, "jobs": {}})
 
     def status(self, *, reported: bool, error: str) -> Status:
@@ -174,6 +176,8 @@ class Sink:
                 self._experiment = client.create_experiment(self.name, artifact_location=place)
             else:
                 self._experiment = found.experiment_id
+            if self._mine["parent"] is not None and not _has_run(client, self._mine["parent"]):
+                self._mine |= {"parent": None, "jobs": {}}  # the server's data are gone: send all again
             if self._mine["parent"] is None:
                 run = client.create_run(self._experiment, run_name=self.name, tags={"fvm.kind": "study"})
                 self._mine["parent"] = run.info.run_id
@@ -184,10 +188,10 @@ class Sink:
 
     def send_jobs(self) -> None:
         """Sends every finished job that is not there yet."""
+        client = self.connect()
         for job in self.jobs:
             if job.key in self._mine["jobs"] or not self.store.done(job):
                 continue
-            client = self.connect()
             # A run that an earlier process left half sent.
             for run in client.search_runs([self._experiment], f"tags.`fvm.key` = '{job.key}'"):
                 client.delete_run(run.info.run_id)
@@ -243,12 +247,37 @@ class Sink:
         pairs = [Param(key, value[:500]) for key, value in (params or {}).items()]
         for i in range(0, len(pairs), 100):
             client.log_batch(run_id, params=pairs[i : i + 100])
-        points = [Metric(name, value, now, step) for name, value, step in metrics]
+        points = [Metric(_allowed(name), value, now, step) for name, value, step in metrics]
         for i in range(0, len(points), 1000):
             client.log_batch(run_id, metrics=points[i : i + 1000])
 
     def _write_book(self) -> None:
         write_bytes(self.store.root / SENT, json.dumps(self._book, indent=1, sort_keys=True).encode())
+
+
+def read_book(path: Path) -> dict[str, Any]:
+    """Returns what was sent to each server: nothing, so that all is sent again, if the note is damaged."""
+    try:
+        book: dict[str, Any] = json.loads(path.read_text())
+        return {uri: {"parent": sent["parent"], "jobs": dict(sent["jobs"])} for uri, sent in book.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _has_run(client: Any, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+
+
+def _allowed(name: str) -> str:
+    """Returns a metric's name with "-" for what MLflow does not take, such as the @ of multitask@100."""
+    return re.sub(r"[^\w\-. :/]", "-", name)
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

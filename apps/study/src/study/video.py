@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import fvm_envs
 import numpy as np
 from PIL import Image, ImageDraw
 
+from study.checkpoint import write_bytes
 from study.config import StudyConfig
-from study.errors import StudyError, unknown
+from study.errors import StudyError, unknown, writing
 from study.job import restore
 from study.plan import Job, Plan
 from study.store import Store
@@ -24,6 +26,18 @@ MAX_FRAMES = 250
 def write_videos(config: StudyConfig, plan: Plan, store: Store, task: str) -> list[Path]:
     """Writes one gif per method: the last snapshot of its first seed on `task`.
 
+    Raises:
+        StudyError: No agent of this study plays such a task, or the disk is full.
+    """
+    folder = store.root / "videos"
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    return [write_video(job, store, task, folder) for job in players(config, plan, task)]
+
+
+def players(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
+    """Returns the job of each method whose agent plays `task`.
+
     On a held-out task that is the adapted agent, on any other task of the family the pretrained one.
 
     Raises:
@@ -31,11 +45,12 @@ def write_videos(config: StudyConfig, plan: Plan, store: Store, task: str) -> li
     """
     jobs = {job.method: job for job in reversed(plan.jobs) if _plays(job, task, config)}
     if not jobs:
-        held_out = [config.task_id(level) for level in config.held_out_levels]
-        raise unknown("task", task, held_out)
-    folder = store.root / "videos"
-    folder.mkdir(exist_ok=True)
-    return [write_video(job, store, task, folder) for job in jobs.values()]
+        raise unknown("task", task, [config.task_id(level) for level in config.held_out_levels])
+    try:
+        fvm_envs.make_vec([task], 1, 0, **dict(config.env_options)).close()
+    except ValueError as error:
+        raise StudyError(f"cannot play {task!r}: {error}") from None
+    return list(jobs.values())
 
 
 def _plays(job: Job, task: str, config: StudyConfig) -> bool:
@@ -54,16 +69,17 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
     label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=FRAME_MS, loop=0, optimize=True)
+    gif = io.BytesIO()
+    images[0].save(
+        gif, "GIF", save_all=True, append_images=images[1:], duration=FRAME_MS, loop=0, optimize=True
+    )
+    write_bytes(path, gif.getvalue())
     return path
 
 
 def play(policy: Any, task: str, env_options: dict[str, Any]) -> tuple[list[np.ndarray[Any, Any]], float]:
     """Returns the frames and the return of one sampled episode, at most MAX_FRAMES of them."""
-    try:
-        envs = fvm_envs.make_vec([task], 1, 0, on_episode_end="stay", **env_options)
-    except ValueError as error:
-        raise StudyError(f"cannot play {task!r}: {error}") from None
+    envs = fvm_envs.make_vec([task], 1, 0, on_episode_end="stay", **env_options)
     obs, _ = envs.reset(seed=0)
     state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
     frames, return_ = [], 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Generator
 
 import torch
@@ -32,6 +33,10 @@ def run_in_process(schedule: Schedule, options: RunOptions) -> Generator[Event, 
             except StudyError as error:
                 schedule.drop_children(job)
                 yield Event(what="failed", job=job, message=str(error), mendable=True)
+                continue
+            except Exception:
+                schedule.drop_children(job)
+                yield Event(what="failed", job=job, message=traceback.format_exc())
                 continue
             finally:
                 running.close()

@@ -11,11 +11,10 @@ import signal
 import traceback
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.synchronize import Event as StopFlag
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,13 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
     When the generator is closed or Ctrl-C comes, running jobs write a checkpoint and stop.
     """
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
     losses: Counter[str] = Counter()
     pool: list[Worker] = []
 
     def hire() -> Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, schedule.store.root, options, stop), daemon=True)
-        with one_thread():
+        process = context.Process(target=work, args=(theirs, schedule.store.root, options), daemon=True)
+        with one_thread(), interrupts_held():
             process.start()
         theirs.close()
         return Worker(process, ours)
@@ -62,8 +60,14 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                     pool.append(hire())
                     idle = [pool[-1]]
                 worker = idle.pop()
+                try:
+                    worker.pipe.send(job)
+                except ConnectionError:  # it died with nothing in hand
+                    worker.process.join()
+                    pool.remove(worker)
+                    schedule.again(job)
+                    continue
                 worker.job = job
-                worker.pipe.send(job)
                 yield Event(what="started", job=job)
             busy = {worker.pipe: worker for worker in pool if worker.job is not None}
             if not busy:
@@ -94,19 +98,20 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                     schedule.drop_children(event.job)
                 yield event
     finally:
-        stop.set()
         for worker in pool:
-            if worker.job is None:
-                worker.pipe.close()  # an idle worker ends at the end of its pipe
+            worker.pipe.close()  # which tells the worker to stop
         for worker in pool:
             worker.process.join(STOP_WITHIN_S)
             if worker.process.is_alive():
                 worker.process.terminate()
 
 
-def work(pipe: Connection[Any, Any], root: Path, options: RunOptions, stop: StopFlag) -> None:
-    """Runs the jobs that come through the pipe until it closes; a worker's whole life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which asks us to stop
+def work(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
+    """Runs the jobs that come through the pipe; a worker's whole life.
+
+    A closed pipe ends it, whether the parent stops or has died: a running job keeps a checkpoint.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
     import torch
 
     from study.job import run_job
@@ -119,24 +124,37 @@ def work(pipe: Connection[Any, Any], root: Path, options: RunOptions, stop: Stop
             job: Job = pipe.recv()
         except (EOFError, OSError):
             return
-
+        news: dict[str, Any] = {"what": "finished"}
+        running = run_job(job, store, device=options.device, checkpoint_every_s=options.checkpoint_every_s)
         try:
-            running = run_job(
-                job, store, device=options.device, checkpoint_every_s=options.checkpoint_every_s
-            )
-            for progress in running:
-                pipe.send({"what": "progress", "env_step": progress.env_step, "metrics": progress.metrics})
-                if stop.is_set():
-                    running.close()
-                    return
-            news: dict[str, Any] = {"what": "finished"}
-        except BrokenPipeError:
-            return  # the parent is gone
+            with closing(running):
+                for progress in running:
+                    pipe.send(
+                        {"what": "progress", "env_step": progress.env_step, "metrics": progress.metrics}
+                    )
+        except ConnectionError:
+            return
         except StudyError as error:
             news = {"what": "failed", "message": str(error), "mendable": True}
         except Exception:
             news = {"what": "failed", "message": traceback.format_exc()}
-        pipe.send(news)
+        try:
+            pipe.send(news)
+        except ConnectionError:
+            return
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """While open, Ctrl-C waits. A process started meanwhile holds it until it is ready to decide about it.
+
+    Without this, Ctrl-C would end a worker that still imports, with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

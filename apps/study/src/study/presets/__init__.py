@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PRESETS = {"procgen": procgen.PRESETS, "toy": toy.PRESETS}
 FAMILY = {"procgen": procgen.family, "toy": toy.family}
+CHECK_TASK = {"procgen": procgen.check_task, "toy": toy.check_task}
 
 
 def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
@@ -42,12 +43,15 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     try:
         family = FAMILY[arguments.benchmark](preset.family, arguments.game, arguments.mode)
         if family != preset.family:
-            changed |= {"family": family, **_other_family(arguments.benchmark, family)}
+            changed = {"family": family, **_other_family(arguments.benchmark, family), **changed}
         for phase in ("pretrain", "adapt"):
             steps = getattr(arguments, f"{phase}_env_steps")
             if steps is not None:
                 changed[phase] = replace(getattr(preset, phase), env_steps=steps)
-        return replace(preset, **changed)
+        config = replace(preset, **changed)
+        for level in (*config.held_out_levels, *config.validation_levels, config.pool[1] - 1):
+            CHECK_TASK[arguments.benchmark](config.task_id(level))
+        return config
     except ValueError as error:
         raise StudyError(str(error)) from None
 
@@ -55,6 +59,6 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
 def _other_family(benchmark: str, family: str) -> dict[str, Any]:
     """Returns what no longer holds when the preset's own game is replaced by another."""
     if benchmark == "toy":
-        return {}
+        return toy.HIDDEN_LEVELS
     note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
     return {"script": None, "score_bounds": None, "env_options": {"actions": "full"}, "note": note}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fvm_envs import Task
+from fvm_envs.toy.catch import family_of
 from fvm_learners import SMALL_CPU
 
 from study.config import Evaluation, Phase, StudyConfig
@@ -28,6 +30,14 @@ QUICK = StudyConfig(
     note="A toy: it shows whether methods do what they should where the best return is known.",
 )
 
+# hidden-catch has 24 tasks, one for each order of its four actions.
+HIDDEN_LEVELS = {
+    "train_levels": (12,),
+    "pool": (0, 16),
+    "validation_levels": (16, 17),
+    "held_out_levels": (18, 20, 22, 23),
+}
+
 PRESETS = {preset.preset: preset for preset in (QUICK,)}
 
 
@@ -42,3 +52,8 @@ def family(preset_family: str, game: str | None, mode: str | None) -> str:
     if game is not None and game not in FAMILIES:
         raise unknown("toy family", game, FAMILIES)
     return preset_family if game is None else f"toy/{game}"
+
+
+def check_task(task: str) -> None:
+    """Raises ValueError unless there is such a task."""
+    family_of(Task.parse(task))

@@ -1,0 +1,264 @@
+"""Jobs that are interrupted, killed or run elsewhere give the same bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from study.config import StudyConfig
+from study.executors import Event, Schedule, run_in_process, run_in_processes
+from study.executors.schedule import RunOptions
+from study.job import run_job
+from study.plan import PARADIGMS, Job, Plan, make_plan
+from study.results import collect
+from study.store import Store
+
+EVERY_STEP = RunOptions("cpu", 0.0)  # a checkpoint after every iteration
+NEVER = RunOptions("cpu", 1e9)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "jobs").mkdir()
+    return Store(tmp_path)
+
+
+def workers() -> list[psutil.Process]:
+    """Returns the live worker processes of this one; the resource tracker is none."""
+    mine = psutil.Process().children()
+    return [child for child in mine if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left() -> object:
+    yield
+    assert workers() == []
+
+
+@pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
+def test_a_job_stopped_at_every_iteration_gives_the_same_bytes(
+    small: StudyConfig, run_plan: Callable[..., list[Event]], tmp_path: Path, recurrent: bool
+) -> None:
+    ppo = replace(small.adapt.ppo, recurrent=recurrent, lstm_size=16)
+    short = replace(
+        small,
+        methods=("multitask",),
+        held_out_levels=(84,),
+        pretrain=replace(small.pretrain, env_steps=256, ppo=ppo),
+        adapt=replace(small.adapt, env_steps=224, ppo=ppo),  # the last rollout is shortened
+    )
+    plan = make_plan(short)
+    whole, pieces = Store(tmp_path / "whole"), Store(tmp_path / "pieces")
+    run_plan(plan, whole)
+    (pieces.root / "jobs").mkdir(parents=True)
+    for job in plan.jobs:
+        pauses = 0
+        while not pieces.done(job):
+            with closing(run_job(job, pieces, device="cpu", checkpoint_every_s=1e9)) as running:
+                if next(running, None) is not None:
+                    pauses += 1
+        if job.kind != "baseline":
+            assert pauses >= 7
+    for job in plan.jobs:
+        for path in whole.folder(job).iterdir():
+            if path.name not in ("costs.json", "manifest.json"):
+                assert path.read_bytes() == (pieces.folder(job) / path.name).read_bytes(), (
+                    job.title,
+                    path.name,
+                )
+        for count in ("env_steps", "updates", "episodes"):
+            assert whole.note(job, "costs").get(count) == pieces.note(job, "costs").get(count)
+
+
+def test_two_worker_processes_give_the_same_bytes_as_this_one(
+    small: StudyConfig,
+    small_done: tuple[Plan, Store],
+    same_results: Callable[[Path, Path], None],
+    store: Store,
+) -> None:
+    plan, reference = small_done
+    with closing(run_in_processes(Schedule(plan.jobs, store), EVERY_STEP, workers=2)) as running:
+        events = list(running)
+    started = [event.job.key for event in events if event.what == "started"]
+    finished = [event.job.key for event in events if event.what == "finished"]
+    assert sorted(started) == sorted(finished) == sorted(job.key for job in plan.jobs)
+    for job in plan.jobs:
+        if job.parent is not None:
+            assert events.index(Event(what="finished", job=job.parent)) < events.index(
+                Event(what="started", job=job)
+            )
+    collect(small, plan, store, rerun="")
+    assert (store.root / "results.parquet").exists()
+    same_results(store.root, reference.root)
+
+
+# A paradigm that the study offers is killed here, whoever adds it.
+@pytest.mark.parametrize("method", sorted(PARADIGMS))
+def test_a_worker_killed_at_three_random_moments_loses_nothing(
+    small: StudyConfig,
+    run_plan: Callable[..., list[Event]],
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    monkeypatch.setattr("study.executors.processes.MAX_LOSSES", 10)  # all three may hit the same job
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"moments drawn with seed {seed}")  # shown if the test fails
+    rng = random.Random(seed)
+    config = replace(small, methods=(method,))
+    plan = make_plan(config)
+    reference = Store(tmp_path / "reference")
+    run_plan(plan, reference)
+    collect(config, plan, reference, rerun="")
+
+    trained = [job for job in plan.jobs if job.kind != "baseline"]
+    # Which job is hit, and after how many of its iterations; a job that is hit twice counts on from there.
+    hits = sorted((rng.randrange(len(trained)), rng.randrange(1, 5)) for _ in range(3))
+    waiting: dict[str, list[int]] = {}
+    for index, iterations in hits:
+        waiting.setdefault(trained[index].key, []).append(iterations)
+    killed: list[tuple[str, int]] = []
+    with closing(run_in_processes(Schedule(plan.jobs, store), EVERY_STEP, workers=1)) as events:
+        seen = 0
+        for event in events:
+            if event.what in ("started", "lost"):
+                seen = 0
+            if event.what == "progress" and waiting.get(event.job.key):
+                seen += 1
+                if seen == waiting[event.job.key][0]:
+                    time.sleep(rng.random() * 0.03)  # anywhere in the next iterations, also while writing
+                    (worker,) = workers()
+                    worker.send_signal(signal.SIGKILL)
+                    waiting[event.job.key].pop(0)
+                    killed.append((event.job.key, event.env_step))
+                    seen = -1000  # what is still in the pipe does not count
+            assert event.what != "failed", event.message
+    lost = len(killed)
+    assert lost == 3, (hits, killed)
+    assert all(store.done(job) for job in plan.jobs)
+    collect(config, plan, store, rerun="")
+    for job in plan.jobs:
+        for path in reference.folder(job).iterdir():
+            if path.name not in ("costs.json", "manifest.json"):
+                assert path.read_bytes() == (store.folder(job) / path.name).read_bytes(), (
+                    job.title,
+                    path.name,
+                )
+    assert (store.root / "results.parquet").read_bytes() == (reference.root / "results.parquet").read_bytes()
+
+
+def test_a_job_that_loses_its_worker_too_often_fails_without_its_children(
+    small: StudyConfig, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.executors.processes.MAX_LOSSES", 1)
+    plan = make_plan(replace(small, methods=("multitask",)))
+    with closing(run_in_processes(Schedule(plan.jobs[1:], store), EVERY_STEP, workers=1)) as events:
+        what: list[Event] = []
+        for event in events:
+            what.append(event)
+            if event.what == "progress":
+                for worker in workers():
+                    worker.kill()
+    assert what[-1].what == "failed"
+    assert "its process ended 1 times, last with status -9" in what[-1].message
+    assert not what[-1].mendable
+    assert {event.job.kind for event in what} == {"pretrain"}
+    assert not any(store.done(job) for job in plan.jobs)
+    assert store.load_checkpoint(plan.jobs[1]) is not None  # the next run goes on from it
+
+
+def test_an_idle_worker_that_dies_is_replaced(small: StudyConfig, store: Store) -> None:
+    jobs = make_plan(replace(small, methods=("scratch",))).jobs
+    done: list[str] = []
+    with closing(run_in_processes(Schedule(jobs[:2], store), NEVER, workers=1)) as events:
+        for event in events:
+            if event.what == "finished":
+                done.append(event.job.kind)
+                for worker in workers():
+                    worker.kill()
+                    worker.wait()
+    assert done == ["baseline", "adapt"]
+
+
+def test_closing_stops_busy_workers_soon_and_keeps_a_checkpoint(
+    small: StudyConfig, store: Store, run_plan: Callable[..., list[Event]], small_done: tuple[Plan, Store]
+) -> None:
+    plan = make_plan(replace(small, methods=("scratch",)))
+    job = plan.jobs[1]
+    events = run_in_processes(Schedule([job], store), NEVER, workers=2)
+    for event in events:
+        if event.what == "progress":
+            break
+    closing_at = time.monotonic()
+    events.close()
+    assert time.monotonic() - closing_at < 20  # far from the minute after which workers are ended by force
+    assert store.load_checkpoint(job) is not None  # NEVER wrote one by the clock
+    list(run_job(job, store, device="cpu", checkpoint_every_s=0))
+    assert store.weights(job).keys() == small_done[1].weights(job).keys()
+    mine, theirs = (s.folder(job) / "weights.safetensors" for s in (store, small_done[1]))
+    assert mine.read_bytes() == theirs.read_bytes()
+
+
+def test_ctrl_c_and_a_close_while_a_worker_still_imports(
+    small: StudyConfig, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    only = make_plan(small).jobs[:1]  # a baseline tells nothing until it is over
+    events = run_in_processes(Schedule(only, store), NEVER, workers=1)
+    assert next(events).what == "started"
+    (worker,) = workers()
+    for _ in range(5):
+        worker.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    closing_at = time.monotonic()
+    events.close()
+    assert time.monotonic() - closing_at < 40
+    assert store.done(only[0])
+    assert capfd.readouterr().err == ""
+
+
+def test_ctrl_c_in_this_process_keeps_a_checkpoint(
+    small: StudyConfig,
+    small_done: tuple[Plan, Store],
+    same_results: Callable[[Path, Path], None],
+    run_plan: Callable[..., list[Event]],
+    store: Store,
+) -> None:
+    plan, reference = small_done
+
+    def go() -> Job:
+        with closing(run_in_process(Schedule(plan.jobs, store), EVERY_STEP)) as events:
+            for event in events:
+                if event.env_step == 320:
+                    threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+        raise AssertionError("it was not interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        go()
+    unfinished = [job for job in plan.jobs if not store.done(job)]
+    assert unfinished
+    run_plan(plan, store)
+    same_results(store.root, reference.root)
+
+
+def test_a_schedule_gives_children_after_parents_only(small: StudyConfig, store: Store) -> None:
+    plan = make_plan(small)
+    schedule = Schedule(plan.jobs, store)
+    ready = []
+    while (job := schedule.next()) is not None:
+        ready.append(job)
+    assert [job.method for job in ready] == ["random", "multitask", "scratch", "scratch"]
+    pretraining = ready[1]
+    schedule.again(ready[2])
+    assert schedule.next() == ready[2]
+    assert {job.method for job in schedule.drop_children(pretraining)} == {"multitask"}
+    assert schedule.waiting == []

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study import config as study_config
+from study.cli import Arguments
+from study.config import StudyConfig
+from study.plan import Job, Plan, make_plan
+from study.presets import resolve
+
+
+def keys(plan: Plan) -> set[str]:
+    return {job.key for job in plan.jobs}
+
+
+def by_key(plan: Plan) -> dict[str, Job]:
+    return {job.key: job for job in plan.jobs}
+
+
+# A changed key throws away every user's finished jobs. If one of these changes, either undo what changed it,
+# or change them here on purpose: because results changed (then a number in RESULT_VERSIONS rose too), or
+# because a spec gained a field.
+GOLDEN = {
+    ("toy", "quick"): {
+        "baseline random 0": "3dbc545ac0580859",
+        "pretrain multitask 0": "da1d2ceac896dca2",
+        "adapt scratch 0": "f4d80bcf8933aaac",
+        "adapt multitask 0": "3e132e1823ae095e",
+    },
+    ("procgen", "quick"): {
+        "baseline random 0": "b0545ad3d685a5ed",
+        "baseline always_right 0": "5b96b5f2702fd818",
+        "pretrain multitask 0": "20028e85b00ae1b4",
+        "adapt scratch 0": "07af11e9396686a5",
+        "adapt multitask 0": "6430f4a1667b5f56",
+    },
+}
+
+
+@pytest.mark.parametrize(("benchmark", "preset"), list(GOLDEN))
+def test_keys_are_what_they_were(benchmark: str, preset: str) -> None:
+    plan = make_plan(resolve(Arguments(benchmark=benchmark, preset=preset), "quick"))
+    first: dict[str, str] = {}
+    for job in plan.jobs:
+        first.setdefault(f"{job.kind} {job.method} {job.seed}", job.key[:16])
+    assert {name: first[name] for name in GOLDEN[benchmark, preset]} == GOLDEN[benchmark, preset]
+
+
+def test_keys_do_not_depend_on_how_and_where_it_runs(tmp_path: Path) -> None:
+    here = resolve(Arguments(benchmark="toy"), "quick")
+    there = resolve(
+        Arguments(
+            benchmark="toy",
+            device="cuda",
+            workers=7,
+            output=tmp_path,
+            checkpoint_every_s=1.0,
+            tracking_uri="http://host:1",
+            plain=True,
+            video="toy/catch/84",
+        ),
+        "quick",
+    )
+    assert [job.key for job in make_plan(here).jobs] == [job.key for job in make_plan(there).jobs]
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        lambda c: replace(c, seeds=5),
+        lambda c: replace(c, methods=("scratch", "multitask")),
+        lambda c: replace(c, train_levels=(4, 8)),
+        lambda c: replace(c, train_levels=(8, 4)),
+        lambda c: replace(c, note="other words", preset="mine", margin=0.2),
+    ],
+    ids=["seeds", "methods", "train_levels", "order of train_levels", "words"],
+)
+def test_a_wider_grid_keeps_all_its_jobs(
+    small: StudyConfig, wider: Callable[[StudyConfig], StudyConfig]
+) -> None:
+    narrow = replace(small, methods=("multitask",))
+    assert keys(make_plan(narrow)) <= keys(make_plan(wider(narrow)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda c: replace(c, adapt=replace(c.adapt, env_steps=1024)),
+        lambda c: replace(c, adapt=replace(c.adapt, ppo=replace(c.adapt.ppo, learning_rate=1e-3))),
+        lambda c: replace(c, evaluation=replace(c.evaluation, episodes=5)),
+    ],
+    ids=["budget", "learning rate", "episodes"],
+)
+def test_what_changes_results_changes_keys(
+    small: StudyConfig, other: Callable[[StudyConfig], StudyConfig]
+) -> None:
+    mine, theirs = make_plan(small), make_plan(other(small))
+    adapt = [job.key for job in mine.jobs if job.kind == "adapt"]
+    assert keys(theirs).isdisjoint(adapt)
+
+
+def test_a_child_follows_its_parent(small: StudyConfig) -> None:
+    longer = replace(small, pretrain=replace(small.pretrain, env_steps=1536))
+    same = keys(make_plan(small)) & keys(make_plan(longer))
+    assert {job.method for key, job in by_key(make_plan(small)).items() if key in same} == {
+        "random",
+        "scratch",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("scratch", {"random", "multitask"}),
+        ("multitask", {"random", "scratch"}),
+        ("ppo", {"random"}),
+        ("toy", set()),
+    ],
+)
+def test_a_raised_result_version_runs_its_jobs_again(
+    small: StudyConfig, monkeypatch: pytest.MonkeyPatch, name: str, kept: set[str]
+) -> None:
+    before = make_plan(small)
+    monkeypatch.setitem(study_config.RESULT_VERSIONS, name, study_config.RESULT_VERSIONS[name] + 1)
+    after = keys(make_plan(small))
+    assert {job.method for job in before.jobs if job.key in after} == kept
+
+
+def test_no_two_jobs_share_a_key_or_a_seed(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, seeds=4, train_levels=(4, 8)))
+    assert len(keys(plan)) == len(plan.jobs) == 1 + 4 * (2 + 2 * (1 + 2))
+    training = {int(job.seeds()[0].integers(2**63)) for job in plan.jobs}
+    evaluation = {job.seeds()[1] for job in plan.jobs}
+    assert len(training) == len(evaluation) == len(plan.jobs)
+
+
+def test_evaluation_draws_from_another_stream_than_training(small: StudyConfig) -> None:
+    for job in make_plan(small).jobs:
+        training, evaluation = job.seeds()
+        sequence = training.bit_generator.seed_seq
+        children = {int(child.generate_state(1)[0]) for child in sequence.spawn(64)}
+        assert evaluation not in {*children, int(sequence.generate_state(1)[0])}
+        assert job.seeds()[1] == evaluation  # asking draws nothing
+
+
+def test_parents_come_before_children_and_env_steps_add_up(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, seeds=2, train_levels=(4, 8)))
+    seen: set[str] = set()
+    for job in plan.jobs:
+        if job.kind == "adapt" and job.method != "scratch":
+            assert job.parent is not None
+            assert job.parent.key in seen
+            assert job.spec["parent"] == job.parent.key
+            assert (job.parent.method, job.parent.seed, job.parent.fold) == (job.method, job.seed, job.fold)
+        else:
+            assert job.parent is None
+        seen.add(job.key)
+    pretrain, adapt = small.pretrain.env_steps, small.adapt.env_steps
+    assert plan.env_steps == 2 * 2 * pretrain + 2 * 2 * (1 + 2) * adapt
+
+
+def test_training_sets_are_nested_and_redrawn_for_each_seed(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, seeds=3, train_levels=(8, 4, 16)))
+    for seed in range(3):
+        sets = [set(plan.folds[f"{size}/{seed}"].train) for size in (4, 8, 16)]
+        assert [len(s) for s in sets] == [4, 8, 16]
+        assert sets[0] < sets[1] < sets[2]
+    assert len({plan.folds[f"16/{seed}"].train for seed in range(3)}) == 3
+
+
+def test_a_job_trains_on_its_folds_training_set_only(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, seeds=2))
+    for job in plan.jobs:
+        fold = plan.folds[f"4/{job.seed}"]
+        if job.kind == "pretrain":
+            assert tuple(job.spec["tasks"]) == fold.train
+        elif job.kind == "adapt":
+            assert job.spec["task"] in fold.held_out
+        else:
+            assert tuple(job.spec["tasks"]) == fold.held_out
+
+
+def test_a_checkpoint_is_the_cluster_that_shares_an_error(small: StudyConfig) -> None:
+    jobs = [job for job in make_plan(replace(small, seeds=2)).jobs if job.kind == "adapt"]
+    clusters: dict[str, list[str]] = {}
+    for job in jobs:
+        clusters.setdefault(job.checkpoint, []).append(job.method)
+    assert sorted(map(len, clusters.values())) == [1, 1, 1, 1, 2, 2]  # scratch runs stand alone
+    assert all(len(set(methods)) == 1 for methods in clusters.values())
+
+
+def test_snapshots_begin_at_zero_and_end_at_the_budget() -> None:
+    for benchmark, preset in (("toy", "quick"), ("procgen", "quick"), ("procgen", "paper")):
+        phase = resolve(Arguments(benchmark=benchmark, preset=preset), "quick")
+        at = phase.adapt.at(phase.evaluation.snapshots)
+        assert (at[0], at[-1], len(at)) == (0, phase.adapt.env_steps, phase.evaluation.snapshots + 1)
+        assert all(step % phase.adapt.num_envs == 0 for step in at)
+        assert list(at) == sorted(set(at))
+
+
+def test_a_budget_of_few_rows_has_fewer_snapshots(small: StudyConfig) -> None:
+    phase = replace(small.adapt, env_steps=16)  # two rows of eight envs
+    assert phase.at(4) == (0, 8, 16)

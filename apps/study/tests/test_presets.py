@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from study.cli import Arguments, run
+from study.config import Evaluation, Phase, StudyConfig
+from study.errors import StudyError
+from study.plan import make_plan
+from study.presets import PRESETS, procgen, resolve, toy
+
+ALL = [(benchmark, name) for benchmark, presets in PRESETS.items() for name in presets]
+
+
+@pytest.mark.parametrize(("benchmark", "name"), ALL)
+def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
+    config = resolve(Arguments(benchmark=benchmark, preset=name), "quick")
+    assert config == PRESETS[benchmark][name]
+    assert (config.benchmark, config.preset) == (benchmark, name)
+    pool = set(range(*config.pool))
+    held_out, validation = set(config.held_out_levels), set(config.validation_levels)
+    assert held_out
+    assert validation
+    assert pool.isdisjoint(held_out | validation)
+    assert held_out.isdisjoint(validation)
+    assert len(held_out) == len(config.held_out_levels)
+    assert {"scratch", "multitask"} == set(config.methods)
+    assert config.note
+    for phase in (config.pretrain, config.adapt):
+        assert phase.env_steps % phase.num_envs == 0
+        rollout = phase.num_envs * phase.ppo.num_steps
+        assert phase.env_steps >= rollout
+        assert rollout % phase.ppo.num_minibatches == 0
+    plan = make_plan(config)
+    per_seed = len(config.train_levels) * (1 + len(held_out)) + len(held_out)
+    assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
+
+
+def test_the_papers_numbers() -> None:
+    paper = procgen.PAPER
+    assert paper.train_levels == (100, 1_000, 10_000)
+    assert len(paper.held_out_levels) == 20
+    assert paper.seeds == 5
+    assert paper.pretrain.env_steps == 1_500 * 256 * 256  # "100M"
+    assert (paper.pretrain.num_envs, paper.pretrain.ppo.num_steps) == (256, 256)
+    assert paper.adapt.env_steps == 2_000_000
+    assert (paper.pretrain.ppo.num_minibatches, paper.pretrain.ppo.num_epochs) == (8, 3)
+    assert paper.pretrain.ppo.network == paper.adapt.ppo.network == "impala"
+    assert paper.env_options["actions"] == "full"
+    assert paper.family.startswith("procgen/coinrun-")
+
+
+def test_the_quick_presets_say_that_they_are_not_the_papers() -> None:
+    assert procgen.QUICK.note.startswith("Not the paper's setting")
+    assert procgen.SMALL.note.startswith("Not the paper's setting")
+
+
+def test_without_a_preset_the_device_decides() -> None:
+    assert resolve(Arguments(benchmark="procgen"), default_preset="quick").preset == "quick"
+    assert resolve(Arguments(benchmark="procgen"), default_preset="small").preset == "small"
+    assert resolve(Arguments(benchmark="toy"), default_preset="small").preset == "quick"  # it has no other
+
+
+def test_arguments_change_the_preset() -> None:
+    config = resolve(
+        Arguments(
+            benchmark="procgen",
+            preset="quick",
+            methods=("multitask", "multitask"),
+            seeds=7,
+            train_levels=(10, 20, 10),
+            held_out_levels=(300_000,),
+            pretrain_env_steps=6_400,
+            adapt_env_steps=3_200,
+        ),
+        "quick",
+    )
+    assert (config.methods, config.seeds) == (("multitask",), 7)
+    assert (config.train_levels, config.held_out_levels) == ((10, 20), (300_000,))
+    assert (config.pretrain.env_steps, config.adapt.env_steps) == (6_400, 3_200)
+    assert config.pretrain.ppo == procgen.QUICK.pretrain.ppo
+
+
+def test_another_game_keeps_no_knowledge_of_coinrun() -> None:
+    config = resolve(Arguments(benchmark="procgen", preset="quick", game="maze"), "quick")
+    assert config.family == "procgen/maze-easy"
+    assert (config.script, config.score_bounds, config.env_options) == (None, None, {"actions": "full"})
+    assert "not chosen for headroom" in config.note
+
+
+def test_another_mode_keeps_the_game() -> None:
+    config = resolve(Arguments(benchmark="procgen", preset="quick", mode="hard"), "quick")
+    assert config.family == "procgen/coinrun-hard"
+
+
+def test_hidden_catch_has_its_own_levels_unless_asked_otherwise() -> None:
+    config = resolve(Arguments(benchmark="toy", game="hidden-catch"), "quick")
+    assert max(*config.held_out_levels, *config.validation_levels, config.pool[1] - 1) < 24
+    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out_levels=(19,)), "quick")
+    assert config.held_out_levels == (19,)
+
+
+BAD = {
+    # arguments: words of the one sentence
+    "--benchmark progen": ("unknown benchmark 'progen'", "'procgen'"),
+    "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, toy"),
+    "--benchmark toy --preset quik": ("'quik'", "did you mean 'quick'"),
+    "--benchmark toy --preset paper": ("'paper'", "choose one of quick"),
+    "--benchmark procgen --game coinrum": ("'coinrum'", "'coinrun'"),
+    "--benchmark procgen --mode eazy": ("'eazy'", "'easy'"),
+    "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),
+    "--benchmark procgen --game maze --mode extreme": ("maze has no mode 'extreme'", "easy, hard, memory"),
+    "--benchmark procgen --mode exploration": ("one level only", "choose another --mode"),
+    "--benchmark toy --mode easy": ("mode of toy 'easy'",),
+    "--benchmark toy --game cath": ("'cath'", "'catch'"),
+    "--benchmark toy --methods multitaks": ("unknown method 'multitaks'", "'multitask'"),
+    "--benchmark toy --methods": ("no methods given", "at least one"),
+    "--benchmark toy --seeds 0": ("seeds is 0", "at least 1"),
+    "--benchmark toy --seeds -3": ("seeds is -3", "at least 1"),
+    "--benchmark toy --pretrain-env-steps 0": ("0 env steps", "at least 32"),
+    "--benchmark toy --pretrain-env-steps -5": ("-5 env steps", "at least 32"),
+    "--benchmark toy --adapt-env-steps 500": ("500 env steps", "use 496 or 512"),
+    "--benchmark toy --train-levels": ("no training-set sizes", "at least one"),
+    "--benchmark toy --train-levels 0": ("of 0 levels", "1 to 78"),
+    "--benchmark toy --train-levels 79": ("of 79 levels", "pool 0:78", "1 to 78"),
+    "--benchmark toy --held-out-levels": ("no held-out levels", "at least one"),
+    "--benchmark toy --held-out-levels 5 84": ("[5] overlap the training pool 0:78", "other held-out levels"),
+    "--benchmark toy --held-out-levels 78": ("[78]", "both held-out and validation"),
+    "--benchmark toy --held-out-levels 96": ("toy/catch/96 does not exist", "0 to 95"),
+    "--benchmark toy --held-out-levels -1": ("-1",),
+    "--benchmark procgen --held-out-levels 99999999999": ("99999999999", "too large", "2147483646"),
+    "--benchmark toy --device cdua": ("unknown device 'cdua'", "auto, cpu or cuda"),
+    "--benchmark toy --device cuda:99": ("'cuda:99' is not here", "--device cpu"),
+    "--benchmark toy --workers -1": ("--workers -1", "0"),
+    "--benchmark toy --tracking-uri foo": ("'foo'", "http://HOST:PORT or sqlite:///FILE"),
+    "--benchmark toy --tracking-uri file:///tmp": ("'file:///tmp'", "sqlite:///FILE"),
+    "--benchmark toy --checkpoint-every-s -1": ("-1.0", "0 or more"),
+    "--benchmark toy --checkpoint-every-s nan": ("nan", "0 or more"),
+    "--benchmark toy --video toy/cath/84": ("unknown task 'toy/cath/84'", "'toy/catch/84'"),
+    "--benchmark toy --video toy/catch/999": ("toy/catch/999",),
+    "--benchmark toy --video atari/pong": ("atari/pong",),
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_sentence_and_writes_nothing(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "study"
+    monkeypatch.setattr("study.run.run_jobs", lambda *_: pytest.fail("it ran"))
+    assert run([*line.split(), "--output", str(output)]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("study: ")
+    assert shown.err.count("\n") == 1
+    assert "Traceback" not in shown.err
+    for words in BAD[line]:
+        assert words in shown.err
+    assert not output.exists()
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "--benchmark toy --seeds three", "--benchmark toy --sedes 3", "--benchmark toy --workers 1.5"],
+)
+def test_what_the_parser_refuses_ends_with_status_2(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run(line.split())
+    assert stop.value.code == 2
+    assert "Traceback" not in capfd.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: Phase(env_steps=64, num_envs=0, ppo=toy.QUICK.adapt.ppo), "num_envs is 0"),
+        (
+            lambda: Evaluation(snapshots=0, episodes=1, training_tasks=1, training_episodes=1, max_steps=1),
+            "evaluation snapshots is 0",
+        ),
+        (
+            lambda: Evaluation(snapshots=1, episodes=-2, training_tasks=1, training_episodes=1, max_steps=1),
+            "evaluation episodes is -2",
+        ),
+    ],
+)
+def test_a_config_made_by_hand_is_checked_too(build: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+def test_a_study_is_the_same_whatever_its_grid() -> None:
+    def identity(**changes: object) -> dict[str, object]:
+        config: StudyConfig = resolve(Arguments(benchmark="toy", **changes), "quick")  # type: ignore[arg-type]
+        return config.identity
+
+    assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_levels=(3, 4))
+    assert identity() != identity(adapt_env_steps=512)
+    assert identity() != identity(held_out_levels=(84,))
+
+
+def test_the_nearest_name_needs_some_likeness() -> None:
+    with pytest.raises(StudyError, match=r"choose one of multitask, scratch"):
+        resolve(Arguments(benchmark="toy", methods=("zzz",)), "quick")
