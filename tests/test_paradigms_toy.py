@@ -56,6 +56,7 @@ def test_multi_task_learns_catch_with_opposite_actions_well_above_random(seed):
         tasks, scores(last.policy, tasks), scores(RandomPolicy(3), tasks), strict=True
     ):
         best = best_return(task)
+        print(f"{task.id}: return {score:.2f}, random {random:.2f}, best {best:g}")
         assert best == 1.0
         assert random < 0.4
         assert score >= random + (best - random) / 3, (task.id, score, random)
