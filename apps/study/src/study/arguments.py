@@ -5,52 +5,59 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+
+def shown(metavar: str) -> Any:
+    """Returns how `--help` shows an option that may be left out, as `--seeds N`."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Everything a user can ask of a study."""
 
-    benchmark: str
-    """Family of tasks: procgen (real Coinrun and 15 other games) or toy (Catch, with a known best return)."""
-    preset: str | None = None
-    """Size of the study: quick (10 minutes on 2 cores), small (an hour) or paper (needs GPUs); quick if there
-    is no CUDA GPU, else small."""
-    methods: tuple[str, ...] | None = None
-    """What to compare: scratch, multitask; the preset's if not given."""
-    seeds: int | None = None
-    """Independent pretrainings of each method. Intervals come from these: at least 2, and 5 for a verdict."""
-    train_levels: tuple[int, ...] | None = None
+    benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """Family of tasks: procgen (Coinrun and 15 other games) or toy (Catch, with a known best return)."""
+    preset: Annotated[str | None, shown("NAME")] = None
+    """quick (10 minutes on 2 cores), small (an hour) or paper (GPUs); quick where there is no CUDA GPU."""
+    methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
+    """What to compare: scratch, multitask."""
+    seeds: Annotated[int | None, shown("N")] = None
+    """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
+    train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None
     """Sizes of the training set, one pretraining each, on nested sets: --train-levels 100 1000."""
-    held_out_levels: tuple[int, ...] | None = None
+    held_out_levels: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
     """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
-    game: str | None = None
+    game: Annotated[str | None, shown("NAME")] = None
     """Procgen game or toy family, instead of the preset's."""
-    mode: str | None = None
-    """Procgen distribution mode (easy, hard, extreme, memory, exploration), instead of the preset's."""
-    pretrain_env_steps: int | None = None
+    mode: Annotated[str | None, shown("NAME")] = None
+    """Procgen's easy, hard, extreme, memory or exploration, instead of the preset's."""
+    pretrain_env_steps: Annotated[int | None, shown("N")] = None
     """Env steps of one pretraining."""
-    adapt_env_steps: int | None = None
+    adapt_env_steps: Annotated[int | None, shown("N")] = None
     """Env steps of one adaptation."""
 
-    output: Path | None = None
-    """Folder for all results; studies/BENCHMARK-PRESET if not given. Run again on it to go on or extend."""
-    device: str = "auto"
+    output: Annotated[Path | None, shown("FOLDER")] = None
+    """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
     """cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one."""
-    workers: int | None = None
-    """Processes that run jobs side by side; 0 runs them in this one. One a core on a CPU if not given."""
-    dry_run: bool = False
-    """Show the grid, and by a short measurement the time, disk and memory it would take here; run nothing."""
-    video: str | None = None
-    """Task id, such as procgen/coinrun-easy/200001: write a gif of each method's last agent playing it."""
-    tracking_uri: str | None = None
-    """MLflow server (http://host:5000); an sqlite file in the output folder if not given."""
-    tracking: bool = True
-    """Log to MLflow."""
-    checkpoint_every_s: float = 30.0
-    """Seconds between checkpoints of a running job. No influence on results."""
-    plain: bool = False
-    """Plain lines instead of live bars; the default where the output is no terminal."""
+    workers: Annotated[int | None, shown("N")] = None
+    """Processes that run jobs side by side (one a core, one on a GPU); 0 runs the jobs in this one."""
+    dry_run: Annotated[bool, shown("")] = False
+    """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
+    video: Annotated[str | None, shown("TASK")] = None
+    """Write a gif of each method's last agent playing a task, such as procgen/coinrun-easy/200001."""
+    tracking_uri: Annotated[str | None, shown("URI")] = None
+    """MLflow server, such as http://host:5000 (an sqlite file in the output folder)."""
+    tracking: Annotated[bool, shown("")] = True
+    """Log to MLflow, or not."""
+    checkpoint_every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
+    """Time between checkpoints of a running job; no influence on results."""
+    plain: Annotated[bool, shown("")] = False
+    """Plain lines instead of live bars, as where the output is no terminal."""
 
 
 def command_of(arguments: Arguments) -> str:
