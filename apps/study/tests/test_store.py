@@ -27,6 +27,7 @@ from study.store import Store, write_table
 def claim(root: Path, config: StudyConfig) -> Store:
     store = Store(root)
     store.claim(config.identity, asdict(config), make_plan(config).splits)
+    store.close()
     return store
 
 
@@ -38,6 +39,17 @@ def copy(store: Store, to: Path) -> Store:
 def test_a_folder_remembers_its_study(small: StudyConfig, tmp_path: Path) -> None:
     claim(tmp_path / "s", small)
     claim(tmp_path / "s", replace(small, seeds=4, note="more"))  # a wider grid of the same study
+
+
+def test_splits_are_recorded_once_and_kept(small: StudyConfig, tmp_path: Path) -> None:
+    first = make_plan(small).splits
+    assert claim(tmp_path, small).recorded_splits() == first
+    wider = replace(small, seeds=3)
+    changed = Store(tmp_path)
+    changed.claim(wider.identity, asdict(wider), {**make_plan(wider).splits, next(iter(first)): "another"})
+    changed.close()
+    assert changed.recorded_splits() == make_plan(wider).splits
+    assert len(changed.recorded_splits()) > len(first)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +124,7 @@ def test_a_folder_in_use_by_another_process(small: StudyConfig, tmp_path: Path) 
     let_go.set()
     process.join()
     claim(tmp_path, small)
+    claim(tmp_path, small)  # closed in between, so it can be had again
 
 
 @pytest.mark.parametrize("after", ["parquet", "json", "weights"])

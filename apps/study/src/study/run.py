@@ -76,6 +76,7 @@ def run_study(arguments: Arguments) -> int:
     finally:
         if tracker is not None:
             tracker.close()
+        store.close()
     conclude(console, results, report, videos, status, time.monotonic() - started)
     return 1 if failed else 0
 

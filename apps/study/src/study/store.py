@@ -41,7 +41,7 @@ class Store:
     def claim(
         self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
     ) -> None:
-        """Makes the folder this study's own while this process lives; records the splits' hashes.
+        """Makes the folder this study's own until `close`; records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
@@ -52,6 +52,7 @@ class Store:
             self._lock = open(self.root / ".lock", "w")  # noqa: SIM115
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.close()
             raise StudyError(
                 f"another process is working on the study in {self.root}; "
                 f"wait for it or choose another --output"
@@ -60,13 +61,19 @@ class Store:
             raise StudyError(
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
-        content: dict[str, Any] = {"fvm_study": FORMAT, "identity": identity, "config": config}
-        content["splits"] = {**self.recorded_splits(), **splits}
-        text = json.dumps(content, indent=1, sort_keys=True)
+        study = {"fvm_study": FORMAT, "identity": identity, "config": config}
+        study["splits"] = {**splits, **self.recorded_splits()}  # what was recorded first stays
+        text = json.dumps(study, indent=1, sort_keys=True)
         write_bytes(self.root / "study.json", text.encode() + b"\n")
         for name in ("jobs", "running"):
             with writing(self.root / name):
                 (self.root / name).mkdir(exist_ok=True)
+
+    def close(self) -> None:
+        """Lets other processes have the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _check_owner(self, identity: Mapping[str, Any]) -> None:
         marker = self.root / "study.json"
@@ -96,7 +103,7 @@ class Store:
     def recorded_splits(self) -> dict[str, str]:
         """Returns the hashes of all splits that were recorded here before their jobs ran, by name."""
         marker = self.root / "study.json"
-        splits: dict[str, str] = json.loads(marker.read_text())["splits"] if marker.exists() else {}
+        splits: dict[str, str] = json.loads(marker.read_text()).get("splits", {}) if marker.exists() else {}
         return splits
 
     def folder(self, job: Job) -> Path:

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import requests
+from mlflow import MlflowClient
+from study import tracking
+from study.cli import run
+from study.config import StudyConfig
+from study.plan import Plan
+from study.store import Store
+from study.tracking import Sink, Tracker, default_uri, flatten, read_book
+
+pytestmark = pytest.mark.usefixtures("no_report")
+NAME = "toy-quick"
+
+
+@pytest.fixture(autouse=True)
+def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in tracking.BOUNDED.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An sqlite store with all of MLflow's tables: making one takes seconds, copying it none."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(small_done: tuple[Plan, Store], migrated: Path, tmp_path: Path) -> Store:
+    shutil.copytree(small_done[1].root, tmp_path / "study")
+    shutil.copy(migrated, tmp_path / "study" / "mlflow.db")
+    (tmp_path / "study" / "report").mkdir()
+    (tmp_path / "study" / "report" / "report.html").write_text("<p>a report")
+    return Store(tmp_path / "study")
+
+
+def sink(store: Store, plan: Plan, config: StudyConfig) -> Sink:
+    return Sink(store, list(plan.jobs), NAME, asdict(config), default_uri(store.root))
+
+
+def runs(uri: str) -> tuple[MlflowClient, list[Any]]:
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(NAME)
+    return client, [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
+
+
+def test_a_study_is_a_parent_run_and_a_child_run_a_job(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store
+) -> None:
+    plan, _ = small_done
+    it = sink(store, plan, small)
+    it.send_jobs()
+    it.send_report(
+        [store.root / "report", store.root / "results.parquet"], {"multitask@100/Value at (x)": 0.5}
+    )
+    assert it.status(reported=True, error="").unsent == 0
+    client, found = runs(it.uri)
+    parents = [run for run in found if run.data.tags["fvm.kind"] == "study"]
+    assert len(parents) == 1
+    assert len(found) == 1 + len(plan.jobs)
+    parent = parents[0]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["adapt.ppo.learning_rate"] == str(small.adapt.ppo.learning_rate)
+    assert parent.data.metrics == {"multitask-100/Value at -x-": 0.5}
+    files = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert files == {"report", "results.parquet"}
+    assert [f.path for f in client.list_artifacts(parent.info.run_id, "report")] == ["report/report.html"]
+
+    by_key = {run.data.tags.get("fvm.key"): run for run in found}
+    for job in plan.jobs:
+        child = by_key[job.key]
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.info.status == "FINISHED"
+        assert (child.info.run_name, child.data.tags["fvm.method"]) == (job.title, job.method)
+        assert child.data.metrics["env_steps"] == job.budget_env_steps
+        assert child.data.params["evaluation.episodes"] == "4"
+    job = next(job for job in plan.jobs if job.kind == "adapt")
+    curve = client.get_metric_history(by_key[job.key].info.run_id, "score")
+    table = store.table([job], "episodes")
+    means = {step: table.filter(pl.col("env_step") == step)["score"].mean() for step in job.spec["at"]}
+    assert {point.step: point.value for point in curve} == pytest.approx(means)
+    online = client.get_metric_history(by_key[job.key].info.run_id, "online_return")
+    assert [point.step for point in online] == store.table([job], "online")["env_step"].to_list()
+
+
+def test_nothing_is_sent_twice_and_what_is_lost_is_sent_again(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store, migrated: Path
+) -> None:
+    plan, _ = small_done
+    sink(store, plan, small).send_jobs()
+    _, first = runs(default_uri(store.root))
+    sink(store, plan, small).send_jobs()
+    _, second = runs(default_uri(store.root))
+    assert {run.info.run_id for run in first} == {run.info.run_id for run in second}
+
+    # The note is lost: what it told is replaced, never doubled.
+    (store.root / tracking.SENT).write_text("{damaged")
+    sink(store, plan, small).send_jobs()
+    _, third = runs(default_uri(store.root))
+    jobs = [run.data.tags["fvm.key"] for run in third if "fvm.key" in run.data.tags]
+    assert sorted(jobs) == sorted(job.key for job in plan.jobs)
+
+
+def test_a_deleted_database_is_filled_again(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store, migrated: Path, tmp_path: Path
+) -> None:
+    plan, _ = small_done
+    sink(store, plan, small).send_jobs()
+    other = Store(tmp_path / "moved")
+    shutil.move(store.root, other.root)  # a client keeps its file open by name
+    shutil.copy(migrated, other.root / "mlflow.db")
+    book = json.loads((other.root / tracking.SENT).read_text())
+    (other.root / tracking.SENT).write_text(json.dumps({default_uri(other.root): next(iter(book.values()))}))
+    again = sink(other, plan, small)
+    assert again.status(reported=False, error="").unsent == 0  # so the note says
+    again.send_jobs()
+    _, found = runs(again.uri)
+    assert len(found) == 1 + len(plan.jobs)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "3", '{"sqlite:///x": 1}', '{"sqlite:///x": {"parent": null}}', "\x00"]
+)
+def test_a_damaged_note_counts_as_none(tmp_path: Path, text: str) -> None:
+    assert read_book(tmp_path / "none.json") == {}
+    (tmp_path / "tracking.json").write_text(text)
+    assert read_book(tmp_path / "tracking.json") == {}
+
+
+def test_settings_become_dotted_names() -> None:
+    assert flatten({"a": {"b": 1, "c": {"d": None}}, "e": (1, 2)}) == {
+        "a.b": "1",
+        "a.c.d": "None",
+        "e": "(1, 2)",
+    }
+
+
+@pytest.mark.parametrize("uri", ["http://h:1", "https://h", "sqlite:////x.db", "postgresql://h/d"])
+def test_addresses_that_mlflow_takes(uri: str) -> None:
+    tracking.check_uri(uri)
+
+
+def test_a_study_is_in_mlflow_by_default(
+    tiny: Callable[..., list[str]],
+    tiny_done: Path,
+    migrated: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = tmp_path / "study"
+    shutil.copytree(tiny_done, root)
+    shutil.copy(migrated, root / "mlflow.db")
+    assert run(tiny(root, "--tracking")) == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert f"mlflow{default_uri(root)}" in shown
+    assert f"uvrunmlflowui--backend-store-uri{default_uri(root)}" in shown
+    assert "notsent" not in shown
+    client, found = runs(default_uri(root))
+    assert len(found) == 5
+    parent = next(run for run in found if run.data.tags["fvm.kind"] == "study")
+    assert {f.path for f in client.list_artifacts(parent.info.run_id)} == {
+        "report",
+        "results.parquet",
+        "study.json",
+    }
+    assert parent.data.metrics
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(migrated: Path, tmp_path: Path) -> Iterator[Callable[[], tuple[str, subprocess.Popen[bytes]]]]:
+    """Starts an MLflow server, always on the same port and data."""
+    shutil.copy(migrated, tmp_path / "server.db")
+    port, started = free_port(), []
+    line = (
+        f"{Path(sys.executable).with_name('mlflow')} server --host 127.0.0.1 --port {port} --workers 1 "
+        f"--backend-store-uri sqlite:///{tmp_path}/server.db --artifacts-destination {tmp_path}/artifacts"
+    )
+
+    def start() -> tuple[str, subprocess.Popen[bytes]]:
+        with open(tmp_path / "server.log", "ab") as log:
+            process = subprocess.Popen(line.split(), stdout=log, stderr=log, start_new_session=True)
+        started.append(process)
+        for _ in range(600):
+            with suppress(requests.ConnectionError):
+                if requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok:
+                    return f"http://127.0.0.1:{port}", process
+            assert process.poll() is None, (tmp_path / "server.log").read_text()
+            time.sleep(0.1)
+        raise AssertionError((tmp_path / "server.log").read_text())
+
+    yield start
+    for process in started:
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, 9)
+    process.wait()
+
+
+def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
+    tiny: Callable[..., list[str]],
+    server: Callable[[], tuple[str, subprocess.Popen[bytes]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = tmp_path / "study"
+    uri, process = server()
+    sent_first: list[int] = []
+
+    def die_after_the_first(self: Tracker) -> None:
+        tell(self)
+        if process.poll() is None:
+            book: dict[str, Any] = {}
+            for _ in range(600):  # until the sink has sent one job
+                book = read_book(root / tracking.SENT).get(uri, {"jobs": {}})
+                if book["jobs"]:
+                    break
+                time.sleep(0.1)
+            sent_first.append(len(book["jobs"]))
+            kill(process)
+
+    tell = Tracker.job_finished
+    monkeypatch.setattr(Tracker, "job_finished", die_after_the_first)
+    assert run(tiny(root, "--tracking", "--tracking-uri", uri)) == 0
+    took = time.monotonic()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert sent_first == [1]
+    assert "not sent: 3 runs and the report" in shown
+    assert "the same command sends them later" in shown
+    assert (root / "results.parquet").exists()
+
+    # Still dead: nothing is lost, and nobody waits for long.
+    monkeypatch.setattr(Tracker, "job_finished", tell)
+    took = time.monotonic()
+    assert run(tiny(root, "--tracking", "--tracking-uri", uri)) == 0
+    assert time.monotonic() - took < 90
+    assert "not sent: 3 runs and the report" in " ".join(capsys.readouterr().out.split())
+
+    server()
+    assert run(tiny(root, "--tracking", "--tracking-uri", uri)) == 0
+    assert "not sent" not in capsys.readouterr().out
+    client, found = runs(uri)
+    jobs = [run.data.tags["fvm.key"] for run in found if "fvm.key" in run.data.tags]
+    assert len(jobs) == len(set(jobs)) == 4
+    assert sum(run.data.tags["fvm.kind"] == "study" for run in found) == 1
+    parent = next(run for run in found if run.data.tags["fvm.kind"] == "study")
+    assert "results.parquet" in {file.path for file in client.list_artifacts(parent.info.run_id)}
+
+
+def test_a_sink_that_says_nothing_is_not_waited_for_forever(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that accepts connections and never answers."""
+    monkeypatch.setattr(tracking, "FLUSH_WITHIN_S", 1.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tracker = Tracker(store, small_done[0].jobs, NAME, asdict(small), uri)
+        tracker.job_finished()
+        before = time.monotonic()
+        status = tracker.finish([], {})
+        assert time.monotonic() - before < 20
+    assert (status.report, status.uri) == (False, uri)
+    assert "no answer in 1 s" in status.error
+    tracker.close()  # twice does no harm
