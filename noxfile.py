@@ -95,7 +95,7 @@ def e2e(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def learning(session: nox.Session) -> None:
     """Trains for minutes, and writes what came of it to docs/learning-results.md."""
-    folders = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("*/*/tests"))]
+    folders = ["tests", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("*/*/tests")))]
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "junit.xml"
         report = [f"--junitxml={xml}", "-o", "junit_logging=system-out"]

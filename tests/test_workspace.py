@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytestmark = pytest.mark.e2e
-
 ROOT = Path(__file__).parent.parent
 PACKAGES = sorted(
     path.parent for path in [*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("apps/*/pyproject.toml")]

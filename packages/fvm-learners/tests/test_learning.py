@@ -28,14 +28,18 @@ def test_a_visible_context_is_learned(recall):
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(3, 7))  # seeds 0 to 2 led to the annealed learning rate
 def test_memory_is_learned_by_the_recurrent_policy(recall, seed):
     """Best return 1, blind 1/2."""
-    assert train(recall(num_envs=16, delay=5), 40_000, seed, recurrent=True) > 0.9
+    score = train(recall(num_envs=16, delay=5), 40_000, seed, recurrent=True)
+    print(f"return {score:.3f}, above .9 wanted")
+    assert score > 0.9
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(3, 7))
 def test_memory_is_out_of_reach_without_recurrence(recall, seed):
     # Four standard deviations of the mean of 200 fair coins are .14.
-    assert train(recall(num_envs=16, delay=5), 40_000, seed) < 0.65
+    score = train(recall(num_envs=16, delay=5), 40_000, seed)
+    print(f"return {score:.3f}, below .65 wanted")
+    assert score < 0.65

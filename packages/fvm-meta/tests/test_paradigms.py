@@ -82,7 +82,7 @@ def test_a_snapshot_of_weights_alone_adapts_and_says_that_it_cannot_resume(lab, 
 
 def test_a_learner_of_another_shape_is_refused_and_its_envs_closed(lab, budget):
     other = lab.with_config(mlp_sizes=(16,))
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(ValueError, match="weights are of another network"):
         next(
             other.build(MultiTask).adapt(pretrained(lab, budget), TASK, budget(40), np.random.default_rng(0))
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 import time
@@ -23,7 +22,7 @@ from study.plan import Job, Plan
 from study.terminal import count, duration
 
 MEASURE_S = 4.0  # per kind of job
-MEASURE_ROWS = 16  # steps of all envs in a measured iteration, at most
+MEASURE_STEPS = 1024  # env steps of a measured iteration, about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,21 +98,23 @@ def measure(job: Job, device: str, workers: int) -> Measured:
 
 
 def _measure(job: Job, device: str) -> Measured:
-    from study.job import build_paradigm, score
+    from study.job import build_paradigm
+    from study.scoring import score
 
     torch.set_num_threads(1)
     learner, envs = build_paradigm(job.spec, device).start(
         job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]], job.seeds()[0], "resample"
     )
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
-    part = min(whole, MEASURE_ROWS * envs.num_envs)  # a whole rollout of a big network takes minutes on a CPU
+    part = min(
+        whole, max(MEASURE_STEPS // envs.num_envs, 1) * envs.num_envs
+    )  # a whole rollout of a big network takes minutes on a CPU
     learner.iteration(envs, part)  # first-use costs
     started, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - started < MEASURE_S:
         steps += learner.iteration(envs, part).env_steps
     steps_per_s = steps / (time.perf_counter() - started)
-    space = envs.single_observation_space
-    rest_of_rollout = (whole - part) * math.prod(space.shape) * space.dtype.itemsize
+    rest_of_rollout = (whole - part) * envs.single_observation_space.sample().nbytes
     evaluation_s = 0.0
     if job.kind == "adapt":
         evaluating = time.perf_counter()

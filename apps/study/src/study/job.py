@@ -15,14 +15,14 @@ import fvm_envs
 import numpy as np
 import polars as pl
 import torch
-from fvm_envs.scripted import RandomPolicy, UniformPolicy, always_right
-from fvm_eval import Budget, Ledger, evaluate
+from fvm_eval import Budget, Ledger
 from fvm_learners import PPO, Episode, LossTerm, PPOConfig
 from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study.plan import PARADIGMS, Job
+from study.scoring import score, score_training
 from study.store import Store
 
 ONLINE_BINS = 100  # points of the online curve
@@ -233,51 +233,6 @@ def restore(job: Job, store: Store, device: str) -> Snapshot:
         ledger=SpentLedger(env_steps=job.budget_env_steps),
         policy=learner.frozen_policy(),
     )
-
-
-def score(job: Job, policy: Any, tasks: Sequence[str], episodes: int, env_step: int) -> list[dict[str, Any]]:
-    """Returns rows task, env_step, episode, score of fresh deployment episodes, which cost no budget.
-
-    `policy` is a frozen policy or the name of a scripted one.
-    """
-    evaluation = job.spec["evaluation"]
-    num_envs = min(evaluation["num_envs"], len(tasks) * episodes)
-    envs = fvm_envs.make_vec(tasks, num_envs, 0, on_episode_end="stay", **job.spec["env_options"])
-    _, seed = job.seeds()
-    seed = int(np.random.SeedSequence([seed, env_step]).generate_state(1)[0])
-    try:
-        scores = evaluate(
-            scripted(policy, envs, job.spec["env_options"]) if isinstance(policy, str) else policy,
-            envs,
-            [fvm_envs.Task.parse(task) for task in tasks],
-            episodes_per_task=episodes,
-            seed=seed,
-            max_steps=evaluation["max_steps"],
-        )
-    finally:
-        envs.close()
-    return [
-        {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
-        for s in scores
-    ]
-
-
-def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> UniformPolicy:
-    """Returns a player that follows a script: "random" or Coinrun's "always_right"."""
-    if name == "random":
-        return RandomPolicy(int(envs.single_action_space.n))
-    return always_right(env_options.get("actions", "full"))
-
-
-def score_training(job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Returns scores of the pretrained and of the random policy on a fixed sample of the training tasks."""
-    evaluation = job.spec["evaluation"]
-    tasks = job.spec["tasks"][: evaluation["training_tasks"]]
-    rows = []
-    for label, policy in ((job.method, snapshot.policy), ("random", "random")):
-        played = score(job, policy, tasks, evaluation["training_episodes"], snapshot.env_step)
-        rows += [{"policy": label, **row} for row in played]
-    return rows
 
 
 def device_name(device: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import sys
 import time
 from contextlib import closing
@@ -15,7 +14,7 @@ import torch
 from rich.console import Console
 
 from study import estimate, tracking
-from study.cli import Arguments
+from study.arguments import Arguments, command_of
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
@@ -146,20 +145,6 @@ def choose_workers(asked: int | None, device: str, jobs: int) -> int:
             raise StudyError(f"--workers {asked} is negative; give 0 (this process alone) or more")
         return asked
     return min(len(os.sched_getaffinity(0)), jobs) if device == "cpu" else 1
-
-
-def command_of(arguments: Arguments) -> str:
-    """Returns the command line that runs this study again."""
-    default, parts = Arguments(benchmark=arguments.benchmark), ["uv run study"]
-    for name, value in vars(arguments).items():
-        if name == "benchmark" or value != getattr(default, name):
-            flag = name.replace("_", "-")
-            if isinstance(value, bool):
-                parts.append(f"--{flag}" if value else f"--no-{flag}")
-            else:
-                words = value if isinstance(value, tuple) else (value,)
-                parts.append(shlex.join([f"--{flag}", *(str(word) for word in words)]))
-    return " ".join(parts)
 
 
 def announce(

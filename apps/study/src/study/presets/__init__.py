@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError, unknown
 from study.plan import PARADIGMS
 from study.presets import procgen, toy
-
-if TYPE_CHECKING:
-    from study.cli import Arguments
 
 PRESETS = {"procgen": procgen.PRESETS, "toy": toy.PRESETS}
 FAMILY = {"procgen": procgen.family, "toy": toy.family}

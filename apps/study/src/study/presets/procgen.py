@@ -126,7 +126,7 @@ PAPER = StudyConfig(
     evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
     script="always_right",
     score_bounds=(0.0, 10.0),  # the coin or nothing
-    note="The paper's budgets, network and hyperparameters: 1.7 billion env steps. Needs GPUs and days.",
+    note="The paper's budgets, network and hyperparameters: 2.3 billion env steps. Needs GPUs and days.",
 )
 
 PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER)}

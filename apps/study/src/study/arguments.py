@@ -1,0 +1,74 @@
+"""What a user can ask of a study, and the command line that asks it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+
+def shown(metavar: str) -> Any:
+    """Returns how `--help` shows an option that may be left out, as `--seeds N`."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Everything a user can ask of a study."""
+
+    benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """Family of tasks: procgen (Coinrun and 15 other games) or toy (Catch, with a known best return)."""
+    preset: Annotated[str | None, shown("NAME")] = None
+    """quick (10 minutes on 2 cores), small (an hour) or paper (GPUs); quick where there is no CUDA GPU."""
+    methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
+    """What to compare: scratch, multitask."""
+    seeds: Annotated[int | None, shown("N")] = None
+    """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
+    train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None
+    """Sizes of the training set, one pretraining each, on nested sets: --train-levels 100 1000."""
+    held_out_levels: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
+    """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
+    game: Annotated[str | None, shown("NAME")] = None
+    """Procgen game or toy family, instead of the preset's."""
+    mode: Annotated[str | None, shown("NAME")] = None
+    """Procgen's easy, hard, extreme, memory or exploration, instead of the preset's."""
+    pretrain_env_steps: Annotated[int | None, shown("N")] = None
+    """Env steps of one pretraining."""
+    adapt_env_steps: Annotated[int | None, shown("N")] = None
+    """Env steps of one adaptation."""
+
+    output: Annotated[Path | None, shown("FOLDER")] = None
+    """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
+    """cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one."""
+    workers: Annotated[int | None, shown("N")] = None
+    """Processes that run jobs side by side (one a core, one on a GPU); 0 runs the jobs in this one."""
+    dry_run: Annotated[bool, shown("")] = False
+    """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
+    video: Annotated[str | None, shown("TASK")] = None
+    """Write a gif of each method's last agent playing a task, such as procgen/coinrun-easy/200001."""
+    tracking_uri: Annotated[str | None, shown("URI")] = None
+    """MLflow server, such as http://host:5000 (an sqlite file in the output folder)."""
+    tracking: Annotated[bool, shown("")] = True
+    """Log to MLflow, or not."""
+    checkpoint_every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
+    """Time between checkpoints of a running job; no influence on results."""
+    plain: Annotated[bool, shown("")] = False
+    """Plain lines instead of live bars, as where the output is no terminal."""
+
+
+def command_of(arguments: Arguments) -> str:
+    """Returns the command line that runs this study again."""
+    default, parts = Arguments(benchmark=arguments.benchmark), ["uv run study"]
+    for name, value in vars(arguments).items():
+        if name == "benchmark" or value != getattr(default, name):
+            flag = name.replace("_", "-")
+            if isinstance(value, bool):
+                parts.append(f"--{flag}" if value else f"--no-{flag}")
+            else:
+                words = value if isinstance(value, tuple) else (value,)
+                parts.append(shlex.join([f"--{flag}", *(str(word) for word in words)]))
+    return " ".join(parts)
