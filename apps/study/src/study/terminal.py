@@ -30,11 +30,12 @@ def duration(seconds: float) -> str:
 
 
 def count(number: float) -> str:
-    """Returns a number for people: 950, 12k, 1.5M."""
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.0f}"
+    """Returns a number for people: 950, 12k, 1.5M, 1.7G."""
+    for unit in ("", "k", "M"):
+        if number < 999.5:  # what rounds to 1000 is 1 of the next unit
+            return f"{number:.3g}{unit}" if unit else f"{number:.0f}"
+        number /= 1000
+    return f"{number:.3g}G"
 
 
 @dataclass
@@ -128,19 +129,24 @@ class Terminal:
     def render(self) -> RenderableType:
         """Returns the live part of the screen."""
         rows = Table.grid(padding=(0, 2))
-        rows.add_column(no_wrap=True, max_width=48)
-        rows.add_column(width=24)
+        rows.add_column(max_width=52)  # the only one that a narrow screen shortens
+        rows.add_column(width=12)
         rows.add_column(justify="right", no_wrap=True)
         rows.add_column(no_wrap=True)
         for running in self.running.values():
             budget = running.job.budget_env_steps
             if budget == 0:
-                rows.add_row(Text(running.job.title), Text("playing"), "", "")
+                rows.add_row(
+                    Text(running.job.title, no_wrap=True, overflow="ellipsis"), Text("playing"), "", ""
+                )
                 continue
             shown = "" if running.return_ is None else f"return {running.return_:.2f}"
             speed = f"{count(running.rate)} steps/s" if running.env_step else "starting"
             rows.add_row(
-                Text(running.job.title), ProgressBar(total=budget, completed=running.env_step), speed, shown
+                Text(running.job.title, no_wrap=True, overflow="ellipsis"),
+                ProgressBar(total=budget, completed=running.env_step),
+                speed,
+                shown,
             )
         rows.add_row("", "", "", "")
         steps = self.steps_done + sum(running.env_step for running in self.running.values())
