@@ -186,6 +186,7 @@ def spent_by(method: str, adaptations: Sequence[Job], store: Store, trials: int)
         if job.method == method:
             ledger = Ledger(Budget(env_steps=job.budget_env_steps))
             ledger.load_state_dict(store.note(job, "ledger"))
+            ledger.charge(updates=store.note(job, "costs")["updates"])
             ledgers.append(ledger)
     dearest = max(ledgers, key=lambda ledger: ledger.env_steps)
     dearest.charge(trials=trials)
@@ -203,16 +204,25 @@ def cost_table(plan: Plan, store: Store) -> pl.DataFrame:
 
 
 def cost_summary(costs: pl.DataFrame, methods: Sequence[str]) -> pl.DataFrame:
-    """Returns a row a method: the mean of a pretraining and of an adaptation."""
-    rows = []
+    """Returns a row for each method and kind of training: what one run took, and all of them together."""
+    rows: list[dict[str, Any]] = []
     for method in methods:
-        row: dict[str, Any] = {"method": method}
-        for kind in ("pretrain", "adapt"):
+        for kind, phase in (("pretrain", "pretraining"), ("adapt", "adaptation")):
             mine = costs.filter((pl.col("method") == method) & (pl.col("kind") == kind))
-            means = mine.select("env_steps", "updates", "wall_s").mean().row(0, named=True)
-            for name, value in means.items():
-                row[f"{kind} {name}"] = None if value is None else round(value, 1 if name == "wall_s" else 0)
-        rows.append(row)
+            if mine.is_empty():
+                continue
+            mean = mine.select("env_steps", "updates", "wall_s").mean().row(0, named=True)
+            rows.append(
+                {
+                    "method": method,
+                    "phase": phase,
+                    "runs": len(mine),
+                    "env steps a run": round(mean["env_steps"]),
+                    "updates a run": round(mean["updates"]),
+                    "s a run": round(mean["wall_s"], 1),
+                    "s in all": round(mean["wall_s"] * len(mine)),
+                }
+            )
     return pl.DataFrame(rows)
 
 

@@ -37,7 +37,7 @@ max-width:none}.claim .facts{margin-top:.7rem;padding-top:.7rem}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.42rem 1.1rem .42rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;color:var(--muted);font-size:.82rem}
-tbody th{color:var(--ink);font-size:inherit;white-space:nowrap}
+tbody th{color:var(--ink);font-size:inherit;min-width:8rem}
 td.n,th.n{text-align:right;white-space:nowrap}
 td small,th small{display:block;color:var(--muted);font-size:.82rem;font-weight:400}
 td.n small{white-space:nowrap}
