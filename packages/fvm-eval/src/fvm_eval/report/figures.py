@@ -76,7 +76,7 @@ def adaptation(analysis: Analysis, narrow: bool) -> Figure:
         axes.tick_params(axis="x", labelcolor=INK)
         labels = [label for label in labels if label[2] == MUTED]
     else:
-        _env_steps(axes, "Env steps of adaptation on the held-out task")
+        _env_steps(axes, "Env steps of adaptation")
     _end_labels(axes, labels, narrow)
     return figure
 
@@ -113,7 +113,7 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
-    of = f"{_pair(analysis, shown[0])}, " if len(pairs) == 1 else "Difference, "
+    of = f"{_pair(analysis, shown[0])}, " if len(pairs) == 1 and not narrow else "Difference, "
     axes.set_xlabel(f"{of}{analysis.scale.label[0].lower()}{analysis.scale.label[1:]}")
     return figure
 
@@ -158,7 +158,7 @@ def online(analysis: Analysis, narrow: bool) -> Figure:
     table = analysis.study.online
     assert table is not None, "drawn only where it was given"
     methods = [m for m in analysis.study.methods if m in set(table["method"])]
-    return _returns(analysis, table, methods, narrow, "Env steps of adaptation on the held-out task")
+    return _returns(analysis, table, methods, narrow, "Env steps of adaptation")
 
 
 def pretraining(analysis: Analysis, narrow: bool) -> Figure:
