@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,11 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # Threads for processes, which would not know of the shorter time.
     monkeypatch.setattr(study.estimate, "MEASURE_S", 0.2)
+    monkeypatch.setattr(
+        study.estimate, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers)
+    )
     monkeypatch.chdir(tmp_path)
     assert run(tiny(tmp_path / "deep" / "down", "--dry-run", "--tracking", "--workers", "1")) == 0
     shown = capsys.readouterr()
