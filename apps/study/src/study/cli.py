@@ -24,7 +24,7 @@ Stop with Ctrl-C at any time; the same command goes on where it was."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and exits: 0 done, 1 some jobs failed, 2 cannot be done as asked, 130 interrupted."""
+    """Runs the command and exits: 0 done, 2 not done as asked, 130 interrupted."""
     sys.exit(run(argv))
 
 

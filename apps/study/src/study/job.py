@@ -180,9 +180,11 @@ def run_stream(
     else:
         tables["training"] = pl.DataFrame(score_training(job, snapshot))
     spent["wall_s"] = before + time.perf_counter() - started
-    costs = {**asdict(snapshot.ledger), **spent, "device": device_name(device)}
+    weights = dict(snapshot.policy.weights)
+    diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
+    costs = {**asdict(snapshot.ledger), **spent, "device": device_name(device), "diverged": diverged}
     notes = {"costs": costs, "manifest": manifest(device), "ledger": ledger.state_dict()}
-    store.finish(job, tables, notes, dict(snapshot.policy.weights))
+    store.finish(job, tables, notes, weights)
 
 
 def open_stream(

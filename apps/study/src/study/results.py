@@ -120,7 +120,7 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
         config=asdict(config),
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
-        notes=[config.note] if config.note else [],
+        notes=[note for note in (config.note, divergence(pretrainings + adaptations, store)) if note],
         labels={name: label_of(name) for name in (*methods, *played)},
     )
     return Results(study=study, analysis=analyse(study))
@@ -177,6 +177,14 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondi
         name = f"the pretraining of {label_of(method)} learned"
         found.append(pretraining_learned(scores[False], scores[True], name=name))
     return found
+
+
+def divergence(jobs: Sequence[Job], store: Store) -> str:
+    """Returns a sentence on runs whose weights became infinite or NaN, empty if none did; they are kept."""
+    lost = [job.title for job in jobs if store.note(job, "costs")["diverged"]]
+    if not lost:
+        return ""
+    return f"{len(lost)} of {len(jobs)} runs diverged and are scored as they play: {', '.join(lost)}."
 
 
 def spent_by(method: str, adaptations: Sequence[Job], store: Store, trials: int) -> Ledger:

@@ -58,9 +58,7 @@ def run_study(arguments: Arguments) -> int:
     name = f"{config.benchmark}-{config.preset}"
     tracker = tracking.Tracker(store, plan.jobs, name, asdict(config), uri) if arguments.tracking else None
     try:
-        failed = run_jobs(
-            console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers
-        )
+        run_jobs(console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers)
         results = collect(config, plan, store, rerun=command_of(arguments))
         report = write_report(store, results)
         videos = write_videos(config, plan, store, arguments.video) if arguments.video else []
@@ -78,7 +76,7 @@ def run_study(arguments: Arguments) -> int:
             tracker.close()
         store.close()
     conclude(console, results, report, videos, status, time.monotonic() - started)
-    return 1 if failed else 0
+    return 0
 
 
 def run_jobs(
@@ -88,18 +86,18 @@ def run_jobs(
     tracker: tracking.Tracker | None,
     options: RunOptions,
     workers: int,
-) -> list[Event]:
-    """Runs what is missing of the plan; returns the failures.
+) -> None:
+    """Runs what is missing of the plan.
 
     Raises:
-        StudyError: A job failed for a reason that a user can mend.
+        StudyError: A job failed; at once if a user can mend it, else after all others have run.
     """
     schedule = Schedule(plan.jobs, store)
     done = [job for job in plan.jobs if store.done(job)]
     if done:
         console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
     events = run_in_processes(schedule, options, workers) if workers else run_in_process(schedule, options)
-    failed = []
+    failed: list[Event] = []
     with Terminal(console, plan, done) as terminal, closing(events):
         for event in events:
             terminal.take(event)
@@ -114,7 +112,6 @@ def run_jobs(
             f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
             f"the others are kept, and the same command tries the failed ones again"
         )
-    return failed
 
 
 def choose_device(asked: str) -> str:
