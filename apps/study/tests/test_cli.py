@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import study.estimate
 from study.cli import Arguments, main, run
+from study.plan import PARADIGMS
+from study.presets import PRESETS
 from study.run import choose_workers, command_of
 
 
@@ -27,7 +29,10 @@ def test_help_is_good_reading(capsys: pytest.CaptureFixture[str]) -> None:
         "study --benchmark procgen --dry-run",
         "study --benchmark procgen --seeds 5",
         "the same command goes on where it was",
-        "Seconds between checkpoints of a running job",
+        "Time between checkpoints of a running job",
+        *PRESETS,
+        *{name for presets in PRESETS.values() for name in presets},
+        *PARADIGMS,
     ):
         assert example in words
     assert "{None}" not in shown.replace("{None}|", "")  # nothing takes only None

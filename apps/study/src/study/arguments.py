@@ -34,7 +34,7 @@ class Arguments:
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game or toy family, instead of the preset's."""
     mode: Annotated[str | None, shown("NAME")] = None
-    """Procgen's easy, hard, extreme, memory or exploration, instead of the preset's."""
+    """Procgen's easy, hard, extreme or memory, instead of the preset's."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None
     """Env steps of one pretraining."""
     adapt_env_steps: Annotated[int | None, shown("N")] = None
