@@ -262,20 +262,3 @@ def test_a_schedule_gives_children_after_parents_only(small: StudyConfig, store:
     assert schedule.next() == ready[2]
     assert {job.method for job in schedule.drop_children(pretraining)} == {"multitask"}
     assert schedule.waiting == []
-
-
-def test_a_diverged_run_is_kept_scored_and_named(
-    small: StudyConfig, run_plan: Callable[..., list[Event]], tmp_path: Path
-) -> None:
-    explosive = replace(small.adapt.ppo, learning_rate=1e30)
-    config = replace(
-        small, methods=("scratch",), held_out_levels=(84,), adapt=replace(small.adapt, ppo=explosive)
-    )
-    plan, store = make_plan(config), Store(tmp_path)
-    store.claim(config.identity, {}, plan.splits)
-    run_plan(plan, store)
-    results = collect(config, plan, store, rerun="")
-    store.close()
-    scored = results.study.episodes.filter(results.study.episodes["env_step"] == 512)
-    assert len(scored) == config.evaluation.episodes
-    assert any("1 of 1 runs diverged" in note for note in results.study.notes)

@@ -227,6 +227,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.mark.e2e
 def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
     tiny: Callable[..., list[str]],
     server: Callable[[], tuple[str, subprocess.Popen[bytes]]],

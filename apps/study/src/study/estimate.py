@@ -73,11 +73,10 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
         )
     free = shutil.disk_usage(_existing(output)).free
     available = psutil.virtual_memory().available
+    console.print(f"time      about {duration(seconds)}, give or take a third")
     console.print(
-        f"time      about {duration(seconds)} (give or take a third: other programs, thermal limits)"
-    )
-    console.print(
-        f"disk      about {(disk + disk_running) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)"
+        f"disk      about {(disk + disk_running) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
+        soft_wrap=True,
     )
     console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")
     if memory > available:

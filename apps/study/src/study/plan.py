@@ -53,7 +53,7 @@ class Job:
         """A few words for people."""
         what = {"baseline": "play", "pretrain": "pretrain", "adapt": "adapt"}[self.kind]
         task = self.spec.get("task", "")
-        return f"{what} {self.method} seed {self.seed}" + (f" {task}" if task else "")
+        return f"{what} {self.method} seed {self.seed}" + (f" on {task.rsplit('/')[-1]}" if task else "")
 
     @property
     def budget_env_steps(self) -> int:
