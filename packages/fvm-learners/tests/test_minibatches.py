@@ -87,6 +87,16 @@ def test_a_rollout_of_reset_rows_alone_gives_no_minibatch():
     assert cut(config, make_rollout(config, 1, torch.zeros(1, ENVS, dtype=torch.bool))) == []
 
 
+def test_a_recurrent_minibatch_of_reset_rows_alone_weighs_nothing():
+    valid = torch.zeros(1, ENVS, dtype=torch.bool)
+    valid[0, 0] = True
+    config = PPOConfig(num_steps=1, num_minibatches=ENVS, recurrent=True, lstm_size=4)
+    weights = [
+        batch.weight.item() for chunks in cut(config, make_rollout(config, 1, valid)) for batch in chunks
+    ]
+    assert sorted(weights) == [0.0] * (ENVS - 1) + [1.0]
+
+
 def test_normalised_by_hand():
     advantage, valid = torch.tensor([1.0, 3.0, 100.0]), torch.tensor([True, True, False])
     assert normalised(advantage, valid)[:2].tolist() == pytest.approx([-1, 1])

@@ -136,7 +136,7 @@ def _sequences(
             advantage=advantage[:, chunk],
             return_=return_[:, index],
             valid=valid[:, chunk],
-            weight=valid[:, chunk].sum() / valid.sum(),
+            weight=valid[:, chunk].sum() / valid.sum().clamp(min=1),
             episode_start=rollout.episode_start[:, index],
             initial_state=rollout.initial_state[index],
         )
