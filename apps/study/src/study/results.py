@@ -82,7 +82,7 @@ class Results:
 def _interval(interval: Interval, shown: Any) -> str:
     if interval.low is None or interval.high is None:
         return f"{shown(interval.mean):.2f}"
-    return f"{shown(interval.mean):.2f} [{shown(interval.low):.2f}, {shown(interval.high):.2f}]"
+    return f"{shown(interval.mean):.2f}\n[{shown(interval.low):.2f}, {shown(interval.high):.2f}]"
 
 
 def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Results:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.padding import Padding
 
 from study import estimate, tracking
 from study.arguments import Arguments, command_of
@@ -158,7 +159,7 @@ def announce(
         f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
     )
     if config.note:
-        console.print(f"  {config.note}", style="yellow", soft_wrap=True)
+        console.print(Padding(config.note, (0, 2)), style="yellow")
     console.print(f"  results in {output}\n", soft_wrap=True)
 
 
@@ -174,7 +175,7 @@ def conclude(
     console.print()
     console.print(results.table())
     for line in results.verdicts:
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, markup=False)
     console.print()
     console.print(f"report    {report}", soft_wrap=True)
     for video in videos:
