@@ -53,7 +53,7 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
     console.print(grid)
     console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
 
-    seconds, disk, memory = 0.0, 0, 0
+    seconds, disk, checkpoints, memory = 0.0, 0, 0, 0
     for kind in ("pretrain", "adapt"):
         jobs = kinds[kind]
         if not jobs:
@@ -65,7 +65,7 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
         rounds = -(-len(jobs) // max(workers, 1)) if kind == "pretrain" else len(jobs) / max(workers, 1)
         seconds += each * rounds
         disk += len(jobs) * (measured.weights_bytes + 50_000)
-        disk_running = max(workers, 1) * 2 * measured.checkpoint_bytes
+        checkpoints = max(checkpoints, max(workers, 1) * 2 * measured.checkpoint_bytes)
         memory = max(memory, max(workers, 1) * measured.memory_bytes)
         console.print(
             f"  {kind}: {count(measured.steps_per_s)} env steps/s a worker, "
@@ -75,7 +75,7 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
     available = psutil.virtual_memory().available
     console.print(f"time      about {duration(seconds)}, give or take a third")
     console.print(
-        f"disk      about {(disk + disk_running) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
+        f"disk      about {(disk + checkpoints) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
         soft_wrap=True,
     )
     console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")

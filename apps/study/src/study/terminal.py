@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
@@ -60,7 +60,7 @@ class Terminal:
 
     def __init__(self, console: Console, plan: Plan, done: Sequence[Job]) -> None:
         self.console, self.plan = console, plan
-        self.done_before, self.finished, self.failed = len(done), len(done), 0
+        self.finished, self.failed = len(done), 0
         self.total = len(plan.jobs)
         self.steps_before = self.steps_done = sum(job.budget_env_steps for job in done)
         self.running: dict[str, Running] = {}
@@ -76,12 +76,6 @@ class Terminal:
     def __exit__(self, *exception: object) -> None:
         if self.is_live:
             self.live.stop()
-
-    def show(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Yields the events on, having shown them."""
-        for event in events:
-            self.take(event)
-            yield event
 
     def take(self, event: Event) -> None:
         """Shows one event."""

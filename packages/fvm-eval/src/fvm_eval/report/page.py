@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fvm_eval.report import drawing, figures, sections
 from fvm_eval.report.analysis import Analysis, analyse
 from fvm_eval.report.style import CSS
 from fvm_eval.report.text import escape
 from fvm_eval.results import StudyResults
-
-Section = Callable[[Analysis], str]
 
 
 def render(results: StudyResults) -> dict[str, bytes]:
