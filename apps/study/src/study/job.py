@@ -216,7 +216,7 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
     ) -> PPO:
         return PPO(observation_space, action_space, config, seed=seed, device=device, loss_term=loss_term)
 
-    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: Any) -> Any:
+    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: Any, **options: Any) -> Any:
         envs = fvm_envs.make_vec(tasks, phase["num_envs"], seed, on_episode_end=on_episode_end, **options)
         return envs if ledger is None else MeteredEnvs(envs, ledger)
 

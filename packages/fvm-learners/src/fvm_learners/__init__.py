@@ -4,7 +4,7 @@
 JSON.
 """
 
-from fvm_learners.frozen_policy import FrozenPolicy
+from fvm_learners.frozen_policy import FrozenPolicy, Memory
 from fvm_learners.gae import gae
 from fvm_learners.minibatches import Batch
 from fvm_learners.networks import ActorCritic
@@ -22,6 +22,7 @@ __all__ = [
     "FrozenPolicy",
     "Iteration",
     "LossTerm",
+    "Memory",
     "PPOConfig",
     "gae",
 ]

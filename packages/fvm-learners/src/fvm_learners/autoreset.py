@@ -8,11 +8,14 @@ At an episode's end the modes differ in what `step` returns (https://farama.org/
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
+
+from fvm_learners.observations import map_parts
 
 Envs = VectorEnv[Any, Any, Any]
 
@@ -22,22 +25,22 @@ class Step:
     """What one step of B slots led to.
 
     Attributes:
-        obs: [B, ...] to act on next.
+        obs: [B, ...] to act on next, an array or a dict of parts (`observations.py`).
         reward: [B] float64.
         terminated: [B] bool.
         truncated: [B] bool.
         final_slots: [K] slots truncated (and not terminated) whose last observation is known.
-        final_obs: [K, ...] those observations.
+        final_obs: [K, ...] those observations, of the kind of `obs`; None if K is 0.
         info: the env's.
         task_index: [B] int64, the task `obs` belongs to; zeros where the env knows no tasks.
     """
 
-    obs: NDArray[Any]
+    obs: Any
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     final_slots: NDArray[np.int64]
-    final_obs: NDArray[Any]
+    final_obs: Any
     info: dict[str, Any]
     task_index: NDArray[np.int64]
 
@@ -65,14 +68,14 @@ def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
         shown = info.get("_final_obs", np.zeros(envs.num_envs, dtype=np.bool_))
         final_slots = final_slots[shown[final_slots]]
         final = [info["final_obs"][slot] for slot in final_slots]
-        final_obs = np.stack(final) if final else obs[:0]
+        final_obs = map_parts(lambda *shown: np.stack(shown), *final) if final else None
     else:
-        final_obs = obs[final_slots]
+        final_obs = map_parts(lambda part: part[final_slots], obs)
     next_task = task_index(info, envs.num_envs)
     ended = terminated | truncated
     if mode is AutoresetMode.DISABLED and ended.any():
         first_obs, reset_info = envs.reset(options={"reset_mask": ended.copy()})
-        obs = np.where(ended.reshape(-1, *(1,) * (obs.ndim - 1)), first_obs, obs)
+        obs = map_parts(partial(_where, ended), first_obs, obs)
         next_task = np.where(ended, task_index(reset_info, envs.num_envs), next_task)
     return Step(
         obs=obs,
@@ -84,6 +87,11 @@ def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
         info=info,
         task_index=next_task,
     )
+
+
+def _where(mask: NDArray[np.bool_], chosen: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """`chosen` in the slots of the mask [B], `other` elsewhere."""
+    return np.where(mask.reshape(-1, *(1,) * (other.ndim - 1)), chosen, other)
 
 
 def task_index(info: dict[str, Any], num_envs: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.networks import ActorCritic
+from fvm_learners.observations import to_tensor
 
 
 def policy_weights(policy: ActorCritic) -> dict[str, Tensor]:
@@ -21,12 +23,35 @@ def policy_weights(policy: ActorCritic) -> dict[str, Tensor]:
     }
 
 
-class FrozenPolicy:
-    """Samples actions from a copy of a policy that nothing trains."""
+@dataclass(frozen=True)
+class Memory:
+    """What a recurrent policy remembers of L episodes under way.
 
-    def __init__(self, policy: ActorCritic) -> None:
+    Attributes:
+        state: [L, 2, lstm_size] recurrent state.
+        feedback: [L, num_feedback] that its next observation comes with.
+    """
+
+    state: Tensor
+    feedback: Tensor
+
+
+class FrozenPolicy:
+    """Samples actions from a copy of a policy that nothing trains.
+
+    Args:
+        policy: copied.
+        memory: with which slot i begins each episode, that of its row i (modulo L); None begins with nothing.
+    """
+
+    def __init__(self, policy: ActorCritic, memory: Memory | None = None) -> None:
         self._policy = deepcopy(policy).requires_grad_(False).eval()
         self._device = self._policy.value.weight.device
+        self._memory = memory
+
+    def remembering(self, memory: Memory | None) -> "FrozenPolicy":
+        """This policy with another memory to begin with."""
+        return FrozenPolicy(self._policy, memory)
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
@@ -40,7 +65,7 @@ class FrozenPolicy:
     @torch.no_grad()
     def act(
         self,
-        obs: NDArray[Any],
+        obs: Any,
         state: Tensor | None,
         episode_start: NDArray[np.bool_],
         rngs: Sequence[np.random.Generator],
@@ -48,16 +73,20 @@ class FrozenPolicy:
         """Actions [B] for the env and the next recurrent state.
 
         Args:
-            obs: [B, ...].
+            obs: [B, ...], as the env gives them.
             state: of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first.
             rngs: one for each slot, which draws once: a slot's episode does not depend on its neighbours.
         """
         policy = self._policy
-        dist, _, state = policy(
-            torch.from_numpy(np.ascontiguousarray(obs)).to(self._device, policy.obs_dtype),
-            state,
-            torch.from_numpy(np.ascontiguousarray(episode_start)).to(self._device),
-        )
+        seen = to_tensor(obs, policy.obs_dtype, self._device)
+        starts = torch.from_numpy(np.ascontiguousarray(episode_start)).to(self._device)
+        if self._memory is not None and state is not None and isinstance(seen, dict):
+            rows = torch.arange(len(starts), device=self._device) % len(self._memory.state)
+            state = torch.where(starts[:, None, None], self._memory.state[rows], state)
+            told = torch.where(starts[:, None], self._memory.feedback[rows], seen["feedback"])
+            seen = {**seen, "feedback": told}
+            starts = torch.zeros_like(starts)
+        dist, _, state = policy(seen, state, starts)
         noise = np.stack([policy.head.draw_one(rng) for rng in rngs])
         return policy.head.to_env(dist.sample(torch.from_numpy(noise).to(self._device))), state

@@ -7,10 +7,12 @@ minibatch in one piece takes twice the time and over 2 GB of activations.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from fvm_learners.observations import Obs, map_parts
 from fvm_learners.ppo_config import PPOConfig
 from fvm_learners.rollout import Rollout
 
@@ -20,7 +22,7 @@ class Batch:
     """Samples [B] or, for a recurrent policy, sequences [T, B].
 
     Attributes:
-        obs: [..., *obs_shape] in the type the env gave them.
+        obs: [..., *obs_shape] in the type the env gave them (`observations.py`).
         action: [...] or [..., d].
         log_prob: [...] of the action when it was taken.
         value: [...] when the action was taken.
@@ -32,7 +34,7 @@ class Batch:
         initial_state: [B, 2, lstm_size] before the first step; None without memory.
     """
 
-    obs: Tensor
+    obs: Obs
     action: Tensor
     log_prob: Tensor
     value: Tensor
@@ -93,7 +95,8 @@ def _samples(
     chunk_size: int | None,
 ) -> Iterator[Batch]:
     """Chunks of the samples `index` of the flattened rollout, all of them valid."""
-    obs, action = rollout.obs.flatten(0, 1), rollout.action.flatten(0, 1)
+    obs = map_parts(lambda part: part.flatten(0, 1), rollout.obs)
+    action = rollout.action.flatten(0, 1)
     log_prob, value = rollout.log_prob.flatten()[index], rollout.value.flatten()[index]
     advantage, return_ = advantage.flatten()[index], return_.flatten()[index]
     valid = torch.ones_like(index, dtype=torch.bool)
@@ -101,7 +104,7 @@ def _samples(
         advantage = normalised(advantage, valid)
     for chunk in _chunks(len(index), chunk_size or len(index)):
         yield Batch(
-            obs=obs.index_select(0, index[chunk]),
+            obs=map_parts(partial(torch.index_select, dim=0, index=index[chunk]), obs),
             action=action.index_select(0, index[chunk]),
             log_prob=log_prob[chunk],
             value=value[chunk],
@@ -129,7 +132,7 @@ def _sequences(
     for chunk in _chunks(len(slots), slots_a_chunk):
         index = slots[chunk]
         yield Batch(
-            obs=rollout.obs.index_select(1, index),
+            obs=map_parts(partial(torch.index_select, dim=1, index=index), rollout.obs),
             action=rollout.action.index_select(1, index),
             log_prob=rollout.log_prob[:, index],
             value=rollout.value[:, index],

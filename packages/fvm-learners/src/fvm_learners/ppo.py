@@ -19,7 +19,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from fvm_learners.autoreset import Envs
-from fvm_learners.frozen_policy import FrozenPolicy, policy_weights
+from fvm_learners.frozen_policy import FrozenPolicy, Memory, policy_weights
 from fvm_learners.gae import gae
 from fvm_learners.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.networks import ActorCritic
@@ -243,6 +243,18 @@ class PPO:
                 "use the config and spaces they were trained with"
             )
         self.policy.load_state_dict(weights)
+
+    def memory(self) -> Memory | None:
+        """What a policy with memory and feedback knows of the running episodes; None before any."""
+        carry = self._carry
+        if carry is None or carry.state is None or not isinstance(carry.obs, dict):
+            return None
+        begun = torch.from_numpy(~carry.episode_start).to(self.device)
+        return Memory(carry.state * begun[:, None, None], carry.obs["feedback"].clone())
+
+    def reset_optimiser(self) -> None:
+        """Forget Adam's moments, as a fresh optimiser would have none."""
+        self.optimiser.state.clear()
 
     def restart(self) -> None:
         """Forget the running episodes: the next iteration resets the envs. For a change of tasks."""

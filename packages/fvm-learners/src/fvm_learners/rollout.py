@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs, Step, autoreset_mode, step, task_index
 from fvm_learners.networks import ActorCritic
+from fvm_learners.observations import Obs, map_parts, to_tensor
 from fvm_learners.reward_scale import RewardScale
 
 
@@ -40,7 +41,7 @@ class Rollout:
     """T steps of B slots.
 
     Attributes:
-        obs: [T, B, ...] the action was taken on.
+        obs: [T, B, ...] the action was taken on (`observations.py`).
         action: [T, B, ...].
         log_prob: [T, B] of the action when it was taken.
         value: [T, B] of `obs`.
@@ -55,7 +56,7 @@ class Rollout:
         initial_state: [B, 2, lstm_size] recurrent state before the first row; None without memory.
     """
 
-    obs: Tensor
+    obs: Obs
     action: Tensor
     log_prob: Tensor
     value: Tensor
@@ -75,7 +76,7 @@ class Rollout:
             return torch.empty(num_steps, num_envs, *shape, dtype=dtype, device=device)
 
         return cls(
-            obs=empty(policy.obs_dtype, policy.obs_shape),
+            obs=map_parts(lambda spec: empty(*spec), policy.obs_spec),
             action=empty(policy.head.action_dtype, policy.head.action_shape),
             log_prob=empty(torch.float32),
             value=empty(torch.float32),
@@ -91,7 +92,8 @@ class Rollout:
     @property
     def nbytes(self) -> int:
         """Memory of all arrays."""
-        arrays = (getattr(self, field.name) for field in fields(self))
+        arrays = [getattr(self, field.name) for field in fields(self) if field.name != "obs"]
+        arrays += self.obs.values() if isinstance(self.obs, dict) else [self.obs]
         return sum(array.nbytes for array in arrays if array is not None)
 
 
@@ -109,7 +111,7 @@ class Carry:
         task_index: [B] int64 of the running episodes.
     """
 
-    obs: Tensor
+    obs: Obs
     state: Tensor | None
     episode_start: NDArray[np.bool_]
     reset_row: NDArray[np.bool_]
@@ -120,7 +122,7 @@ class Carry:
     def state_dict(self) -> dict[str, Any]:
         """Copies, as tensors and JSON values."""
         return {
-            "obs": self.obs.cpu().clone(),
+            "obs": map_parts(lambda part: part.cpu().clone(), self.obs),
             "state": None if self.state is None else self.state.cpu().clone(),
             **{name: getattr(self, name).tolist() for name in _CARRY_DTYPES},
         }
@@ -129,7 +131,7 @@ class Carry:
     def from_state_dict(cls, state: dict[str, Any], device: torch.device) -> "Carry":
         """What `state_dict` gave."""
         return cls(
-            obs=state["obs"].to(device, copy=True),
+            obs=map_parts(lambda part: part.to(device, copy=True), state["obs"]),
             state=None if state["state"] is None else state["state"].to(device, copy=True),
             **{name: np.array(state[name], dtype=dtype) for name, dtype in _CARRY_DTYPES.items()},
         )
@@ -149,7 +151,7 @@ def begin(envs: Envs, policy: ActorCritic, seed: int, device: torch.device) -> C
     obs, info = envs.reset(seed=seed)
     slots = envs.num_envs
     return Carry(
-        obs=_obs_tensor(obs, policy, device),
+        obs=to_tensor(obs, policy.obs_dtype, device),
         state=policy.initial_state(slots),
         episode_start=np.ones(slots, dtype=np.bool_),
         reset_row=np.zeros(slots, dtype=np.bool_),
@@ -172,7 +174,7 @@ def collect(
     """Fill `rollout` from where `carry` stands; the new carry, and the episodes that ended.
 
     Args:
-        envs: stepped `len(rollout.obs)` times.
+        envs: stepped `len(rollout.value)` times.
         policy: acts.
         carry: of the rollout before, or `begin`.
         rollout: overwritten.
@@ -180,16 +182,17 @@ def collect(
         reward_scale: updated and applied; None leaves rewards as they are.
         env_step: the learner's, before this rollout.
     """
-    mode, device = autoreset_mode(envs), rollout.obs.device
+    mode, device = autoreset_mode(envs), rollout.value.device
     episodes: list[Episode] = []
     if rollout.initial_state is not None and carry.state is not None:
         rollout.initial_state.copy_(carry.state)
     rollout.next_value.zero_()
-    for t in range(len(rollout.obs)):
+    for t in range(len(rollout.value)):
         starts = torch.from_numpy(carry.episode_start).to(device)
         dist, value, state = policy(carry.obs, carry.state, starts)
         action = dist.sample(policy.head.draw(envs.num_envs, rng).to(device))
-        rollout.obs[t], rollout.action[t] = carry.obs, action
+        map_parts(lambda kept, part, t=t: kept[t].copy_(part), rollout.obs, carry.obs)
+        rollout.action[t] = action
         rollout.value[t], rollout.log_prob[t] = value, dist.log_prob(action)
         rollout.episode_start[t] = starts
 
@@ -206,7 +209,7 @@ def collect(
         rollout.terminated[t] = torch.from_numpy((ended & ~shown) | life_lost)
         if len(outcome.final_slots):
             slots = torch.from_numpy(outcome.final_slots).to(device)
-            final_obs = _obs_tensor(outcome.final_obs, policy, device)
+            final_obs = to_tensor(outcome.final_obs, policy.obs_dtype, device)
             final_state = None if state is None else state[slots]
             rollout.next_value[t, slots] = policy(
                 final_obs, final_state, torch.zeros_like(slots, dtype=torch.bool)
@@ -216,7 +219,7 @@ def collect(
         length = carry.length + valid
         episodes += _episodes(outcome, ended, return_, length, carry.task_index, env_step)
         carry = Carry(
-            obs=_obs_tensor(outcome.obs, policy, device),
+            obs=to_tensor(outcome.obs, policy.obs_dtype, device),
             state=state,
             episode_start=carry.reset_row if mode is AutoresetMode.NEXT_STEP else ended,
             reset_row=ended if mode is AutoresetMode.NEXT_STEP else np.zeros_like(ended),
@@ -248,7 +251,3 @@ def _episodes(
         r, n = (info["episode"]["r"], info["episode"]["l"]) if known[slot] else (return_, length)
         episodes.append(Episode(env_step, int(task[slot]), float(r[slot]), int(n[slot])))
     return episodes
-
-
-def _obs_tensor(obs: NDArray[Any], policy: ActorCritic, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(obs)).to(device=device, dtype=policy.obs_dtype)

@@ -2,16 +2,22 @@
 
 from fvm_meta.multitask import MultiTask
 from fvm_meta.paradigm import Paradigm
+from fvm_meta.reptile import Reptile, ReptileConfig
+from fvm_meta.rl2 import RL2, RL2Config
 from fvm_meta.scratch import Scratch
 from fvm_meta.stream import Budget, Learner, Ledger, Policy, Snapshot, State, train
 
 __all__ = [
+    "RL2",
     "Budget",
     "Learner",
     "Ledger",
     "MultiTask",
     "Paradigm",
     "Policy",
+    "RL2Config",
+    "Reptile",
+    "ReptileConfig",
     "Scratch",
     "Snapshot",
     "State",

@@ -19,7 +19,7 @@ import numpy as np
 from fvm_learners import LossTerm
 from torch import Tensor
 
-from fvm_meta.stream import Budget, Envs, Learner, Snapshot, State, train
+from fvm_meta.stream import Budget, Envs, Learner, Ledger, Snapshot, State, train
 
 
 class MakeLearner(Protocol):
@@ -31,9 +31,16 @@ class MakeLearner(Protocol):
 
 
 class MakeEnvs(Protocol):
-    """Builds a vector env over these tasks; `on_episode_end` is "resample" or "stay"."""
+    """Builds a vector env over these tasks; `on_episode_end` is "resample" or "stay".
 
-    def __call__(self, tasks: Sequence[Any], *, seed: int, on_episode_end: str) -> Envs: ...  # noqa: D102
+    A paradigm that needs more of its envs asks for it by an option: Reptile for `split=m`, one m-th of the
+    usual number of envs; RL2 for `trials=n`, lifetimes of n episodes of one task (`fvm_envs.trials`), and for
+    `replicates=True`, envs that are replicates of one agent, each with a budget of its own.
+    """
+
+    def __call__(  # noqa: D102
+        self, tasks: Sequence[Any], *, seed: int, on_episode_end: str, **options: Any
+    ) -> Envs: ...
 
 
 class Paradigm:
@@ -72,6 +79,11 @@ class Paradigm:
         """Yields snapshots of the agent as it adapts to `task`. This one fine-tunes all parameters."""
         yield from self.fine_tune(snapshot, task, budget, rng, at, demos, resume)
 
+    def zero_shot(self, snapshot: Snapshot, at: Sequence[int] = (0,)) -> Iterator[Snapshot]:
+        """Yields the pretrained agent as it is at each step of `at`: no adaptation, nothing spent."""
+        for step in sorted(set(at)):
+            yield Snapshot(env_step=step, ledger=Ledger(), policy=snapshot.policy)
+
     def fine_tune(
         self,
         snapshot: Snapshot | None,
@@ -82,8 +94,11 @@ class Paradigm:
         demos: Sequence[Any] = (),
         resume: State | None = None,
         loss_term: LossTerm | None = None,
+        **options: Any,
     ) -> Iterator[Snapshot]:
         """Yields snapshots of the base learner on one task, from the snapshot's weights if there is one.
+
+        `options` go to `make_envs`.
 
         Raises:
             ValueError: Demonstrations were given; an on-policy learner has no use for them.
@@ -93,7 +108,7 @@ class Paradigm:
                 f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()"
             )
         weights = None if snapshot is None else snapshot.policy.weights
-        learner, envs = self.start([task], rng, "stay", loss_term, weights)
+        learner, envs = self.start([task], rng, "stay", loss_term, weights, **options)
         yield from train(learner, envs, budget, at, resume)
 
     def start(
@@ -103,7 +118,8 @@ class Paradigm:
         on_episode_end: str,
         loss_term: LossTerm | None = None,
         weights: Mapping[str, Tensor] | None = None,
-    ) -> tuple[Learner, Envs]:
+        **options: Any,
+    ) -> tuple[Any, Envs]:
         """Returns a fresh learner and vector envs over `tasks`, each seeded by its own child of `rng`.
 
         Args:
@@ -112,9 +128,10 @@ class Paradigm:
             on_episode_end: "resample" or "stay".
             loss_term: Added to the learner's loss.
             weights: What the learner starts from; None leaves its random initialisation.
+            **options: For `make_envs`.
         """
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
-        envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end)
+        envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
         try:
             learner = self.make_learner(
                 envs.single_observation_space,

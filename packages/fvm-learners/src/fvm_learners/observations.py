@@ -1,0 +1,55 @@
+"""Observations as they are kept: an array, or one with a vector of feedback beside it.
+
+RL2 (Duan et al. 2016) shows its policy what its last action led to. Such an env's observation space is
+
+    Dict(obs=what the env shows, feedback=vector)
+
+and its observations are dicts of those two parts, here and in the env alike. All else treats them as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+Obs = Tensor | dict[str, Tensor]
+PARTS = ("obs", "feedback")
+
+
+def map_parts(function: Callable[..., Any], *observations: Any) -> Any:
+    """What `function` makes of observations of the same kind, part by part."""
+    if isinstance(observations[0], dict):
+        return {name: function(*(obs[name] for obs in observations)) for name in PARTS}
+    return function(*observations)
+
+
+def parts_of(space: spaces.Space[Any]) -> tuple[spaces.Space[Any], spaces.Box | None]:
+    """The space of what the env shows, and that of the feedback if there is one.
+
+    Raises:
+        TypeError: A Dict with other parts, or a feedback that is no vector.
+    """
+    if not isinstance(space, spaces.Dict):
+        return space, None
+    feedback = space.spaces.get("feedback")
+    if set(space.spaces) != set(PARTS) or not isinstance(feedback, spaces.Box) or len(feedback.shape) != 1:
+        raise TypeError(
+            f"observation space {space} is a Dict, but not of 'obs' and a vector 'feedback': flatten it "
+            "(gymnasium.wrappers.FlattenObservation)"
+        )
+    return space.spaces["obs"], feedback
+
+
+def to_tensor(obs: Any, dtype: torch.dtype, device: torch.device) -> Obs:
+    """The env's observations [B, ...] on the device: `dtype` for what it shows, float32 for feedback."""
+    if isinstance(obs, dict):
+        return {
+            "obs": torch.from_numpy(np.ascontiguousarray(obs["obs"])).to(device=device, dtype=dtype),
+            "feedback": torch.from_numpy(np.ascontiguousarray(obs["feedback"])).to(device, torch.float32),
+        }
+    return torch.from_numpy(np.ascontiguousarray(obs)).to(device=device, dtype=dtype)
