@@ -15,6 +15,7 @@ ENVS = {
     "jumper": ("procgen/jumper-easy/0:7", {}),
     "catch": ("toy/catch/0:96", {}),
     "hidden-catch": ("toy/hidden-catch/0:24", {}),
+    "catch-in-cells": ("toy/catch/0:96", {"cell_pixels": 1}),
 }
 PARAMS = [pytest.param(key, marks=pytest.mark.procgen if "procgen/" in ENVS[key][0] else ()) for key in ENVS]
 

@@ -30,7 +30,7 @@ def make_vec(
         seed: Seeds the draws of tasks and the slots' own dynamics.
         on_episode_end: "resample" draws a slot's next task, "stay" repeats it.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
-            restrict_themes, num_threads).
+            restrict_themes, num_threads; `CatchVec`: cell_pixels).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option

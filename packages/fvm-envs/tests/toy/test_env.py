@@ -78,6 +78,34 @@ def test_final_obs_shows_the_ball_on_the_last_row():
     assert "final_obs" not in envs.step(envs.best_actions())[4]
 
 
+@pytest.mark.parametrize("cell_pixels", [1, 5])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_cell_of_fewer_pixels_shows_the_same_play(name, cell_pixels):
+    tasks = f"toy/{name}/0:24"
+    usual, small = make_vec(tasks, 24, 0), make_vec(tasks, 24, 0, cell_pixels=cell_pixels)
+    assert small.single_observation_space.shape == (14 * cell_pixels, 14 * cell_pixels, 3)
+
+    def same(a, b):
+        cells = a[..., ::6, ::6, :]
+        np.testing.assert_array_equal(cells.repeat(cell_pixels, axis=-3).repeat(cell_pixels, axis=-2), b)
+
+    same(usual.reset()[0], small.reset()[0])
+    for _ in range(2 * FAMILIES[name].num_steps):
+        actions = usual.best_actions()
+        np.testing.assert_array_equal(actions, small.best_actions())
+        a, b = usual.step(actions), small.step(actions)
+        same(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])
+        for slot in np.flatnonzero(b[4]["_episode"]):
+            same(a[4]["final_obs"][slot], b[4]["final_obs"][slot])
+    assert a[4]["_episode"].all()
+
+
+def test_a_cell_has_at_least_one_pixel():
+    with pytest.raises(ValueError, match="cell_pixels is 0"):
+        make_vec("toy/catch/0", 1, 0, cell_pixels=0)
+
+
 def test_slots_have_dynamics_of_their_own():
     """Reseeding one slot with a list leaves the others' starts alone."""
     one, two = (make_vec("toy/catch/0", 3, 0) for _ in range(2))
@@ -100,3 +128,5 @@ def test_a_damaged_state_is_refused():
     state = envs.state_dict()
     with pytest.raises(ValueError, match="damaged"):
         envs.load_state_dict({**state, "own": {**state["own"], "pixels": np.zeros(3)}})
+    with pytest.raises(ValueError, match="another cell_pixels"):
+        make_vec("toy/catch/0", 3, 0, cell_pixels=1).load_state_dict(state)

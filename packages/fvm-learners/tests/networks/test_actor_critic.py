@@ -23,6 +23,7 @@ def make(space, network, lstm_size=None, seed=0):
         ("impala", 448 + 4 * 2320 + 4640 + 4 * 9248 + 9248 + 4 * 9248 + 524544 + 1285),
         ("nature", 6176 + 32832 + 36928 + 64 * 16 * 512 + 512 + 512 * 5 + 5),
         ("nature-small", 3088 + 8224 + 9248 + 32 * 16 * 256 + 256 + 1285),
+        ("minatar", 448 + 16 * 62 * 62 * 128 + 128 + 128 * 5 + 5),
     ],
 )
 def test_parameter_counts_are_the_papers(images, network, parameters):
@@ -39,6 +40,15 @@ def test_any_image_size(network, shape):
     assert state is None
 
 
+@pytest.mark.parametrize(("shape", "parameters"), [((3, 3, 1), 16 * 128), ((14, 14, 3), 16 * 12 * 12 * 128)])
+def test_minatar_takes_small_images(shape, parameters):
+    policy = make(gym.spaces.Box(0, 255, shape, np.uint8), "minatar")
+    assert policy.encoder.dense.weight.numel() == parameters
+    obs = torch.randint(0, 256, (9, *shape), dtype=torch.uint8)
+    conv = policy.encoder.conv(obs.permute(0, 3, 1, 2) / 255).relu().flatten(1)
+    torch.testing.assert_close(policy.encoder(obs), policy.encoder.dense(conv).relu(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "mlp"])
 def test_memory_format_changes_nothing(images, network):
     policy = make(images, network)
@@ -51,7 +61,7 @@ def test_memory_format_changes_nothing(images, network):
 
 def test_the_first_policy_is_nearly_uniform_and_features_have_unit_scale(images):
     obs = torch.randint(0, 256, (64, 64, 64, 3), dtype=torch.uint8)
-    for network in ("impala", "nature", "nature-small"):
+    for network in ("impala", "nature", "nature-small", "minatar"):
         policy = make(images, network)
         assert policy(obs)[0].log_probs.exp().sub(0.25).abs().max() < 0.05
         assert 0.1 < policy.encoder(obs).std() < 3
@@ -96,6 +106,7 @@ def test_weights_come_from_the_seed_and_leave_the_global_rng_alone(images):
         ),
         (gym.spaces.Box(0, 255, (4, 84, 84), np.uint8), "nature", ValueError, "move the channels last"),
         (gym.spaces.Box(0, 255, (32, 64, 3), np.uint8), "nature-small", ValueError, "at least 36 x 36"),
+        (gym.spaces.Box(0, 255, (2, 9, 3), np.uint8), "minatar", ValueError, "at least 3 x 3"),
     ],
 )
 def test_unfit_observations_are_refused(space, network, error, message):

@@ -1,4 +1,4 @@
-"""Catch as a vector environment: 84 x 84 x 3 pixels, drawn for all slots at once."""
+"""Catch as a vector environment: a picture of 14 x 14 cells, drawn for all slots at once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import BOARD, family_of, order_of
 
-CELL = 6
-"""Pixels a cell's side."""
-PIXELS = BOARD * CELL
-VIDEO_SCALE = 6
+VIDEO_CELL_PIXELS = 36
+"""Pixels a cell's side has at least in a frame for a video."""
 
 # Background and ball of each palette.
 _PALETTES = (
@@ -53,18 +51,29 @@ class CatchVec(SlotEnv):
         num_envs: Number of slots.
         seed: Seeds the draws of tasks and the slots' starts.
         on_episode_end: "resample" draws the next task from `tasks`, "stay" repeats it.
+        cell_pixels: Pixels a cell's side; 6 gives images of 84 x 84 x 3, 1 gives 14 x 14 x 3, which show the
+            same and are cheaper to learn from.
 
     Raises:
-        ValueError: If a task does not exist, or the tasks are of both families.
+        ValueError: If a task does not exist, the tasks are of both families, or a cell would have no pixel.
     """
 
     def __init__(
-        self, tasks: TaskSet, num_envs: int, seed: int, *, on_episode_end: OnEpisodeEnd = "resample"
+        self,
+        tasks: TaskSet,
+        num_envs: int,
+        seed: int,
+        *,
+        on_episode_end: OnEpisodeEnd = "resample",
+        cell_pixels: int = 6,
     ) -> None:
         names = sorted({task.name for task in tasks})
         if len(names) != 1:
             raise ValueError(f"a toy environment plays one family, not {names}: make one for each")
+        if cell_pixels < 1:
+            raise ValueError(f"cell_pixels is {cell_pixels}: a cell's side needs at least one pixel")
         self.family = family = family_of(tasks[0])
+        self.cell_pixels = cell_pixels
         effects = np.array(family.effects, dtype=np.int64)
         self._moves = np.array([effects[list(order_of(task))] for task in tasks])
         looks = [look_of(task) for task in tasks]
@@ -76,14 +85,15 @@ class CatchVec(SlotEnv):
         self._paddle = np.zeros(num_envs, dtype=np.int64)
         self._ball = np.zeros(num_envs, dtype=np.int64)
         self._steps_left = np.full(num_envs, family.num_steps, dtype=np.int64)
-        self._pixels = np.zeros((num_envs, PIXELS, PIXELS, 3), dtype=np.uint8)
-        self._cells = self._pixels.reshape(num_envs, BOARD, CELL, BOARD, CELL, 3)
+        side = BOARD * cell_pixels
+        self._pixels = np.zeros((num_envs, side, side, 3), dtype=np.uint8)
+        self._cells = self._pixels.reshape(num_envs, BOARD, cell_pixels, BOARD, cell_pixels, 3)
         super().__init__(
             tasks,
             num_envs,
             seed,
             on_episode_end=on_episode_end,
-            observation_space=gym.spaces.Box(0, 255, (PIXELS, PIXELS, 3), np.uint8),
+            observation_space=gym.spaces.Box(0, 255, (side, side, 3), np.uint8),
             action_space=gym.spaces.Discrete(len(effects)),
         )
 
@@ -144,10 +154,11 @@ class CatchVec(SlotEnv):
         return self._pixels[slots]
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
-        """The slot's current frame, uint8 [504, 504, 3]."""
+        """The slot's current frame, uint8 [H, H, 3], H at least 504."""
         if not 0 <= slot < self.num_envs:
             raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
-        frame: NDArray[np.uint8] = self._pixels[slot].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
+        scale = -(-VIDEO_CELL_PIXELS // self.cell_pixels)
+        frame: NDArray[np.uint8] = self._pixels[slot].repeat(scale, axis=0).repeat(scale, axis=1)
         return frame
 
     def _own_state(self) -> State:
@@ -161,7 +172,9 @@ class CatchVec(SlotEnv):
 
     def _load_own_state(self, state: Mapping[str, Any]) -> None:
         if np.shape(state["pixels"]) != self._pixels.shape or len(state["rngs"]) != self.num_envs:
-            raise ValueError("the saved toy state is damaged: its arrays have another shape")
+            raise ValueError(
+                "the saved toy state is damaged, or of another cell_pixels: its arrays have another shape"
+            )
         self._paddle[:] = state["paddle"]
         self._ball[:] = state["ball"]
         self._steps_left[:] = state["steps_left"]

@@ -18,14 +18,16 @@ from torch import Tensor, nn
 from fvm_learners.networks.heads import Distribution, make_head
 from fvm_learners.networks.impala import Impala
 from fvm_learners.networks.lstm import LSTM
+from fvm_learners.networks.minatar import MinAtar
 from fvm_learners.networks.mlp import MLP
 from fvm_learners.networks.nature import Nature, NatureSmall
 from fvm_learners.observations import Obs, parts_of
 
-IMAGE_ENCODERS: dict[str, type[Impala] | type[Nature]] = {
+IMAGE_ENCODERS: dict[str, type[Impala] | type[Nature] | type[MinAtar]] = {
     "impala": Impala,
     "nature": Nature,
     "nature-small": NatureSmall,
+    "minatar": MinAtar,
 }
 NETWORKS = ("mlp", *IMAGE_ENCODERS)
 

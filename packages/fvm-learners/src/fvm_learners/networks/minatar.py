@@ -1,0 +1,32 @@
+"""MinAtar's encoder (Young and Tian 2019, arXiv 1903.03176, section 3): one convolution, for small images.
+
+It takes a grid game at a pixel a cell, where the deeper encoders would have nothing left to see.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fvm_learners.networks.image import from_image
+
+
+class MinAtar(nn.Module):
+    """uint8 [B, H, W, C] to [B, 128]: a 3x3/1 convolution with 16 filters."""
+
+    min_size = 3
+    cpu_chunk_size: int | None = 512  # as the others'; batches of 4,096 run at two thirds of the speed
+    init_gain = math.sqrt(2)
+
+    def __init__(self, shape: tuple[int, ...], channels: int = 16, num_features: int = 128) -> None:
+        super().__init__()
+        height, width, in_channels = shape
+        self.conv = nn.Conv2d(in_channels, channels, kernel_size=3, stride=1)
+        self.dense = nn.Linear(channels * (height - 2) * (width - 2), num_features)
+        self.num_features = num_features
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Features [B, num_features]."""
+        x = F.relu(self.conv(from_image(obs)), inplace=True)
+        return F.relu(self.dense(torch.flatten(x, 1)))
