@@ -1,4 +1,4 @@
-"""The rules of Catch, and the best returns of its two families of tasks.
+"""The rules of Catch, and the best returns of its three families of tasks.
 
 A ball falls one cell a step on a board of 14 x 14 cells; a paddle on the last row moves sideways. The episode
 ends when the ball reaches the paddle's row: reward 1 if the paddle is under it, else 0. An action is the
@@ -14,12 +14,15 @@ columns aside and 3 rows above the paddle, which covers one cell: only three mov
 so that the first wrong move loses the ball. Starts keep the walls out of reach of three different moves: what
 an action does is always seen. In a first trial an agent that knows the family but not the task catches 1 ball
 in 4; having used that trial to try three actions, it catches every ball in the second.
+
+`visible-catch`, the same 24 tasks with a legend: a mark for each action, in the column of its effect. Who can
+read it catches every ball of the first trial, also in an order never seen before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import permutations
@@ -42,6 +45,7 @@ class Family:
         num_steps: Steps of an episode, and rows the ball falls.
         starts: (paddle column, ball column) of an episode, all equally likely.
         num_looks: Appearances of a permutation.
+        legend: Whether the picture shows what each action does.
     """
 
     effects: tuple[int, ...]
@@ -49,6 +53,7 @@ class Family:
     num_steps: int
     starts: tuple[tuple[int, int], ...]
     num_looks: int
+    legend: bool = False
 
     @property
     def orders(self) -> tuple[Permutation, ...]:
@@ -61,6 +66,14 @@ class Family:
         return len(self.orders) * self.num_looks
 
 
+_FOUR_MOVES = Family(
+    effects=(-2, -1, 1, 2),
+    reach=0,
+    num_steps=3,
+    starts=tuple((paddle, paddle + 6) for paddle in range(3, 8))
+    + tuple((paddle, paddle - 6) for paddle in range(6, 11)),
+    num_looks=1,
+)
 FAMILIES = {
     "catch": Family(
         effects=(-1, 0, 1),
@@ -69,14 +82,8 @@ FAMILIES = {
         starts=tuple((paddle, ball) for paddle in range(1, BOARD - 1) for ball in range(BOARD)),
         num_looks=16,
     ),
-    "hidden-catch": Family(
-        effects=(-2, -1, 1, 2),
-        reach=0,
-        num_steps=3,
-        starts=tuple((paddle, paddle + 6) for paddle in range(3, 8))
-        + tuple((paddle, paddle - 6) for paddle in range(6, 11)),
-        num_looks=1,
-    ),
+    "hidden-catch": _FOUR_MOVES,
+    "visible-catch": replace(_FOUR_MOVES, legend=True),
 }
 
 
@@ -139,7 +146,7 @@ def _mean_over_tasks(tasks: TaskSet, *, second: bool) -> Fraction:
         raise ValueError(f"the tasks are of the families {sorted(names)}: give tasks of exactly one")
     name = names.pop()
     orders = tuple(sorted(order_of(task) for task in tasks))
-    if name != "hidden-catch":
+    if name != "hidden-catch":  # the first frame tells the order
         return _mean(_value_of(name, (order,)) for order in orders)
     return _second_value(name, orders) if second else _value_of(name, orders)
 

@@ -13,6 +13,8 @@ from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import BOARD, family_of, order_of
 
+LEGEND_ROWS = (1, 3, 5, 7)
+"""Where a legend marks the effect of each action; the ball starts below."""
 VIDEO_CELL_PIXELS = 36
 """Pixels a cell's side has at least in a frame for a video."""
 
@@ -29,7 +31,7 @@ _PALETTES = (
 )
 # Paddle of each order of left, stay, right.
 _PADDLES = ((230, 25, 75), (60, 180, 75), (0, 110, 255), (245, 130, 48), (170, 40, 220), (120, 120, 120))
-_HIDDEN_PADDLE = (0, 200, 255)
+_ONE_PADDLE = (0, 200, 255)
 
 
 def look_of(task: Task) -> tuple[bool, NDArray[np.uint8]]:
@@ -37,7 +39,7 @@ def look_of(task: Task) -> tuple[bool, NDArray[np.uint8]]:
     family = family_of(task)
     look, order = divmod(task.level or 0, len(family.orders))
     background, ball = _PALETTES[look // 2]
-    paddle = _PADDLES[order] if task.name == "catch" else _HIDDEN_PADDLE
+    paddle = _PADDLES[order] if task.name == "catch" else _ONE_PADDLE
     return look % 2 == 1, np.array((background, ball, paddle), dtype=np.uint8)
 
 
@@ -47,7 +49,7 @@ class CatchVec(SlotEnv):
     The start of an episode is drawn by the slot's own generator, which goes on over episodes and tasks.
 
     Args:
-        tasks: Tasks of one family, `toy/catch/<k>` or `toy/hidden-catch/<k>`.
+        tasks: Tasks of one family, such as `toy/catch/<k>` or `toy/hidden-catch/<k>`.
         num_envs: Number of slots.
         seed: Seeds the draws of tasks and the slots' starts.
         on_episode_end: "resample" draws the next task from `tasks`, "stay" repeats it.
@@ -55,7 +57,7 @@ class CatchVec(SlotEnv):
             same and are cheaper to learn from.
 
     Raises:
-        ValueError: If a task does not exist, the tasks are of both families, or a cell would have no pixel.
+        ValueError: If a task does not exist, the tasks are of several families, or a cell would have no pixel.
     """
 
     def __init__(
@@ -110,7 +112,12 @@ class CatchVec(SlotEnv):
         for slot in slots.tolist():
             self._paddle[slot], self._ball[slot] = self._starts[self._rngs[slot].integers(len(self._starts))]
         self._steps_left[slots] = self.family.num_steps
-        self._pixels[slots] = self._colours[self._task_index[slots], 0][:, None, None]
+        tasks = self._task_index[slots]
+        self._pixels[slots] = self._colours[tasks, 0][:, None, None]
+        if self.family.legend:
+            for action, row in enumerate(LEGEND_ROWS):
+                column = BOARD // 2 + self._moves[tasks, action]
+                self._cells[slots, row, :, column] = self._colours[tasks, 1][:, None, None]
         self._draw(slots)
 
     def _advance(
