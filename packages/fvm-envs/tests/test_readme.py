@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+README = (Path(__file__).parent.parent / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
-@pytest.mark.procgen
-def test_the_example_of_the_readme_runs():
-    text = (Path(__file__).parent.parent / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+@pytest.mark.parametrize("example", [pytest.param(EXAMPLES[0], marks=pytest.mark.procgen), *EXAMPLES[1:]])
+def test_the_examples_of_the_readme_run(example):
     assert len(example.splitlines()) <= 16
     exec(compile(example, "README.md", "exec"), {})

@@ -52,3 +52,5 @@ def test_bad_use():
         gym.make("toy/catch-v0", render_mode="human").unwrapped.reset()
     with pytest.raises(RuntimeError, match="reset first"):
         gym.make("toy/catch-v0").unwrapped.step(0)
+    with pytest.raises(TypeError, match="no trials"):
+        gym.make("toy/catch-v0", trials=2)

@@ -102,6 +102,73 @@ def test_an_episode_that_ends_on_the_last_allowed_step_is_not_cut():
     assert [s.cut for s in scores(2, max_steps=6)] == [s.task_position == 2 for s in scores(2)]
 
 
+class Lifetimes(Walk):
+    """An episode has three trials as long as the task says; observations are a dict."""
+
+    def __init__(self, num_envs, num_trials=3):
+        super().__init__(num_envs, endless=True)
+        self.num_trials = num_trials
+        self.trial_return = np.zeros(num_envs)
+
+    def reset(self, *, seed=None, options=None):
+        self.trial_return[options["reset_mask"]] = 0
+        return super().reset(seed=seed, options=options)
+
+    def obs(self):
+        return {"t": self.t.copy()}
+
+    def step(self, actions):
+        _, reward, _, truncated, _ = super().step(actions)
+        self.trial_return += reward
+        trial_end = self.t % np.array(self.tasks) == 0
+        info = {"trial_end": trial_end, "trial_return": np.where(trial_end, self.trial_return, 0)}
+        self.trial_return[trial_end] = 0
+        ended = self.t == self.num_trials * np.array(self.tasks)
+        self.t[ended] = 0
+        return self.obs(), reward, ended, truncated, info
+
+
+class Counter:
+    """Acts 1000 times the steps since the last start."""
+
+    def initial_state(self, num_envs):
+        return np.zeros(num_envs)
+
+    def act(self, obs, state, episode_start, rngs):
+        state = np.where(episode_start, 0, state)
+        assert (state == obs["t"]).all()
+        return 1000 * state, state + 1
+
+
+def lives(num_envs, max_steps=50, **options):
+    envs = Lifetimes(num_envs, **options)
+    return evaluate(Counter(), envs, TASKS, episodes_per_task=5, seed=0, max_steps=max_steps)
+
+
+def test_the_trials_of_an_episode_add_up_to_it():
+    assert all(s.trials == () for s in scores(4))
+    for s in lives(4):
+        task = TASKS[s.task_position]
+        assert s.length == 3 * task
+        assert sum(s.trials) == s.score
+        expected = [sum(range(k * task, (k + 1) * task)) for k in range(3)]
+        assert [trial // 1000 for trial in s.trials] == expected  # The rest is noise.
+
+
+@pytest.mark.parametrize("num_envs", [1, 3, 20, 33])
+def test_trials_do_not_depend_on_the_number_of_slots(num_envs):
+    assert lives(num_envs) == lives(4)
+
+
+def test_an_episode_that_is_cut_keeps_its_finished_trials():
+    whole = lives(4, num_trials=100, max_steps=100)
+    for s, longer in zip(lives(4, num_trials=100, max_steps=10), whole, strict=True):
+        assert (s.cut, s.length) == (True, 10)
+        assert len(s.trials) == 10 // TASKS[s.task_position]
+        assert s.trials == longer.trials[: len(s.trials)]
+        assert (sum(s.trials) == s.score) == (10 % TASKS[s.task_position] == 0)
+
+
 def test_bad_arguments():
     assert evaluate(Dice(), Walk(2), [], episodes_per_task=1, seed=0, max_steps=1) == []
     with pytest.raises(ValueError, match="episodes_per_task=0"):

@@ -12,12 +12,14 @@ from fvm_envs.scripted import RandomPolicy, always_right
 from fvm_envs.single import register
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import best_first_trial_return, best_return
+from fvm_envs.trials import Trials
 
 __all__ = [
     "ACTION_SETS",
     "RandomPolicy",
     "Task",
     "TaskSet",
+    "Trials",
     "always_right",
     "best_first_trial_return",
     "best_return",

@@ -9,6 +9,7 @@ from fvm_envs.procgen.env import ProcgenVec
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
+from fvm_envs.trials import Trials
 
 BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "toy": CatchVec}
 """The vector environment of each benchmark."""
@@ -20,6 +21,8 @@ def make_vec(
     seed: int,
     *,
     on_episode_end: OnEpisodeEnd = "resample",
+    trials: float | None = None,
+    reward_scale: float = 0.1,
     **options: Any,
 ) -> SlotEnv:
     """A vector environment whose slots move between `tasks`.
@@ -29,6 +32,9 @@ def make_vec(
         num_envs: Number of slots.
         seed: Seeds the draws of tasks and the slots' own dynamics.
         on_episode_end: "resample" draws a slot's next task, "stay" repeats it.
+        trials: Episodes of a task that make one episode here, as in `Trials`, for agents that remember;
+            `math.inf` for as many as fit. None: an episode is an episode.
+        reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
             restrict_themes, num_threads; `CatchVec`: cell_pixels).
 
@@ -47,4 +53,8 @@ def make_vec(
         raise ValueError(
             f"there is no benchmark {benchmarks[0]!r}: the benchmarks are {', '.join(BENCHMARKS)}"
         )
-    return BENCHMARKS[benchmarks[0]](task_set, num_envs, seed, on_episode_end=on_episode_end, **options)
+    make = BENCHMARKS[benchmarks[0]]
+    if trials is None:
+        return make(task_set, num_envs, seed, on_episode_end=on_episode_end, **options)
+    env = make(task_set, num_envs, seed, on_episode_end="stay", **options)
+    return Trials(env, seed, on_episode_end=on_episode_end, trials=trials, reward_scale=reward_scale)

@@ -28,6 +28,9 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
     Args:
         tasks: What it may play, as `make_vec` takes it.
         **options: The options of the benchmark.
+
+    Raises:
+        TypeError: If `trials` are asked for.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 (Gymnasium declares it so)
@@ -35,6 +38,8 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
     def __init__(self, tasks: TaskSet | str, render_mode: str | None = None, **options: Any) -> None:
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode is {render_mode!r}: expected 'rgb_array' or None")
+        if options.get("trials") is not None:
+            raise TypeError("a single environment has no trials: use make_vec(..., trials=...)")
         self.render_mode = render_mode
         self.envs: SlotEnv = make_vec(tasks, 1, 0, on_episode_end="stay", **options)
         self.observation_space = self.envs.single_observation_space

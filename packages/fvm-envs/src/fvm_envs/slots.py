@@ -10,7 +10,7 @@ and `info["task_index"]` belongs to that returned observation.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -26,7 +26,7 @@ State = dict[str, Any]
 Seed = int | Sequence[int | None] | None
 
 
-class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc.ABC):
+class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
     """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
 
     A subclass gives `_begin`, `_advance`, `_observe`, `_own_state` and `_load_own_state`.
@@ -87,8 +87,8 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
         """One step of all slots: new arrays of reward, terminated, truncated, and more entries for `info`."""
 
     @abc.abstractmethod
-    def _observe(self) -> NDArray[np.uint8]:
-        """The current observation of all slots, a new array."""
+    def _observe(self) -> Any:
+        """The current observation of all slots, a new array or a dict of new arrays."""
 
     @abc.abstractmethod
     def _own_state(self) -> State:
@@ -102,8 +102,8 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The frame of a slot for a video, uint8 [H, W, 3]."""
 
-    def _final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.uint8] | None:
-        """The last observation of episodes that have just ended, [len(slots), ...], where it can be shown."""
+    def _final_obs(self, slots: NDArray[np.int64]) -> Iterable[Any] | None:
+        """The last observations of episodes that have just ended, one a slot, where they can be shown."""
         return None
 
     def _slot_info(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
 
     def reset(
         self, *, seed: Seed = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """The observation after the masked slots have started an episode.
 
         Slots that have never started do so too, masked or not.
@@ -152,7 +152,7 @@ class SlotEnv(VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]], abc
 
     def step(
         self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+    ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One step of all slots: observation, reward, terminated, truncated, info.
 
         Raises:

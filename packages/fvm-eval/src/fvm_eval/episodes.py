@@ -4,6 +4,9 @@
 its place in that slot's queue and its own random stream before the first step, and all of them are played, so
 a score depends neither on who finishes first nor on how many slots there are (for a policy that treats slots
 independently).
+
+Where an episode consists of several trials (a meta-RL agent's lifetime on one task), the env says so by
+`info["trial_end"]` and `info["trial_return"]`, and each trial's return is kept.
 """
 
 from __future__ import annotations
@@ -47,7 +50,11 @@ class VectorEnv(Protocol):
         """Moves the slots in `options["reset_mask"]` to `options["tasks"]`; returns every slot's obs."""
 
     def step(self, actions: Any, /) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Returns obs, reward [N], terminated [N], truncated [N], info."""
+        """Returns obs, reward [N], terminated [N], truncated [N], info.
+
+        Where episodes consist of trials, `info` has `trial_end` [N], whether this step ended one, and
+        `trial_return` [N].
+        """
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class EpisodeScore:
         score: Undiscounted return.
         length: Env steps.
         cut: Whether `max_steps` ended it; the score is what it had by then.
+        trials: Returns of the trials that it finished, in order; empty where the env has none.
     """
 
     task_position: int
@@ -67,6 +75,7 @@ class EpisodeScore:
     score: float
     length: int
     cut: bool = False
+    trials: tuple[float, ...] = ()
 
 
 def evaluate(
@@ -108,6 +117,7 @@ def evaluate(
     rngs = [idle] * num_envs
     score = np.zeros(num_envs, np.float64)
     length = np.zeros(num_envs, np.int64)
+    trials: list[list[float]] = [[] for _ in range(num_envs)]
     done_with: dict[tuple[int, int], EpisodeScore] = {}
 
     def move(mask: npt.NDArray[np.bool_]) -> Any:
@@ -119,6 +129,7 @@ def evaluate(
             targets[slot] = tasks[position]
             seeds[slot] = _env_seed(seed, position, episode)
             rngs[slot] = idle if pair is None else _action_rng(seed, position, episode)
+            trials[slot] = []
         obs, _ = envs.reset(seed=seeds, options={"tasks": targets, "reset_mask": mask})
         score[mask] = 0.0
         length[mask] = 0
@@ -129,16 +140,22 @@ def evaluate(
     state = policy.initial_state(num_envs)
     while len(done_with) < len(pairs):
         actions, state = policy.act(obs, state, episode_start, rngs)
-        obs, reward, terminated, truncated, _ = envs.step(actions)
+        obs, reward, terminated, truncated, info = envs.step(actions)
         score += np.asarray(reward, np.float64)
         length += 1
+        for slot in np.flatnonzero(info.get("trial_end", ())):
+            trials[slot].append(float(info["trial_return"][slot]))
         ended = np.asarray(terminated, np.bool_) | np.asarray(truncated, np.bool_)
         over = ended | (length >= max_steps)
         for slot in np.flatnonzero(over):
             pair = current[slot]
             if pair is not None:
                 done_with[pair] = EpisodeScore(
-                    *pair, score=float(score[slot]), length=int(length[slot]), cut=not bool(ended[slot])
+                    *pair,
+                    score=float(score[slot]),
+                    length=int(length[slot]),
+                    cut=not bool(ended[slot]),
+                    trials=tuple(trials[slot]),
                 )
                 current[slot] = None
         moving = over & np.array([bool(queue) for queue in queues])
