@@ -1,7 +1,8 @@
 import numpy as np
 import polars as pl
 import pytest
-from fvm_eval.intervals import binomial_limits, difference_interval, mean_interval, new_tasks_interval
+from fvm_eval.estimates import binomial_limits
+from fvm_eval.intervals import difference_interval, mean_interval, new_tasks_interval
 from scipy import stats
 
 
@@ -54,7 +55,7 @@ def test_shared_checkpoints_are_paired(cells):
     interval = difference_interval(cells(left), cells(right))
     oracle = stats.ttest_rel(left[:, 0], right[:, 0]).confidence_interval()
     assert (interval.low, interval.high) == pytest.approx((oracle.low, oracle.high))
-    with pytest.raises(ValueError, match="share some checkpoints"):
+    with pytest.raises(ValueError, match="shares some checkpoints"):
         difference_interval(cells(left), cells(right[:2]))
 
 
@@ -135,7 +136,11 @@ def test_new_tasks_by_hand(cells):
     assert (alone.low, alone.note) == (None, "one task only: nothing is known of other tasks")
     assert "no spread" in new_tasks_interval(cells([[1.0, 2.0]])).note
     assert "neither" in new_tasks_interval(cells([[1.0, 1.0]] * 2)).note
-    assert "paired" in new_tasks_interval(cells(values), cells(values)).note
+    # Paired by checkpoint: the interval of the differences, which are those of the first case.
+    left = np.add(values, [[7.0, 2.0], [3.0, 5.0]])
+    paired = new_tasks_interval(cells(left), cells(left - values))
+    assert (paired.low, paired.high, paired.df) == pytest.approx((interval.low, interval.high, 1 / 3))
+    assert "neither" in new_tasks_interval(cells(values), cells(values)).note
 
 
 def test_new_tasks_intervals_cover_where_fixed_ones_do_not(cells):

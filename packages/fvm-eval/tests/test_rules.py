@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 from fvm_eval import Budget, Comparison, Fold, Ledger, rules
-from fvm_eval.claims import Verdict
+from fvm_eval.comparisons import Verdict
 from fvm_eval.curves import run_curves
 from fvm_eval.intervals import Interval
 from fvm_eval.report import analyse

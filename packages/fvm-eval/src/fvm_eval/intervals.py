@@ -9,53 +9,22 @@ where stratum h holds the n_h checkpoints that were tested on the same tasks (a 
 that are checkpoints of their own, a task) and w_h is its share of the tasks. With one fold this is the
 plain cluster-t interval. A difference of methods with separate checkpoints adds the variances, with
 Welch-Satterthwaite degrees of freedom; methods that start from the same checkpoints are paired by
-checkpoint.
-
-Where all checkpoints agree exactly the t interval would have no width. Scores that only take their lowest
-and highest value then get an exact binomial bound (Clopper & Pearson 1934) with the checkpoint as the
-trial, which is conservative; a difference with such an arm combines the arms' limits (Zou & Donner 2008).
-Other scores get no interval.
+checkpoint. Both are contrasts (`fvm_eval.contrasts`).
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import polars as pl
 from scipy import stats
 
-from fvm_eval.arms import estimate, satterthwaite
+from fvm_eval.contrasts import contrast
+from fvm_eval.estimates import Interval
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean or difference with its interval.
-
-    Attributes:
-        mean: The estimate.
-        low, high: Limits; None where none can be had, `note` says why.
-        how: Which formula gave the limits.
-        checkpoints: Fewest checkpoints behind any of its tasks (the smaller arm's, for a difference).
-        sd: Spread of a checkpoint's mean, `sqrt(var * checkpoints)`; None if unknown.
-        df: Degrees of freedom, None without a t interval.
-        note: What a reader must know.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    how: str
-    checkpoints: int
-    sd: float | None = None
-    df: float | None = None
-    note: str = ""
-
-    @property
-    def half_width(self) -> float | None:
-        """Half the distance of the limits, None without them."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+__all__ = ["Interval", "difference_interval", "mean_interval", "new_tasks_interval"]
 
 
 def mean_interval(
@@ -69,26 +38,7 @@ def mean_interval(
         score_bounds: Lowest and highest possible value; lets the interval of equal checkpoints be a
             binomial one.
     """
-    arm = estimate(cells)
-    if arm.problem:
-        return Interval(arm.mean, None, None, "none", arm.checkpoints, note=arm.problem)
-    if arm.variance > 0:
-        df = satterthwaite(arm.parts)
-        half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(arm.variance)
-        sd = math.sqrt(arm.variance * arm.checkpoints)
-        return Interval(arm.mean, arm.mean - half, arm.mean + half, "cluster-t", arm.checkpoints, sd, df)
-    extremes = score_bounds is not None and set(cells["value"].unique()) <= set(score_bounds)
-    if score_bounds is None or not extremes:
-        note = "all checkpoints agree exactly: their spread says nothing"
-        return Interval(arm.mean, None, None, "none", arm.checkpoints, 0.0, note=note)
-    lowest, highest = score_bounds
-    share = (arm.mean - lowest) / (highest - lowest)
-    low, high = binomial_limits(share * arm.checkpoints, arm.checkpoints, level=level)
-    note = "all checkpoints agree exactly: exact binomial limits, a checkpoint counts as one trial"
-    scale = highest - lowest
-    return Interval(
-        arm.mean, lowest + scale * low, lowest + scale * high, "binomial", arm.checkpoints, 0.0, note=note
-    )
+    return contrast({"method": cells}, {"method": 1.0}, score_bounds=score_bounds).interval(level)
 
 
 def difference_interval(
@@ -110,54 +60,8 @@ def difference_interval(
         ValueError: The methods were tested on different tasks, which would compare tasks, not methods; or
             they share some of their checkpoints but not all.
     """
-    odd = sorted(set(left["task"]) ^ set(right["task"]))
-    if odd:
-        raise ValueError(
-            f"only one of the two methods was tested on {', '.join(odd[:5])}; compare on shared tasks"
-        )
-    clusters = [set(cells.select("fold", "checkpoint").iter_rows()) for cells in (left, right)]
-    if clusters[0] & clusters[1]:
-        return _paired_interval(left, right, clusters[0] == clusters[1], level)
-    arms = [estimate(left), estimate(right)]
-    mean = arms[0].mean - arms[1].mean
-    checkpoints = min(arm.checkpoints for arm in arms)
-    for arm in arms:
-        if arm.problem:
-            return Interval(mean, None, None, "none", checkpoints, note=arm.problem)
-    variance = arms[0].variance + arms[1].variance
-    sd = math.sqrt(sum(arm.variance * arm.checkpoints for arm in arms) / 2)
-    if all(arm.variance > 0 for arm in arms):
-        df = satterthwaite(arms[0].parts + arms[1].parts)
-        half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
-        return Interval(mean, mean - half, mean + half, "Welch", checkpoints, sd, df)
-    a, b = (mean_interval(cells, level=level, score_bounds=score_bounds) for cells in (left, right))
-    if a.low is None or a.high is None or b.low is None or b.high is None:
-        return Interval(mean, None, None, "none", checkpoints, sd, note=a.note or b.note)
-    low = mean - math.hypot(a.mean - a.low, b.high - b.mean)
-    high = mean + math.hypot(a.high - a.mean, b.mean - b.low)
-    return Interval(mean, low, high, "combined limits", checkpoints, sd, note=a.note or b.note)
-
-
-def _paired_interval(left: pl.DataFrame, right: pl.DataFrame, same: bool, level: float) -> Interval:
-    key = ["fold", "checkpoint", "task"]
-    sides = [cells.group_by(key).agg(pl.col("value").mean()) for cells in (left, right)]
-    both = sides[0].join(sides[1], on=key, suffix="_right")
-    if not same or not len(both) == len(sides[0]) == len(sides[1]):
-        raise ValueError(
-            "the two methods share some checkpoints and tasks but not all; compare them on shared ones"
-        )
-    return replace(
-        mean_interval(both.with_columns(value=pl.col("value") - pl.col("value_right")), level=level),
-        how="paired cluster-t",
-    )
-
-
-def binomial_limits(successes: float, trials: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Returns Clopper-Pearson limits of a share; fractional successes are allowed (the Beta form extends)."""
-    tail = (1 - level) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
-    high = 1.0 if successes >= trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
-    return low, high
+    weights = {"left": 1.0, "right": -1.0}
+    return contrast({"left": left, "right": right}, weights, score_bounds=score_bounds).interval(level)
 
 
 def new_tasks_interval(
@@ -174,20 +78,18 @@ def new_tasks_interval(
 
     Args:
         left: Cells of one method.
-        right: Cells of another on the same tasks, with checkpoints of its own; without it the mean of left.
+        right: Cells of another on the same tasks, as in `difference_interval`; without it the mean of left.
         level: Two-sided coverage.
     """
-    arms = [estimate(cells) for cells in (left, right) if cells is not None]
-    base = (
-        mean_interval(left, level=level) if right is None else difference_interval(left, right, level=level)
-    )
-    means = [arm.task_means for arm in arms]
-    by_task = [means[0][task] - (means[1][task] if right is not None else 0.0) for task in sorted(means[0])]
+    sides = {"left": left} if right is None else {"left": left, "right": right}
+    found = contrast(sides, {"left": 1.0, "right": -1.0} if right is not None else {"left": 1.0})
+    base, arms = found.interval(level), [term.arm for term in found.terms]
+    by_task = [sum(arm.task_means[task] for arm in arms) for task in sorted(arms[0].task_means)]
     note = next((arm.problem for arm in arms if arm.problem), "")
     if len(by_task) < 2:
         note = "one task only: nothing is known of other tasks"
-    if note or base.how == "paired cluster-t":
-        return replace(base, low=None, high=None, df=None, how="none", note=note or "paired: not computed")
+    if note:
+        return replace(base, low=None, high=None, df=None, how="none", note=note)
     tasks = (float(statistics.variance(by_task)) / len(by_task), len(by_task) - 1)
     checkpoints = tuple(part for arm in arms for part in arm.parts)
     residual = tuple(part for arm in arms for part in arm.residual_parts)

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from fvm_eval.budget import Budget, Ledger
-from fvm_eval.claims import Comparison, Precondition
+from fvm_eval.claims import Precondition
+from fvm_eval.comparisons import Comparison
 from fvm_eval.folds import Fold
 from fvm_eval.rules import Check, LeakAudit
 from fvm_eval.table import TableError, check_table

@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from fvm_eval.budget import Budget, Ledger, comparability
-from fvm_eval.claims import Comparison, Verdict
+from fvm_eval.comparisons import Comparison, Verdict
 from fvm_eval.folds import Fold
 from fvm_eval.intervals import Interval
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from fvm_eval import rules
-from fvm_eval.claims import Comparison, Verdict, judge
+from fvm_eval.comparisons import Comparison, Verdict, judge
 from fvm_eval.curves import area_under_curve, normalise, pooled_curves, run_curves, value_at
 from fvm_eval.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
 from fvm_eval.results import StudyResults

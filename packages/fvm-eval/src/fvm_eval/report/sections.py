@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fvm_eval.budget import AXES
-from fvm_eval.claims import Comparison, Verdict
+from fvm_eval.comparisons import Comparison, Verdict
 from fvm_eval.intervals import Interval
 from fvm_eval.report.analysis import Analysis, Difference
 from fvm_eval.report.figures import METHOD_COLOURS
