@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from fvm_learners import PPOConfig
 
 # Raise the number of an algorithm or environment when its results change: its finished jobs then run again.
-RESULT_VERSIONS = {"procgen": 1, "toy": 1, "ppo": 1, "scratch": 1, "multitask": 1, "evaluation": 1}
+RESULT_VERSIONS = {
+    "procgen": 1,
+    "toy": 1,
+    "ppo": 1,
+    "scratch": 1,
+    "multitask": 1,
+    "reptile": 1,
+    "rl2": 1,
+    "evaluation": 1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +60,31 @@ class Evaluation:
     training_episodes: int  # per such task
     max_steps: int  # an episode that is still running then is scored with what it has
     num_envs: int = 16
+    new_levels: int = 0  # never seen levels on which a pretrained agent plays one episode each, zero-shot
+    lifetimes: int = 16  # of RL2 on a held-out task, for its return by trial
+    trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):
-            if getattr(self, name) < 1:
-                raise ValueError(f"evaluation {name} is {getattr(self, name)}; it must be at least 1")
+            least = 0 if name == "new_levels" else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"evaluation {name} is {getattr(self, name)}; it must be at least {least}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where a pretraining and the adaptations that follow it differ from the study's phases.
+
+    Attributes:
+        config: Fields of the paradigm's config.
+        ppo: Fields of PPOConfig, in both phases.
+        pretrain, adapt: Fields of PPOConfig in one of them.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    ppo: Mapping[str, Any] = field(default_factory=dict)
+    pretrain: Mapping[str, Any] = field(default_factory=dict)
+    adapt: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +95,8 @@ class StudyConfig:
         family: Task ids without their level, such as "procgen/coinrun-easy".
         pool: First and one past the last level that training sets are drawn from.
         train_levels: Sizes of the training sets; nested, and redrawn for each seed.
+        new_levels_from: First of the levels that nothing else uses, for `Evaluation.new_levels`.
+        settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
         note: What a reader must know of this preset, one sentence.
     """
@@ -83,6 +114,8 @@ class StudyConfig:
     pretrain: Phase
     adapt: Phase
     evaluation: Evaluation
+    new_levels_from: int = 0
+    settings: Mapping[str, Settings] = field(default_factory=dict)
     script: str | None = None  # a scripted player to compare with
     score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
@@ -119,6 +152,12 @@ class StudyConfig:
     def task_id(self, level: int) -> str:
         """Returns the id of a level of this study's family."""
         return f"{self.family}/{level}"
+
+    def phase(self, kind: str, pretraining: str) -> Phase:
+        """Returns the phase "pretrain" or "adapt" as this pretraining has it."""
+        phase: Phase = getattr(self, kind)
+        own = self.settings.get(pretraining, Settings())
+        return replace(phase, ppo=replace(phase.ppo, **{**own.ppo, **getattr(own, kind)}))
 
     @property
     def identity(self) -> dict[str, Any]:

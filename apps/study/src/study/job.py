@@ -21,8 +21,9 @@ from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
 from gymnasium.vector import VectorEnv, VectorWrapper
 
-from study.plan import PARADIGMS, Job
-from study.scoring import score, score_training
+from study.methods import CONFIGS, NONE, PARADIGMS
+from study.plan import Job
+from study.scoring import env_options, score, score_new_levels, score_training, score_trials
 from study.store import Store
 
 ONLINE_BINS = 100  # points of the online curve
@@ -39,15 +40,19 @@ class Progress:
 
 
 class MeteredEnvs(VectorWrapper):
-    """Charges every env step to a ledger, so that no paradigm can take more than its budget."""
+    """Charges every env step to a ledger, so that no paradigm can take more than its budget.
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger) -> None:
+    Slots that are replicates of one agent, each with a budget of its own, are charged together as one.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger, *, replicates: bool = False) -> None:
         super().__init__(envs)
         self.ledger = ledger
+        self.charge = 1 if replicates else envs.num_envs
 
     def step(self, actions: Any) -> Any:
         """Takes one step in every env and charges it; raises BudgetExceeded before a step too many."""
-        self.ledger.charge(env_steps=self.num_envs)
+        self.ledger.charge(env_steps=self.charge)
         return super().step(actions)
 
     def state_dict(self) -> dict[str, Any]:
@@ -123,6 +128,7 @@ def run_baseline(job: Job, store: Store) -> None:
         "updates": 0,
         "wall_s": wall_s,
         "evaluation_s": wall_s,
+        "device_s": 0.0,
         "device": device_name("cpu"),
     }
     store.finish(job, {"episodes": pl.DataFrame(rows)}, {"costs": costs, "manifest": manifest("cpu")}, None)
@@ -136,7 +142,7 @@ def run_stream(
     budget = Budget(env_steps=spec["phase"]["env_steps"])
     ledger, online = Ledger(budget), OnlineCurve(budget.env_steps)
     rows: list[dict[str, Any]] = []
-    spent = {"wall_s": 0.0, "evaluation_s": 0.0}
+    spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
     resume = None
     if saved := store.load_checkpoint(job):
@@ -146,6 +152,9 @@ def run_stream(
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     started = last_saved = time.perf_counter()
     before = spent["wall_s"]
+    # What training takes of the device: of a core its own time, whatever else runs on it.
+    device_clock = time.process_time if device == "cpu" else time.perf_counter
+    training = device_clock()
 
     def save(snapshot: Snapshot) -> None:
         spent["wall_s"] = before + time.perf_counter() - started
@@ -154,6 +163,7 @@ def run_stream(
         store.save_checkpoint(job, {**state, "ledger": ledger.state_dict()})
 
     for snapshot in open_stream(job, store, ledger, budget, at, device, resume):
+        spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
@@ -171,14 +181,20 @@ def run_stream(
         except GeneratorExit:
             save(snapshot)
             raise
+        training = device_clock()
 
     tables = {"online": online.table()}
+    evaluating = time.perf_counter()
     if job.kind == "adapt":
-        tables["episodes"] = pl.DataFrame(rows).select(
-            COLUMNS
-        )  # a checkpoint's rows come back sorted by name
+        # A checkpoint's rows come back sorted by name.
+        tables["episodes"] = pl.DataFrame(rows).select(COLUMNS)
+        if spec["paradigm"] == "rl2" and spec["adaptation"] == "context":
+            tables["trials"] = pl.DataFrame(score_trials(job, snapshot.policy))
     else:
         tables["training"] = pl.DataFrame(score_training(job, snapshot))
+        if "new_tasks" in spec:
+            tables["new_levels"] = pl.DataFrame(score_new_levels(job, snapshot))
+    spent["evaluation_s"] += time.perf_counter() - evaluating
     spent["wall_s"] = before + time.perf_counter() - started
     weights = dict(snapshot.policy.weights)
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
@@ -203,24 +219,42 @@ def open_stream(
     if job.kind == "pretrain":
         return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume)
     pretrained = restore(job.parent, store, device) if job.parent else None
+    if pretrained and spec["adaptation"] == NONE:
+        return paradigm.zero_shot(pretrained, at, resume)
     return paradigm.adapt(pretrained, spec["task"], budget, rng, at=at, resume=resume)
 
 
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
     """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
-    phase, options = spec["phase"], spec["env_options"]
-    config = PPOConfig(**phase["ppo"])
+    phase, paradigm = spec["phase"], spec["paradigm"]
+    ppo = PPOConfig(**phase["ppo"])
 
     def make_learner(
         observation_space: Any, action_space: Any, *, seed: int, loss_term: LossTerm | None = None
     ) -> PPO:
-        return PPO(observation_space, action_space, config, seed=seed, device=device, loss_term=loss_term)
+        return PPO(observation_space, action_space, ppo, seed=seed, device=device, loss_term=loss_term)
 
-    def make_envs(tasks: Sequence[Any], *, seed: int, on_episode_end: Any, **options: Any) -> Any:
-        envs = fvm_envs.make_vec(tasks, phase["num_envs"], seed, on_episode_end=on_episode_end, **options)
-        return envs if ledger is None else MeteredEnvs(envs, ledger)
+    def make_envs(
+        tasks: Sequence[Any],
+        *,
+        seed: int,
+        on_episode_end: Any,
+        split: int = 1,
+        trials: float = 1,
+        replicates: bool = False,
+        **unknown: Any,
+    ) -> Any:
+        if unknown:
+            raise TypeError(f"a study's envs have no option {', '.join(unknown)}")
+        num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
+        envs = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
+        return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
 
-    return PARADIGMS[spec["paradigm"]](make_learner, make_envs)
+    config = dict(spec.get("config", {}))
+    if paradigm == "rl2" and spec.get("adaptation", NONE) != NONE:
+        config["adaptation"] = spec["adaptation"]
+    made = CONFIGS[paradigm](**config) if paradigm in CONFIGS else None
+    return PARADIGMS[paradigm](make_learner, make_envs, made)
 
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:

@@ -9,21 +9,18 @@ in any study.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from fvm_envs import Task, score_range
 from fvm_eval.folds import Fold, nested_train_sets
-from fvm_meta import MultiTask, Paradigm, Scratch
 
 from study.checkpoint import canonical_json
-from study.config import RESULT_VERSIONS, StudyConfig
-
-# Every paradigm a study can run, by the name its users give it.
-PARADIGMS: dict[str, type[Paradigm]] = {"scratch": Scratch, "multitask": MultiTask}
-PRETRAINED = ("multitask",)
+from study.config import RESULT_VERSIONS, Settings, StudyConfig
+from study.methods import CONFIGS, PRETRAININGS, Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +42,9 @@ class Job:
     @property
     def checkpoint(self) -> str:
         """Name of the cluster whose runs share an error: the pretraining; a run without one is its own."""
-        alone = self.kind == "adapt" and self.parent is None
-        return f"{self.method}/{self.seed}" + (f"/{self.spec['task']}" if alone else "")
+        if self.kind == "adapt" and self.parent is None:
+            return f"{self.method}/{self.seed}/{self.spec['task']}"
+        return f"{(self.parent or self).method}/{self.seed}"
 
     @property
     def title(self) -> str:
@@ -86,58 +84,90 @@ class Plan:
 
 def make_plan(config: StudyConfig) -> Plan:
     """Returns the jobs of the grid: baselines first, then pretrainings, then adaptations."""
-    held_out = [config.task_id(level) for level in config.held_out_levels]
-    validation = [config.task_id(level) for level in config.validation_levels]
-    evaluation = asdict(config.evaluation)
-    common = {"benchmark": config.benchmark, "env_options": dict(config.env_options)}
+    held_out = tuple(config.task_id(level) for level in config.held_out_levels)
+    validation = tuple(config.task_id(level) for level in config.validation_levels)
+    pool = [config.task_id(level) for level in range(*config.pool)]
+    methods = [Method.parse(name) for name in config.methods]
     folds: dict[str, Fold] = {}
-    spec: dict[str, Any]
-    baselines, pretrainings, adaptations = [], [], []
+    pretrainings: list[Job] = []
+    adaptations: list[Job] = []
+    for seed in range(config.seeds):
+        if Method.parse("scratch") in methods:
+            adaptations += [
+                _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out
+            ]
+        drawn = nested_train_sets(pool, config.train_levels, np.random.default_rng(seed))
+        for position, (size, train) in enumerate(zip(config.train_levels, drawn, strict=True)):
+            folds[f"{size}/{seed}"] = Fold(train, validation, held_out)
+            pretrained = dict.fromkeys(method.pretraining for method in methods)
+            parents = {
+                name: _pretraining(config, name, train, seed, position)
+                for name in pretrained
+                if name != "scratch"
+            }
+            pretrainings += parents.values()
+            adaptations += [
+                _adaptation(config, method, task, seed, parents[method.pretraining])
+                for method in methods
+                if method.pretraining in parents
+                for task in held_out
+            ]
+    jobs = (*_baselines(config, held_out), *pretrainings, *adaptations)
+    return Plan(jobs=jobs, folds=folds)
 
+
+def sized(name: str, config: StudyConfig, position: int) -> str:
+    """Returns a method's row label: with its number of training levels where there are several."""
+    return name if len(config.train_levels) == 1 else f"{name}@{config.train_levels[position]}"
+
+
+def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
+    jobs = []
     for policy in ("random", config.script):
         if policy is not None:
-            spec = {
-                **common,
-                "kind": "baseline",
-                "policy": policy,
-                "tasks": held_out,
-                "evaluation": evaluation,
-            }
-            spec["versions"] = _versions(config, "evaluation")
-            baselines.append(Job(kind="baseline", spec=spec, method=policy, fold=0, seed=0))
+            spec = {"kind": "baseline", "policy": policy, "tasks": list(held_out)}
+            spec |= _common(config, "evaluation")
+            jobs.append(Job(kind="baseline", spec=spec, method=policy, fold=0, seed=0))
+    return jobs
 
-    adapt: dict[str, Any] = {
-        **common,
-        "kind": "adapt",
-        "phase": asdict(config.adapt),
-        "evaluation": evaluation,
+
+def _pretraining(config: StudyConfig, name: str, train: Sequence[str], seed: int, position: int) -> Job:
+    spec = {"kind": "pretrain", "tasks": list(train), "seed": seed, **_learning(config, name, "pretrain")}
+    if config.evaluation.new_levels:
+        first = config.new_levels_from
+        spec["new_tasks"] = [config.task_id(first + i) for i in range(config.evaluation.new_levels)]
+    return Job(kind="pretrain", spec=spec, method=sized(name, config, position), fold=position, seed=seed)
+
+
+def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None) -> Job:
+    spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
+    spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
+    spec["adaptation"] = method.adaptation
+    spec["parent"] = parent.key if parent else None
+    fold = parent.fold if parent else 0
+    label = sized(method.name, config, fold) if parent else method.name
+    return Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
+
+
+def _learning(config: StudyConfig, name: str, kind: str) -> dict[str, Any]:
+    """Returns what a pretraining's spec and those of its adaptations share."""
+    pretraining = PRETRAININGS[name]
+    spec = _common(config, "evaluation", "ppo", pretraining.paradigm)
+    spec |= {"paradigm": pretraining.paradigm, "phase": asdict(config.phase(kind, name))}
+    if pretraining.paradigm in CONFIGS:
+        own = config.settings.get(name, Settings()).config
+        spec["config"] = asdict(CONFIGS[pretraining.paradigm](**{**own, **pretraining.config}))
+    if pretraining.paradigm == "rl2":
+        # Its input is the reward as a part of the best, never normalised by what was seen.
+        task = Task.parse(config.task_id(config.held_out_levels[0]))
+        spec["reward_scale"] = 1.0 / score_range(task)[1]
+    return spec
+
+
+def _common(config: StudyConfig, *versioned: str) -> dict[str, Any]:
+    return {
+        "benchmark": config.benchmark,
+        "env_options": dict(config.env_options),
+        "evaluation": asdict(config.evaluation),
+        "versions": {name: RESULT_VERSIONS[name] for name in (config.benchmark, *versioned)},
     }
-    adapt["at"] = list(config.adapt.at(config.evaluation.snapshots))
-    for seed in range(config.seeds):
-        if "scratch" in config.methods:
-            for task in held_out:
-                spec = {**adapt, "paradigm": "scratch", "task": task, "seed": seed, "parent": None}
-                spec["versions"] = _versions(config, "evaluation", "ppo", "scratch")
-                adaptations.append(Job(kind="adapt", spec=spec, method="scratch", fold=0, seed=seed))
-        pool = [config.task_id(level) for level in range(*config.pool)]
-        drawn = nested_train_sets(pool, config.train_levels, np.random.default_rng(seed))
-        for fold, (size, train) in enumerate(zip(config.train_levels, drawn, strict=True)):
-            folds[f"{size}/{seed}"] = Fold(train, tuple(validation), tuple(held_out))
-            for method in (m for m in config.methods if m in PRETRAINED):
-                label = method if len(config.train_levels) == 1 else f"{method}@{size}"
-                versions = _versions(config, "evaluation", "ppo", method)
-                spec = {**common, "kind": "pretrain", "paradigm": method, "tasks": list(train), "seed": seed}
-                spec |= {"phase": asdict(config.pretrain), "evaluation": evaluation, "versions": versions}
-                parent = Job(kind="pretrain", spec=spec, method=label, fold=fold, seed=seed)
-                pretrainings.append(parent)
-                for task in held_out:
-                    spec = {**adapt, "paradigm": method, "task": task, "seed": seed}
-                    spec |= {"parent": parent.key, "versions": versions}
-                    adaptations.append(
-                        Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
-                    )
-    return Plan(jobs=(*baselines, *pretrainings, *adaptations), folds=folds)
-
-
-def _versions(config: StudyConfig, *names: str) -> dict[str, int]:
-    return {name: RESULT_VERSIONS[name] for name in (config.benchmark, *names)}

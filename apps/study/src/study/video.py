@@ -15,6 +15,7 @@ from study.config import StudyConfig
 from study.errors import StudyError, unknown, writing
 from study.job import restore
 from study.plan import Job, Plan
+from study.scoring import env_options
 from study.store import Store
 
 SIZE = 256  # pixels a side
@@ -65,7 +66,7 @@ def _plays(job: Job, task: str, config: StudyConfig) -> bool:
 def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     """Writes one episode of the job's last snapshot on `task` as a gif; returns its path."""
     policy = restore(job, store, "cpu").policy
-    frames, return_ = play(policy, task, dict(job.spec["env_options"]))
+    frames, return_ = play(policy, task, env_options(job.spec))
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
     label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
@@ -77,9 +78,9 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     return path
 
 
-def play(policy: Any, task: str, env_options: dict[str, Any]) -> tuple[list[np.ndarray[Any, Any]], float]:
+def play(policy: Any, task: str, options: dict[str, Any]) -> tuple[list[np.ndarray[Any, Any]], float]:
     """Returns the frames and the return of one sampled episode, at most MAX_FRAMES of them."""
-    envs = fvm_envs.make_vec([task], 1, 0, on_episode_end="stay", **env_options)
+    envs = fvm_envs.make_vec([task], 1, 0, on_episode_end="stay", **options)
     obs, _ = envs.reset(seed=0)
     state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
     frames, return_ = [], 0.0

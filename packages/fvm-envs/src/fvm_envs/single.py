@@ -1,6 +1,6 @@
 """One slot as a `gymnasium.Env`, and the ids under which Gymnasium finds it.
 
-`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `toy/catch-v0`, `toy/hidden-catch-v0` and `toy/visible-catch-v0`, for
+`import fvm_envs` registers `procgen/<game>-<mode>-v0` and `toy/<family>-v0`, for
 `gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for `gymnasium.make_vec`.
 """
 

@@ -79,10 +79,14 @@ class Paradigm:
         """Yields snapshots of the agent as it adapts to `task`. This one fine-tunes all parameters."""
         yield from self.fine_tune(snapshot, task, budget, rng, at, demos, resume)
 
-    def zero_shot(self, snapshot: Snapshot, at: Sequence[int] = (0,)) -> Iterator[Snapshot]:
+    def zero_shot(
+        self, snapshot: Snapshot, at: Sequence[int] = (0,), resume: State | None = None
+    ) -> Iterator[Snapshot]:
         """Yields the pretrained agent as it is at each step of `at`: no adaptation, nothing spent."""
-        for step in sorted(set(at)):
-            yield Snapshot(env_step=step, ledger=Ledger(), policy=snapshot.policy)
+        last = -1 if resume is None else resume["last_yielded"]
+        for step in sorted(step for step in set(at) if step > last):
+            position: State = {"last_yielded": step}
+            yield Snapshot(env_step=step, ledger=Ledger(), policy=snapshot.policy, state=position.copy)
 
     def fine_tune(
         self,

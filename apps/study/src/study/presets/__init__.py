@@ -8,7 +8,7 @@ from typing import Any
 from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError, unknown
-from study.plan import PARADIGMS
+from study.methods import Method
 from study.presets import procgen, toy
 
 PRESETS = {"procgen": procgen.PRESETS, "toy": toy.PRESETS}
@@ -29,13 +29,12 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     if name not in presets:
         raise unknown(f"preset of {arguments.benchmark}", name, presets)
     preset = presets[name]
-    for method in arguments.methods or ():
-        if method not in PARADIGMS:
-            raise unknown("method", method, PARADIGMS)
     changed: dict[str, Any] = {}
     for field in ("methods", "train_levels", "held_out_levels"):
         if (value := getattr(arguments, field)) is not None:
             changed[field] = tuple(dict.fromkeys(value))
+    if "methods" in changed:
+        changed["methods"] = tuple(dict.fromkeys(Method.parse(name).name for name in changed["methods"]))
     if arguments.seeds is not None:
         changed["seeds"] = arguments.seeds
     try:

@@ -1,44 +1,79 @@
-"""Toy presets: pixel Catch, whose best return is known; the test bed of every paradigm."""
+"""Toy presets: pixel Catch, whose best return is known; the test bed of every paradigm.
+
+"Which schedule decides whether meta-learning loses": the 24 orders of four actions, once with a legend that
+shows the order and once without. Nothing else differs. Whoever can read the legend needs no adaptation;
+without it a task can only be told by acting.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from fvm_envs import Task
-from fvm_envs.toy.catch import family_of
-from fvm_learners import SMALL_CPU
+from fvm_envs.toy.catch import FAMILIES, family_of
+from fvm_learners import PPOConfig
 
-from study.config import Evaluation, Phase, StudyConfig
+from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import unknown
 
-FAMILIES = ("catch", "hidden-catch")
+BOTH = ("toy/visible-catch", "toy/hidden-catch")
 
-QUICK = StudyConfig(
+PPO = PPOConfig(
+    network="minatar",  # for images of a pixel a cell
+    num_steps=12,  # four episodes
+    num_epochs=3,
+    num_minibatches=4,
+    learning_rate=1e-3,
+    discount=0.99,
+    entropy_coef=0.01,
+)
+
+SCHEDULES = StudyConfig(
     benchmark="toy",
-    preset="quick",
-    family="toy/catch",
-    methods=("scratch", "multitask"),
-    seeds=3,
-    train_levels=(24,),
-    pool=(0, 78),  # 13 of the 16 looks, all 6 orders of the actions
-    validation_levels=(78, 81),  # the last three looks are new: one for tuning, two for the comparison
-    held_out_levels=(84, 87, 91, 94),
-    pretrain=Phase(env_steps=65_536, num_envs=32, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=8)),
-    adapt=Phase(env_steps=8_192, num_envs=16, ppo=replace(SMALL_CPU, num_steps=32, num_minibatches=4)),
-    evaluation=Evaluation(snapshots=4, episodes=20, training_tasks=8, training_episodes=8, max_steps=100),
+    preset="schedules",
+    family=BOTH[0],
+    methods=(
+        "scratch",
+        "multitask",
+        "reptile",
+        "reptile-printed",
+        "reptile-authors",
+        "reptile-rising",
+        "rl2",
+        "rl2-reset",
+        "rl2:both",
+    ),
+    seeds=12,
+    train_levels=(12,),
+    pool=(0, 16),
+    validation_levels=(16, 17),
+    held_out_levels=(18, 20, 22, 23),
+    env_options={"cell_pixels": 1},
+    pretrain=Phase(env_steps=73_728, num_envs=32, ppo=PPO),
+    adapt=Phase(env_steps=4_608, num_envs=16, ppo=PPO),
+    evaluation=Evaluation(
+        snapshots=6, episodes=40, training_tasks=12, training_episodes=10, max_steps=100, num_envs=40
+    ),
+    settings={
+        # Two lifetimes of four trials of three steps in a rollout.
+        "rl2": Settings(config={"trials": 4}, ppo={"recurrent": True, "lstm_size": 64, "num_steps": 24}),
+        "rl2-reset": Settings(ppo={"recurrent": True, "lstm_size": 64, "num_steps": 24}),
+    },
     score_bounds=(0.0, 1.0),
     note="A toy: it shows whether methods do what they should where the best return is known.",
 )
 
-# hidden-catch has 24 tasks, one for each order of its four actions.
-HIDDEN_LEVELS = {
-    "train_levels": (12,),
-    "pool": (0, 16),
-    "validation_levels": (16, 17),
-    "held_out_levels": (18, 20, 22, 23),
-}
+QUICK = replace(SCHEDULES, preset="quick", methods=("scratch", "multitask", "reptile", "rl2"), seeds=3)
 
-PRESETS = {preset.preset: preset for preset in (QUICK,)}
+PRESETS = {preset.preset: preset for preset in (SCHEDULES, QUICK)}
+
+# The family of the first version, told by the paddle's colour: 96 tasks, 16 looks of 6 orders.
+CATCH = {
+    "train_levels": (24,),
+    "pool": (0, 78),  # 13 of the 16 looks, all 6 orders of the actions
+    "validation_levels": (78, 81),  # the last three looks are new: one for tuning, two for the comparison
+    "held_out_levels": (84, 87, 91, 94),
+}
 
 
 def family(preset_family: str, game: str | None, mode: str | None) -> str:

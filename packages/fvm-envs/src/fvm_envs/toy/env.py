@@ -57,7 +57,7 @@ class CatchVec(SlotEnv):
             same and are cheaper to learn from.
 
     Raises:
-        ValueError: If a task does not exist, the tasks are of several families, or a cell would have no pixel.
+        ValueError: If a task does not exist, its tasks are of several families, or a cell has no pixel.
     """
 
     def __init__(
