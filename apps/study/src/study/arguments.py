@@ -24,11 +24,13 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """quick (10 minutes on 2 cores), small (an hour) or paper (GPUs); quick where there is no CUDA GPU."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
-    """What to compare: scratch, multitask."""
+    """What to compare: scratch, multitask, reptile, rl2, or with another adaptation rl2:both, multitask:none."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None
     """Sizes of the training set, one pretraining each, on nested sets: --train-levels 100 1000."""
+    tune: Annotated[int | None, shown("N")] = None
+    """First try N settings of each method on the validation levels, then run the study with the best."""
     held_out_levels: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
     """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None

@@ -114,6 +114,7 @@ class StudyConfig:
     pretrain: Phase
     adapt: Phase
     evaluation: Evaluation
+    first_seed: int = 0
     new_levels_from: int = 0
     settings: Mapping[str, Settings] = field(default_factory=dict)
     script: str | None = None  # a scripted player to compare with
@@ -162,5 +163,5 @@ class StudyConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "train_levels", "note", "preset", "trials"}
+        axes = {"methods", "seeds", "first_seed", "train_levels", "note", "preset", "trials"}
         return {key: value for key, value in asdict(self).items() if key not in axes}

@@ -91,7 +91,7 @@ def make_plan(config: StudyConfig) -> Plan:
     folds: dict[str, Fold] = {}
     pretrainings: list[Job] = []
     adaptations: list[Job] = []
-    for seed in range(config.seeds):
+    for seed in range(config.first_seed, config.first_seed + config.seeds):
         if Method.parse("scratch") in methods:
             adaptations += [
                 _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out

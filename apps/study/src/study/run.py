@@ -21,10 +21,11 @@ from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
 from study.executors.schedule import RunOptions
 from study.plan import Plan, make_plan
-from study.presets import resolve
+from study.presets import resolve_all
 from study.results import Results, collect, write_report
 from study.store import Store
 from study.terminal import Terminal, duration
+from study.tuning import Tuning
 from study.video import players, write_videos
 
 
@@ -34,24 +35,40 @@ def run_study(arguments: Arguments) -> int:
     Raises:
         StudyError: It cannot be done as asked.
     """
-    started = time.monotonic()
     device = choose_device(arguments.device)
-    config = resolve(arguments, default_preset="quick" if device == "cpu" else "small")
-    plan = make_plan(config)
-    workers = choose_workers(arguments.workers, device, len(plan.jobs))
-    output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}"
-    console = Console(soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False)
-    if arguments.dry_run:
-        estimate.show(console, config, plan, output, device, workers)
-        return 0
+    configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     if not math.isfinite(arguments.checkpoint_every_s) or arguments.checkpoint_every_s < 0:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
+    root = arguments.output or Path("studies") / f"{configs[0].benchmark}-{configs[0].preset}"
+    for config in configs:
+        if arguments.video and not any(arguments.video.startswith(f"{c.family}/") for c in configs):
+            players(
+                config, make_plan(config), arguments.video
+            )  # says now, not after hours, that nobody plays it
+        own = config.family.rsplit("/", 1)[-1]
+        run_one(arguments, config, root if len(configs) == 1 else root / own, device)
+    return 0
+
+
+def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
+    """Runs one study of those that the arguments ask for."""
+    started = time.monotonic()
+    console = Console(soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False)
+    options = RunOptions(device, arguments.checkpoint_every_s)
     uri = arguments.tracking_uri or tracking.default_uri(output)
     tracking.check_uri(uri)
-    if arguments.video:
-        players(config, plan, arguments.video)  # to say now, not after hours, that nobody plays it
+    if arguments.tune is not None and not arguments.dry_run:
+        config = tune(console, arguments, config, output, options)
+    plan = make_plan(config)
+    workers = choose_workers(arguments.workers, device, len(plan.jobs))
+    if arguments.dry_run:
+        estimate.show(console, config, plan, output, device, workers)
+        return
+    video = arguments.video if arguments.video and arguments.video.startswith(f"{config.family}/") else None
+    if video:
+        players(config, plan, video)
     store = Store(output)
     store.claim(config.identity, asdict(config), plan.splits)
     announce(console, config, plan, output, device, workers)
@@ -59,10 +76,10 @@ def run_study(arguments: Arguments) -> int:
     name = f"{config.benchmark}-{config.preset}"
     tracker = tracking.Tracker(store, plan.jobs, name, asdict(config), uri) if arguments.tracking else None
     try:
-        run_jobs(console, plan, store, tracker, RunOptions(device, arguments.checkpoint_every_s), workers)
+        run_jobs(console, plan, store, tracker, options, workers)
         results = collect(config, plan, store, rerun=command_of(arguments))
         report = write_report(store, results)
-        videos = write_videos(config, plan, store, arguments.video) if arguments.video else []
+        videos = write_videos(config, plan, store, video) if video else []
         status = None
         if tracker is not None:
             artifacts = [
@@ -77,7 +94,35 @@ def run_study(arguments: Arguments) -> int:
             tracker.close()
         store.close()
     conclude(console, results, report, videos, status, time.monotonic() - started)
-    return 0
+
+
+def tune(
+    console: Console, arguments: Arguments, config: StudyConfig, output: Path, options: RunOptions
+) -> StudyConfig:
+    """Runs the trials on the validation levels; returns the study with each method's best settings."""
+    try:
+        tuning = Tuning(config, arguments.tune or 0)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+    plan = tuning.plan
+    store = Store(output.with_name(f"{output.name}-tuning"))
+    store.claim(config.identity, asdict(config), plan.splits)
+    try:
+        workers = choose_workers(arguments.workers, options.device, len(plan.jobs))
+        console.print(
+            f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation_levels)} "
+            f"validation levels of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
+        )
+        run_jobs(console, plan, store, None, options, workers)
+        scores = tuning.scores(store)
+        tuning.write(scores, store.root / "trials.csv")
+    finally:
+        store.close()
+    for name, mine in scores.items():
+        listed = ", ".join(f"{score:.2f}" for score in mine)
+        console.print(f"  {name}: {listed}; the best is trial {mine.index(max(mine))}", markup=False)
+    console.print()
+    return tuning.choose(scores)
 
 
 def run_jobs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,23 @@ FAMILY = {"procgen": procgen.family, "toy": toy.family}
 CHECK_TASK = {"procgen": procgen.check_task, "toy": toy.check_task}
 
 
+# Without a --preset and a --game some benchmarks run one preset on several families, a study each.
+DEFAULTS = {"toy": "schedules"}
+FAMILIES = {"toy": toy.PAIR}
+
+
+def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
+    """Returns the studies that the arguments ask for: one, or one a family.
+
+    Raises:
+        StudyError: As `resolve`.
+    """
+    families = FAMILIES.get(arguments.benchmark, ())
+    if not families or arguments.game is not None:
+        return [resolve(arguments, default_preset)]
+    return [resolve(replace(arguments, game=game), default_preset) for game in families]
+
+
 def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     """Returns the preset that the arguments name, with what they change.
 
@@ -25,7 +43,8 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     if arguments.benchmark not in PRESETS:
         raise unknown("benchmark", arguments.benchmark, PRESETS)
     presets = PRESETS[arguments.benchmark]
-    name = arguments.preset or (default_preset if default_preset in presets else "quick")
+    default = DEFAULTS.get(arguments.benchmark, default_preset if default_preset in presets else "quick")
+    name = arguments.preset or default
     if name not in presets:
         raise unknown(f"preset of {arguments.benchmark}", name, presets)
     preset = presets[name]
@@ -53,9 +72,9 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
         raise StudyError(str(error)) from None
 
 
-def _other_family(benchmark: str, family: str) -> dict[str, Any]:
+def _other_family(benchmark: str, family: str) -> Mapping[str, Any]:
     """Returns what no longer holds when the preset's own game is replaced by another."""
     if benchmark == "toy":
-        return toy.HIDDEN_LEVELS
+        return toy.OF_FAMILY[family]
     note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
     return {"script": None, "score_bounds": None, "env_options": {"actions": "full"}, "note": note}

@@ -1,0 +1,146 @@
+"""Tuning on validation tasks: the same number of trials for every pretraining, all of them kept.
+
+A trial is one pretraining with other settings and its adaptations to the validation tasks; its score is the
+mean value at budget. The first trial has the preset's own settings, the others are drawn at random from the
+space below. Trials have seeds that no study uses. Held-out tasks are not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fvm_eval.table import TableError
+
+from study.checkpoint import write_bytes
+from study.config import Settings, StudyConfig
+from study.methods import PRETRAININGS, Method
+from study.plan import Job, Plan, make_plan
+from study.store import Store
+
+FIRST_SEED = 1_000_000  # of the tuning's seeds; a study's own begin at 0
+Draw = Callable[[np.random.Generator], Any]
+
+
+def log_uniform(low: float, high: float) -> Draw:
+    """Returns a draw whose logarithm is uniform, rounded to two digits."""
+    return lambda rng: float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.1e}")
+
+
+def eps_schedule(rng: np.random.Generator) -> tuple[float, float]:
+    """A start from .1 to 1, and an end from 0 to that start or to 1."""
+    start = round(float(rng.uniform(0.1, 1.0)), 2)
+    return start, round(float(rng.choice([0.0, start, 1.0])), 2)
+
+
+# By paradigm: which settings are drawn, from where. Learning rates are factors of the phase's own.
+SPACE: Mapping[str, Mapping[str, Draw]] = {
+    "scratch": {"adapt.learning_rate": log_uniform(0.3, 4.0), "adapt.entropy_coef": log_uniform(1e-3, 0.05)},
+    "multitask": {
+        "pretrain.learning_rate": log_uniform(0.5, 3.0),
+        "adapt.learning_rate": log_uniform(0.3, 4.0),
+        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+    },
+    "reptile": {
+        "config.eps_schedule": eps_schedule,
+        "pretrain.learning_rate": log_uniform(0.5, 3.0),
+        "adapt.learning_rate": log_uniform(0.3, 4.0),
+        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+    },
+    "rl2": {
+        "ppo.learning_rate": log_uniform(0.5, 3.0),
+        "ppo.gae_lambda": lambda rng: float(rng.choice([0.8, 0.9, 0.95])),
+        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+    },
+}
+
+
+def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
+    """Returns a pretraining's settings, trial by trial; they do not depend on how many trials there are."""
+    own, kind = config.settings.get(name, Settings()), PRETRAININGS[name]
+    rng = np.random.default_rng(int(hashlib.sha256(f"{config.family} {name}".encode()).hexdigest(), 16))
+    found = [own]
+    for _ in range(trials - 1):
+        drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "ppo", "pretrain", "adapt")}
+        for setting, draw in SPACE[kind.paradigm].items():
+            part, _, field = setting.partition(".")
+            value = draw(rng)
+            if field == "learning_rate":
+                phase = config.phase("adapt" if part == "adapt" else "pretrain", name)
+                value = float(f"{value * phase.ppo.learning_rate:.1e}")
+            if not (part == "config" and field in kind.config):  # a fixed schedule stays fixed
+                drawn[part][field] = value
+        merged = {part: {**getattr(own, part), **drawn[part]} for part in drawn}
+        found.append(Settings(**merged))
+    return found
+
+
+class Tuning:
+    """The trials of a study: `plan` holds their jobs, `choose` the best once those are done.
+
+    Raises:
+        ValueError: Fewer than one trial, or no validation tasks.
+    """
+
+    def __init__(self, config: StudyConfig, trials: int) -> None:
+        if trials < 1:
+            raise ValueError(f"--tune {trials}: give the number of trials for each method, 1 or more")
+        if not config.validation_levels:
+            raise ValueError("this study has no validation levels to tune on")
+        self.config, self.trials = config, trials
+        self.grid: dict[tuple[str, int], tuple[Settings, Plan]] = {}
+        for name in dict.fromkeys(Method.parse(method).pretraining for method in config.methods):
+            for trial, settings in enumerate(candidates(config, name, trials)):
+                self.grid[name, trial] = settings, make_plan(self._trial(name, settings))
+
+    def _trial(self, name: str, settings: Settings) -> StudyConfig:
+        return replace(
+            self.config,
+            methods=(name,),
+            seeds=1,
+            first_seed=FIRST_SEED,
+            train_levels=self.config.train_levels[-1:],
+            held_out_levels=self.config.validation_levels,
+            validation_levels=(),
+            settings={**self.config.settings, name: settings},
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """All trials' trainings; equal jobs of several trials are one."""
+        jobs: dict[str, Job] = {}
+        for _, plan in self.grid.values():
+            jobs |= {job.key: job for job in plan.jobs if job.kind != "baseline"}
+        ordered = sorted(jobs.values(), key=lambda job: job.kind == "adapt")
+        return Plan(jobs=tuple(ordered), folds={})
+
+    def scores(self, store: Store) -> dict[str, list[float]]:
+        """Returns each pretraining's mean value at budget on the validation tasks, trial by trial."""
+        found: dict[str, list[float]] = {}
+        for (name, _), (_, plan) in self.grid.items():
+            table = store.table([job for job in plan.jobs if job.kind == "adapt"], "episodes")
+            last = table.filter(table["env_step"] == self.config.adapt.env_steps)
+            if last.is_empty():
+                raise TableError(f"the trials of {name} have no score at the budget")
+            found.setdefault(name, []).append(float(last["score"].to_numpy().mean()))
+        return found
+
+    def choose(self, scores: Mapping[str, Sequence[float]]) -> StudyConfig:
+        """Returns the study with each pretraining's best settings; the earlier trial wins a tie."""
+        best = {name: int(np.argmax(mine)) for name, mine in scores.items()}
+        settings = {name: self.grid[name, trial][0] for name, trial in best.items()}
+        return replace(self.config, settings={**self.config.settings, **settings}, trials=self.trials)
+
+    def write(self, scores: Mapping[str, Sequence[float]], path: Path) -> None:
+        """Writes all trials as CSV: pretraining, trial, score, settings."""
+        lines = ["pretraining,trial,score,settings"]
+        for (name, trial), (settings, _) in self.grid.items():
+            parts = {part: values for part, values in asdict(settings).items() if values}
+            text = str(parts).replace('"', "'")
+            lines.append(f'{name},{trial},{scores[name][trial]:.4g},"{text}"')
+        write_bytes(path, "\n".join(lines).encode() + b"\n")
