@@ -60,7 +60,7 @@ SCHEDULES = StudyConfig(
     validation_levels=(16, 17),
     held_out_levels=(18, 20, 22, 23),
     env_options={"cell_pixels": 1},
-    pretrain=Phase(env_steps=73_728, num_envs=32, ppo=PPO),
+    pretrain=Phase(env_steps=55_296, num_envs=32, ppo=PPO),
     # Where scratch was halfway to the best return in a pilot on the validation levels: room on both sides.
     adapt=Phase(env_steps=3_072, num_envs=16, ppo=PPO),
     evaluation=Evaluation(
