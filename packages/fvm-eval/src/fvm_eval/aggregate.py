@@ -78,8 +78,12 @@ Aggregate = Callable[[Scores, Array], Array]
 
 def task_means(scores: Scores, weights: Array) -> Array:
     """Returns the weighted mean of each task [R, T]."""
-    of_task = np.eye(len(scores.task_names))[scores.tasks]  # [N, T]
-    means: Array = (weights @ (scores.values[:, None] * of_task)) / (weights @ of_task)
+    order = np.argsort(scores.tasks, kind="stable")
+    starts = np.searchsorted(scores.tasks[order], np.arange(len(scores.task_names)))
+    drawn = weights[:, order]
+    count = np.add.reduceat(drawn, starts, axis=1)
+    drawn *= scores.values[order]
+    means: Array = np.add.reduceat(drawn, starts, axis=1) / count
     return means
 
 
