@@ -38,16 +38,22 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
         a, b = arms[0].values[ours][:, None], arms[1].values[theirs][None, :]
         pairs.append((ours, theirs, (a > b) + 0.5 * (a == b)))
 
+    by_task = np.array([wins.mean() for _, _, wins in pairs])
+    value = float(by_task.mean())
+    once = arms[0].once, arms[1].once
+
     def share(kept_left: Array, kept_right: Array) -> Array:
-        by_task = []
-        for ours, theirs, wins in pairs:
+        kept = kept_left, kept_right
+        touched = {task for arm, k in zip(arms, kept, strict=True) for task in arm.tasks[(k != 1).any(0)]}
+        total = np.full(len(kept_left), by_task.sum())
+        for task in touched:
+            ours, theirs, wins = pairs[task]
             w_left, w_right = kept_left[:, ours], kept_right[:, theirs]
             won = np.einsum("ri,ij,rj->r", w_left, wins, w_right)
-            by_task.append(won / (w_left.sum(1) * w_right.sum(1)))
-        return np.asarray(np.mean(by_task, axis=0), np.float64)
+            total += won / (w_left.sum(1) * w_right.sum(1)) - by_task[task]
+        means: Array = total / len(pairs)
+        return means
 
-    once = arms[0].once, arms[1].once
-    value = float(share(*once)[0])
     fewest = min(arm.checkpoints for arm in found)
     problem = next((arm.problem for arm in found if arm.problem), "")
     if problem:
