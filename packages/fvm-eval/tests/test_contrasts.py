@@ -43,6 +43,8 @@ def test_p_values_are_those_of_scipy(cells):
             for side in ("greater", "less")
         ]
         assert (found.p_above(threshold), found.p_below(threshold)) == pytest.approx(oracle)
+        both = stats.ttest_ind(left - threshold, right, equal_var=False).pvalue
+        assert found.p_different(threshold) == pytest.approx(both)
 
 
 def test_the_special_cases_are_contrasts(cells):
@@ -84,7 +86,7 @@ def test_equal_differences_have_no_spread_however_they_round(cells):
     found = contrast(arms, {"a": 1, "b": -2, "c": 1})
     assert (found.mean, found.how) == (0, "none")
     assert "agree exactly" in found.note
-    assert (found.p_above(-1), found.p_below(1)) == (None, None)
+    assert (found.p_above(-1), found.p_below(1), found.p_different()) == (None, None, None)
 
 
 def test_an_agreeing_arm_brings_its_binomial_limits(cells):

@@ -1,7 +1,6 @@
 import polars as pl
 import pytest
 from fvm_eval import curves
-from fvm_eval.aggregate import AGGREGATES, task_means
 from fvm_eval.table import TableError, check_table
 
 
@@ -81,11 +80,3 @@ def test_normalise_maps_each_tasks_range_to_one():
         curves.normalise(table, {"a": (0.0, 1.0)})
     with pytest.raises(TableError, match="of b is empty"):
         curves.normalise(table, {**ranges, "b": (1.0, 1.0)})
-
-
-def test_task_means_count_a_checkpoint_once():
-    cells = pl.DataFrame(
-        {"fold": [0] * 3, "checkpoint": ["x", "x", "y"], "task": ["a"] * 3, "value": [0.0, 2.0, 5.0]}
-    )
-    assert task_means(cells).rows() == [("a", 3.0, 2)]
-    assert AGGREGATES["mean"](task_means(cells)["value"].to_numpy()) == 3.0

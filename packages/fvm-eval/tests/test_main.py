@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from fvm_eval.__main__ import main
+from scipy.stats import ttest_ind
 
 ROWS = """method,seed,task,score
 scratch,0,pong,10
@@ -38,6 +39,11 @@ def test_table_differences_and_report(run, tmp_path):
     # Checkpoint means 12 and 12.5: 12.25 +- 12.7062 * .25
     assert lines[2].split() == ["pretrained", "12.25", "[9.07,", "15.43]", "[−35.58,", "60.08]", "2"]
     assert lines[4].startswith("pretrained − scratch  +4.25")
+    # Checkpoint means 12, 12.5 against 7, 9: df 1.12. Every one of the 8 pairs on a task is won.
+    welch = f"{ttest_ind([12, 12.5], [7, 9], equal_var=False).pvalue:.3f}"
+    assert " ".join(lines[7].split()) == f"pretrained − scratch Welch {welch} {welch} 1.00 no interval"
+    # Interquartile means: of 8, 9, 15, 17 it is 12; of 4, 6, 10, 12 it is 8.
+    assert [line.split()[:2] for line in lines[10:12]] == [["pretrained", "12.00"], ["scratch", "8.00"]]
     page = (tmp_path / "runs-report" / "report.html").read_text()
     assert "nothing says which episodes were planned" in page
 

@@ -1,4 +1,4 @@
-"""`python -m fvm_eval runs.csv`: a table with intervals, the differences of all methods, and a report.
+"""`python -m fvm_eval runs.csv`: a table with intervals, the differences of all methods, tests, and a report.
 
 The CSV has the columns method, seed, task, score; fold, checkpoint, env_step and episode are optional.
 Without a checkpoint each method and seed is one, so all of a seed's tasks share its error.
@@ -14,11 +14,16 @@ from pathlib import Path
 
 import polars as pl
 
+from fvm_eval.aggregate import iqm
+from fvm_eval.jackknife import jackknife
+from fvm_eval.pairs import compare_pairs
 from fvm_eval.report import Analysis, StudyResults, analyse, render
-from fvm_eval.report.text import limits, number
+from fvm_eval.report.analysis import Summary
+from fvm_eval.report.text import limits, number, p_value
 from fvm_eval.rules import Check
 from fvm_eval.table import TableError
 
+_TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}
 _REQUIRED = ("method", "seed", "task", "score")
 _NO_EPISODES = Check(7, "failed", "without a column episode nothing says which episodes were planned")
 
@@ -87,7 +92,7 @@ def read_csv(path: Path) -> pl.DataFrame:
 
 
 def summary(analysis: Analysis) -> str:
-    """Returns the plain-text table: each method's summaries, then all differences."""
+    """Returns plain text: for each summary the methods, all differences, their tests, a second aggregate."""
     study, scale = analysis.study, analysis.scale
     blocks = []
     for result in analysis.summaries:
@@ -112,8 +117,31 @@ def summary(analysis: Analysis) -> str:
             mean = number(scale.difference(difference.fixed.mean), signed=True)
             rows.append((name, mean, *spans, str(difference.fixed.checkpoints)))
         blocks.append(f"{result.name}, {len(study.tasks)} tasks\n{_aligned(rows)}")
+        blocks += [_tests(analysis, result), _iqm(analysis, result)]
     notes = {i.note for s in analysis.summaries for i in s.fixed.values() if i.note}
-    return "\n\n".join([*blocks, *(f"Note: {note}." for note in sorted(notes))])
+    return "\n\n".join([*filter(None, blocks), *(f"Note: {note}." for note in sorted(notes))])
+
+
+def _tests(analysis: Analysis, result: Summary) -> str:
+    """Returns the tests of equal means and the probabilities of improvement; empty with one method."""
+    study = analysis.study
+    rows = [("equal means?", "test", "p", "p, Holm", "left beats right", "95 % these tasks")]
+    for pair in compare_pairs(result.cells, score_bounds=analysis.score_bounds):
+        name = f"{study.label(pair.left)} − {study.label(pair.right)}"
+        test = _TESTS.get(pair.difference.how, pair.difference.how)
+        chance = number(pair.improvement.mean), limits(pair.improvement, lambda share: share)
+        rows.append((name, test, p_value(pair.p), p_value(pair.p_holm), *chance))
+    return _aligned(rows) if len(rows) > 1 else ""
+
+
+def _iqm(analysis: Analysis, result: Summary) -> str:
+    """Returns the secondary aggregate."""
+    study, shown = analysis.study, analysis.scale.value
+    rows = [("secondary", "interquartile mean", "95 % these tasks")]
+    for method in study.methods:
+        interval = jackknife(result.cells, {method: 1.0}, iqm).interval()
+        rows.append((study.label(method), number(shown(interval.mean)), limits(interval, shown)))
+    return _aligned(rows)
 
 
 def _results(path: Path, score_range: Sequence[float] | None) -> StudyResults:

@@ -59,12 +59,11 @@ def estimate(cells: pl.DataFrame) -> Arm:
     """
     if cells.is_empty():
         raise ValueError("no cells: nothing to average")
-    merged = cells.group_by("fold", "checkpoint", "task").agg(pl.col("value").mean())
-    values: dict[Cluster, dict[str, float]] = defaultdict(dict)
+    values = by_checkpoint(cells)
     by_task: dict[str, list[float]] = defaultdict(list)
-    for fold, checkpoint, task, value in merged.sort("fold", "checkpoint", "task").iter_rows():
-        values[fold, checkpoint][task] = value
-        by_task[task].append(value)
+    for row in values.values():
+        for task, value in row.items():
+            by_task[task].append(value)
     task_means = {task: float(np.mean(scores)) for task, scores in by_task.items()}
     mean = float(np.mean(list(task_means.values())))
     fewest = min(len(scores) for scores in by_task.values())
@@ -75,7 +74,7 @@ def estimate(cells: pl.DataFrame) -> Arm:
         return Arm(mean, task_means, (), (), fewest, problem)
     rounding = (1e-12 * max(abs(value) for scores in by_task.values() for value in scores)) ** 2
     parts, residual_parts = [], []
-    for stratum in _strata(values):
+    for stratum in strata(values):
         # Influence of a checkpoint on the mean; zero-sum in its stratum. Equals w (y_c - y) / n when every
         # checkpoint of the stratum has the same tasks.
         influence = [
@@ -93,20 +92,16 @@ def estimate(cells: pl.DataFrame) -> Arm:
     return Arm(mean, task_means, tuple(parts), tuple(residual_parts), fewest)
 
 
-def _residual(
-    stratum: Sequence[Mapping[str, float]], num_tasks: int, checkpoint_part: tuple[float, int]
-) -> tuple[float, int]:
-    """Returns the residual part; with one task all spread is residual."""
-    table = np.array([[row[task] for task in sorted(row)] for row in stratum])  # [n, m]
-    n, m = table.shape
-    if m == 1:
-        return checkpoint_part
-    rest = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
-    df = (n - 1) * (m - 1)
-    return float((m / num_tasks) ** 2 * np.square(rest).sum() / df / (n * m)), df
+def by_checkpoint(cells: pl.DataFrame) -> dict[Cluster, dict[str, float]]:
+    """Returns each checkpoint's value by task, several adaptations of it averaged; both in order."""
+    merged = cells.group_by("fold", "checkpoint", "task").agg(pl.col("value").mean())
+    values: dict[Cluster, dict[str, float]] = defaultdict(dict)
+    for fold, checkpoint, task, value in merged.sort("fold", "checkpoint", "task").iter_rows():
+        values[fold, checkpoint][task] = value
+    return dict(values)
 
 
-def _strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
+def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
     """Returns the checkpoints grouped so that groups share no task."""
     groups: list[tuple[set[str], list[Cluster]]] = []
     for cluster, tasks in values.items():
@@ -119,3 +114,16 @@ def _strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]
                 apart.append(group)
         groups = [*apart, joined]
     return [members for _, members in groups]
+
+
+def _residual(
+    stratum: Sequence[Mapping[str, float]], num_tasks: int, checkpoint_part: tuple[float, int]
+) -> tuple[float, int]:
+    """Returns the residual part; with one task all spread is residual."""
+    table = np.array([[row[task] for task in sorted(row)] for row in stratum])  # [n, m]
+    n, m = table.shape
+    if m == 1:
+        return checkpoint_part
+    rest = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+    df = (n - 1) * (m - 1)
+    return float((m / num_tasks) ** 2 * np.square(rest).sum() / df / (n * m)), df

@@ -19,7 +19,7 @@ import polars as pl
 
 from fvm_eval.contrasts import contrast, nonzero
 from fvm_eval.estimates import Estimate, Interval
-from fvm_eval.hypothesis import holm
+from fvm_eval.hypothesis import equivalence, holm, non_inferiority
 from fvm_eval.power import equivalence_seeds_needed, seeds_needed
 
 Kind = Literal["superiority", "non-inferiority", "equivalence"]
@@ -82,9 +82,10 @@ class Component:
     def p_for(self, estimate: Estimate) -> float | None:
         """Returns the p value: the component passes where it is <= alpha; None where the data give none."""
         if self.kind == "equivalence":
-            return _largest(estimate.p_above(-self.margin), estimate.p_below(self.margin))
-        sign = 1 if self.kind == "superiority" else -1
-        return _two_sided(estimate.p_above(sign * self.margin))
+            return equivalence(estimate, self.margin)
+        if self.kind == "non-inferiority":
+            return _two_sided(non_inferiority(estimate, self.margin))
+        return _two_sided(estimate.p_above(self.margin))
 
     def p_against(self, estimate: Estimate) -> float | None:
         """Returns the p value of the opposite: that the contrast lies beyond the threshold's wrong side."""
@@ -197,7 +198,3 @@ def adjusted(parts: Sequence[ComponentVerdict], alpha: float) -> list[ComponentV
 
 def _two_sided(p: float | None) -> float | None:
     return None if p is None else min(1.0, 2 * p)
-
-
-def _largest(left: float | None, right: float | None) -> float | None:
-    return None if left is None or right is None else max(left, right)

@@ -42,6 +42,25 @@ def contrast(
             would compare tasks, not methods; or they share some of their checkpoints but not all.
     """
     used = nonzero(weights)
+    terms = []
+    for arms in comparable(cells, weights):
+        combined = _combined([cells[arm] for arm in arms], [used[arm] for arm in arms])
+        extremes = None
+        if score_bounds is not None and len(arms) == 1:
+            at_extremes = set(cells[arms[0]]["value"].unique()) <= set(score_bounds)
+            low, high = sorted(used[arms[0]] * bound for bound in score_bounds)
+            extremes = (low, high) if at_extremes else None
+        terms.append(Term(estimate(combined), len(arms), extremes))
+    return Estimate(tuple(terms))
+
+
+def comparable(cells: Mapping[str, pl.DataFrame], weights: Mapping[str, float]) -> list[list[str]]:
+    """Returns the arms with a weight, grouped by shared checkpoints.
+
+    Raises:
+        ValueError: As `contrast`.
+    """
+    used = nonzero(weights)
     lacking = [arm for arm in used if arm not in cells or cells[arm].is_empty()]
     if not used or lacking:
         what = f"no cells of {', '.join(lacking)}" if lacking else "every weight is 0"
@@ -51,16 +70,7 @@ def contrast(
     if odd := sorted(every - shared):
         which = "one of the two methods was" if len(used) == 2 else "some of the arms were"
         raise ValueError(f"only {which} tested on {', '.join(odd[:5])}; compare on shared tasks")
-    terms = []
-    for arms in _sharing({arm: set(cells[arm].select(_UNIT).iter_rows()) for arm in used}):
-        combined = _combined([cells[arm] for arm in arms], [used[arm] for arm in arms])
-        extremes = None
-        if score_bounds is not None and len(arms) == 1:
-            at_extremes = set(cells[arms[0]]["value"].unique()) <= set(score_bounds)
-            low, high = sorted(used[arms[0]] * bound for bound in score_bounds)
-            extremes = (low, high) if at_extremes else None
-        terms.append(Term(estimate(combined), len(arms), extremes))
-    return Estimate(tuple(terms))
+    return _sharing({arm: set(cells[arm].select(_UNIT).iter_rows()) for arm in used})
 
 
 def nonzero(weights: Mapping[str, float]) -> dict[str, float]:

@@ -166,6 +166,11 @@ class Estimate:
         """Returns the p value of "the truth lies below the threshold", as `p_above`."""
         return self._p(threshold, above=False)
 
+    def p_different(self, value: float = 0.0) -> float | None:
+        """Returns the two-sided p value of "the truth is not this value"; None where none can be had."""
+        above, below = self.p_above(value), self.p_below(value)
+        return None if above is None or below is None else min(1.0, 2 * min(above, below))
+
     def _p(self, threshold: float, *, above: bool) -> float | None:
         sign = 1.0 if above else -1.0
         df, se = self.df, self.se

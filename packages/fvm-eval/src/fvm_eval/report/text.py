@@ -20,6 +20,13 @@ def number(value: float, *, signed: bool = False) -> str:
     return (text.lstrip("+-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
 
 
+def p_value(p: float | None) -> str:
+    """Returns three decimals, "<0.001" below them, a dash where there is none."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool = False) -> str:
     """Returns "[low, high]", or why there is none."""
     if interval.low is None or interval.high is None:
