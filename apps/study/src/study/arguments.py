@@ -24,7 +24,7 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """quick (10 minutes on 2 cores), small (an hour) or paper (GPUs); quick where there is no CUDA GPU."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
-    """What to compare: scratch, multitask, reptile, rl2; with another adaptation rl2:both or multitask:none."""
+    """What to compare: scratch, multitask, reptile, rl2; rl2:both or multitask:none adapt otherwise."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None

@@ -24,12 +24,7 @@ from study.errors import writing
 from study.plan import Job, Plan
 from study.store import Store, write_table
 
-LABELS = {
-    "scratch": "Scratch",
-    "multitask": "Multi-task + fine-tuning",
-    "random": "Random",
-    "always_right": "Always right",
-}
+SCRIPTS = {"random": "Random", "always_right": "Always right"}
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -52,14 +47,15 @@ class Results:
 
     @property
     def verdicts(self) -> list[str]:
-        """One line for each comparison that was fixed beforehand."""
+        """One line for each comparison and each claim that was fixed beforehand."""
         lines = []
         for comparison, verdict in self.analysis.verdicts:
             left, right = self.study.label(comparison.left), self.study.label(comparison.right)
             line = f"{left} beats {right} by more than {comparison.margin:g} of the score range: {verdict}"
-            if verdict.seeds_needed:
-                line += f"; about {verdict.seeds_needed} seeds would decide"
-            lines.append(line)
+            lines.append(_with_seeds(line, verdict.seeds_needed))
+        for decided in self.analysis.claims:
+            line = f"{decided.claim.id}: {decided.claim.statement} {str(decided).capitalize()}"
+            lines.append(_with_seeds(line, decided.seeds_needed))
         return lines
 
     def table(self) -> Table:
@@ -77,6 +73,10 @@ class Results:
             blank = [""] * (len(summaries) - 1)
             table.add_row(self.study.label(name), *blank, f"{scale.value(mean):.2f}", style="dim")
         return table
+
+
+def _with_seeds(line: str, needed: int | None) -> str:
+    return line + (f"; about {needed} seeds would decide" if needed else "")
 
 
 def _interval(interval: Interval, shown: Any) -> str:

@@ -1,0 +1,262 @@
+"""What is claimed beforehand, as data: the paper's C1 to C4 and C10, and what the toy families can show.
+
+A claim whose arms a study does not have is listed all the same, as "not run". Scores are normalised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fvm_eval.claims import Claim, Component
+from fvm_eval.contrasts import slope_weights
+
+from study.config import StudyConfig
+from study.plan import sized
+
+VALUE, AREA = "Value at budget", "Area under the curve"
+NEW_LEVELS = "Zero-shot on new levels"
+TRIALS = "Return by trial"
+CONTROL = "Return by trial on the control family"
+SECONDS = "Log device seconds"
+SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
+TRIAL_MARGIN = 0.05  # of the score range
+RIVALS = ("reptile", "rl2")
+REPTILES = {"visible-catch": (1, -1), "hidden-catch": (-1, 1)}
+
+
+def trial(method: str, number: int) -> str:
+    """Returns the arm of a method's n-th trial."""
+    return f"{method} trial {number}"
+
+
+def learned(method: str) -> str:
+    """Returns the name of the precondition that a pretraining learned."""
+    return f"the pretraining of {method} learned"
+
+
+def claims_of(config: StudyConfig, trials: int) -> list[Claim]:
+    """Returns a study's claims, the one that the headline answers first.
+
+    Args:
+        config: Of the study.
+        trials: In one of RL2's lifetimes while it was trained.
+    """
+    if config.benchmark == "toy":
+        return toy_claims(config, trials)
+    sizes = range(len(config.train_levels))
+    methods = {name: [sized(name, config, i) for i in sizes] for name in ("multitask", *RIVALS)}
+    levels = {i: math.log10(config.train_levels[i]) for i in sizes}
+    return [
+        not_worse(config, methods),
+        zero_shot_grows(methods, levels),
+        advantage_grows(methods, levels),
+        rl2_stands_still(methods["rl2"][-1], sized("rl2-reset", config, sizes[-1]), trials),
+        cheaper(methods),
+    ]
+
+
+def not_worse(config: StudyConfig, methods: dict[str, list[str]]) -> Claim:
+    """C1: fine-tuning after multi-task pretraining is not worse than meta-RL."""
+    parts = [
+        Component(
+            name=f"{mine} − {theirs}, {summary.lower()}",
+            summary=summary,
+            weights={mine: 1, theirs: -1},
+            kind="non-inferiority",
+            margin=config.margin,
+        )
+        for summary in (VALUE, AREA)
+        for rival in RIVALS
+        for mine, theirs in zip(methods["multitask"], methods[rival], strict=True)
+    ]
+    largest = methods["multitask"][-1]
+    assay = Component(
+        name=f"{largest} − scratch", summary=VALUE, weights={largest: 1, "scratch": -1}, margin=config.margin
+    )
+    return Claim(
+        id="C1",
+        statement="Multi-task pretraining + fine-tuning adapts at least as well as Reptile and RL².",
+        paper_says="At 100, 1,000 and 10,000 levels multi-task + fine-tuning performs as well as or better "
+        "than both, in the end and in sample efficiency.",
+        components=parts,
+        preconditions=[learned(method) for method in methods["multitask"]],
+        assay=assay,
+    )
+
+
+def zero_shot_grows(methods: dict[str, list[str]], levels: dict[int, float]) -> Claim:
+    """C2: multi-task's zero-shot score grows with the training levels, Reptile's less."""
+    mine, theirs = (_slope(methods[name], levels) for name in ("multitask", "reptile"))
+    less = {**mine, **{arm: -weight for arm, weight in theirs.items()}}
+    return Claim(
+        id="C2",
+        statement="With more training levels multi-task's zero-shot score rises, Reptile's less.",
+        paper_says="Multi-task generalises better from more levels; Reptile profits less.",
+        components=[
+            Component(
+                name="multi-task's slope per tenfold levels",
+                summary=NEW_LEVELS,
+                weights=mine,
+                margin=0,
+                detect=0.05,
+            ),
+            Component(
+                name="multi-task's slope − Reptile's", summary=NEW_LEVELS, weights=less, margin=0, detect=0.05
+            ),
+        ],
+        preconditions=[learned(method) for method in methods["multitask"]],
+    )
+
+
+def advantage_grows(methods: dict[str, list[str]], levels: dict[int, float]) -> Claim:
+    """C3: more levels widen multi-task's advantage over scratch; scratch is the same at each size."""
+    return Claim(
+        id="C3",
+        statement="More training levels widen the advantage of multi-task + fine-tuning over scratch.",
+        paper_says="The gap to scratch grows with the number of training levels.",
+        components=[
+            Component(
+                name="slope of (multi-task − scratch) per tenfold levels",
+                summary=VALUE,
+                weights=_slope(methods["multitask"], levels),
+                margin=0,
+                detect=0.05,
+            )
+        ],
+        preconditions=[learned(method) for method in methods["multitask"]],
+    )
+
+
+def rl2_stands_still(rl2: str, reset: str, trials: int) -> Claim:
+    """C4: RL2's return does not improve from trial to trial."""
+    last = trial(rl2, trials)
+    return Claim(
+        id="C4",
+        statement="RL² does not improve within a lifetime.",
+        paper_says="RL² shows no improvement while it adapts.",
+        components=[
+            Component(
+                name=f"trial {trials} − trial 1",
+                summary=TRIALS,
+                weights={last: 1, trial(rl2, 1): -1},
+                kind="equivalence",
+                margin=TRIAL_MARGIN,
+            ),
+            Component(
+                name=f"trial {trials} − the same with memory reset",
+                summary=TRIALS,
+                weights={last: 1, trial(reset, trials): -1},
+                kind="equivalence",
+                margin=TRIAL_MARGIN,
+            ),
+        ],
+        preconditions=[learned(rl2)],
+        # Without a family on which this RL2 does gain, standing still says nothing.
+        assay=Component(
+            name="gain of RL² on the control family",
+            summary=CONTROL,
+            weights={trial("rl2", trials): 1, trial("rl2", 1): -1},
+            margin=TRIAL_MARGIN,
+        ),
+    )
+
+
+def cheaper(methods: dict[str, list[str]]) -> Claim:
+    """C10: multi-task costs less than meta-training."""
+    what = {SECONDS: "at equal env steps", SECONDS_TO_SCORE: "to scratch's final score"}
+    return Claim(
+        id="C10",
+        statement="Multi-task pretraining costs fewer device seconds than meta-training.",
+        paper_says="Multi-task pretraining is simpler and computationally cheaper.",
+        components=[
+            Component(
+                name=f"log(seconds of {theirs} / seconds of {mine}) {which}",
+                summary=summary,
+                weights={theirs: 1, mine: -1},
+                margin=0,
+                detect=math.log(1.1),
+            )
+            for summary, which in what.items()
+            for rival in RIVALS
+            for mine, theirs in zip(methods["multitask"][-1:], methods[rival][-1:], strict=True)
+        ],
+    )
+
+
+def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
+    """Returns what was predicted of a toy family before it was played."""
+    family = config.family.rsplit("/", 1)[-1]
+    claims = []
+    if family in REPTILES:
+        authors, printed = REPTILES[family]
+        first = "reptile-authors" if authors > 0 else "reptile-printed"
+        second = "reptile-printed" if authors > 0 else "reptile-authors"
+        names = {"reptile-authors": "Reptile .9 → 1", "reptile-printed": "Reptile .1 → 0"}
+        claims.append(
+            Claim(
+                id="T1",
+                statement=f"{names[first]} beats {names[second]} here (the other way round in the other family).",
+                paper_says="A pilot on sine regression: the two schedules swap rank between task families.",
+                components=[
+                    Component(
+                        name=f"{names[first]} − {names[second]}, area under the curve",
+                        summary=AREA,
+                        weights={"reptile-authors": authors, "reptile-printed": printed},
+                        margin=0,
+                        detect=config.margin,
+                    )
+                ],
+            )
+        )
+    visible = family != "hidden-catch"
+    mine, theirs = ("multitask", "scratch") if visible else ("scratch", "multitask")
+    claims.append(
+        Claim(
+            id="T2",
+            statement="Multi-task + fine-tuning beats scratch."
+            if visible
+            else "Scratch beats multi-task + fine-tuning.",
+            components=[
+                Component(
+                    name=f"{mine} − {theirs}, value at budget",
+                    summary=VALUE,
+                    weights={mine: 1, theirs: -1},
+                    margin=config.margin,
+                )
+            ],
+            preconditions=[learned("multitask")],
+        )
+    )
+    if not visible:
+        gain = {trial("rl2", trials): 1.0, trial("rl2", 1): -1.0}
+        control = {trial("rl2-reset", trials): 1.0, trial("rl2-reset", 1): -1.0}
+        rise = Component(
+            name=f"RL², trial {trials} − trial 1", summary=TRIALS, weights=gain, margin=TRIAL_MARGIN
+        )
+        claims.append(
+            Claim(
+                id="T3",
+                statement="RL² gains within a lifetime, RL² with its memory reset does not.",
+                components=[
+                    rise,
+                    Component(
+                        name=f"memory reset, trial {trials} − trial 1",
+                        summary=TRIALS,
+                        weights=control,
+                        kind="equivalence",
+                        margin=TRIAL_MARGIN,
+                    ),
+                ],
+                preconditions=[learned("rl2")],
+                assay=rise,
+            )
+        )
+    return claims
+
+
+def _slope(methods: Sequence[str], levels: dict[int, float]) -> dict[str, float]:
+    """Returns the weights of a slope; with one size those of its absent second."""
+    if len(methods) < 2:
+        return {methods[0]: 1.0, f"{methods[0]} at another number of levels": -1.0}
+    return slope_weights({method: levels[i] for i, method in enumerate(methods)})
