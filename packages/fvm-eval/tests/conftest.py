@@ -2,7 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 from fvm_eval import Budget, Comparison, Fold, Ledger
-from fvm_eval.claims import pretraining_learned
+from fvm_eval.claims import Claim, Component, pretraining_learned
+from fvm_eval.contrasts import slope_weights
 from fvm_eval.report import StudyResults
 from fvm_eval.rules import LeakAudit
 
@@ -126,3 +127,194 @@ def synthetic():
         return StudyResults(**{**content, **change})
 
     return synthetic
+
+
+_EPISODES = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
+_CELLS = ["method", "fold", "seed", "checkpoint", "task", "value"]
+# Family: label, start of the curve, end, speed, worth of ten times the training tasks, eps schedule.
+_DESIGN = {
+    "scratch": ("Scratch", 0.2, 0.5, 2.0, 0.0, None),
+    "multitask": ("Multi-task + fine-tuning", 0.42, 0.72, 4.0, 0.09, None),
+    "reptile-tuned": ("Reptile, tuned", 0.38, 0.68, 4.0, 0.07, (0.5, 0.1)),
+    "rl2": ("RL2", 0.4, 0.44, 30.0, 0.06, None),
+    "reptile-authors": ("Reptile, the authors' eps", 0.3, 0.64, 3.0, 0.05, (0.0, 1.0)),
+    "reptile-printed": ("Reptile, as printed", 0.22, 0.53, 2.0, 0.02, (0.1, 0.0)),
+    "rl2-reset": ("RL2, memory reset", 0.39, 0.4, 30.0, 0.05, None),
+    "rl2-tuned": ("RL2 + fine-tuning", 0.4, 0.66, 4.0, 0.06, None),
+}
+_LEARNS_WITHIN = {"rl2": 0.1, "rl2-reset": 0.0}
+
+
+def design_study(families=8, sizes=(100, 1000, 10_000), tasks=6, seeds=8, **change):
+    """A study of many families and training-set sizes made of random numbers, for looking at reports."""
+    rng = np.random.default_rng(5)
+    design = dict(list(_DESIGN.items())[:families])
+    steps = np.linspace(0, 2_000_000, 6).astype(int)
+    names = [f"procgen/coinrun-easy/{20_000 + 37 * i}" for i in range(tasks)]
+    difficulty = rng.normal(0, 0.1, tasks)
+    arms = {"scratch": ("scratch", None)}
+    for family in list(design)[1:]:
+        arms |= {(f"{family}@{size}" if len(sizes) > 1 else family): (family, size) for size in sizes}
+    episodes, online, pretraining, zero_shot, seconds, trials = [], [], [], [], [], []
+    for arm, (family, size) in arms.items():
+        _, start, end, speed, worth, _ = design[family]
+        more = worth * np.log10((size or 1000) / 1000)
+        for seed in range(seeds):
+            luck = rng.normal(0, 0.035)
+            where = (arm, 0, seed, f"{arm}/{seed}")
+            for task, hard in zip(names, difficulty, strict=True):
+                grown = 1 - np.exp(-speed * steps / steps[-1])
+                share = start + more + (end - start) * grown + luck + hard
+                wins = rng.random((len(steps), 10)) < np.clip(share, 0, 1)[:, None]
+                episodes += [
+                    (*where, task, int(step), i, 10.0 * win)
+                    for step, row in zip(steps, wins, strict=True)
+                    for i, win in enumerate(row)
+                ]
+                for step in np.linspace(50_000, 2_000_000, 20).astype(int):
+                    now = start + more + (end - start) * (1 - np.exp(-speed * step / steps[-1])) - 0.04
+                    online.append((arm, seed, task, int(step), 10 * (now + luck + rng.normal(0, 0.05))))
+                if family in _LEARNS_WITHIN:
+                    for lifetime in range(8):
+                        for trial in range(1, 9):
+                            gain = _LEARNS_WITHIN[family] * (1 - 0.5 ** (trial - 1))
+                            win = rng.random() < np.clip(start + more + gain + luck + hard, 0, 1)
+                            trials.append((*where, task, lifetime, trial, 10.0 * win))
+            if size is not None:
+                new = start + more + luck + rng.normal(0, 0.01)
+                zero_shot.append((*where, "new levels", new))
+                cost = {"multitask": 900, "rl2": 1500, "rl2-reset": 1450}.get(family, 1100)
+                seconds.append((*where, "pretraining", np.log(cost * rng.lognormal(0, 0.04))))
+                for step in np.linspace(1, 25, 25) * 1e6:
+                    level = 2 + 5 * (1 - np.exp(-step / 8e6)) + 10 * luck + rng.normal(0, 0.2)
+                    pretraining.append((arm, seed, int(step), level))
+
+    def name(family, size):
+        return f"{family}@{size}" if len(sizes) > 1 else family
+
+    def part(left, right, summary, size, kind, margin=0.10):
+        title = f"{design[left][0]} − {design[right][0]}" + (f", {size:,} levels" if len(sizes) > 1 else "")
+        arms = [a if a == "scratch" else name(a, size) for a in (left, right)]
+        weights = dict(zip(arms, (1.0, -1.0), strict=True))
+        return Component(name=title, summary=summary, weights=weights, kind=kind, margin=margin)
+
+    def slope(left, right, summary, title):
+        weights = slope_weights({name(left, size): np.log10(size) for size in sizes})
+        if right:
+            against = slope_weights({name(right, size): np.log10(size) for size in sizes})
+            weights |= {arm: -weight for arm, weight in against.items()}
+        return Component(name=title, summary=summary, weights=weights, margin=0.0, detect=0.05)
+
+    rivals = [family for family in ("reptile-tuned", "rl2") if family in design]
+    claims = [
+        Claim(
+            id="C1",
+            statement="Multi-task pretraining with fine-tuning does no worse than Reptile and RL2, at the "
+            "budget and on the way there.",
+            paper_says="it performs equally as well, or better.",
+            components=[
+                part("multitask", rival, summary, size, "non-inferiority")
+                for summary in ("Value at budget", "Area under the curve")
+                for size in sizes
+                for rival in rivals
+            ],
+            preconditions=["the pretraining learned"],
+            assay=part("multitask", "scratch", "Value at budget", sizes[-1], "superiority"),
+        )
+    ]
+    if len(sizes) > 1:
+        claims += [
+            Claim(
+                id="C2",
+                statement="Zero-shot score rises with the number of training levels, Reptile's less.",
+                paper_says="multi-task generalises better with more levels, Reptile hardly.",
+                components=[
+                    slope(
+                        "multitask", None, "Zero-shot on new levels", "multi-task, per 10 times the levels"
+                    ),
+                    slope("multitask", "reptile-tuned", "Zero-shot on new levels", "multi-task − Reptile"),
+                ],
+            ),
+        ]
+    claims += [
+        Claim(
+            id="C4",
+            statement="RL2 does not improve while adapting.",
+            paper_says="the return stays where it starts.",
+            components=[
+                Component(
+                    name="last trial − first trial",
+                    summary="Return by trial",
+                    weights={"rl2 trial 4": 1.0, "rl2 trial 1": -1.0},
+                    kind="equivalence",
+                    margin=0.05,
+                )
+            ],
+        ),
+        Claim(
+            id="C10",
+            statement="Multi-task pretraining is cheaper than RL2's.",
+            components=[part("rl2", "multitask", "Log device seconds", sizes[-1], "superiority")],
+        ),
+        Claim(
+            id="C11",
+            statement="Scratch beats multi-task pretraining.",
+            components=[part("scratch", "multitask", "Value at budget", sizes[-1], "superiority")],
+        ),
+    ]
+    by_trial = [
+        (f"rl2 trial {row[6]}", *row[1:5], row[7] / 10)
+        for row in trials
+        if row[0] == name("rl2", sizes[-1]) and row[6] in (1, 4)
+    ]
+    budget = Budget(env_steps=2_000_000)
+    fold = Fold(tuple(f"procgen/coinrun-easy/{i}" for i in range(max(sizes))), (), tuple(names))
+    label = {arm: design[f][0] + (f" ({s:,} levels)" if s else "") for arm, (f, s) in arms.items()}
+    ledgers = {arm: Ledger(budget) for arm in arms}
+    for ledger in ledgers.values():
+        ledger.charge(env_steps=2_000_000, updates=720, trials=8)
+    chance = [("random", 0.15), ("script", 0.3)]
+    content = {
+        "title": "Synthetic numbers: scratch, multi-task pretraining, Reptile and RL2 on Coinrun",
+        "estimand": "Expected return of the adapted agent after 2M env steps on these held-out levels.",
+        "episodes": pl.DataFrame(episodes, schema=_EPISODES, orient="row"),
+        "score_ranges": dict.fromkeys(names, (0.0, 10.0)),
+        "best_scores": dict.fromkeys(names, 10.0),
+        "budget": budget,
+        "claims": claims,
+        "cells": {
+            "Zero-shot on new levels": pl.DataFrame(zero_shot, schema=_CELLS, orient="row"),
+            "Log device seconds": pl.DataFrame(seconds, schema=_CELLS, orient="row"),
+            "Return by trial": pl.DataFrame(by_trial, schema=_CELLS, orient="row"),
+        },
+        "trials": pl.DataFrame(trials, schema=[*_EPISODES[:5], "lifetime", "trial", "score"], orient="row"),
+        "trained_trials": {arm: 4 for arm, (family, _) in arms.items() if family in _LEARNS_WITHIN},
+        "train_sizes": {arm: size for arm, (_, size) in arms.items() if size},
+        "families": {arm: family for arm, (family, _) in arms.items()},
+        "eps_schedules": {arm: design[f][5] for arm, (f, _) in arms.items() if design[f][5]},
+        "preconditions": [pretraining_learned([6.1, 6.6, 6.3], [2.2, 2.4, 2.1])],
+        "ledgers": ledgers,
+        "baselines": pl.DataFrame(
+            [(b, t, 10.0 * win) for b, p in chance for t in names for win in rng.random(40) < p],
+            schema=["baseline", "task", "score"],
+            orient="row",
+        ),
+        "online": pl.DataFrame(online, schema=["method", "seed", "task", "env_step", "return"], orient="row"),
+        "pretraining": pl.DataFrame(
+            pretraining, schema=["method", "seed", "env_step", "return"], orient="row"
+        ),
+        "folds": {"fixed": fold},
+        "recorded_splits": [fold.sha256],
+        "leak_audit": LeakAudit(tasks, max(sizes), (), "serialised entities"),
+        "config": {"preset": "small", "benchmark": "procgen"},
+        "rerun": "uv run study --benchmark procgen --preset small",
+        "notes": ["Synthetic numbers."],
+        "labels": {**label, "random": "Random", "script": "Always right"},
+    }
+    return StudyResults(**{**content, **change})
+
+
+@pytest.fixture(scope="session")
+def design():
+    """See `design_study`."""
+    return design_study

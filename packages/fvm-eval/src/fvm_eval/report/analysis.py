@@ -9,69 +9,71 @@ import polars as pl
 
 from fvm_eval import rules
 from fvm_eval.comparisons import Comparison, Verdict, judge
-from fvm_eval.curves import area_under_curve, normalise, pooled_curves, run_curves, value_at
-from fvm_eval.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
-from fvm_eval.results import StudyResults
+from fvm_eval.curves import normalise, pooled_curves, run_curves
+from fvm_eval.intervals import Interval
+from fvm_eval.report import series
+from fvm_eval.report.looks import Look, looks
+from fvm_eval.report.summaries import (
+    Difference,
+    Scale,
+    Summary,
+    best_of,
+    bounds_of,
+    differences_of,
+    regret_of,
+    scale_of,
+    summaries_of,
+)
+from fvm_eval.report.verdicts import Decided, DeviceSeconds, check_decisions, decide_claims, device_seconds
+from fvm_eval.results import ZERO_SHOT, StudyResults
 from fvm_eval.rules import Check
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How normalised numbers are shown: as raw scores where all tasks share one range, else as they are.
+class Analysis:
+    """Everything the page and the figures show. Scores are normalised; `scale` maps them to shown units.
 
     Attributes:
-        label: Axis label with its unit.
-        low, span: Of the shared raw range.
+        study: What it was computed from.
+        scale: Of the shown units.
+        score_bounds: Lowest and highest possible score, where all tasks share them.
+        runs: Each run's deployment curve (`fvm_eval.curves`).
+        pooled: Each method's, with limits.
+        online: Each method's return while adapting, with limits; None where it was not given.
+        pretraining: The same of the pretraining.
+        trials: Mean return by trial within a lifetime, with limits; None where there are no trials.
+        zero_shot: By training-set size; None where no family has two.
+        summaries: Value at budget first.
+        regret: Best possible minus reached at the budget, by method; empty where the best is unknown.
+        best: Best possible score by task; empty where it is unknown.
+        differences: Of the pairs that are compared.
+        verdicts: On the comparisons.
+        claims: Verdicts on the claims.
+        device_seconds: Of one pretraining, by arm; empty where they were not given.
+        baselines: Mean scores, lowest first.
+        checks: The rules, in order.
+        looks: What each method is drawn with.
     """
-
-    label: str
-    low: float = 0.0
-    span: float = 1.0
-
-    def value(self, normalised: float) -> float:
-        """Returns a mean in shown units."""
-        return self.low + self.span * normalised
-
-    def difference(self, normalised: float) -> float:
-        """Returns a difference in shown units."""
-        return self.span * normalised
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One number a method, by method: over these tasks and over new tasks. `cells` are the runs' own."""
-
-    name: str
-    cells: Mapping[str, pl.DataFrame]
-    fixed: Mapping[str, Interval]
-    new: Mapping[str, Interval]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Left minus right in one summary, over these tasks and over new tasks; normalised."""
-
-    left: str
-    right: str
-    summary: str
-    fixed: Interval
-    new: Interval
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Everything the page and the figures show. Scores are normalised; `scale` maps them to shown units."""
 
     study: StudyResults
     scale: Scale
     score_bounds: tuple[float, float] | None
     runs: pl.DataFrame
     pooled: pl.DataFrame
+    online: pl.DataFrame | None
+    pretraining: pl.DataFrame | None
+    trials: pl.DataFrame | None
+    zero_shot: pl.DataFrame | None
     summaries: tuple[Summary, ...]
+    regret: Mapping[str, Interval]
+    best: Mapping[str, float]
     differences: tuple[Difference, ...]
     verdicts: tuple[tuple[Comparison, Verdict], ...]
+    claims: tuple[Decided, ...]
+    device_seconds: Mapping[str, DeviceSeconds]
     baselines: Mapping[str, float]
     checks: tuple[Check, ...]
+    looks: Mapping[str, Look]
 
     @property
     def steps(self) -> list[int]:
@@ -90,14 +92,14 @@ def analyse(study: StudyResults) -> Analysis:
     Raises:
         TableError: A run lacks its evaluation at the budget, or a task its range.
     """
-    scale, bounds = _scale(study), _bounds(study)
+    bounds = bounds_of(study)
     episodes = study.episodes
     baselines = study.baselines
     if study.score_ranges is not None:
         episodes = normalise(episodes, study.score_ranges)
         baselines = None if baselines is None else normalise(baselines, study.score_ranges)
     runs = run_curves(episodes)
-    summaries = _summaries(study, runs, bounds)
+    summaries = summaries_of(study, runs, bounds)
     verdicts = []
     for comparison in study.comparisons:
         cells = summaries[0].cells
@@ -113,77 +115,37 @@ def analyse(study: StudyResults) -> Analysis:
     if baselines is not None:
         by_task = baselines.group_by("baseline", "task").agg(pl.col("score").mean())
         means = dict(by_task.group_by("baseline").agg(pl.col("score").mean()).sort("baseline").iter_rows())
+    jump_start = next((summary.fixed for summary in summaries if summary.name == ZERO_SHOT), {})
+    claims = decide_claims(study, summaries, bounds)
     return Analysis(
         study=study,
-        scale=scale,
+        scale=scale_of(study),
         score_bounds=bounds,
         runs=runs,
         pooled=pooled_curves(runs, score_bounds=bounds),
+        online=series.returns(study, study.online),
+        pretraining=series.returns(study, study.pretraining),
+        trials=series.trial_curves(study),
+        zero_shot=series.zero_shot_by_size(study, jump_start),
         summaries=summaries,
-        differences=_differences(study, summaries, bounds),
+        regret=regret_of(study, summaries[0]),
+        best=best_of(study),
+        differences=differences_of(study, summaries, bounds),
         verdicts=tuple(verdicts),
+        claims=claims,
+        device_seconds=device_seconds(study),
         baselines={name: means[name] for name in sorted(means, key=lambda n: means[n])},
-        checks=_checks(study, runs, summaries, [verdict for _, verdict in verdicts]),
+        checks=_checks(study, runs, summaries, [verdict for _, verdict in verdicts], claims),
+        looks=looks(study),
     )
 
 
-def _scale(study: StudyResults) -> Scale:
-    if study.score_ranges is None:
-        return Scale(study.score_name)
-    ranges = {study.score_ranges[task] for task in study.tasks if task in study.score_ranges}
-    if len(ranges) == 1:
-        low, high = next(iter(ranges))
-        return Scale(study.score_name, low, high - low)
-    return Scale("Normalised score (0 to 1)")
-
-
-def _bounds(study: StudyResults) -> tuple[float, float] | None:
-    """Returns the lowest and highest possible normalised score where all tasks share them."""
-    if study.score_ranges is None:
-        return None
-    possible = study.score_bounds or study.score_ranges
-    both = [(study.score_ranges[t], possible[t]) for t in study.tasks if t in study.score_ranges]
-    found = {((b[0] - r[0]) / (r[1] - r[0]), (b[1] - r[0]) / (r[1] - r[0])) for r, b in both if r[1] > r[0]}
-    return next(iter(found)) if len(found) == 1 else None
-
-
-def _summaries(
-    study: StudyResults, runs: pl.DataFrame, bounds: tuple[float, float] | None
-) -> tuple[Summary, ...]:
-    steps = runs["env_step"].unique().to_list()
-    tables = [("Value at budget" if study.final_step else "Score", value_at(runs, study.final_step))]
-    if 0 in steps and len(steps) > 1:
-        tables.append(("Area under the curve", area_under_curve(runs, study.final_step)))
-        tables.append(("Zero-shot (jump-start)", value_at(runs, 0)))
-    summaries = []
-    for name, table in tables:
-        cells = {method: table.filter(pl.col("method") == method) for method in study.methods}
-        fixed = {method: mean_interval(cells[method], score_bounds=bounds) for method in cells}
-        new = {method: new_tasks_interval(cells[method]) for method in cells}
-        summaries.append(Summary(name, cells, fixed, new))
-    return tuple(summaries)
-
-
-def _differences(
-    study: StudyResults, summaries: tuple[Summary, ...], bounds: tuple[float, float] | None
-) -> tuple[Difference, ...]:
-    """Returns the comparisons' differences, or all pairs where none was fixed beforehand."""
-    pairs = [(comparison.left, comparison.right) for comparison in study.comparisons]
-    if not pairs:
-        pairs = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
-    differences = []
-    for left, right in dict.fromkeys(pairs):
-        for summary in summaries:
-            sides = summary.cells[left], summary.cells[right]
-            if set(sides[0]["task"]) != set(sides[1]["task"]):
-                continue
-            fixed = difference_interval(*sides, score_bounds=bounds)
-            differences.append(Difference(left, right, summary.name, fixed, new_tasks_interval(*sides)))
-    return tuple(differences)
-
-
 def _checks(
-    study: StudyResults, runs: pl.DataFrame, summaries: tuple[Summary, ...], verdicts: list[Verdict]
+    study: StudyResults,
+    runs: pl.DataFrame,
+    summaries: tuple[Summary, ...],
+    verdicts: list[Verdict],
+    claims: tuple[Decided, ...],
 ) -> tuple[Check, ...]:
     final = summaries[0]
     names = [] if study.baselines is None else study.baselines["baseline"].unique().sort().to_list()
@@ -204,7 +166,7 @@ def _checks(
         rules.check_episodes(study.episodes),
         rules.check_summaries(runs, study.final_step, len(summaries) > 1),
         rules.check_complete(runs),
-        rules.check_size(study.comparisons, verdicts),
+        check_decisions(study, verdicts, claims),
     ]
     given = {check.rule: check for check in study.checks}
     return tuple(given.get(check.rule, check) for check in computed)

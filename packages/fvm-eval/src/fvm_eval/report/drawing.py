@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import INK, METHOD_COLOURS, MUTED, PAPER, RULE, SETTINGS, Draw
+from fvm_eval.report.figures.panels import INK, MUTED, PAPER, RULE, SETTINGS, Draw
+from fvm_eval.report.looks import METHOD_COLOURS
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {
     tint: f"--m{index}" for index, tint in enumerate(METHOD_COLOURS)
@@ -59,7 +60,13 @@ def _embedded(svg: str, prefix: str, kind: str, description: str) -> str:
     svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", svg)
     for tint, variable in _VARIABLES.items():
         svg = svg.replace(tint, f"var({variable})")
+    svg = re.sub(r' (?:d|x|y|points|transform)="[^"]*"', _rounded, svg)
     box = re.search(r'viewBox="[^"]+"', svg)
     assert box is not None, "matplotlib writes a viewBox"
     head = f'<svg class="{kind}" role="img" aria-label="{description}" {box.group()}>'
     return head + svg[svg.index(">") + 1 :].strip()
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    """Returns coordinates with two decimals: a hundredth of a point is nothing on a screen."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute.group())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fvm_eval.budget import AXES
 from fvm_eval.comparisons import Comparison, Verdict
-from fvm_eval.intervals import Interval
-from fvm_eval.report.analysis import Analysis, Difference
-from fvm_eval.report.figures import METHOD_COLOURS
-from fvm_eval.report.text import escape, limits, number, plural, table
+from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.claims_table import tally
+from fvm_eval.report.text import capital, escape, limits, number, plural, table
+from fvm_eval.report.verdicts import Decided
 from fvm_eval.rules import RULES
 
 _SHOWN_TASKS = 60
@@ -27,7 +27,7 @@ def header(analysis: Analysis) -> str:
         "Held-out tasks": f"{len(study.tasks):,}",
         "Seeds": f"{seeds:,}",
         "Adaptation runs": f"{runs:,}",
-        "Budget a run": f"{study.final_step:,} env steps" if study.final_step else "",
+        "Env steps a run": f"{study.final_step:,}" if study.final_step else "",
         "Evaluation episodes": f"{len(study.episodes):,}",
     }
     listed = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items() if v)
@@ -37,7 +37,9 @@ def header(analysis: Analysis) -> str:
 
 
 def answer(analysis: Analysis) -> str:
-    """Returns the study's answer in a sentence or two, as HTML."""
+    """Returns the study's answer in a sentence or two, as HTML: the first claim's, or comparison's."""
+    if analysis.claims:
+        return _claims_answer(analysis.claims)
     if not analysis.verdicts:
         summary = analysis.summaries[0]
         best = sorted(summary.fixed, key=lambda method: -summary.fixed[method].mean)
@@ -69,6 +71,28 @@ def answer(analysis: Analysis) -> str:
     return f'<p class="answer">{decision}</p>\n<p class="numbers">{numbers}{needed}</p>'
 
 
+def _claims_answer(claims: Sequence[Decided]) -> str:
+    """Returns the first claim with its verdict, what it hangs on, and how the others came out."""
+    verdict, part = claims[0].verdict, claims[0].deciding
+    statement = escape(verdict.claim.statement.rstrip("."))
+    numbers = [f"{escape(capital(verdict.reason))}."]
+    if part.estimate is not None and part.interval is not None and part.interval.low is not None:
+        among = {"supported": "weakest", "contradicted": "contradicting", "undecided": "first open"}
+        which = f"The {among[verdict.label]} part is" if len(verdict.components) > 1 else "Measured:"
+        numbers.append(
+            f"{which} {escape(part.component.name)}, {number(part.estimate.mean, signed=True)}, "
+            f"95 % {limits(part.interval, float, signed=True)}; it must be {escape(part.component.claimed)}."
+        )
+    if verdict.seeds_needed is not None:
+        numbers.append(f"About {plural(verdict.seeds_needed, 'seed')} a method would show it.")
+    if len(claims) > 1:
+        numbers.append(f"Of {len(claims)} claims: {tally(claims)}.")
+    return (
+        f'<p class="answer"><span class="{verdict.label}">{capital(verdict.label)}:</span> {statement}.</p>\n'
+        f'<p class="numbers">{" ".join(numbers)}</p>'
+    )
+
+
 def _decision(comparison: Comparison, verdict: Verdict, left: str, right: str) -> str:
     if verdict.label == "undecided":
         reason = verdict.reason.split(" (")[0]
@@ -83,7 +107,7 @@ def estimand(analysis: Analysis) -> str:
     """Returns what is estimated, each claim with its verdict, and the preconditions."""
     claims = "".join(_claim(analysis, comparison, verdict) for comparison, verdict in analysis.verdicts)
     conditions = "".join(
-        f"<li>{escape(p.name[0].upper() + p.name[1:])}: "
+        f"<li>{escape(capital(p.name))}: "
         f"<b>{'yes' if p.holds else 'no' if p.holds is False else 'not shown'}</b> ({escape(p.reason)})</li>"
         for p in analysis.study.preconditions
     )
@@ -108,63 +132,6 @@ def _claim(analysis: Analysis, comparison: Comparison, verdict: Verdict) -> str:
         f'<div class="claim"><p><b>{escape(statement)}</b> {escape(comparison.estimand)}<br>'
         f'Verdict: <b>{escape(verdict)}</b></p><dl class="facts">{listed}</dl></div>'
     )
-
-
-def results_table(analysis: Analysis) -> str:
-    """Returns every method's summaries and their differences, over these tasks and over new tasks."""
-    study, scale, summaries = analysis.study, analysis.scale, analysis.summaries
-    rows = []
-    for method in study.methods:
-        cells = [_estimate(s.fixed[method], s.new[method], scale.value) for s in summaries]
-        rows.append([_swatch(analysis, method), *cells, f"{summaries[0].fixed[method].checkpoints}"])
-    for name, value in analysis.baselines.items():
-        label = f'<span class="quiet">{escape(study.label(name))}</span>'
-        rows.append([label, number(scale.value(value)), *[""] * len(summaries)])
-    by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
-    for difference in analysis.differences:
-        by_pair.setdefault((difference.left, difference.right), {})[difference.summary] = difference
-    for (left, right), found in by_pair.items():
-        cells = [
-            _estimate(found[s.name].fixed, found[s.name].new, scale.difference, signed=True)
-            for s in summaries
-            if s.name in found
-        ]
-        fewest = min(d.fixed.checkpoints for d in found.values())
-        rows.append([f"{escape(study.label(left))} − {escape(study.label(right))}", *cells, f"{fewest}"])
-    head = ["", *(summary.name for summary in summaries), "Checkpoints"]
-    caption = (
-        f"{scale.label}, with 95 % intervals. “These”: for these {plural(len(study.tasks), 'task')}, over "
-        "checkpoints. “New”: for new tasks of the same population, over checkpoints and tasks."
-    )
-    intervals = [i for s in summaries for i in (*s.fixed.values(), *s.new.values())]
-    intervals += [i for d in analysis.differences for i in (d.fixed, d.new)]
-    notes = sorted({i.note for i in intervals if i.note})
-    why = "".join(f'<p class="quiet">{escape(note[0].upper() + note[1:])}.</p>' for note in notes)
-    return (
-        f'<section><h2>Results</h2><p class="quiet">{escape(caption)}</p>{table(head, rows)}{why}</section>'
-    )
-
-
-def _estimate(
-    fixed: Interval, new: Interval, shown: Callable[[float], float], *, signed: bool = False
-) -> str:
-    both = [("these", limits(fixed, shown, signed=signed)), ("new", limits(new, shown, signed=signed))]
-    if fixed.low is None and new.low is None:
-        both = [("", "no interval")]
-    lines = "".join(f"<small>{kind} {text}</small>" for kind, text in both)
-    return f"<b>{number(shown(fixed.mean), signed=signed)}</b>{lines}"
-
-
-def key(analysis: Analysis) -> str:
-    """Returns the methods' names beside their colours."""
-    names = "".join(f"<span>{_swatch(analysis, method)}</span>" for method in analysis.study.methods)
-    return f'<p class="key">{names}</p>'
-
-
-def _swatch(analysis: Analysis, method: str) -> str:
-    index = analysis.study.methods.index(method) % len(METHOD_COLOURS)
-    dot = f'<i class="swatch" style="background:var(--m{index})"></i>'
-    return f"{dot}{escape(analysis.study.label(method))}"
 
 
 def checklist(analysis: Analysis) -> str:
@@ -202,7 +169,22 @@ def costs(analysis: Analysis) -> str:
             for row in study.costs.iter_rows(named=True)
         ]
         parts.append(table(["Cost of the study", *(name.replace("_", " ") for name in names)], rows))
+    if analysis.device_seconds:
+        parts.append(_device_seconds(analysis))
     return f"<section><h2>Budgets and costs</h2>{''.join(parts)}</section>" if parts else ""
+
+
+def _device_seconds(analysis: Analysis) -> str:
+    """Returns what one pretraining of each method took, and how that compares with multi-task's."""
+    names = [name for name in analysis.looks if name in analysis.device_seconds]
+    names += [name for name in analysis.device_seconds if name not in names]
+    rows = []
+    for name in names:
+        cost = analysis.device_seconds[name]
+        ratio = "" if cost.ratio is None else f"<b>× {number(cost.ratio.mean)}</b>"
+        interval = "" if cost.ratio is None else limits(cost.ratio, float)
+        rows.append([escape(analysis.study.label(name)), number(cost.seconds), ratio, interval])
+    return table(["One pretraining", "Device seconds", "Times multi-task's", "95 %"], rows)
 
 
 def splits(analysis: Analysis) -> str:

@@ -23,7 +23,7 @@ text-wrap:balance}
 .quiet,figcaption{color:var(--muted);font-size:.9rem}
 .note{border-left:3px solid var(--m4);padding:.1rem 0 .1rem .8rem;margin:.5rem 0}
 figure{margin:1rem 0 0}
-figure svg{display:block;width:100%;height:auto;overflow:visible}
+figure>svg{display:block;width:100%;height:auto;overflow:visible}
 figcaption{margin-top:.4rem;max-width:44rem}
 svg.narrow{display:none}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.8rem 1.6rem;
@@ -37,13 +37,22 @@ max-width:none}.claim .facts{margin-top:.7rem;padding-top:.7rem}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.42rem 1.1rem .42rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;color:var(--muted);font-size:.82rem}
-tbody th{color:var(--ink);font-size:inherit;min-width:8rem}
-td.n,th.n{text-align:right;white-space:nowrap}
+tbody th{color:var(--ink);font-size:inherit;min-width:11rem}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}
 td small,th small{display:block;color:var(--muted);font-size:.82rem;font-weight:400}
 td.n small{white-space:nowrap}
-.key{margin:.3rem 0 0;font-size:.9rem}.key span{margin-right:1.2em;white-space:nowrap}.key .swatch{
-margin-right:.45em}
-.swatch{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.45em}
+tr.group th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
+.swatch{width:1.9em;height:.73em;margin-right:.5em;stroke-width:1.8}
+.supported{color:var(--good)}.contradicted{color:var(--bad)}.undecided{color:var(--muted)}
+table.claims{margin:.8rem 0 0;table-layout:fixed}
+.claims>thead th:first-child{width:31%}.claims>thead th:last-child{width:28%}
+.claims>thead th:nth-child(n+2):nth-child(-n+4){width:13.66%}
+.claims>thead th.n,.claims td .measured{padding-right:1.1rem}
+.measured{display:grid;grid-template-columns:repeat(3,1fr);text-align:right;white-space:nowrap}
+.measured .which{grid-column:1/4;white-space:normal;text-align:right}
+.claims>tbody>tr:first-child>td{border-bottom:0;padding-top:.9rem}.claims tr.parts>td{padding-top:0}
+.claims details{margin:0 0 .4rem}table.parts{background:var(--wash);font-size:.88rem;margin:.4rem 0}
+table.parts th,table.parts td{padding:.4rem .8rem}table.parts tr:last-child td{border-bottom:0}
 ol.rules{list-style:none;padding:0;margin:.8rem 0 0}
 ol.rules li{display:grid;grid-template-columns:1.6rem 9.2rem 1fr;gap:0 .6rem;padding:.55rem 0;
 border-bottom:1px solid var(--rule)}
@@ -57,6 +66,16 @@ details{margin:.6rem 0}summary{cursor:pointer;color:var(--muted)}
 @media (max-width:640px){main{padding:1.5rem 1rem 3rem}.answer{font-size:1.4rem}.numbers{font-size:1rem}
 svg.wide{display:none}
 svg.narrow{display:block}h2{margin-top:2.4rem}
-ol.rules li{grid-template-columns:1.6rem 1fr}ol.rules .what{grid-column:2}}
+ol.rules li{grid-template-columns:1.6rem 1fr}ol.rules .what{grid-column:2}
+.claims,.claims>tbody,.claims tr,.claims td{display:block}.claims thead{display:none}
+.claims>tbody{border:1px solid var(--rule);border-radius:8px;padding:.4rem .9rem;margin:.8rem 0}
+.claims td,.claims>tbody>tr:first-child>td{border-bottom:0;padding:.25rem 0;min-width:0;max-width:none}
+.claims tr:first-child>td[colspan]{display:block}.measured{display:block;text-align:left;padding:0}
+.measured>span,.claims td.n,.claims td.verdict{
+display:grid;grid-template-columns:7rem 1fr;text-align:left;white-space:normal}
+.claims [data-name]::before{content:attr(data-name);color:var(--muted);font-size:.85rem;grid-row:1/9}
+.claims [data-name]>*{grid-column:2}
+table.parts{padding:.2rem .8rem}table.parts tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
+table.parts tr:last-child{border-bottom:0}table.parts td{padding:.15rem 0}}
 @media print{main{max-width:none;padding:0}details{display:block}}
 """

@@ -36,17 +36,28 @@ def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool 
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns an HTML table in a scrolling box; cells are HTML, all but the first column numbers."""
+    """Returns an HTML table in a scrolling box; cells are HTML, all but the first column numbers.
+
+    A row of one cell is a heading of those below it.
+    """
     kinds = ["", *[' class="n"'] * (len(head) - 1)]
     titles = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(head, kinds, strict=True))
     body = []
     for row in rows:
+        if len(row) == 1 < len(head):
+            body.append(f'<tr class="group"><th colspan="{len(head)}">{escape(row[0])}</th></tr>')
+            continue
         cells = [f"<td{kind}>{cell}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)]
         body.append(f"<tr><th>{row[0]}</th>{''.join(cells)}</tr>")
     return (
         f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def capital(text: str) -> str:
+    """Returns the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,0 +1,153 @@
+"""Which figures a report has, in the page's order, with their headings and captions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from fvm_eval.report import figures
+from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.figures.panels import MAX_BANDS
+from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
+from fvm_eval.report.looks import methods_of, sizes
+from fvm_eval.results import NEW_LEVELS
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page.
+
+    Attributes:
+        name: Of its files.
+        draw: Makes it.
+        heading: Above it; what it shows, for those who cannot see it.
+        caption: Below it.
+        within: Whether it belongs to the section before it.
+        folded: Whether it is unfolded by the reader.
+    """
+
+    name: str
+    draw: figures.Draw
+    heading: str
+    caption: str
+    within: bool = False
+    folded: bool = False
+
+
+def pictures(analysis: Analysis) -> list[Picture]:
+    """Returns the figures there is data for."""
+    study = analysis.study
+    found = [_adaptation(analysis)]
+    if any(d.shown for d in analysis.differences):
+        margin = " Shaded: the margin fixed beforehand." if analysis.verdicts or analysis.claims else ""
+        text = f"Thick: 95 % on these tasks. Thin: 95 % on new tasks of the same population.{margin}"
+        found.append(Picture("differences", figures.differences, "Differences", text, within=True))
+    if analysis.online is not None:
+        text = (
+            "Episodes that ended during adaptation, learning and exploration included: another question than "
+            f"the deployment score above.{_remembers(analysis)}{_seeds(analysis, 'at the end')}"
+        )
+        found.append(Picture("online", figures.online, "Return while adapting", text))
+    if analysis.trials is not None:
+        found.append(
+            Picture("by_trial", figures.by_trial, "Return by trial within a lifetime", _trials(analysis))
+        )
+    if analysis.zero_shot is not None:
+        which = (
+            "new levels, never trained on"
+            if NEW_LEVELS in study.cells
+            else "the held-out tasks, at env step 0"
+        )
+        text = (
+            f"Score without any adaptation on {which}. Bars: 95 % over checkpoints. Families are moved apart."
+        )
+        found.append(Picture("zero_shot", figures.zero_shot, "Zero-shot by number of training tasks", text))
+    if len({study.eps_schedules[m] for m in study.methods if m in study.eps_schedules}) > 1:
+        text = (
+            "Reptile’s step size ε from the start to the end of pretraining. Bars: 95 % over checkpoints. "
+            "Vertical lines with bands: scratch and multi-task. Hollow: zero-shot."
+        )
+        found.append(Picture("schedules", figures.schedules, "Reptile’s step size schedule", text))
+    if analysis.has_curve:
+        found += _by_task(analysis)
+    if analysis.pretraining is not None:
+        text = f"Return of training episodes.{_seeds(analysis, 'at the end')}"
+        found.append(Picture("pretraining", figures.pretraining, "Pretraining", text))
+    return found
+
+
+def _adaptation(analysis: Analysis) -> Picture:
+    study = analysis.study
+    limits = "Band: 95 % over checkpoints, on these tasks."
+    if _many(analysis) and analysis.has_curve:
+        limits = "Bars at the right: 95 % at the budget over checkpoints, on these tasks."
+    if not analysis.has_curve:
+        limits = limits.replace("Band", "Bar")
+    if not analysis.pooled["low"].count():
+        limits = "No interval: one checkpoint a method has no spread."
+    best = " Dotted: the best possible score." if analysis.best else ""
+    if not analysis.has_curve:
+        return Picture("adaptation", figures.adaptation, "Scores", f"Task-equal mean. {limits}")
+    text = (
+        f"Mean score of frozen snapshots over {len(study.tasks)} held-out tasks, each with equal weight, "
+        f"in fresh episodes without learning. {limits}{best}{_remembers(analysis)}"
+    )
+    return Picture("adaptation", figures.adaptation, "Adaptation to held-out tasks", text)
+
+
+def _by_task(analysis: Analysis) -> list[Picture]:
+    study = analysis.study
+    shown = min(len(study.tasks), MAX_TASKS)
+    which = "each held-out task" if shown == len(study.tasks) else f"the first {shown} held-out tasks"
+    seeds, most = study.episodes["seed"].n_unique(), max(len(methods_of(study, s)) for s in sizes(study))
+    single = " Thin lines: single seeds." if 1 < seeds <= MAX_RUNS / most else ""
+    best = " Dotted: the best possible score." if analysis.best else ""
+    text = f"The same curves on {which}.{single}{best}"
+    if len(sizes(study)) == 1:
+        return [Picture("by_task", figures.by_task, "Task by task", text)]
+    last = sizes(study)[-1]
+    first = Picture(
+        f"by_task_{last}", partial(figures.by_task, size=last), f"Task by task, {last:,} training tasks", text
+    )
+    others = [
+        Picture(
+            f"by_task_{size}",
+            partial(figures.by_task, size=size),
+            f"Task by task, {size:,} training tasks",
+            text,
+            folded=True,
+        )
+        for size in sizes(study)[:-1]
+    ]
+    return [first, *others]
+
+
+def _trials(analysis: Analysis) -> str:
+    trained = analysis.study.trained_trials
+    text = "Mean over lifetimes on the held-out tasks, without gradients. Band: 95 % over checkpoints."
+    rows = analysis.trials
+    if trained and rows is not None and int(rows["trial"].to_numpy().max()) > min(trained.values()):
+        counts = " or ".join(str(count) for count in sorted(set(trained.values())))
+        text += f" Trained with {counts} trials a lifetime; later ones are extrapolation (shaded)."
+    return text
+
+
+def _remembers(analysis: Analysis) -> str:
+    """Returns what the env steps of agents that remember are."""
+    study = analysis.study
+    names = {study.family(method) for method in study.trained_trials} & {
+        study.family(m) for m in study.methods
+    }
+    if not names:
+        return ""
+    return " For agents that adapt by memory the axis is env steps within one lifetime."
+
+
+def _seeds(analysis: Analysis, where: str) -> str:
+    if analysis.study.episodes["seed"].n_unique() < 2:
+        return ""
+    return f" Bars {where}: 95 % over seeds." if _many(analysis) else " Thin lines: single seeds."
+
+
+def _many(analysis: Analysis) -> bool:
+    return max(len(methods_of(analysis.study, size)) for size in sizes(analysis.study)) > MAX_BANDS

@@ -1,0 +1,147 @@
+"""Adaptation curves pooled over tasks, returns while adapting and pretraining; a panel a training size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fvm_eval.report import series
+from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.figures import panels
+from fvm_eval.report.figures.panels import MAX_BANDS, MUTED, EndLabel, Reference
+from fvm_eval.report.looks import Look, family_label, methods_of, sizes
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is drawn, and how.
+
+    Attributes:
+        rows: Columns method, env_step, value, low, high.
+        shown: From the rows' units to the axis's.
+        first, last: Env steps.
+        phase: What the env steps are of.
+        unit: Of the y axis.
+        references: Lines across all panels.
+        singles: Single seeds as thin lines, in place of bands.
+    """
+
+    rows: pl.DataFrame
+    shown: Callable[[float], float]
+    first: float
+    last: float
+    phase: str
+    unit: str
+    references: Sequence[Reference] = ()
+    singles: pl.DataFrame | None = None
+
+
+def adaptation(analysis: Analysis, narrow: bool) -> Figure:
+    """Returns the pooled deployment curves with 95 % limits, and the baselines as lines."""
+    if not analysis.has_curve:
+        return _points(analysis, narrow)
+    scale, steps = analysis.scale, analysis.steps
+    references = panels.references(analysis)
+    rows = analysis.pooled
+    curves = Curves(rows, scale.value, steps[0], steps[-1], "adaptation", scale.label, references)
+    return _by_size(analysis, curves, narrow)
+
+
+def online(analysis: Analysis, narrow: bool) -> Figure:
+    """Returns the mean return of episodes that ended while adapting, in bins of env steps."""
+    return _by_size(
+        analysis, _returns(analysis, analysis.online, analysis.study.online, "adaptation"), narrow
+    )
+
+
+def pretraining(analysis: Analysis, narrow: bool) -> Figure:
+    """Returns the training return of each pretrained method, in bins of env steps."""
+    curves = _returns(analysis, analysis.pretraining, analysis.study.pretraining, "pretraining")
+    return _by_size(analysis, curves, narrow)
+
+
+def _returns(analysis: Analysis, rows: pl.DataFrame | None, table: pl.DataFrame | None, phase: str) -> Curves:
+    assert rows is not None, "drawn only where it was given"
+    assert table is not None, "as above"
+    study = analysis.study
+    unit = study.score_name if series.is_raw(study, table) else analysis.scale.label
+    last = float(rows["env_step"].to_numpy().max())
+    return Curves(rows, float, 0.0, last, phase, unit, singles=series.seed_returns(study, table))
+
+
+def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
+    study, have = analysis.study, set(curves.rows["method"])
+    groups = [(size, [m for m in methods_of(study, size) if m in have]) for size in sizes(study)]
+    groups = [(size, methods) for size, methods in groups if methods]
+    several, many = len(groups) > 1, max(len(methods) for _, methods in groups) > MAX_BANDS
+    figure, drawn = panels.grid(
+        len(groups), narrow, height=3.4 if several or curves.singles is not None else 3.9
+    )
+    ends: list[panels.End] = []
+    for axes, (size, methods) in zip(drawn, groups, strict=True):
+        ends = [_curve(axes, analysis.looks[m], m, curves, plain=many) for m in methods]
+        for line in curves.references:
+            line.draw(axes)
+        if many:
+            panels.end_intervals(axes, ends, curves.first, curves.last)
+        panels.env_steps(
+            axes, "" if several else f"Env steps of {curves.phase}", curves.last, 3 if several else 5
+        )
+        if size is not None:
+            axes.set_title(f"{size:,} training tasks")
+    if curves.singles is None:
+        panels.cut_to_possible(drawn[0], analysis)
+    for axes in panels.left(drawn, narrow):
+        axes.set_ylabel(curves.unit)
+    if not several:
+        names = [
+            EndLabel(end.value, family_label(study, method), end.look.colour)
+            for end, method in zip(ends, groups[0][1], strict=True)
+        ]
+        panels.end_labels(drawn[0], [*curves.references, *names], narrow)
+        return figure
+    figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
+    for axes in panels.right(drawn, narrow):
+        panels.end_labels(axes, curves.references, narrow)
+    panels.legend(figure, analysis, [m for m in study.methods if m in have], narrow)
+    return figure
+
+
+def _curve(axes: Axes, look: Look, method: str, curves: Curves, *, plain: bool) -> panels.End:
+    """Draws one method's curve, its band or single seeds unless it is to be plain, and returns its end."""
+    mine, shown = curves.rows.filter(pl.col("method") == method), curves.shown
+    x, values = mine["env_step"].to_list(), [shown(v) for v in mine["value"]]
+    marker = look.marker if curves.singles is None else ""
+    axes.plot(x, values, color=look.colour, linestyle=look.linestyle, marker=marker, markersize=4)
+    if curves.singles is not None and not plain:
+        for _, seed in curves.singles.filter(pl.col("method") == method).group_by(
+            "seed", maintain_order=True
+        ):
+            axes.plot(seed["env_step"], seed["value"], color=look.colour, linewidth=0.7, alpha=0.4)
+    if curves.singles is None and not plain:
+        panels.band(axes, x, mine, look, shown)
+    low, high = (None if end is None else shown(end) for end in mine.select("low", "high").row(-1))
+    return panels.End(look, values[-1], low, high)
+
+
+def _points(analysis: Analysis, narrow: bool) -> Figure:
+    """Returns each method's score with its interval, and the baselines', where there is no curve."""
+    study, fixed = analysis.study, analysis.summaries[0].fixed
+    references = panels.references(analysis)
+    count = len(fixed) + len(references)
+    figure = Figure(
+        figsize=(panels.NARROW if narrow else panels.WIDE, 0.7 + 0.34 * count), layout="constrained"
+    )
+    axes = figure.add_subplot()
+    for row, method in enumerate(study.methods):
+        panels.dot(axes, row, analysis.looks[method], fixed[method], analysis.scale.value)
+    for row, line in enumerate(references, len(fixed)):
+        axes.plot([line.height], [row], "d", color=MUTED, markersize=6)
+    names = [*(study.label(method) for method in study.methods), *(line.text for line in references)]
+    panels.rows_of_names(axes, [panels.wrapped(name, 20 if narrow else 40) for name in names])
+    axes.set_xlabel(analysis.scale.label)
+    return figure

@@ -1,0 +1,135 @@
+"""Differences between methods, each with its two intervals and the margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.figures import panels
+from fvm_eval.report.figures.panels import INK, MUTED
+from fvm_eval.report.looks import family_label, sizes
+from fvm_eval.report.summaries import MAX_PAIRS, Difference, shown_pairs
+
+Pair = tuple[str, str]
+HEADING = "minus "
+_MANY_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the figure: a difference in each column, or none under a heading."""
+
+    name: str
+    differences: Sequence[Difference | None] = ()
+
+
+def differences(analysis: Analysis, narrow: bool) -> Figure:
+    """Returns each difference with its intervals, the margin shaded: a row a pair, a column a summary.
+
+    A single pair has a row a summary. With many pairs a narrow figure shows the first summary only.
+    """
+    found = {(d.left, d.right, d.summary): d for d in analysis.differences if d.shown}
+    pairs = [
+        pair for pair in shown_pairs(analysis.study, analysis.differences) if pair in {k[:2] for k in found}
+    ]
+    names = [s.name for s in analysis.summaries if s.name in {key[2] for key in found}]
+    alone = len(pairs) == 1
+    if alone:
+        left, right = pairs[0]
+        rows = [Row(name, [found[left, right, name]]) for name in names if (left, right, name) in found]
+    else:
+        rows = _rows(analysis, pairs, names, found)
+        names = names[:1] if narrow and len(rows) > _MANY_ROWS else names
+    shape = (1, 1) if alone else (len(names), 1) if narrow else (1, len(names))
+    tall = 0.62 if alone else 0.4 if len(rows) <= _MANY_ROWS else 0.24
+    size = (panels.NARROW if narrow else panels.WIDE, 0.75 * shape[0] + tall * len(rows) * shape[0])
+    figure = Figure(figsize=size, layout="constrained")
+    drawn = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+    for column, axes in enumerate(drawn.flat):
+        _margin(axes, analysis)
+        for place, row in enumerate(rows):
+            difference = row.differences[column] if row.differences else None
+            if difference is not None:
+                _draw(axes, place, difference, analysis, big=tall > 0.3)
+        axes.axvline(0, color=INK, linewidth=1)
+        panels.rows_of_names(axes, [panels.wrapped(row.name, 26 if narrow else 34) for row in rows])
+        axes.xaxis.set_major_formatter(panels.plain)
+        if not alone:
+            axes.set_title(names[column])
+    _cut(drawn.flat[0], analysis)
+    for axes in drawn[:, 0]:
+        for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("bold" if row.name.startswith(HEADING) and not row.differences else "normal")
+            label.set_color(INK if row.differences or row.name.startswith(HEADING) else MUTED)
+    unit = f"{analysis.scale.label[0].lower()}{analysis.scale.label[1:]}"
+    pair = " − ".join(analysis.study.label(name) for name in pairs[0])
+    figure.supxlabel(
+        f"{pair}, {unit}" if alone and not narrow else f"Difference, {unit}", fontsize=10, color=MUTED
+    )
+    return figure
+
+
+def _rows(
+    analysis: Analysis,
+    pairs: Sequence[Pair],
+    names: Sequence[str],
+    found: dict[tuple[str, str, str], Difference],
+) -> list[Row]:
+    """Returns a row a pair; many pairs are grouped by their right side and training size."""
+    study = analysis.study
+
+    def cells(pair: Pair) -> list[Difference | None]:
+        return [found.get((*pair, name)) for name in names]
+
+    if len(pairs) <= MAX_PAIRS:
+        return [
+            Row(" − ".join(family_label(study, method) for method in pair), cells(pair)) for pair in pairs
+        ]
+    groups: dict[tuple[str, int | None], list[Pair]] = {}
+    for left, right in pairs:
+        size = study.train_sizes.get(left) if len(sizes(study)) > 1 else None
+        groups.setdefault((study.family(right), size), []).append((left, right))
+    rows: list[Row] = []
+    for (_, size), mine in groups.items():
+        heading = f"{HEADING}{family_label(study, mine[0][1])}"
+        rows += [] if any(row.name == heading for row in rows) else [Row(heading)]
+        rows += [] if size is None else [Row(f"{size:,} training tasks")]
+        rows += [Row(family_label(study, pair[0]), cells(pair)) for pair in mine]
+    return rows
+
+
+def _draw(axes: Axes, place: int, difference: Difference, analysis: Analysis, *, big: bool) -> None:
+    """Draws the interval on these tasks thick with its mean, that on new tasks thin beneath it."""
+    look, shown = analysis.looks[difference.left], analysis.scale.difference
+    lines = ((difference.fixed, -0.1, 3.0 if big else 2.2), (difference.new, 0.16 if big else 0.2, 1.0))
+    for interval, offset, width in lines:
+        if interval.low is not None and interval.high is not None:
+            limits = [shown(interval.low), shown(interval.high)]
+            axes.plot(limits, [place + offset] * 2, color=look.colour, linewidth=width)
+    axes.plot(
+        [shown(difference.fixed.mean)], [place - 0.1], look.marker, color=look.colour, ms=7 if big else 4.5
+    )
+
+
+def _margin(axes: Axes, analysis: Analysis) -> None:
+    """Shades the margin of the first comparison, or of the first claim about a summary of the scores."""
+    margins = [comparison.margin for comparison, _ in analysis.verdicts[:1]]
+    own = {summary.name for summary in analysis.summaries}
+    for decided in analysis.claims:
+        parts = decided.verdict.claim.components
+        margins += [part.margin for part in parts if part.summary in own and part.margin > 0]
+    if margins:
+        half = analysis.scale.difference(margins[0])
+        axes.axvspan(-half, half, color=MUTED, alpha=0.12, linewidth=0)
+
+
+def _cut(axes: Axes, analysis: Analysis) -> None:
+    """Cuts the axis to possible differences: none is larger than the scores' span."""
+    if analysis.score_bounds is not None:
+        span = analysis.scale.difference(analysis.score_bounds[1] - analysis.score_bounds[0])
+        left, right = axes.get_xlim()
+        axes.set_xlim(max(left, -span), min(right, span))

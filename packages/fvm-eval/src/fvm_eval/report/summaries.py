@@ -1,0 +1,171 @@
+"""Summaries of a study: one number a method with both intervals, differences, and the units they have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from fvm_eval.curves import area_under_curve, value_at
+from fvm_eval.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
+from fvm_eval.results import AREA, MULTITASK, SCRATCH, VALUE, ZERO_SHOT, StudyResults
+
+MAX_PAIRS = 6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How normalised numbers are shown: as raw scores where all tasks share one range, else as they are.
+
+    Attributes:
+        label: Axis label with its unit.
+        low, span: Of the shared raw range.
+    """
+
+    label: str
+    low: float = 0.0
+    span: float = 1.0
+
+    def value(self, normalised: float) -> float:
+        """Returns a mean in shown units."""
+        return self.low + self.span * normalised
+
+    def difference(self, normalised: float) -> float:
+        """Returns a difference in shown units."""
+        return self.span * normalised
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One number a method, by method: over these tasks and over new tasks. `cells` are the runs' own."""
+
+    name: str
+    cells: Mapping[str, pl.DataFrame]
+    fixed: Mapping[str, Interval]
+    new: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Left minus right in one summary, over these tasks and over new tasks; normalised."""
+
+    left: str
+    right: str
+    summary: str
+    fixed: Interval
+    new: Interval
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is an interval to draw."""
+        return self.fixed.low is not None or self.new.low is not None
+
+
+def scale_of(study: StudyResults) -> Scale:
+    """Returns the units in which scores are shown."""
+    if study.score_ranges is None:
+        return Scale(study.score_name)
+    ranges = {study.score_ranges[task] for task in study.tasks if task in study.score_ranges}
+    if len(ranges) == 1:
+        low, high = next(iter(ranges))
+        return Scale(study.score_name, low, high - low)
+    return Scale("Normalised score (0 to 1)")
+
+
+def bounds_of(study: StudyResults) -> tuple[float, float] | None:
+    """Returns the lowest and highest possible normalised score where all tasks share them."""
+    if study.score_ranges is None:
+        return None
+    possible = study.score_bounds or study.score_ranges
+    both = [(study.score_ranges[t], possible[t]) for t in study.tasks if t in study.score_ranges]
+    found = {((b[0] - r[0]) / (r[1] - r[0]), (b[1] - r[0]) / (r[1] - r[0])) for r, b in both if r[1] > r[0]}
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def best_of(study: StudyResults) -> dict[str, float]:
+    """Returns the best possible score by task, normalised as the scores are; empty where it is unknown."""
+    if study.best_scores is None:
+        return {}
+    ranges = study.score_ranges or {}
+    lows = {task: ranges.get(task, (0.0, 1.0)) for task in study.tasks}
+    return {task: (study.best_scores[task] - low) / (high - low) for task, (low, high) in lows.items()}
+
+
+def summaries_of(
+    study: StudyResults, runs: pl.DataFrame, bounds: tuple[float, float] | None
+) -> tuple[Summary, ...]:
+    """Returns value at budget and, where the curves begin at env step 0, area and jump-start."""
+    steps = runs["env_step"].unique().to_list()
+    tables = [(VALUE if study.final_step else "Score", value_at(runs, study.final_step))]
+    if 0 in steps and len(steps) > 1:
+        tables.append((AREA, area_under_curve(runs, study.final_step)))
+        tables.append((ZERO_SHOT, value_at(runs, 0)))
+    summaries = []
+    for name, table in tables:
+        cells = {method: table.filter(pl.col("method") == method) for method in study.methods}
+        fixed = {method: mean_interval(cells[method], score_bounds=bounds) for method in cells}
+        new = {method: new_tasks_interval(cells[method]) for method in cells}
+        summaries.append(Summary(name, cells, fixed, new))
+    return tuple(summaries)
+
+
+def regret_of(study: StudyResults, summary: Summary) -> dict[str, Interval]:
+    """Returns each method's regret, best possible minus reached, over these tasks; normalised."""
+    best = best_of(study)
+    if not best:
+        return {}
+    ceiling = pl.col("task").replace_strict(best, return_dtype=pl.Float64)
+    return {
+        m: mean_interval(c.with_columns(value=ceiling - pl.col("value"))) for m, c in summary.cells.items()
+    }
+
+
+def differences_of(
+    study: StudyResults, summaries: tuple[Summary, ...], bounds: tuple[float, float] | None
+) -> tuple[Difference, ...]:
+    """Returns the differences of the pairs that the study compares, in every summary."""
+    differences = []
+    for left, right in _pairs(study):
+        for summary in summaries:
+            sides = summary.cells[left], summary.cells[right]
+            if set(sides[0]["task"]) != set(sides[1]["task"]):
+                continue
+            fixed = difference_interval(*sides, score_bounds=bounds)
+            differences.append(Difference(left, right, summary.name, fixed, new_tasks_interval(*sides)))
+    return tuple(differences)
+
+
+def shown_pairs(study: StudyResults, differences: tuple[Difference, ...]) -> list[tuple[str, str]]:
+    """Returns the pairs that figures and tables show: of many, those fixed beforehand or with a reference."""
+    pairs = list(dict.fromkeys((d.left, d.right) for d in differences))
+    if len(pairs) <= MAX_PAIRS:
+        return pairs
+    chosen = {*_reference_pairs(study), *_compared(study)}
+    return [pair for pair in pairs if pair in chosen] or pairs
+
+
+def _pairs(study: StudyResults) -> list[tuple[str, str]]:
+    """Returns the comparisons' pairs, or all where none was fixed; of a large design the reference pairs."""
+    every = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
+    pairs = _compared(study) or every
+    if len(pairs) > MAX_PAIRS and (study.claims or study.comparisons or study.train_sizes):
+        pairs = [*_reference_pairs(study), *_compared(study)] or every
+    return list(dict.fromkeys(pairs))
+
+
+def _compared(study: StudyResults) -> list[tuple[str, str]]:
+    return [(comparison.left, comparison.right) for comparison in study.comparisons]
+
+
+def _reference_pairs(study: StudyResults) -> list[tuple[str, str]]:
+    """Returns every method with scratch, then with multi-task, of the same training-set size."""
+    pairs = []
+    for family in (SCRATCH, MULTITASK):
+        for reference in (m for m in study.methods if study.family(m) == family):
+            for method in study.methods:
+                unequal = study.train_sizes.get(method) != study.train_sizes.get(reference)
+                sized = method in study.train_sizes and reference in study.train_sizes
+                if study.family(method) not in (family, SCRATCH) and not (sized and unequal):
+                    pairs.append((method, reference))
+    return pairs
