@@ -44,6 +44,6 @@ def test_only_matched_axes_make_methods_incomparable():
     a.charge(env_steps=100, updates=3)
     b.charge(env_steps=100, updates=900, trials=5)
     assert comparability({"a": a, "b": b}) == []
-    b.charge(demos=3)
-    (mismatch,) = comparability({"a": a, "b": b})
-    assert str(mismatch) == "not comparable in demos: a 0, b 3"
+    c = Ledger(Budget(100))  # has no use for its budget, as zero-shot
+    (mismatch,) = comparability({"a": a, "c": c})
+    assert str(mismatch) == "not comparable in demos: a 3, c 0"

@@ -55,8 +55,9 @@ def test_3_leaks():
 
 def test_4_budget():
     budget = Budget(100)
-    a, b = Ledger(budget), Ledger(budget)
+    a, b, idle = Ledger(budget), Ledger(Budget(200)), Ledger(budget)
     a.charge(env_steps=100)
+    assert "less only idle (0)" in rules.check_budget(budget, {"a": a, "idle": idle}, 100).reason
     assert rules.check_budget(budget, {"a": a}, 100).status == "passed"
     assert rules.check_budget(budget, {"a": a}, 101).status == "failed"
     assert "not comparable in env_steps" in rules.check_budget(budget, {"a": a, "b": b}, 100).reason

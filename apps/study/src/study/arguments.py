@@ -42,6 +42,8 @@ class Arguments:
     adapt_env_steps: Annotated[int | None, shown("N")] = None
     """Env steps of one adaptation."""
 
+    control: Annotated[Path | None, shown("FOLDER")] = None
+    """Finished toy study (.../hidden-catch) in which RL² gains: without it, not gaining says nothing."""
     output: Annotated[Path | None, shown("FOLDER")] = None
     """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"

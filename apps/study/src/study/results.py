@@ -11,16 +11,29 @@ import fvm_envs
 import polars as pl
 from fvm_envs.leakage import leaked
 from fvm_envs.scores import score_range
-from fvm_eval import Budget, Comparison, Ledger
+from fvm_eval import Budget, Ledger
 from fvm_eval.claims import Precondition, pretraining_learned
+from fvm_eval.curves import normalise
 from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
 from fvm_eval.rules import LeakAudit
+from fvm_meta import RL2Config
 from rich.table import Table
 
 from study.checkpoint import canonical_json, write_bytes
-from study.config import StudyConfig
+from study.claim_cells import (
+    CONTROL_TABLE,
+    by_trial,
+    control_trials,
+    new_levels,
+    seconds,
+    seconds_to_score,
+    trials_table,
+)
+from study.claims import CONTROL, NEW_LEVELS, SECONDS, SECONDS_TO_SCORE, TRIALS, claims_of, learned
+from study.config import Settings, StudyConfig
 from study.errors import writing
+from study.methods import Method
 from study.plan import Job, Plan
 from study.store import Store, write_table
 
@@ -47,15 +60,14 @@ class Results:
 
     @property
     def verdicts(self) -> list[str]:
-        """One line for each comparison and each claim that was fixed beforehand."""
+        """One line for each claim that was fixed beforehand."""
         lines = []
-        for comparison, verdict in self.analysis.verdicts:
-            left, right = self.study.label(comparison.left), self.study.label(comparison.right)
-            line = f"{left} beats {right} by more than {comparison.margin:g} of the score range: {verdict}"
-            lines.append(_with_seeds(line, verdict.seeds_needed))
-        for decided in self.analysis.claims:
-            line = f"{decided.claim.id}: {decided.claim.statement} {str(decided).capitalize()}"
-            lines.append(_with_seeds(line, decided.seeds_needed))
+        for claim in self.analysis.claims:
+            verdict = claim.verdict
+            line = f"{verdict.claim.id}  {verdict.claim.statement} {str(verdict).capitalize()}"
+            if verdict.seeds_needed:
+                line += f"; about {verdict.seeds_needed} seeds would decide"
+            lines.append(line)
         return lines
 
     def table(self) -> Table:
@@ -75,18 +87,19 @@ class Results:
         return table
 
 
-def _with_seeds(line: str, needed: int | None) -> str:
-    return line + (f"; about {needed} seeds would decide" if needed else "")
-
-
 def _interval(interval: Interval, shown: Any) -> str:
     if interval.low is None or interval.high is None:
         return f"{shown(interval.mean):.2f}"
     return f"{shown(interval.mean):.2f}\n[{shown(interval.low):.2f}, {shown(interval.high):.2f}]"
 
 
-def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Results:
-    """Gathers all jobs' tables into the store's, audits the splits, computes every number of the report."""
+def collect(
+    config: StudyConfig, plan: Plan, store: Store, rerun: str, control: Path | None = None
+) -> Results:
+    """Gathers all jobs' tables into the store's, audits the splits, computes every number of the report.
+
+    `control` is the folder of a finished study of a family on which RL2 has something to gain.
+    """
     pretrainings = [job for job in plan.jobs if job.kind == "pretrain"]
     adaptations = [job for job in plan.jobs if job.kind == "adapt"]
     baselines = [job for job in plan.jobs if job.kind == "baseline"]
@@ -100,14 +113,44 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
     played = [job.method for job in baselines]
     methods = list(dict.fromkeys(job.method for job in adaptations))
     tasks = sorted(set(kept["task"]))
+    ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in tasks}
+    curves = kept.filter(~pl.col("method").is_in(played))
+    trials = trials_table(adaptations, store)
+    if trials is not None:
+        write_table(store.root / CONTROL_TABLE, trials)
+        trials = trials.filter(pl.col("task").is_in(tasks))
+    cells = {
+        TRIALS: None if trials is None else by_trial(trials, ranges),
+        CONTROL: None if control is None else control_trials(control),
+        NEW_LEVELS: new_levels(pretrainings, store, ranges[tasks[0]]),
+        SECONDS: seconds(pretrainings, store),
+        SECONDS_TO_SCORE: seconds_to_score(
+            pretrainings, adaptations, normalise(curves, ranges), config.adapt.env_steps, store
+        ),
+    }
     study = StudyResults(
         title=f"{' vs '.join(label_of(m) for m in methods)} on {config.family}",
         estimand=estimand_of(config, len(tasks)),
-        episodes=kept.filter(~pl.col("method").is_in(played)),
-        score_ranges={task: score_range(fvm_envs.Task.parse(task)) for task in tasks},
+        episodes=curves,
+        score_ranges=ranges,
         score_bounds=None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds),
         budget=Budget(env_steps=config.adapt.env_steps),
-        comparisons=comparisons_of(config, methods),
+        claims=claims_of(config, trained_trials(config, "rl2")),
+        cells={name: table for name, table in cells.items() if table is not None and len(table)},
+        trials=trials,
+        trained_trials={
+            job.method: job.spec["config"]["trials"] for job in adaptations if job.spec["paradigm"] == "rl2"
+        },
+        train_sizes={job.method: config.train_levels[job.fold] for job in adaptations if job.parent},
+        families={job.method: job.method.partition("@")[0] for job in adaptations},
+        eps_schedules={
+            job.method: tuple(job.parent.spec["config"]["eps_schedule"])
+            for job in adaptations
+            if job.parent and job.spec["paradigm"] == "reptile"
+        },
+        best_scores={task: fvm_envs.best_return(fvm_envs.Task.parse(task)) for task in tasks}
+        if config.benchmark == "toy"
+        else None,
         preconditions=preconditions_of(pretrainings, store),
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
@@ -121,7 +164,7 @@ def collect(config: StudyConfig, plan: Plan, store: Store, rerun: str) -> Result
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
         notes=[note for note in (config.note, divergence(pretrainings + adaptations, store)) if note],
-        labels={name: label_of(name) for name in (*methods, *played)},
+        labels=labels_of(methods, played),
     )
     return Results(study=study, analysis=analyse(study))
 
@@ -139,8 +182,20 @@ def write_report(store: Store, results: Results) -> Path:
 def label_of(method: str) -> str:
     """Returns what people call a method: "multitask@1000" is multi-task on 1,000 levels."""
     name, _, levels = method.partition("@")
-    label = LABELS.get(name, name)
+    label = SCRIPTS.get(name) or Method.parse(name).label
     return f"{label} ({int(levels):,} levels)" if levels else label
+
+
+def labels_of(methods: Sequence[str], played: Sequence[str]) -> dict[str, str]:
+    """Returns the labels of methods, of the families that their sizes share, and of scripted players."""
+    names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods), *played])
+    return {name: label_of(name) for name in names}
+
+
+def trained_trials(config: StudyConfig, name: str) -> int:
+    """Returns the trials in one of RL2's lifetimes while it was trained."""
+    own = config.settings.get(name, Settings()).config
+    return RL2Config(**own).trials
 
 
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:
@@ -150,18 +205,6 @@ def estimand_of(config: StudyConfig, num_tasks: int) -> str:
         f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of "
         f"{config.family} (tasks fixed), and on a new task chosen by the same rule (tasks random)."
     )
-
-
-def comparisons_of(config: StudyConfig, methods: Sequence[str]) -> list[Comparison]:
-    """Returns what is claimed: each pretrained method beats scratch by more than the margin."""
-    if "scratch" not in methods:
-        return []
-    estimand = "value at budget, task-equal mean over the held-out tasks"
-    return [
-        Comparison(left=method, right="scratch", estimand=estimand, margin=config.margin)
-        for method in methods
-        if method != "scratch"
-    ]
 
 
 def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondition]:
@@ -174,8 +217,7 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondi
             for is_random, mine in scores.items():
                 chosen = table.filter((pl.col("policy") == "random") == is_random)
                 mine.append(float(chosen["score"].to_numpy().mean()))
-        name = f"the pretraining of {label_of(method)} learned"
-        found.append(pretraining_learned(scores[False], scores[True], name=name))
+        found.append(pretraining_learned(scores[False], scores[True], name=learned(method)))
     return found
 
 

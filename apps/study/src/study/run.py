@@ -16,6 +16,7 @@ from rich.padding import Padding
 
 from study import estimate, tracking
 from study.arguments import Arguments, command_of
+from study.claim_cells import control_trials
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
@@ -67,6 +68,8 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         estimate.show(console, config, plan, output, device, workers)
         return
     video = arguments.video if arguments.video and arguments.video.startswith(f"{config.family}/") else None
+    if arguments.control:
+        control_trials(arguments.control)  # to say now, not after hours, that it holds none
     if video:
         players(config, plan, video)
     store = Store(output)
@@ -77,7 +80,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     tracker = tracking.Tracker(store, plan.jobs, name, asdict(config), uri) if arguments.tracking else None
     try:
         run_jobs(console, plan, store, tracker, options, workers)
-        results = collect(config, plan, store, rerun=command_of(arguments))
+        results = collect(config, plan, store, rerun=command_of(arguments), control=arguments.control)
         report = write_report(store, results)
         videos = write_videos(config, plan, store, video) if video else []
         status = None

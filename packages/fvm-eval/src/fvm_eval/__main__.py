@@ -18,7 +18,7 @@ from fvm_eval.aggregate import iqm
 from fvm_eval.jackknife import jackknife
 from fvm_eval.pairs import compare_pairs
 from fvm_eval.report import Analysis, StudyResults, analyse, render
-from fvm_eval.report.analysis import Summary
+from fvm_eval.report.summaries import Summary
 from fvm_eval.report.text import limits, number, p_value
 from fvm_eval.rules import Check
 from fvm_eval.table import TableError

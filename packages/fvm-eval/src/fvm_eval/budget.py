@@ -1,6 +1,6 @@
 """Budgets and the ledgers that enforce them.
 
-Methods are compared at equal env steps and demos on the test task (the matched axes); updates may be capped
+Methods are compared at equal budgets of env steps and demos on the test task (the matched axes); updates may be capped
 too, and tuning trials are counted. A ledger refuses to go over its budget, so no result can have been bought
 with hidden steps.
 """
@@ -108,24 +108,26 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A matched axis on which methods differ: their comparison would not be fair."""
+    """A matched axis on which methods could spend unequally: their comparison would not be fair."""
 
     axis: str
-    spent: Mapping[str, int]
+    limits: Mapping[str, int]
 
     def __str__(self) -> str:
-        return f"not comparable in {self.axis}: " + ", ".join(f"{m} {n:,}" for m, n in self.spent.items())
+        return f"not comparable in {self.axis}: " + ", ".join(f"{m} {n:,}" for m, n in self.limits.items())
 
 
 def comparability(ledgers: Mapping[str, Ledger]) -> list[Mismatch]:
-    """Returns the matched axes on which the methods' ledgers differ; empty when they may be compared.
+    """Returns the matched axes on which the methods' budgets differ; empty when they may be compared.
+
+    A method that has no use for all of its budget (zero-shot, a memory that is full) is no worse comparable.
 
     Args:
-        ledgers: For each method what one adaptation run spent on its test task.
+        ledgers: For each method that of one adaptation run on its test task.
     """
     mismatches = []
     for axis in MATCHED_AXES:
-        spent = {method: int(getattr(ledger, axis)) for method, ledger in ledgers.items()}
-        if len(set(spent.values())) > 1:
-            mismatches.append(Mismatch(axis, spent))
+        limits = {method: int(getattr(ledger.budget, axis)) for method, ledger in ledgers.items()}
+        if len(set(limits.values())) > 1:
+            mismatches.append(Mismatch(axis, limits))
     return mismatches

@@ -120,12 +120,12 @@ def check_budget(budget: Budget | None, ledgers: Mapping[str, Ledger], last_step
         return Check(
             4, "failed", f"evaluated at env step {last_step:,}, beyond the budget of {budget.env_steps:,}"
         )
-    spent = next(iter(ledgers.values()))
-    return Check(
-        4,
-        "passed",
-        f"every method {spent.env_steps:,} of {budget.env_steps:,} env steps and {spent.demos} demos",
-    )
+    less = {m: ledger.env_steps for m, ledger in ledgers.items() if ledger.env_steps < budget.env_steps}
+    demos = next(iter(ledgers.values())).demos
+    spent = f"every method spent its {budget.env_steps:,} env steps and {demos} demos"
+    if less:  # no advantage: a memory that has all it was trained to take in, or no adaptation at all
+        spent += ", less only " + ", ".join(f"{method} ({steps:,})" for method, steps in less.items())
+    return Check(4, "passed", spent)
 
 
 def check_baselines(
