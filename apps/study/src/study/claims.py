@@ -196,7 +196,7 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
         claims.append(
             Claim(
                 id="T1",
-                statement=f"{names[first]} beats {names[second]}, the other way round than in the other family.",
+                statement=f"{names[first]} beats {names[second]} (in the other family, the reverse).",
                 paper_says="A pilot on sine regression: the two schedules swap rank between task families.",
                 components=[
                     Component(

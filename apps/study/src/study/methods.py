@@ -60,6 +60,11 @@ PRETRAININGS: Mapping[str, Pretraining] = {
     "reptile-printed": _reptile("as_printed", "Reptile .1 → 0"),
     "reptile-authors": _reptile("authors", "Reptile .9 → 1"),
     "reptile-rising": _reptile("authors_atari", "Reptile 0 → 1"),
+    "reptile-batch": Pretraining(
+        paradigm="reptile",
+        label="Reptile, 16 tasks a step",
+        config={"eps_schedule": EPS_SCHEDULES["tuned"], "meta_batch": 16},
+    ),
     "rl2": Pretraining(paradigm="rl2", label="RL²", adaptations=("context", "both", "gradient", NONE)),
     "rl2-reset": Pretraining(
         paradigm="rl2", label="RL², memory reset", adaptations=("context", "gradient"), config={"trials": 1}

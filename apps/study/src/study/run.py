@@ -21,9 +21,10 @@ from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
 from study.executors.schedule import RunOptions
+from study.methods import PRETRAININGS, Method
 from study.plan import Plan, make_plan
 from study.presets import resolve_all
-from study.results import Results, collect, write_report
+from study.results import Results, collect, trained_trials, write_report
 from study.store import Store
 from study.terminal import Terminal, duration
 from study.tuning import Tuning
@@ -206,6 +207,11 @@ def announce(
         f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out_levels)} held-out levels; "
         f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
     )
+    trained = [
+        name for name in config.methods if PRETRAININGS[Method.parse(name).pretraining].paradigm == "rl2"
+    ]
+    if trained:
+        console.print(f"  RL²: {trained_trials(config, 'rl2')} trials a lifetime")
     if config.note:
         console.print(Padding(config.note, (0, 2)), style="yellow")
     console.print(f"  results in {output}\n", soft_wrap=True)

@@ -1,8 +1,9 @@
 """Procgen presets.
 
-Training levels are drawn from 0:100_000. Validation levels start at 100_000, held-out levels at 200_000, so
-no seed can train on them. Held-out and validation levels are the first in their range that the scripted
-player `always_right` wins in 5 to 50 % of 40 episodes: they can be won, and they leave something to learn.
+Training levels are drawn from 0:100_000. Validation levels start at 100_000, held-out levels at 200_000, new
+levels for the zero-shot score at 300_000, so no seed can train on them. Held-out and validation levels are
+the first in their range that the scripted player `always_right` wins in 5 to 50 % of 40 episodes: they can be
+won, and they leave something to learn.
 They were chosen before any agent was trained, by
 
     uv run python -m study.headroom procgen/coinrun-easy 200_000 20
@@ -18,9 +19,10 @@ from fvm_envs.procgen import GAMES, MODES
 from fvm_envs.procgen.games import level_seed, parse_name
 from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
 
-from study.config import Evaluation, Phase, StudyConfig
+from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import StudyError, unknown
 
+NEW_LEVELS = 300_000
 EASY_HELD_OUT = (
     200_001,
     200_002,
@@ -76,11 +78,20 @@ SMALL_ENV = {"actions": "coinrun", "use_backgrounds": False, "restrict_themes": 
 # reached 1.4 and 0.9, fine-tuning 4.9 and 6.5.
 ADAPT_CPU = replace(SMALL_CPU, num_minibatches=8, num_epochs=4)
 
+# RL2's base learner: the same network with an LSTM. A discount of .99 leaves .25 of a reward that comes a
+# trial of 139 steps later, .997 leaves .66. Backpropagation is cut at the end of a rollout of 64 steps.
+RECURRENT_CPU = {"recurrent": True, "lstm_size": 128, "discount": 0.997}
+TRIALS = 4  # episodes in a lifetime
+SETTINGS_CPU = {
+    "rl2": Settings(config={"trials": TRIALS}, ppo=RECURRENT_CPU),
+    "rl2-reset": Settings(ppo=RECURRENT_CPU),
+}
+
 QUICK = StudyConfig(
     benchmark="procgen",
     preset="quick",
     family="procgen/coinrun-easy",
-    methods=("scratch", "multitask"),
+    methods=("scratch", "multitask", "reptile", "rl2"),
     seeds=3,
     train_levels=(100,),
     pool=(0, 100_000),
@@ -89,7 +100,11 @@ QUICK = StudyConfig(
     env_options=SMALL_ENV,
     pretrain=Phase(env_steps=262_144, num_envs=64, ppo=SMALL_CPU),
     adapt=Phase(env_steps=32_768, num_envs=32, ppo=ADAPT_CPU),
-    evaluation=Evaluation(snapshots=4, episodes=10, training_tasks=32, training_episodes=4, max_steps=1000),
+    evaluation=Evaluation(
+        snapshots=4, episodes=10, training_tasks=32, training_episodes=4, max_steps=1000, new_levels=64
+    ),
+    new_levels_from=NEW_LEVELS,
+    settings=SETTINGS_CPU,
     script="always_right",
     score_bounds=(0.0, 10.0),  # the coin or nothing
     trials=2,  # ADAPT_CPU
@@ -100,11 +115,12 @@ QUICK = StudyConfig(
 SMALL = replace(
     QUICK,
     preset="small",
+    methods=("scratch", "multitask", "reptile", "rl2", "rl2-reset"),
     seeds=8,
     held_out_levels=EASY_HELD_OUT[:6],
-    pretrain=replace(QUICK.pretrain, env_steps=524_288),
-    adapt=replace(QUICK.adapt, env_steps=49_152),
-    evaluation=replace(QUICK.evaluation, snapshots=6, episodes=10),
+    pretrain=replace(QUICK.pretrain, env_steps=393_216),
+    adapt=replace(QUICK.adapt, env_steps=32_768),
+    evaluation=replace(QUICK.evaluation, snapshots=6, new_levels=256),
     note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that "
     "it runs within an hour on two cores.",
 )
@@ -113,7 +129,7 @@ PAPER = StudyConfig(
     benchmark="procgen",
     preset="paper",
     family="procgen/coinrun-hard",  # train-procgen's default mode
-    methods=("scratch", "multitask"),
+    methods=("scratch", "multitask", "reptile", "rl2", "rl2-reset"),
     seeds=5,  # Mandi, Abbeel, James 2022, figure 4
     train_levels=(100, 1_000, 10_000),  # section 3.1
     pool=(0, 100_000),
@@ -123,7 +139,14 @@ PAPER = StudyConfig(
     # 1,500 iterations of 256 envs x 256 steps
     pretrain=Phase(env_steps=98_304_000, num_envs=256, ppo=TRAIN_PROCGEN),
     adapt=Phase(env_steps=2_000_000, num_envs=64, ppo=TRAIN_PROCGEN),  # section 3.2
-    evaluation=Evaluation(snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000),
+    evaluation=Evaluation(
+        snapshots=20, episodes=20, training_tasks=64, training_episodes=4, max_steps=1000, new_levels=1000
+    ),
+    new_levels_from=NEW_LEVELS,
+    settings={
+        "rl2": Settings(config={"trials": TRIALS}, ppo={"recurrent": True}),
+        "rl2-reset": Settings(ppo={"recurrent": True}),
+    },
     script="always_right",
     score_bounds=(0.0, 10.0),  # the coin or nothing
     note="The paper's budgets, network and hyperparameters: 2.3 billion env steps. Needs GPUs and days.",
