@@ -27,6 +27,13 @@ from study.store import Store
 TINY = [
     "--benchmark",
     "toy",
+    "--preset",
+    "quick",
+    "--game",
+    "catch",
+    "--methods",
+    "scratch",
+    "multitask",
     "--seeds",
     "1",
     "--pretrain-env-steps",
@@ -46,9 +53,14 @@ TINY = [
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="nature-small")
 SMALL = replace(
     toy.QUICK,
+    family="toy/catch",
     methods=("scratch", "multitask"),
     seeds=1,
     train_levels=(4,),
+    pool=(0, 78),
+    validation_levels=(78, 81),
+    env_options={},
+    settings={},
     held_out_levels=(84, 87),
     pretrain=Phase(env_steps=768, num_envs=8, ppo=PPO),
     adapt=Phase(env_steps=512, num_envs=8, ppo=PPO),

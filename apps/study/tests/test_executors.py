@@ -18,7 +18,8 @@ from study.config import StudyConfig
 from study.executors import Event, Schedule, run_in_process, run_in_processes
 from study.executors.schedule import RunOptions
 from study.job import run_job
-from study.plan import PARADIGMS, Job, Plan, make_plan
+from study.methods import PRETRAININGS
+from study.plan import Job, Plan, make_plan
 from study.results import collect
 from study.store import Store
 
@@ -102,7 +103,7 @@ def test_two_worker_processes_give_the_same_bytes_as_this_one(
 
 
 # A paradigm that the study offers is killed here, whoever adds it.
-@pytest.mark.parametrize("method", sorted(PARADIGMS))
+@pytest.mark.parametrize("method", sorted(PRETRAININGS))
 def test_a_worker_killed_at_three_random_moments_loses_nothing(
     small: StudyConfig,
     run_plan: Callable[..., list[Event]],

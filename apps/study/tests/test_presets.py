@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from study.cli import Arguments, run
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
+from study.methods import Method
 from study.plan import make_plan
-from study.presets import PRESETS, procgen, resolve, toy
+from study.presets import PRESETS, procgen, resolve, resolve_all, toy
 
 ALL = [(benchmark, name) for benchmark, presets in PRESETS.items() for name in presets]
 
@@ -25,7 +27,7 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     assert pool.isdisjoint(held_out | validation)
     assert held_out.isdisjoint(validation)
     assert len(held_out) == len(config.held_out_levels)
-    assert {"scratch", "multitask"} == set(config.methods)
+    assert {"scratch", "multitask", "reptile", "rl2"} <= set(config.methods)
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
@@ -33,8 +35,16 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
         assert phase.env_steps >= rollout
         assert rollout % phase.ppo.num_minibatches == 0
     plan = make_plan(config)
-    per_seed = len(config.train_levels) * (1 + len(held_out)) + len(held_out)
+    methods = [Method.parse(method) for method in config.methods]
+    pretrained = {method.pretraining for method in methods} - {"scratch"}
+    per_size = len(pretrained) + (len(methods) - 1) * len(held_out)
+    per_seed = len(config.train_levels) * per_size + len(held_out)
     assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
+    new = {config.new_levels_from + i for i in range(config.evaluation.new_levels)}
+    assert new.isdisjoint(pool | validation | held_out)
+    for name in pretrained:
+        phase = config.phase("pretrain", name)
+        assert phase.ppo.num_minibatches <= phase.num_envs or not phase.ppo.recurrent
 
 
 def test_the_papers_numbers() -> None:
@@ -59,7 +69,7 @@ def test_the_quick_presets_say_that_they_are_not_the_papers() -> None:
 def test_without_a_preset_the_device_decides() -> None:
     assert resolve(Arguments(benchmark="procgen"), default_preset="quick").preset == "quick"
     assert resolve(Arguments(benchmark="procgen"), default_preset="small").preset == "small"
-    assert resolve(Arguments(benchmark="toy"), default_preset="small").preset == "quick"  # it has no other
+    assert resolve(Arguments(benchmark="toy"), default_preset="small").preset == "schedules"  # on any device
 
 
 def test_arguments_change_the_preset() -> None:
@@ -106,7 +116,7 @@ BAD = {
     "--benchmark progen": ("unknown benchmark 'progen'", "'procgen'"),
     "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, toy"),
     "--benchmark toy --preset quik": ("'quik'", "did you mean 'quick'"),
-    "--benchmark toy --preset paper": ("'paper'", "choose one of quick"),
+    "--benchmark toy --preset paper": ("'paper'", "choose one of quick, schedules"),
     "--benchmark procgen --game coinrum": ("'coinrum'", "'coinrun'"),
     "--benchmark procgen --mode eazy": ("'eazy'", "'easy'"),
     "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),
@@ -122,12 +132,15 @@ BAD = {
     "--benchmark toy --pretrain-env-steps -5": ("-5 env steps", "at least 32"),
     "--benchmark toy --adapt-env-steps 500": ("500 env steps", "use 496 or 512"),
     "--benchmark toy --train-levels": ("no training-set sizes", "at least one"),
-    "--benchmark toy --train-levels 0": ("of 0 levels", "1 to 78"),
-    "--benchmark toy --train-levels 79": ("of 79 levels", "pool 0:78", "1 to 78"),
+    "--benchmark toy --game catch --train-levels 0": ("of 0 levels", "1 to 78"),
+    "--benchmark toy --game catch --train-levels 79": ("of 79 levels", "pool 0:78", "1 to 78"),
     "--benchmark toy --held-out-levels": ("no held-out levels", "at least one"),
-    "--benchmark toy --held-out-levels 5 84": ("[5] overlap the training pool 0:78", "other held-out levels"),
-    "--benchmark toy --held-out-levels 78": ("[78]", "both held-out and validation"),
-    "--benchmark toy --held-out-levels 96": ("toy/catch/96 does not exist", "0 to 95"),
+    "--benchmark toy --game catch --held-out-levels 5 84": (
+        "[5] overlap the training pool 0:78",
+        "other held-out levels",
+    ),
+    "--benchmark toy --game catch --held-out-levels 78": ("[78]", "both held-out and validation"),
+    "--benchmark toy --game catch --held-out-levels 96": ("toy/catch/96 does not exist", "0 to 95"),
     "--benchmark toy --held-out-levels -1": ("-1",),
     "--benchmark procgen --held-out-levels 99999999999": ("99999999999", "too large", "2147483646"),
     "--benchmark toy --device cdua": ("unknown device 'cdua'", "auto, cpu or cuda"),
@@ -137,7 +150,7 @@ BAD = {
     "--benchmark toy --tracking-uri file:///tmp": ("'file:///tmp'", "sqlite:///FILE"),
     "--benchmark toy --checkpoint-every-s -1": ("-1.0", "0 or more"),
     "--benchmark toy --checkpoint-every-s nan": ("nan", "0 or more"),
-    "--benchmark toy --video toy/cath/84": ("unknown task 'toy/cath/84'", "'toy/catch/84'"),
+    "--benchmark toy --game catch --video toy/cath/84": ("unknown task 'toy/cath/84'", "'toy/catch/84'"),
     "--benchmark toy --video toy/catch/999": ("toy/catch/999",),
     "--benchmark toy --video atari/pong": ("atari/pong",),
 }
@@ -197,14 +210,51 @@ def test_a_config_made_by_hand_is_checked_too(build: Callable[[], object], words
 
 def test_a_study_is_the_same_whatever_its_grid() -> None:
     def identity(**changes: object) -> dict[str, object]:
-        config: StudyConfig = resolve(Arguments(benchmark="toy", **changes), "quick")  # type: ignore[arg-type]
+        config: StudyConfig = resolve(
+            Arguments(benchmark="toy", game="catch", **changes),  # type: ignore[arg-type]
+            "quick",
+        )
         return config.identity
 
     assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_levels=(3, 4))
     assert identity() != identity(adapt_env_steps=512)
     assert identity() != identity(held_out_levels=(84,))
+    assert identity() != {**identity(), "settings": {}}  # tuned or not
+
+
+def test_the_toy_benchmark_is_two_studies_that_differ_in_the_legend_alone() -> None:
+    visible, hidden = resolve_all(Arguments(benchmark="toy"), "quick")
+    assert (visible.family, hidden.family) == ("toy/visible-catch", "toy/hidden-catch")
+    assert visible.seeds >= 12
+    assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
+    assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("scratch", "Scratch"),
+        ("multitask", "Multi-task + fine-tuning"),
+        ("multitask:none", "Multi-task, zero-shot"),
+        ("rl2", "RL²"),
+        ("rl2:both", "RL² + fine-tuning"),
+        ("rl2:gradient", "RL² + fine-tuning, no memory"),
+        ("reptile-authors", "Reptile .9 → 1 + fine-tuning"),
+    ],
+)
+def test_a_methods_name_says_how_it_is_pretrained_and_how_it_adapts(name: str, label: str) -> None:
+    assert (Method.parse(name).name, Method.parse(name).label) == (name, label)
+    own = Method.parse(f"{name}:{Method.parse(name).adaptation}") if ":" not in name else Method.parse(name)
+    assert own == Method.parse(name)
+
+
+def test_a_way_to_adapt_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"multitask cannot adapt by 'context'; it can by gradient, none"):
+        Method.parse("multitask:context")
+    with pytest.raises(StudyError, match="scratch cannot adapt by 'none'"):
+        Method.parse("scratch:none")
 
 
 def test_the_nearest_name_needs_some_likeness() -> None:
-    with pytest.raises(StudyError, match=r"choose one of multitask, scratch"):
+    with pytest.raises(StudyError, match=r"choose one of multitask, reptile, .*scratch"):
         resolve(Arguments(benchmark="toy", methods=("zzz",)), "quick")

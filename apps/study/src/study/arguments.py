@@ -22,9 +22,11 @@ class Arguments:
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games) or toy (Catch, with a known best return)."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """quick (10 minutes on 2 cores), small (an hour) or paper (GPUs); quick where there is no CUDA GPU."""
+    """procgen: quick (a quarter of an hour on 2 cores, the default without a GPU), small (an hour) or paper
+    (GPUs). toy: schedules (an hour) or quick."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
-    """What to compare: scratch, multitask, reptile, rl2; rl2:both or multitask:none adapt otherwise."""
+    """What to compare: scratch, multitask, reptile, rl2, ...; with another adaptation than its own such as
+    multitask:none (zero-shot) or rl2:both (memory and fine-tuning)."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None
@@ -34,7 +36,7 @@ class Arguments:
     held_out_levels: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
     """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None
-    """Procgen game or toy family, instead of the preset's."""
+    """Procgen game, or toy family (catch, hidden-catch, visible-catch), instead of the preset's."""
     mode: Annotated[str | None, shown("NAME")] = None
     """Procgen's easy, hard, extreme or memory, instead of the preset's."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None

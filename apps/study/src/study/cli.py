@@ -10,14 +10,18 @@ import tyro
 from study.arguments import Arguments
 from study.errors import StudyError
 
-ABOUT = """Compare training from scratch with multi-task pretraining + fine-tuning on held-out tasks.
+ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile and RL2 on held-out tasks.
 
 Pretrains on training levels, adapts to each held-out level at an equal budget of env steps, evaluates frozen
-snapshots on fresh episodes, and writes a report with 95 % intervals over pretrainings.
+snapshots on fresh episodes, and writes a report with 95 % intervals over pretrainings and a verdict on each
+claim that was fixed beforehand.
 
-  study --benchmark procgen                      minutes on two CPU cores
+  study --benchmark procgen                      a quarter of an hour on two CPU cores
   study --benchmark procgen --dry-run            what it would take here
   study --benchmark procgen --seeds 5            more seeds: only what is missing is run
+  study --benchmark procgen --methods rl2:both   another method: only what is missing is run
+  study --benchmark procgen --tune 4             first tune every method equally on validation levels
+  study --benchmark toy                          where the best return is known
   study --benchmark procgen --preset paper --device cuda
 
 Stop with Ctrl-C at any time; the same command goes on where it was."""
