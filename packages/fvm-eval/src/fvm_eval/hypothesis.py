@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from fvm_eval.estimates import Estimate
 
 _EXACT_SIGNS = 20
-_EXACT_SPLITS = 200_000
+_EXACT_SPLITS = 1_000_000
 _RESAMPLES = 100_000
 
 
@@ -61,7 +60,7 @@ def sign_flip(differences: Sequence[float], rng: np.random.Generator) -> float:
 def permutation(left: Sequence[float], right: Sequence[float], rng: np.random.Generator) -> float:
     """Returns the two-sided p value of the difference in mean of two methods, one number a checkpoint.
 
-    Exact where there are at most 200,000 ways to split the checkpoints; beyond, from 100,000 random splits
+    Exact where there are at most 1,000,000 ways to split the checkpoints; beyond, from 100,000 random splits
     with the one that was seen. Assumes that equal methods are also equally spread; Welch's test does not.
 
     Args:
@@ -75,8 +74,7 @@ def permutation(left: Sequence[float], right: Sequence[float], rng: np.random.Ge
     scale = float(np.abs(pool).max())
     exact = math.comb(len(pool), size) <= _EXACT_SPLITS
     if exact:
-        chosen = np.array(list(combinations(range(len(pool)), size)))
-        sums = pool[chosen].sum(1)
+        sums = _sums_of(pool, size)
     else:
         shuffled = rng.permuted(np.tile(pool, (_RESAMPLES, 1)), axis=1)
         sums = shuffled[:, :size].sum(1)
@@ -97,6 +95,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def _sums_of(values: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.float64]:
+    """Returns the sum of every choice of so many of the values."""
+    sums = [np.zeros(1), *[np.empty(0)] * size]  # by how many are chosen
+    for value in values:
+        for chosen in range(size, 0, -1):
+            sums[chosen] = np.concatenate([sums[chosen], sums[chosen - 1] + value])
+    return sums[size]
 
 
 def _as_far(statistics: npt.NDArray[np.float64], seen: float, scale: float) -> npt.NDArray[np.bool_]:
