@@ -1,8 +1,8 @@
 """Budgets and the ledgers that enforce them.
 
-Methods are compared at equal budgets of env steps and demos on the test task (the matched axes); updates may be capped
-too, and tuning trials are counted. A ledger refuses to go over its budget, so no result can have been bought
-with hidden steps.
+Methods are compared at equal budgets of env steps and demos on the test task (the matched axes); updates may
+be capped too, and tuning trials are counted. A ledger refuses to go over its budget, so no result can have
+been bought with hidden steps.
 """
 
 from __future__ import annotations
