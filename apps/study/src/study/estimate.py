@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -21,7 +22,7 @@ from study.executors.processes import one_thread
 from study.plan import Job, Plan
 from study.terminal import count, duration
 
-MEASURE_S = 4.0  # per kind of job
+MEASURE_S = 3.0  # per kind of job and method
 MEASURE_STEPS = 1024  # env steps of a measured iteration, about
 
 
@@ -54,21 +55,17 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
     console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
 
     seconds, disk, checkpoints, memory = 0.0, 0, 0, 0
-    for kind in ("pretrain", "adapt"):
-        jobs = kinds[kind]
-        if not jobs:
-            continue
+    for (kind, learner, trains), jobs in alike(plan.jobs).items():
         measured = measure(jobs[-1], device, max(workers, 1))
         snapshots = len(jobs[0].spec.get("at", (0,)))
-        each = jobs[0].budget_env_steps / measured.steps_per_s + snapshots * measured.evaluation_s
-        # A phase of few long jobs leaves workers idle in its last round.
-        rounds = -(-len(jobs) // max(workers, 1)) if kind == "pretrain" else len(jobs) / max(workers, 1)
-        seconds += each * rounds
+        training = jobs[0].budget_env_steps / measured.steps_per_s if trains else 0.0
+        each = training + snapshots * measured.evaluation_s
+        seconds += each * len(jobs) / max(workers, 1)
         disk += len(jobs) * (measured.weights_bytes + 50_000)
         checkpoints = max(checkpoints, max(workers, 1) * 2 * measured.checkpoint_bytes)
         memory = max(memory, max(workers, 1) * measured.memory_bytes)
         console.print(
-            f"  {kind}: {count(measured.steps_per_s)} env steps/s a worker, "
+            f"  {kind} {learner}: {count(measured.steps_per_s)} env steps/s a worker, "
             f"{duration(each)} a job, {measured.checkpoint_bytes / 1e6:.0f} MB a checkpoint"
         )
     free = shutil.disk_usage(_existing(output)).free
@@ -81,6 +78,17 @@ def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device
     console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")
     if memory > available:
         console.print("          more than is available: use fewer --workers", style="yellow")
+
+
+def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
+    """Returns the trainings that take about the same: by kind, base learner, and whether it takes updates."""
+    groups: dict[tuple[str, str, bool], list[Job]] = {}
+    for job in jobs:
+        if job.kind != "baseline":
+            learner = "with memory" if job.spec["phase"]["ppo"]["recurrent"] else "without memory"
+            trains = job.spec.get("adaptation", "gradient") in ("gradient", "both")
+            groups.setdefault((job.kind, learner, trains), []).append(job)
+    return groups
 
 
 def measure(job: Job, device: str, workers: int) -> Measured:
@@ -113,7 +121,9 @@ def _measure(job: Job, device: str) -> Measured:
     while steps == 0 or time.perf_counter() - started < MEASURE_S:
         steps += learner.iteration(envs, part).env_steps
     steps_per_s = steps / (time.perf_counter() - started)
-    rest_of_rollout = (whole - part) * envs.single_observation_space.sample().nbytes
+    observation = envs.single_observation_space.sample()
+    parts = observation.values() if isinstance(observation, dict) else [observation]
+    rest_of_rollout = (whole - part) * sum(array.nbytes for array in parts)
     evaluation_s = 0.0
     if job.kind == "adapt":
         evaluating = time.perf_counter()
