@@ -69,7 +69,7 @@ def _returns(analysis: Analysis, rows: pl.DataFrame | None, table: pl.DataFrame 
     assert table is not None, "as above"
     study = analysis.study
     unit = study.score_name if series.is_raw(study, table) else analysis.scale.label
-    last = float(rows["env_step"].to_numpy().max())
+    last = float(table["env_step"].to_numpy().max())
     return Curves(rows, float, 0.0, last, phase, unit, singles=series.seed_returns(study, table))
 
 

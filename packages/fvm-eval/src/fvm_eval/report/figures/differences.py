@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from fvm_eval.report.summaries import MAX_PAIRS, Difference, shown_pairs
 
 Pair = tuple[str, str]
 HEADING = "minus "
-_MANY_ROWS = 12
+_MANY_ROWS, _LINE = 12, 0.19  # inches
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,19 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
         names = names[:1] if narrow and len(rows) > _MANY_ROWS else names
     shape = (1, 1) if alone else (len(names), 1) if narrow else (1, len(names))
     tall = 0.62 if alone else 0.4 if len(rows) <= _MANY_ROWS else 0.24
-    size = (panels.NARROW if narrow else panels.WIDE, 0.75 * shape[0] + tall * len(rows) * shape[0])
+    texts = [panels.wrapped(row.name, 26 if narrow else 34) for row in rows]
+    places = _places([1 + text.count("\n") for text in texts], tall)
+    size = (panels.NARROW if narrow else panels.WIDE, (0.75 + tall * (places[-1] + 1)) * shape[0])
     figure = Figure(figsize=size, layout="constrained")
     drawn = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
     for column, axes in enumerate(drawn.flat):
         _margin(axes, analysis)
-        for place, row in enumerate(rows):
+        for place, row in zip(places, rows, strict=True):
             difference = row.differences[column] if row.differences else None
             if difference is not None:
                 _draw(axes, place, difference, analysis, big=tall > 0.3)
         axes.axvline(0, color=INK, linewidth=1)
-        panels.rows_of_names(axes, [panels.wrapped(row.name, 26 if narrow else 34) for row in rows])
+        panels.rows_of_names(axes, texts, places)
         axes.xaxis.set_major_formatter(panels.plain)
         if not alone:
             axes.set_title(names[column])
@@ -102,7 +105,16 @@ def _rows(
     return rows
 
 
-def _draw(axes: Axes, place: int, difference: Difference, analysis: Analysis, *, big: bool) -> None:
+def _places(lines: Sequence[int], tall: float) -> list[float]:
+    """Returns the heights of rows whose names have this many lines, one apart where a name has room."""
+    room = [max(1.0, _LINE * count / tall) for count in lines]
+    places = [0.0]
+    for before, after in itertools.pairwise(room):
+        places.append(places[-1] + (before + after) / 2)
+    return places
+
+
+def _draw(axes: Axes, place: float, difference: Difference, analysis: Analysis, *, big: bool) -> None:
     """Draws the interval on these tasks thick with its mean, that on new tasks thin beneath it."""
     look, shown = analysis.looks[difference.left], analysis.scale.difference
     lines = ((difference.fixed, -0.1, 3.0 if big else 2.2), (difference.new, 0.16 if big else 0.2, 1.0))

@@ -15,6 +15,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -107,7 +108,7 @@ def grid(count: int, narrow: bool, *, height: float, columns: int = 3) -> tuple[
     columns = 1 if narrow else min(columns, count)
     rows = math.ceil(count / columns)
     size = (NARROW, 0.9 * height * rows) if narrow else (WIDE, height * rows)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[count:]:
         axes.set_axis_off()
@@ -185,10 +186,11 @@ def dot(axes: Axes, y: float, look: Look, interval: Interval, shown: Callable[[f
     axes.plot([shown(interval.mean)], [y], color=look.colour, marker=look.marker, markersize=6)
 
 
-def rows_of_names(axes: Axes, names: Sequence[str]) -> None:
-    """Writes names beside the rows of a dot plot, the first one on top."""
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+def rows_of_names(axes: Axes, names: Sequence[str], places: Sequence[float] | None = None) -> None:
+    """Writes names beside the rows of a dot plot, the first one on top, at places 0, 1, ... if not given."""
+    places = list(range(len(names))) if places is None else places
+    axes.set_yticks(places, names)
+    axes.set_ylim(places[-1] + 0.6, places[0] - 0.6)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
@@ -299,7 +301,7 @@ def legend(
 
 def wrapped(text: str, width: int) -> str:
     """Returns the text in lines of at most this many characters, words whole."""
-    return "\n".join(textwrap.wrap(text, width, break_long_words=False))
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def plain(value: float, _: object = None) -> str:
