@@ -113,7 +113,7 @@ def _part(part: ComponentVerdict, note: str = "") -> str:
         _cell(_PART_HEAD[2], interval),
         _cell(_PART_HEAD[3], escape(component.claimed)),
         _cell(_PART_HEAD[4], f'<b class="{kind}">{result}</b>{reason}', kind="verdict"),
-        _cell(_PART_HEAD[5], needed),
+        _cell(_PART_HEAD[5], needed, kind="n" if needed != "–" else "n blank"),
     ]
     return f"<tr>{''.join(cells)}</tr>"
 

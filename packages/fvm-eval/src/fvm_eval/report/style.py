@@ -34,14 +34,15 @@ padding:1rem 0 0;border-top:1px solid var(--rule)}
 .claim{border:1px solid var(--rule);border-radius:8px;padding:.7rem 1rem;margin:.8rem 0}.claim p{margin:0;
 max-width:none}.claim .facts{margin-top:.7rem;padding-top:.7rem}
 .scroll{overflow-x:auto;margin:.8rem 0 0}
-table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.42rem 1.1rem .42rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;color:var(--muted);font-size:.82rem}
-tbody th{color:var(--ink);font-size:inherit;min-width:11rem;position:sticky;left:0;background:var(--paper)}
+tbody>tr>th{color:var(--ink);font-size:inherit;min-width:11rem;position:sticky;left:0;
+background:var(--paper)}
 td.n,th.n{text-align:right}td.n{white-space:nowrap}
 td small,th small{display:block;color:var(--muted);font-size:.82rem;font-weight:400}
 td.n small{white-space:nowrap}
-tr.group th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
+tbody>tr.group>th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
 .swatch{width:1.9em;height:.73em;margin-right:.5em;stroke-width:1.8}
 .supported{color:var(--good)}.contradicted{color:var(--bad)}.undecided{color:var(--doubt)}
 table.claims{margin:.8rem 0 0;table-layout:fixed}
@@ -77,6 +78,6 @@ display:grid;grid-template-columns:7rem 1fr;text-align:left;white-space:normal}
 .claims [data-name]::before{content:attr(data-name);color:var(--muted);font-size:.85rem;grid-row:1/9}
 .claims [data-name]>*{grid-column:2}
 table.parts{padding:.2rem .8rem}table.parts tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
-table.parts tr:last-child{border-bottom:0}table.parts td{padding:.15rem 0}}
+table.parts tr:last-child{border-bottom:0}table.parts td.blank{display:none}table.parts td{padding:.15rem 0}}
 @media print{main{max-width:none;padding:0}details{display:block}}
 """

@@ -89,7 +89,10 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         if many:
             panels.end_intervals(axes, ends, curves.first, curves.last)
         panels.env_steps(
-            axes, "" if several else f"Env steps of {curves.phase}", curves.last, 3 if several else 5
+            axes,
+            "" if several else f"Env steps of {curves.phase}",
+            curves.last,
+            3 if several or narrow else 5,
         )
         if size is not None:
             axes.set_title(f"{size:,} training tasks")
@@ -97,7 +100,8 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         panels.cut_to_possible(drawn[0], analysis)
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel(curves.unit)
-    if not several:
+    everyone = [method for method in study.methods if method in have]
+    if not several and not (narrow and len(everyone) > MAX_BANDS):
         names = [
             EndLabel(end.value, family_label(study, method), end.look.colour)
             for end, method in zip(ends, groups[0][1], strict=True)
@@ -107,7 +111,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
     for axes in panels.right(drawn, narrow):
         panels.end_labels(axes, curves.references, narrow)
-    panels.legend(figure, analysis, [m for m in study.methods if m in have], narrow)
+    panels.legend(figure, analysis, everyone, narrow)
     return figure
 
 

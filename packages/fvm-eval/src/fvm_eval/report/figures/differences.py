@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from fvm_eval.report.analysis import Analysis
 from fvm_eval.report.figures import panels
 from fvm_eval.report.figures.panels import INK, MUTED
-from fvm_eval.report.looks import family_label, sizes
-from fvm_eval.report.summaries import MAX_PAIRS, Difference, shown_pairs
+from fvm_eval.report.looks import family_label
+from fvm_eval.report.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
 
-Pair = tuple[str, str]
 HEADING = "minus "
 _MANY_ROWS, _LINE = 12, 0.19  # inches
 
@@ -92,12 +91,8 @@ def _rows(
         return [
             Row(" − ".join(family_label(study, method) for method in pair), cells(pair)) for pair in pairs
         ]
-    groups: dict[tuple[str, int | None], list[Pair]] = {}
-    for left, right in pairs:
-        size = study.train_sizes.get(left) if len(sizes(study)) > 1 else None
-        groups.setdefault((study.family(right), size), []).append((left, right))
     rows: list[Row] = []
-    for (_, size), mine in groups.items():
+    for (_, size), mine in pair_groups(study, pairs).items():
         heading = f"{HEADING}{family_label(study, mine[0][1])}"
         rows += [] if any(row.name == heading for row in rows) else [Row(heading)]
         rows += [] if size is None else [Row(f"{size:,} training tasks")]

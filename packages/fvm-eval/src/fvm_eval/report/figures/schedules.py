@@ -30,7 +30,7 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
     cells = [(size, arms, summary) for size, arms in groups for summary in columns]
     shape = (len(cells), 1) if narrow else (len(groups), len(columns))
     most = max(len(arms) for _, arms in groups)
-    height = shape[0] * (0.55 + 0.42 * most) + 0.6
+    height = shape[0] * ((0.75 if narrow else 0.55) + 0.45 * most) + 0.6
     figure = Figure(figsize=(panels.NARROW if narrow else panels.WIDE, height), layout="constrained")
     drawn = list(figure.subplots(*shape, sharex=True, squeeze=False).flat)
     for axes, (size, arms, summary) in zip(drawn, cells, strict=True):
@@ -38,10 +38,15 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
         for method in methods_of(study, size):
             if study.family(method) in (SCRATCH, MULTITASK):
                 _reference(axes, analysis, method, summary)
-        names = [f"{family_label(study, arm)}\n{schedule_name(*study.eps_schedules[arm])}" for arm in arms]
+        names = [
+            f"{panels.wrapped(family_label(study, arm), 18 if narrow else 30)}\n"
+            f"{schedule_name(*study.eps_schedules[arm])}"
+            for arm in arms
+        ]
         panels.rows_of_names(axes, names if axes in panels.left(drawn, narrow) else [""] * len(names))
         axes.xaxis.set_major_formatter(panels.plain)
-        axes.set_title(summary.name + ("" if size is None else f", {size:,} training tasks"))
+        at = f", {size:,} training tasks" if len(groups) > 1 else ""
+        axes.set_title(panels.wrapped(f"{summary.name}{at}", 24 if narrow else 60))
     figure.supxlabel(analysis.scale.label, fontsize=10, color=MUTED)
     references = [m for m in study.methods if study.family(m) in (SCRATCH, MULTITASK)]
     if references:
