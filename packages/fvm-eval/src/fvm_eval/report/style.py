@@ -59,6 +59,8 @@ border-bottom:1px solid var(--rule)}
 ol.rules .number{color:var(--muted);font-variant-numeric:tabular-nums}
 .status{font-weight:600;white-space:nowrap}.passed{color:var(--good)}.failed{color:var(--bad)}.na{
 color:var(--muted)}
+.scroll table{border-bottom:1px solid var(--rule)}.scroll th,.scroll td{border-bottom:0}
+.scroll tbody>tr>*{border-top:1px solid var(--rule)}
 code,pre{font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{background:var(--wash);padding:.8rem 1rem;overflow-x:auto;border-radius:6px;margin:.6rem 0}
 code{overflow-wrap:anywhere}

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import INK, MUTED
+from fvm_eval.report.figures import labels, panels, paper
+from fvm_eval.report.figures.paper import INK, MUTED
 from fvm_eval.report.looks import family_label
 from fvm_eval.report.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
 
@@ -46,9 +46,9 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
         names = names[:1] if narrow and len(rows) > _MANY_ROWS else names
     shape = (1, 1) if alone else (len(names), 1) if narrow else (1, len(names))
     tall = 0.62 if alone else 0.4 if len(rows) <= _MANY_ROWS else 0.24
-    texts = [panels.wrapped(row.name, 26 if narrow else 34) for row in rows]
+    texts = [labels.wrapped(row.name, 26 if narrow else 34) for row in rows]
     places = _places([1 + text.count("\n") for text in texts], tall)
-    size = (panels.NARROW if narrow else panels.WIDE, (0.75 + tall * (places[-1] + 1)) * shape[0])
+    size = (paper.NARROW if narrow else paper.WIDE, (0.75 + tall * (places[-1] + 1)) * shape[0])
     figure = Figure(figsize=size, layout="constrained")
     drawn = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
     for column, axes in enumerate(drawn.flat):
@@ -59,7 +59,7 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
                 _draw(axes, place, difference, analysis, big=tall > 0.3)
         axes.axvline(0, color=INK, linewidth=1)
         panels.rows_of_names(axes, texts, places)
-        axes.xaxis.set_major_formatter(panels.plain)
+        axes.xaxis.set_major_formatter(labels.plain)
         if not alone:
             axes.set_title(names[column])
     _cut(drawn.flat[0], analysis)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import MUTED
+from fvm_eval.report.figures import labels, panels, paper
+from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.looks import family_label, methods_of, sizes
 from fvm_eval.report.summaries import Summary
 from fvm_eval.results import AREA, MULTITASK, SCRATCH, ZERO_SHOT
@@ -31,7 +31,7 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
     shape = (len(cells), 1) if narrow else (len(groups), len(columns))
     most = max(len(arms) for _, arms in groups)
     height = shape[0] * ((0.75 if narrow else 0.55) + 0.45 * most) + 0.6
-    figure = Figure(figsize=(panels.NARROW if narrow else panels.WIDE, height), layout="constrained")
+    figure = Figure(figsize=(paper.NARROW if narrow else paper.WIDE, height), layout="constrained")
     drawn = list(figure.subplots(*shape, sharex=True, squeeze=False).flat)
     for axes, (size, arms, summary) in zip(drawn, cells, strict=True):
         _schedules(axes, analysis, arms, summary)
@@ -39,18 +39,18 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
             if study.family(method) in (SCRATCH, MULTITASK):
                 _reference(axes, analysis, method, summary)
         names = [
-            f"{panels.wrapped(family_label(study, arm), 18 if narrow else 30)}\n"
+            f"{labels.wrapped(family_label(study, arm), 18 if narrow else 30)}\n"
             f"{schedule_name(*study.eps_schedules[arm])}"
             for arm in arms
         ]
         panels.rows_of_names(axes, names if axes in panels.left(drawn, narrow) else [""] * len(names))
-        axes.xaxis.set_major_formatter(panels.plain)
+        axes.xaxis.set_major_formatter(labels.plain)
         at = f", {size:,} training tasks" if len(groups) > 1 else ""
-        axes.set_title(panels.wrapped(f"{summary.name}{at}", 24 if narrow else 60))
+        axes.set_title(labels.wrapped(f"{summary.name}{at}", 24 if narrow else 60))
     figure.supxlabel(analysis.scale.label, fontsize=10, color=MUTED)
     references = [m for m in study.methods if study.family(m) in (SCRATCH, MULTITASK)]
     if references:
-        panels.legend(figure, analysis, references, narrow, markers=False)
+        labels.legend(figure, analysis, references, narrow, markers=False)
     return figure
 
 
