@@ -20,13 +20,18 @@ def claims(analysis: Analysis) -> str:
     if not analysis.claims:
         return ""
     rows = "".join(_claim(analysis, decided) for decided in analysis.claims)
+    measured = "".join(f"<span>{name}</span>" for name in _HEAD[1:4])
+    head = (
+        f'<thead><tr><th>{_HEAD[0]}</th><th colspan="3"><div class="measured">{measured}</div></th>'
+        f"<th>{_HEAD[4]}</th></tr></thead>"
+    )
     shares = " Scores are shares of the score range." if analysis.study.score_ranges is not None else ""
     intro = (
         "Fixed before anything was trained, decided by rule. A claim of several parts is supported where all "
         f"pass and contradicted where one is beyond its threshold on the wrong side.{shares}"
     )
     return (
-        f'<section><h2>Claims</h2><p class="quiet">{intro}</p><table class="claims">{_head(_HEAD)}{rows}'
+        f'<section><h2>Claims</h2><p class="quiet">{intro}</p><table class="claims">{head}{rows}'
         "</table></section>"
     )
 
@@ -42,7 +47,7 @@ def _claim(analysis: Analysis, decided: Decided) -> str:
     verdict, part = decided.verdict, decided.deciding
     claim, parts = verdict.claim, verdict.components
     says = f"<small>The paper: {escape(claim.paper_says)}</small>" if claim.paper_says else ""
-    which = f'<small class="which">{escape(_which(decided))}</small>' if len(parts) > 1 else ""
+    which = f'<small class="which">{escape(_which(decided))}</small>'
     measured, interval = _numbers(part)
     numbers = zip(_HEAD[1:4], (measured, interval, escape(part.component.claimed)), strict=True)
     listed = "".join(f'<span data-name="{name}">{number}</span>' for name, number in numbers)
@@ -56,18 +61,22 @@ def _claim(analysis: Analysis, decided: Decided) -> str:
     still = len(parts) - passed - wrong
     counts = [(passed, "passes" if passed == 1 else "pass"), (wrong, "contradicted"), (still, "open")]
     counted = ", ".join(f"{count} {what}" for count, what in counts if count)
-    title = f"{plural(len(parts), 'part')}: {counted}" if len(parts) > 1 else "The part in full"
-    return (
-        f'<tbody><tr>{"".join(cells)}</tr><tr class="parts"><td colspan="{len(_HEAD)}"><details>'
-        f"<summary>{title}</summary>{_parts(verdict)}</details></td></tr></tbody>"
-    )
+    unfolded = ""
+    if len(parts) > 1 or verdict.assay is not None:
+        unfolded = (
+            f'<tr class="parts"><td colspan="{len(_HEAD)}"><details><summary>{plural(len(parts), "part")}: '
+            f"{counted}</summary>{_parts(verdict)}</details></td></tr>"
+        )
+    return f"<tbody><tr>{''.join(cells)}</tr>{unfolded}</tbody>"
 
 
 def _which(decided: Decided) -> str:
     """Returns which part the numbers are of."""
     among = {"supported": "weakest", "contradicted": "contradicting", "undecided": "first open"}
-    name = decided.deciding.component.name
-    return f"the {among[decided.verdict.label]} part: {name}, {decided.deciding.component.summary.lower()}"
+    part = decided.deciding.component
+    name = f"{part.name}, {part.summary[:1].lower()}{part.summary[1:]}"
+    several = len(decided.verdict.components) > 1
+    return f"the {among[decided.verdict.label]} part: {name}" if several else name
 
 
 def _verdict(decided: Decided) -> str:
@@ -104,7 +113,7 @@ def _part(part: ComponentVerdict, note: str = "") -> str:
         _cell(_PART_HEAD[2], interval),
         _cell(_PART_HEAD[3], escape(component.claimed)),
         _cell(_PART_HEAD[4], f'<b class="{kind}">{result}</b>{reason}', kind="verdict"),
-        _cell(_PART_HEAD[5], needed),
+        _cell(_PART_HEAD[5], needed, kind="n" if needed != "–" else "n blank"),
     ]
     return f"<tr>{''.join(cells)}</tr>"
 

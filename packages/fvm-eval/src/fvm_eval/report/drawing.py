@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures.panels import INK, MUTED, PAPER, RULE, SETTINGS, Draw
+from fvm_eval.report.figures import Draw
+from fvm_eval.report.figures.paper import INK, MUTED, PAPER, RULE, SETTINGS
 from fvm_eval.report.looks import METHOD_COLOURS
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {

@@ -75,8 +75,10 @@ def looks(study: StudyResults) -> dict[str, Look]:
 def family_label(study: StudyResults, method: str) -> str:
     """Returns the name of a method without its training-set size, for where that is written beside it."""
     family, size = study.family(method), study.train_sizes.get(method)
-    if size is None or family in study.labels:
-        return study.label(family if family in study.labels else method)
+    if family != method and family in study.labels:
+        return study.labels[family]
+    if size is None:
+        return study.label(method)
     return re.sub(rf"\s*\((?:{size}|{size:,})\b[^()]*\)$", "", study.label(method))
 
 

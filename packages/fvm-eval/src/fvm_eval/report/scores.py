@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fvm_eval.intervals import Interval
 from fvm_eval.report.analysis import Analysis
 from fvm_eval.report.looks import Look, family_label, methods_of, sizes
-from fvm_eval.report.summaries import MAX_PAIRS, Difference, shown_pairs
+from fvm_eval.report.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
 from fvm_eval.report.text import capital, escape, limits, number, plural, table
 
 
@@ -89,21 +89,30 @@ def _methods(analysis: Analysis) -> str:
     return table(head, rows)
 
 
-def _differences(analysis: Analysis, pairs: Sequence[tuple[str, str]]) -> str:
+def _differences(analysis: Analysis, pairs: Sequence[Pair]) -> str:
     study, names = analysis.study, [summary.name for summary in analysis.summaries]
     same = _same_checkpoints(analysis) is not None
     found: dict[tuple[str, str], dict[str, Difference]] = {}
     for difference in analysis.differences:
         found.setdefault((difference.left, difference.right), {})[difference.summary] = difference
+    groups = pair_groups(study, pairs)
+    if len(pairs) <= MAX_PAIRS:
+        groups = {("", None): list(pairs)}
     rows = []
-    for left, right in pairs:
-        mine, shown = found[left, right], analysis.scale.difference
-        cells = [
-            _estimate(mine[n].fixed, mine[n].new, shown, signed=True) if n in mine else "" for n in names
-        ]
-        fewest = min(difference.fixed.checkpoints for difference in mine.values())
-        name = f"{escape(study.label(left))} − {escape(study.label(right))}"
-        rows.append([name, *cells, *([] if same else [f"{fewest}"])])
+    for (_, size), group in groups.items():
+        if len(pairs) > MAX_PAIRS:
+            against = f"minus {family_label(study, group[0][1])}"
+            rows.append([against if size is None else f"{against}, {size:,} training tasks"])
+        for left, right in group:
+            mine, shown = found[left, right], analysis.scale.difference
+            cells = [
+                _estimate(mine[n].fixed, mine[n].new, shown, signed=True) if n in mine else "" for n in names
+            ]
+            fewest = min(difference.fixed.checkpoints for difference in mine.values())
+            name = escape(family_label(study, left))
+            if len(pairs) <= MAX_PAIRS:
+                name += f" − {escape(family_label(study, right))}"
+            rows.append([name, *cells, *([] if same else [f"{fewest}"])])
     return table(["Difference", *names, *([] if same else ["Checkpoints"])], rows) if rows else ""
 
 

@@ -3,11 +3,11 @@
 CSS = """
 :root{color-scheme:light dark;
 --font:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
---ink:#1b1f24;--muted:#5d6672;--rule:#d5dae0;--paper:#fff;--wash:#f5f7f9;--good:#00704f;--bad:#b23c00;
+--ink:#1b1f24;--muted:#5d6672;--rule:#d5dae0;--paper:#fff;--wash:#f5f7f9;--good:#00704f;--bad:#b23c00;--doubt:#8a6100;
 --m0:#0072b2;--m1:#d55e00;--m2:#009e73;--m3:#b8578a;--m4:#b27a00;--m5:#2d8fc4;--m6:#7a7a00;--m7:#7f4f9f}
 @media (prefers-color-scheme:dark){:root{--ink:#e8ebee;--muted:#a0a9b4;--rule:#363d46;--paper:#14171b;
 --wash:#1c2026;
---good:#4cc79b;--bad:#ff8f57;--m0:#56b4e9;--m1:#f08a4b;--m2:#3dc79c;--m3:#e3a0c4;--m4:#e9b44c;--m5:#8fd0f5;
+--good:#4cc79b;--bad:#ff8f57;--doubt:#e9b44c;--m0:#56b4e9;--m1:#f08a4b;--m2:#3dc79c;--m3:#e3a0c4;--m4:#e9b44c;--m5:#8fd0f5;
 --m6:#c9c95a;
 --m7:#b993d6}}
 *{box-sizing:border-box}
@@ -34,23 +34,23 @@ padding:1rem 0 0;border-top:1px solid var(--rule)}
 .claim{border:1px solid var(--rule);border-radius:8px;padding:.7rem 1rem;margin:.8rem 0}.claim p{margin:0;
 max-width:none}.claim .facts{margin-top:.7rem;padding-top:.7rem}
 .scroll{overflow-x:auto;margin:.8rem 0 0}
-table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.42rem 1.1rem .42rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;color:var(--muted);font-size:.82rem}
-tbody th{color:var(--ink);font-size:inherit;min-width:11rem}
+tbody>tr>th{color:var(--ink);font-size:inherit;min-width:11rem;position:sticky;left:0;
+background:var(--paper)}
 td.n,th.n{text-align:right}td.n{white-space:nowrap}
 td small,th small{display:block;color:var(--muted);font-size:.82rem;font-weight:400}
 td.n small{white-space:nowrap}
-tr.group th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
+tbody>tr.group>th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
 .swatch{width:1.9em;height:.73em;margin-right:.5em;stroke-width:1.8}
-.supported{color:var(--good)}.contradicted{color:var(--bad)}.undecided{color:var(--muted)}
+.supported{color:var(--good)}.contradicted{color:var(--bad)}.undecided{color:var(--doubt)}
 table.claims{margin:.8rem 0 0;table-layout:fixed}
 .claims>thead th:first-child{width:31%}.claims>thead th:last-child{width:28%}
-.claims>thead th:nth-child(n+2):nth-child(-n+4){width:13.66%}
-.claims>thead th.n,.claims td .measured{padding-right:1.1rem}
-.measured{display:grid;grid-template-columns:repeat(3,1fr);text-align:right;white-space:nowrap}
+.measured{display:grid;grid-template-columns:23% 42% 35%;text-align:right;white-space:nowrap}
 .measured .which{grid-column:1/4;white-space:normal;text-align:right}
-.claims>tbody>tr:first-child>td{border-bottom:0;padding-top:.9rem}.claims tr.parts>td{padding-top:0}
+.claims>tbody>tr:first-child>td{padding:.9rem 1.1rem .7rem 0}.claims tr.parts>td{padding-top:0}
+.claims>tbody>tr:first-child:not(:last-child)>td{border-bottom:0}
 .claims details{margin:0 0 .4rem}table.parts{background:var(--wash);font-size:.88rem;margin:.4rem 0}
 table.parts th,table.parts td{padding:.4rem .8rem}table.parts tr:last-child td{border-bottom:0}
 ol.rules{list-style:none;padding:0;margin:.8rem 0 0}
@@ -59,6 +59,8 @@ border-bottom:1px solid var(--rule)}
 ol.rules .number{color:var(--muted);font-variant-numeric:tabular-nums}
 .status{font-weight:600;white-space:nowrap}.passed{color:var(--good)}.failed{color:var(--bad)}.na{
 color:var(--muted)}
+.scroll table{border-bottom:1px solid var(--rule)}.scroll th,.scroll td{border-bottom:0}
+.scroll tbody>tr>*{border-top:1px solid var(--rule)}
 code,pre{font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{background:var(--wash);padding:.8rem 1rem;overflow-x:auto;border-radius:6px;margin:.6rem 0}
 code{overflow-wrap:anywhere}
@@ -69,13 +71,15 @@ svg.narrow{display:block}h2{margin-top:2.4rem}
 ol.rules li{grid-template-columns:1.6rem 1fr}ol.rules .what{grid-column:2}
 .claims,.claims>tbody,.claims tr,.claims td{display:block}.claims thead{display:none}
 .claims>tbody{border:1px solid var(--rule);border-radius:8px;padding:.4rem .9rem;margin:.8rem 0}
-.claims td,.claims>tbody>tr:first-child>td{border-bottom:0;padding:.25rem 0;min-width:0;max-width:none}
+.claims td,.claims>tbody>tr:first-child:nth-child(n)>td{border-bottom:0;
+padding:.25rem 0;min-width:0;max-width:none}
 .claims tr:first-child>td[colspan]{display:block}.measured{display:block;text-align:left;padding:0}
+.measured .which{display:block;text-align:left;margin-left:7rem}
 .measured>span,.claims td.n,.claims td.verdict{
 display:grid;grid-template-columns:7rem 1fr;text-align:left;white-space:normal}
 .claims [data-name]::before{content:attr(data-name);color:var(--muted);font-size:.85rem;grid-row:1/9}
 .claims [data-name]>*{grid-column:2}
 table.parts{padding:.2rem .8rem}table.parts tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
-table.parts tr:last-child{border-bottom:0}table.parts td{padding:.15rem 0}}
+table.parts tr:last-child{border-bottom:0}table.parts td.blank{display:none}table.parts td{padding:.15rem 0}}
 @media print{main{max-width:none;padding:0}details{display:block}}
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -11,6 +11,7 @@ from fvm_eval.curves import area_under_curve, value_at
 from fvm_eval.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
 from fvm_eval.results import AREA, MULTITASK, SCRATCH, VALUE, ZERO_SHOT, StudyResults
 
+Pair = tuple[str, str]
 MAX_PAIRS = 6
 
 
@@ -136,7 +137,7 @@ def differences_of(
     return tuple(differences)
 
 
-def shown_pairs(study: StudyResults, differences: tuple[Difference, ...]) -> list[tuple[str, str]]:
+def shown_pairs(study: StudyResults, differences: tuple[Difference, ...]) -> list[Pair]:
     """Returns the pairs that figures and tables show: of many, those fixed beforehand or with a reference."""
     pairs = list(dict.fromkeys((d.left, d.right) for d in differences))
     if len(pairs) <= MAX_PAIRS:
@@ -145,7 +146,17 @@ def shown_pairs(study: StudyResults, differences: tuple[Difference, ...]) -> lis
     return [pair for pair in pairs if pair in chosen] or pairs
 
 
-def _pairs(study: StudyResults) -> list[tuple[str, str]]:
+def pair_groups(study: StudyResults, pairs: Sequence[Pair]) -> dict[tuple[str, int | None], list[Pair]]:
+    """Returns pairs by the family of their right side and, where there are several, by training-set size."""
+    several = len(set(study.train_sizes.values())) > 1
+    groups: dict[tuple[str, int | None], list[Pair]] = {}
+    for left, right in pairs:
+        size = study.train_sizes.get(left, study.train_sizes.get(right)) if several else None
+        groups.setdefault((study.family(right), size), []).append((left, right))
+    return groups
+
+
+def _pairs(study: StudyResults) -> list[Pair]:
     """Returns the comparisons' pairs, or all where none was fixed; of a large design the reference pairs."""
     every = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
     pairs = _compared(study) or every
@@ -154,11 +165,11 @@ def _pairs(study: StudyResults) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
-def _compared(study: StudyResults) -> list[tuple[str, str]]:
+def _compared(study: StudyResults) -> list[Pair]:
     return [(comparison.left, comparison.right) for comparison in study.comparisons]
 
 
-def _reference_pairs(study: StudyResults) -> list[tuple[str, str]]:
+def _reference_pairs(study: StudyResults) -> list[Pair]:
     """Returns every method with scratch, then with multi-task, of the same training-set size."""
     pairs = []
     for family in (SCRATCH, MULTITASK):

@@ -41,7 +41,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     A row of one cell is a heading of those below it.
     """
     kinds = ["", *[' class="n"'] * (len(head) - 1)]
-    titles = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(head, kinds, strict=True))
+    titles = "".join(f"<th{kind}>{_broken(name)}</th>" for name, kind in zip(head, kinds, strict=True))
     body = []
     for row in rows:
         if len(row) == 1 < len(head):
@@ -53,6 +53,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _broken(name: str) -> str:
+    """Returns a column's name, what is in parentheses on a line of its own."""
+    return escape(name).replace(" (", "<br>(")
 
 
 def capital(text: str) -> str:

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from fvm_eval.report import series
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import MAX_BANDS, MUTED, EndLabel, Reference
+from fvm_eval.report.figures import labels, panels, paper
+from fvm_eval.report.figures.labels import EndLabel, Reference
+from fvm_eval.report.figures.panels import MAX_BANDS
+from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.looks import Look, family_label, methods_of, sizes
 
 
@@ -45,7 +47,7 @@ def adaptation(analysis: Analysis, narrow: bool) -> Figure:
     if not analysis.has_curve:
         return _points(analysis, narrow)
     scale, steps = analysis.scale, analysis.steps
-    references = panels.references(analysis)
+    references = labels.references(analysis)
     rows = analysis.pooled
     curves = Curves(rows, scale.value, steps[0], steps[-1], "adaptation", scale.label, references)
     return _by_size(analysis, curves, narrow)
@@ -69,7 +71,7 @@ def _returns(analysis: Analysis, rows: pl.DataFrame | None, table: pl.DataFrame 
     assert table is not None, "as above"
     study = analysis.study
     unit = study.score_name if series.is_raw(study, table) else analysis.scale.label
-    last = float(rows["env_step"].to_numpy().max())
+    last = float(table["env_step"].to_numpy().max())
     return Curves(rows, float, 0.0, last, phase, unit, singles=series.seed_returns(study, table))
 
 
@@ -78,9 +80,11 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     groups = [(size, [m for m in methods_of(study, size) if m in have]) for size in sizes(study)]
     groups = [(size, methods) for size, methods in groups if methods]
     several, many = len(groups) > 1, max(len(methods) for _, methods in groups) > MAX_BANDS
-    figure, drawn = panels.grid(
-        len(groups), narrow, height=3.4 if several or curves.singles is not None else 3.9
-    )
+    everyone = [method for method in study.methods if method in have]
+    keyed = several or (narrow and many)  # a legend in place of names where the lines end
+    families = {study.family(method) for method in everyone}
+    height = 3.1 if several else 3.9 if curves.singles is None else 3.4
+    figure, drawn = panels.grid(len(groups), narrow, height=height, named=len(families) if keyed else 0)
     ends: list[panels.End] = []
     for axes, (size, methods) in zip(drawn, groups, strict=True):
         ends = [_curve(axes, analysis.looks[m], m, curves, plain=many) for m in methods]
@@ -88,26 +92,24 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
             line.draw(axes)
         if many:
             panels.end_intervals(axes, ends, curves.first, curves.last)
-        panels.env_steps(
-            axes, "" if several else f"Env steps of {curves.phase}", curves.last, 3 if several else 5
-        )
+        panels.env_steps(axes, "", curves.last, 3 if several or narrow else 5)
         if size is not None:
             axes.set_title(f"{size:,} training tasks")
     if curves.singles is None:
         panels.cut_to_possible(drawn[0], analysis)
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel(curves.unit)
-    if not several:
+    figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
+    if not keyed:
         names = [
             EndLabel(end.value, family_label(study, method), end.look.colour)
             for end, method in zip(ends, groups[0][1], strict=True)
         ]
-        panels.end_labels(drawn[0], [*curves.references, *names], narrow)
+        labels.end_labels(drawn[0], [*curves.references, *names], narrow)
         return figure
-    figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
     for axes in panels.right(drawn, narrow):
-        panels.end_labels(axes, curves.references, narrow)
-    panels.legend(figure, analysis, [m for m in study.methods if m in have], narrow)
+        labels.end_labels(axes, curves.references, narrow)
+    labels.legend(figure, analysis, everyone, narrow)
     return figure
 
 
@@ -131,10 +133,10 @@ def _curve(axes: Axes, look: Look, method: str, curves: Curves, *, plain: bool) 
 def _points(analysis: Analysis, narrow: bool) -> Figure:
     """Returns each method's score with its interval, and the baselines', where there is no curve."""
     study, fixed = analysis.study, analysis.summaries[0].fixed
-    references = panels.references(analysis)
+    references = labels.references(analysis)
     count = len(fixed) + len(references)
     figure = Figure(
-        figsize=(panels.NARROW if narrow else panels.WIDE, 0.7 + 0.34 * count), layout="constrained"
+        figsize=(paper.NARROW if narrow else paper.WIDE, 0.7 + 0.34 * count), layout="constrained"
     )
     axes = figure.add_subplot()
     for row, method in enumerate(study.methods):
@@ -142,6 +144,6 @@ def _points(analysis: Analysis, narrow: bool) -> Figure:
     for row, line in enumerate(references, len(fixed)):
         axes.plot([line.height], [row], "d", color=MUTED, markersize=6)
     names = [*(study.label(method) for method in study.methods), *(line.text for line in references)]
-    panels.rows_of_names(axes, [panels.wrapped(name, 20 if narrow else 40) for name in names])
+    panels.rows_of_names(axes, [labels.wrapped(name, 20 if narrow else 40) for name in names])
     axes.set_xlabel(analysis.scale.label)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import INK, MUTED
-from fvm_eval.report.looks import family_label, sizes
-from fvm_eval.report.summaries import MAX_PAIRS, Difference, shown_pairs
+from fvm_eval.report.figures import labels, panels, paper
+from fvm_eval.report.figures.paper import INK, MUTED
+from fvm_eval.report.looks import family_label
+from fvm_eval.report.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
 
-Pair = tuple[str, str]
 HEADING = "minus "
-_MANY_ROWS = 12
+_MANY_ROWS, _LINE = 12, 0.19  # inches
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,20 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
         names = names[:1] if narrow and len(rows) > _MANY_ROWS else names
     shape = (1, 1) if alone else (len(names), 1) if narrow else (1, len(names))
     tall = 0.62 if alone else 0.4 if len(rows) <= _MANY_ROWS else 0.24
-    size = (panels.NARROW if narrow else panels.WIDE, 0.75 * shape[0] + tall * len(rows) * shape[0])
+    texts = [labels.wrapped(row.name, 26 if narrow else 34) for row in rows]
+    places = _places([1 + text.count("\n") for text in texts], tall)
+    size = (paper.NARROW if narrow else paper.WIDE, (0.75 + tall * (places[-1] + 1)) * shape[0])
     figure = Figure(figsize=size, layout="constrained")
     drawn = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
     for column, axes in enumerate(drawn.flat):
         _margin(axes, analysis)
-        for place, row in enumerate(rows):
+        for place, row in zip(places, rows, strict=True):
             difference = row.differences[column] if row.differences else None
             if difference is not None:
                 _draw(axes, place, difference, analysis, big=tall > 0.3)
         axes.axvline(0, color=INK, linewidth=1)
-        panels.rows_of_names(axes, [panels.wrapped(row.name, 26 if narrow else 34) for row in rows])
-        axes.xaxis.set_major_formatter(panels.plain)
+        panels.rows_of_names(axes, texts, places)
+        axes.xaxis.set_major_formatter(labels.plain)
         if not alone:
             axes.set_title(names[column])
     _cut(drawn.flat[0], analysis)
@@ -89,12 +91,8 @@ def _rows(
         return [
             Row(" − ".join(family_label(study, method) for method in pair), cells(pair)) for pair in pairs
         ]
-    groups: dict[tuple[str, int | None], list[Pair]] = {}
-    for left, right in pairs:
-        size = study.train_sizes.get(left) if len(sizes(study)) > 1 else None
-        groups.setdefault((study.family(right), size), []).append((left, right))
     rows: list[Row] = []
-    for (_, size), mine in groups.items():
+    for (_, size), mine in pair_groups(study, pairs).items():
         heading = f"{HEADING}{family_label(study, mine[0][1])}"
         rows += [] if any(row.name == heading for row in rows) else [Row(heading)]
         rows += [] if size is None else [Row(f"{size:,} training tasks")]
@@ -102,7 +100,16 @@ def _rows(
     return rows
 
 
-def _draw(axes: Axes, place: int, difference: Difference, analysis: Analysis, *, big: bool) -> None:
+def _places(lines: Sequence[int], tall: float) -> list[float]:
+    """Returns the heights of rows whose names have this many lines, one apart where a name has room."""
+    room = [max(1.0, _LINE * count / tall) for count in lines]
+    places = [0.0]
+    for before, after in itertools.pairwise(room):
+        places.append(places[-1] + (before + after) / 2)
+    return places
+
+
+def _draw(axes: Axes, place: float, difference: Difference, analysis: Analysis, *, big: bool) -> None:
     """Draws the interval on these tasks thick with its mean, that on new tasks thin beneath it."""
     look, shown = analysis.looks[difference.left], analysis.scale.difference
     lines = ((difference.fixed, -0.1, 3.0 if big else 2.2), (difference.new, 0.16 if big else 0.2, 1.0))

@@ -1,4 +1,4 @@
-"""What the figures are made of: panels, lines with their intervals, labels that do not touch, legends.
+"""What the figures are made of: panels, bands, intervals, rows.
 
 One panel labels its lines where they end; several share a legend above them.
 """
@@ -6,50 +6,24 @@ One panel labels its lines where they end; several share a legend above them.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
-from matplotlib.lines import Line2D
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fvm_eval.intervals import Interval
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.looks import Look, family_label
+from fvm_eval.report.figures.labels import legend_height, steps_text
+from fvm_eval.report.figures.paper import INK, MUTED, NARROW, WIDE
+from fvm_eval.report.looks import Look
 
-INK, MUTED, RULE, PAPER = "#1b1f24", "#5d6672", "#d5dae0", "#ffffff"
-SETTINGS: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "lines.linewidth": 2.0,
-    "lines.solid_capstyle": "round",
-    "lines.scale_dashes": True,
-}
-WIDE, NARROW = 8.2, 4.1
 MAX_BANDS = 4
+_COLUMNS = 3
 
 Draw = Callable[[Analysis, bool], Figure]
 
@@ -64,50 +38,20 @@ class End:
     high: float | None
 
 
-@dataclass(frozen=True)
-class EndLabel:
-    """A line's name, written where the line ends.
-
-    Attributes:
-        height: Of the end, in data units.
-        text: The name.
-        colour: Of the line; reference lines are muted.
-    """
-
-    height: float
-    text: str
-    colour: str = MUTED
-
-
-@dataclass(frozen=True)
-class Reference(EndLabel):
-    """A score that no method of the table reached by learning: a baseline, or the best that is possible.
-
-    Attributes:
-        best: Whether it is the best possible score.
-    """
-
-    best: bool = False
-
-    def draw(self, axes: Axes) -> None:
-        """Draws the score across the panel: dashed, the best possible dotted."""
-        style = (1, 2) if self.best else (4, 3)
-        axes.axhline(self.height, color=MUTED, linewidth=1.2, linestyle=(0, style), zorder=1)
-
-
-def grid(count: int, narrow: bool, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+def grid(count: int, narrow: bool, *, height: float, named: int = 0) -> tuple[Figure, list[Axes]]:
     """Returns a figure with `count` panels that share their axes, one below the other if it is narrow.
 
     Args:
         count: Of panels.
         narrow: For a phone.
         height: Of a row of panels, in inches; a single panel's is a tenth lower on a narrow page.
-        columns: At most, on a wide page.
+        named: How many names a legend above the panels will have.
     """
-    columns = 1 if narrow else min(columns, count)
+    columns = 1 if narrow else min(_COLUMNS, count)
     rows = math.ceil(count / columns)
-    size = (NARROW, 0.9 * height * rows) if narrow else (WIDE, height * rows)
-    figure = Figure(figsize=size, layout="constrained")
+    above = legend_height(named, narrow)
+    size = (NARROW, 0.9 * height * rows + above) if narrow else (WIDE, height * rows + above)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[count:]:
         axes.set_axis_off()
@@ -168,16 +112,6 @@ def end_intervals(axes: Axes, ends: Sequence[End], first: float, last: float) ->
     axes.set_xlim(first - step, start + (len(ends) - 0.1) * step)
 
 
-def references(analysis: Analysis) -> list[Reference]:
-    """Returns the baselines and the best possible score, means over the tasks in shown units."""
-    shown, study = analysis.scale.value, analysis.study
-    found = [Reference(shown(value), study.label(name)) for name, value in analysis.baselines.items()]
-    if analysis.best:
-        best = sum(analysis.best[task] for task in study.tasks) / len(study.tasks)
-        found.append(Reference(shown(best), "Best possible", best=True))
-    return found
-
-
 def dot(axes: Axes, y: float, look: Look, interval: Interval, shown: Callable[[float], float]) -> None:
     """Draws a mean and its interval as a point on a horizontal bar."""
     if interval.low is not None and interval.high is not None:
@@ -185,10 +119,11 @@ def dot(axes: Axes, y: float, look: Look, interval: Interval, shown: Callable[[f
     axes.plot([shown(interval.mean)], [y], color=look.colour, marker=look.marker, markersize=6)
 
 
-def rows_of_names(axes: Axes, names: Sequence[str]) -> None:
-    """Writes names beside the rows of a dot plot, the first one on top."""
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+def rows_of_names(axes: Axes, names: Sequence[str], places: Sequence[float] | None = None) -> None:
+    """Writes names beside the rows of a dot plot, the first one on top, at places 0, 1, ... if not given."""
+    places = list(range(len(names))) if places is None else places
+    axes.set_yticks(places, names)
+    axes.set_ylim(places[-1] + 0.6, places[0] - 0.6)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
@@ -214,114 +149,3 @@ def cut_to_possible(axes: Axes, analysis: Analysis) -> None:
     pad = 0.03 * (highest - lowest)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, lowest - pad), min(high, highest + pad))
-
-
-def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool) -> None:
-    """Writes each label at its height beside the right end, pushed apart where they would touch."""
-    low, high = axes.get_ylim()
-    inches = axes.get_figure(root=True).get_figheight() - 0.9  # type: ignore[union-attr]
-    texts = [wrapped(label.text, 18 if narrow else 30) for label in labels]
-    one = (high - low) * (0.17 if narrow else 0.185) / inches
-    placed = apart(
-        [label.height for label in labels], [one * (1 + text.count("\n")) for text in texts], low, high
-    )
-    for label, text, height in zip(labels, texts, placed, strict=True):
-        axes.annotate(
-            text,
-            (1.0, height),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            color=label.colour,
-            va="center",
-            fontsize=9 if narrow else 10,
-            fontweight="normal" if isinstance(label, Reference) else "bold",
-            annotation_clip=False,
-        )
-    axes.set_ylim(low, high)
-
-
-def apart(heights: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
-    """Returns heights as near to the given ones as leaves every label its size, in their order.
-
-    Labels that touch form a block around the mean of their heights; blocks that touch are merged. Those that
-    do not fit between `low` and `high` reach beyond `low`.
-    """
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    blocks: list[tuple[list[int], float, float]] = []  # members, total size, centre
-    for index in order:
-        members, size, centre = [index], sizes[index], heights[index]
-        while True:
-            centre = min(max(centre, low + size / 2), high - size / 2)
-            if not blocks or blocks[-1][2] + blocks[-1][1] / 2 <= centre - size / 2:
-                break
-            before = blocks.pop()
-            members, size = before[0] + members, before[1] + size
-            centre = sum(heights[i] for i in members) / len(members)
-        blocks.append((members, size, centre))
-    placed = [0.0] * len(heights)
-    for members, size, centre in blocks:
-        edge = centre - size / 2
-        for index in members:
-            placed[index] = edge + sizes[index] / 2
-            edge += sizes[index]
-    return placed
-
-
-def legend(
-    figure: Figure, analysis: Analysis, methods: Sequence[str], narrow: bool, *, markers: bool = True
-) -> None:
-    """Writes the methods' names and lines above the panels, a family once."""
-    entries = {family_label(analysis.study, m): analysis.looks[m] for m in methods}
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=look.colour,
-            linestyle=look.linestyle,
-            marker=look.marker if markers else "",
-            markersize=4,
-            label=wrapped(name, 20 if narrow else 26),
-        )
-        for name, look in entries.items()
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside upper left",
-        ncols=min(2 if narrow else 4, len(handles)),
-        frameon=False,
-        fontsize=8.5,
-        handlelength=2.6,
-        columnspacing=1.4,
-        borderaxespad=0.2,
-    )
-
-
-def wrapped(text: str, width: int) -> str:
-    """Returns the text in lines of at most this many characters, words whole."""
-    return "\n".join(textwrap.wrap(text, width, break_long_words=False))
-
-
-def plain(value: float, _: object = None) -> str:
-    """Returns a tick's number with a true minus sign and no zeros that say nothing."""
-    return f"{value:g}".replace("-", "−")
-
-
-def steps_text(value: float, _: object = None) -> str:
-    """Returns a number of env steps with its unit, as in "2.5M"."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:g}{unit}"
-    return f"{value:g}"
-
-
-def short(task: str, tasks: Sequence[str]) -> str:
-    """Returns a task's id without what all ids have in common."""
-    parts = [t.split("/") for t in tasks]
-    depth = 0
-    while len(tasks) > 1 and all(
-        len(p) > depth + 1 and p[: depth + 1] == parts[0][: depth + 1] for p in parts
-    ):
-        depth += 1
-    name = "/".join(task.split("/")[depth:])
-    return f"level {name}" if name.isdigit() else name

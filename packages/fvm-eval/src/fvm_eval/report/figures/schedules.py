@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import MUTED
+from fvm_eval.report.figures import labels, panels, paper
+from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.looks import family_label, methods_of, sizes
+from fvm_eval.report.summaries import Summary
 from fvm_eval.results import AREA, MULTITASK, SCRATCH, ZERO_SHOT
 
 
@@ -16,62 +20,57 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
 
     Hollow marks are zero-shot scores.
     """
-    study, shown = analysis.study, analysis.scale.value
+    study = analysis.study
     groups = [
         (size, [m for m in methods_of(study, size) if m in study.eps_schedules]) for size in sizes(study)
     ]
     groups = [(size, arms) for size, arms in groups if arms]
     by_name = {summary.name: summary for summary in analysis.summaries}
     columns = [analysis.summaries[0], *(by_name[name] for name in (AREA,) if name in by_name)]
+    cells = [(size, arms, summary) for size, arms in groups for summary in columns]
+    shape = (len(cells), 1) if narrow else (len(groups), len(columns))
     most = max(len(arms) for _, arms in groups)
-    height = len(groups) * (0.55 + 0.42 * most) + 0.6
-    figure = Figure(figsize=(panels.NARROW if narrow else panels.WIDE, height), layout="constrained")
-    grid = figure.subplots(len(groups), len(columns), sharex=True, squeeze=False)
-    for row, (size, arms) in zip(grid, groups, strict=True):
-        for axes, summary in zip(row, columns, strict=True):
-            for place, arm in enumerate(arms):
-                look = analysis.looks[arm]
-                panels.dot(axes, place, look, summary.fixed[arm], shown)
-                if ZERO_SHOT in by_name and summary is columns[0]:
-                    start = shown(by_name[ZERO_SHOT].fixed[arm].mean)
-                    axes.plot(
-                        [start],
-                        [place],
-                        look.marker,
-                        markersize=5,
-                        markeredgecolor=look.colour,
-                        markerfacecolor="none",
-                        alpha=0.8,
-                    )
-            for method in methods_of(study, size):
-                if study.family(method) in (SCRATCH, MULTITASK):
-                    look, interval = analysis.looks[method], summary.fixed[method]
-                    axes.axvline(shown(interval.mean), color=look.colour, linewidth=1.4, zorder=1)
-                    if interval.low is not None and interval.high is not None:
-                        axes.axvspan(
-                            shown(interval.low),
-                            shown(interval.high),
-                            color=look.colour,
-                            alpha=0.13,
-                            linewidth=0,
-                        )
-            names = [
-                f"{family_label(study, arm)}\n{schedule_name(*study.eps_schedules[arm])}" for arm in arms
-            ]
-            panels.rows_of_names(axes, names if axes is row[0] else [""] * len(names))
-            title = (
-                summary.name
-                if size is None
-                else f"{summary.name}, {size:,}"
-                if narrow
-                else f"{summary.name}, {size:,} training tasks"
-            )
-            axes.set_title(title, fontsize=9 if narrow else 10)
+    height = shape[0] * ((0.75 if narrow else 0.55) + 0.45 * most) + 0.6
+    figure = Figure(figsize=(paper.NARROW if narrow else paper.WIDE, height), layout="constrained")
+    drawn = list(figure.subplots(*shape, sharex=True, squeeze=False).flat)
+    for axes, (size, arms, summary) in zip(drawn, cells, strict=True):
+        _schedules(axes, analysis, arms, summary)
+        for method in methods_of(study, size):
+            if study.family(method) in (SCRATCH, MULTITASK):
+                _reference(axes, analysis, method, summary)
+        names = [
+            f"{labels.wrapped(family_label(study, arm), 18 if narrow else 30)}\n"
+            f"{schedule_name(*study.eps_schedules[arm])}"
+            for arm in arms
+        ]
+        panels.rows_of_names(axes, names if axes in panels.left(drawn, narrow) else [""] * len(names))
+        axes.xaxis.set_major_formatter(labels.plain)
+        at = f", {size:,} training tasks" if len(groups) > 1 else ""
+        axes.set_title(labels.wrapped(f"{summary.name}{at}", 24 if narrow else 60))
     figure.supxlabel(analysis.scale.label, fontsize=10, color=MUTED)
     references = [m for m in study.methods if study.family(m) in (SCRATCH, MULTITASK)]
     if references:
-        panels.legend(figure, analysis, references, narrow, markers=False)
+        labels.legend(figure, analysis, references, narrow, markers=False)
     return figure
+
+
+def _schedules(axes: Axes, analysis: Analysis, arms: Sequence[str], summary: Summary) -> None:
+    """Draws the arms' means and intervals, beside the value at budget their zero-shot scores."""
+    starts = {s.name: s.fixed for s in analysis.summaries if s.name == ZERO_SHOT}.get(ZERO_SHOT, {})
+    for place, arm in enumerate(arms):
+        look = analysis.looks[arm]
+        panels.dot(axes, place, look, summary.fixed[arm], analysis.scale.value)
+        if arm in starts and summary is analysis.summaries[0]:
+            start = analysis.scale.value(starts[arm].mean)
+            axes.plot([start], [place], look.marker, ms=5, mec=look.colour, mfc="none", alpha=0.8)
+
+
+def _reference(axes: Axes, analysis: Analysis, method: str, summary: Summary) -> None:
+    """Draws a method without a schedule as a vertical line with its interval."""
+    look, interval, shown = analysis.looks[method], summary.fixed[method], analysis.scale.value
+    axes.axvline(shown(interval.mean), color=look.colour, linewidth=1.4, zorder=1)
+    if interval.low is not None and interval.high is not None:
+        axes.axvspan(shown(interval.low), shown(interval.high), color=look.colour, alpha=0.13, linewidth=0)
 
 
 def schedule_name(start: float, end: float) -> str:

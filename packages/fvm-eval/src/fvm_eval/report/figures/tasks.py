@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
+from fvm_eval.report.figures import labels, paper
 from fvm_eval.report.looks import methods_of
 
 MAX_TASKS, MAX_RUNS = 24, 12
@@ -26,9 +26,8 @@ def by_task(analysis: Analysis, narrow: bool, *, size: int | None = None) -> Fig
     if not narrow and 5 < len(tasks) < 9:  # two even rows
         columns = math.ceil(len(tasks) / 2)
     rows = math.ceil(len(tasks) / columns)
-    legend = 0.4 + 0.2 * math.ceil(len(methods) / (2 if narrow else 4))
-    height = (1.5 if narrow else 1.6) * rows + 0.4 + legend
-    figure = Figure(figsize=(panels.NARROW if narrow else panels.WIDE, height), layout="constrained")
+    height = (1.5 if narrow else 1.6) * rows + 0.5 + labels.legend_height(len(methods), narrow)
+    figure = Figure(figsize=(paper.NARROW if narrow else paper.WIDE, height), layout="constrained")
     drawn = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     means = analysis.runs.group_by("method", "task", "env_step").agg(pl.col("value").mean())
     means = means.sort("method", "task", "env_step")
@@ -45,13 +44,13 @@ def by_task(analysis: Analysis, narrow: bool, *, size: int | None = None) -> Fig
             values = [analysis.scale.value(v) for v in mean["value"]]
             axes.plot(mean["env_step"], values, color=look.colour, linestyle=look.linestyle, linewidth=1.6)
         if task in analysis.best:
-            panels.Reference(analysis.scale.value(analysis.best[task]), "", best=True).draw(axes)
-        axes.set_title(panels.short(task, tasks), fontsize=9)
+            labels.Reference(analysis.scale.value(analysis.best[task]), "", best=True).draw(axes)
+        axes.set_title(labels.short(task, tasks), fontsize=9)
         axes.tick_params(labelsize=8)
         axes.set_xticks([analysis.steps[0], analysis.steps[-1]])
-        axes.xaxis.set_major_formatter(FuncFormatter(panels.steps_text))
+        axes.xaxis.set_major_formatter(FuncFormatter(labels.steps_text))
         axes.yaxis.set_major_locator(MaxNLocator(3))
-    panels.legend(figure, analysis, methods, narrow, markers=False)
-    figure.supxlabel("Env steps of adaptation", fontsize=9, color=panels.MUTED)
-    figure.supylabel(analysis.scale.label, fontsize=9, color=panels.MUTED)
+    labels.legend(figure, analysis, methods, narrow, markers=False)
+    figure.supxlabel("Env steps of adaptation", fontsize=9, color=paper.MUTED)
+    figure.supylabel(analysis.scale.label, fontsize=9, color=paper.MUTED)
     return figure

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import EndLabel, Reference
+from fvm_eval.report.figures import labels, panels
+from fvm_eval.report.figures.labels import EndLabel, Reference
 from fvm_eval.report.looks import family_label
 
 _APART = 1.05
@@ -23,7 +23,7 @@ def zero_shot(analysis: Analysis, narrow: bool) -> Figure:
     figure, (axes,) = panels.grid(1, narrow, height=3.7)
     order = list(dict.fromkeys(study.family(method) for method in analysis.looks))
     families = [family for family in order if family in set(sized["family"])]
-    labels: list[EndLabel] = []
+    ends: list[EndLabel] = []
     for place, family in enumerate(families):
         mine = sized.filter(pl.col("family") == family)
         look, name = analysis.looks[mine["method"][0]], family_label(study, mine["method"][0])
@@ -33,11 +33,11 @@ def zero_shot(analysis: Analysis, narrow: bool) -> Figure:
             if low is not None:
                 axes.plot([at, at], [shown(low), shown(high)], color=look.colour, linewidth=1.4, alpha=0.7)
         axes.plot(x, values, color=look.colour, linestyle=look.linestyle, marker=look.marker, markersize=5)
-        labels.append(EndLabel(values[-1], name, look.colour))
+        ends.append(EndLabel(values[-1], name, look.colour))
     for row in rows.filter(pl.col("size").is_null()).iter_rows(named=True):
         level = Reference(shown(row["value"]), study.label(row["method"]))
         level.draw(axes)
-        labels.append(level)
+        ends.append(level)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(positions))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -45,5 +45,5 @@ def zero_shot(analysis: Analysis, narrow: bool) -> Figure:
     axes.set_xlabel("Training tasks")
     axes.set_ylabel(analysis.scale.label)
     panels.cut_to_possible(axes, analysis)
-    panels.end_labels(axes, labels, narrow)
+    labels.end_labels(axes, ends, narrow)
     return figure

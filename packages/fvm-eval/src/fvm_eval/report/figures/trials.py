@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import panels
-from fvm_eval.report.figures.panels import MUTED, EndLabel
+from fvm_eval.report.figures import labels, panels
+from fvm_eval.report.figures.labels import EndLabel
+from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.looks import family_label, sizes
 
 
@@ -24,7 +25,9 @@ def by_trial(analysis: Analysis, narrow: bool) -> Figure:
     ]
     groups = [(size, methods) for size, methods in groups if methods]
     last = int(rows["trial"].to_numpy().max())
-    figure, drawn = panels.grid(len(groups), narrow, height=3.3)
+    several = len(groups) > 1
+    families = {study.family(method) for method in order}
+    figure, drawn = panels.grid(len(groups), narrow, height=3.1, named=len(families) if several else 0)
     ends: list[EndLabel] = []
     for axes, (size, methods) in zip(drawn, groups, strict=True):
         ends = []
@@ -42,11 +45,11 @@ def by_trial(analysis: Analysis, narrow: bool) -> Figure:
             panels.band(axes, mine["trial"].to_list(), mine, look, analysis.scale.value)
             ends.append(EndLabel(values[-1], family_label(study, method), look.colour))
         trained = [study.trained_trials[m] for m in methods if m in study.trained_trials]
-        if trained and last > max(trained):
-            axes.axvspan(max(trained) + 0.5, last + 0.5, color=MUTED, alpha=0.1, linewidth=0)
+        if trained and last > min(trained):
+            axes.axvspan(min(trained) + 0.5, last + 0.5, color=MUTED, alpha=0.1, linewidth=0)
             axes.annotate(
                 "beyond training",
-                (max(trained) + 0.5, 1.0),
+                (min(trained) + 0.5, 1.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(4, -3),
                 textcoords="offset points",
@@ -63,10 +66,10 @@ def by_trial(analysis: Analysis, narrow: bool) -> Figure:
     drawn[0].set_ylim(low, high + 0.07 * (high - low))  # room for what is written above the shade
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel(analysis.scale.label)
-    if len(groups) == 1:
+    if not several:
         drawn[0].set_xlabel("Trial within a lifetime")
-        panels.end_labels(drawn[0], ends, narrow)
+        labels.end_labels(drawn[0], ends, narrow)
     else:
         figure.supxlabel("Trial within a lifetime", fontsize=10, color=MUTED)
-        panels.legend(figure, analysis, order, narrow)
+        labels.legend(figure, analysis, order, narrow)
     return figure

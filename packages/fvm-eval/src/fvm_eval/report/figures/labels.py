@@ -1,0 +1,177 @@
+"""What is written on figures: names that do not touch where lines end, legends, numbers, tasks."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.figures.paper import MUTED
+from fvm_eval.report.looks import family_label
+
+
+@dataclass(frozen=True)
+class EndLabel:
+    """A line's name, written where the line ends.
+
+    Attributes:
+        height: Of the end, in data units.
+        text: The name.
+        colour: Of the line; reference lines are muted.
+    """
+
+    height: float
+    text: str
+    colour: str = MUTED
+
+
+@dataclass(frozen=True)
+class Reference(EndLabel):
+    """A score that no method of the table reached by learning: a baseline, or the best that is possible.
+
+    Attributes:
+        best: Whether it is the best possible score.
+    """
+
+    best: bool = False
+
+    def draw(self, axes: Axes) -> None:
+        """Draws the score across the panel: dashed, the best possible dotted."""
+        style = (1, 2) if self.best else (4, 3)
+        axes.axhline(self.height, color=MUTED, linewidth=1.2, linestyle=(0, style), zorder=1)
+
+
+def references(analysis: Analysis) -> list[Reference]:
+    """Returns the baselines and the best possible score, means over the tasks in shown units."""
+    shown, study = analysis.scale.value, analysis.study
+    found = [Reference(shown(value), study.label(name)) for name, value in analysis.baselines.items()]
+    if analysis.best:
+        best = sum(analysis.best[task] for task in study.tasks) / len(study.tasks)
+        found.append(Reference(shown(best), "Best possible", best=True))
+    return found
+
+
+def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool) -> None:
+    """Writes each label at its height beside the right end, pushed apart where they would touch."""
+    low, high = axes.get_ylim()
+    inches = axes.get_figure(root=True).get_figheight() - 0.9  # type: ignore[union-attr]
+    texts = [wrapped(label.text, 18 if narrow else 30) for label in labels]
+    one = (high - low) * (0.17 if narrow else 0.185) / inches
+    placed = apart(
+        [label.height for label in labels], [one * (1 + text.count("\n")) for text in texts], low, high
+    )
+    for label, text, height in zip(labels, texts, placed, strict=True):
+        axes.annotate(
+            text,
+            (1.0, height),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=label.colour,
+            va="center",
+            fontsize=9 if narrow else 10,
+            fontweight="normal" if isinstance(label, Reference) else "bold",
+            annotation_clip=False,
+        )
+    axes.set_ylim(low, high)
+
+
+def apart(heights: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """Returns heights as near to the given ones as leaves every label its size, in their order.
+
+    Labels that touch form a block around the mean of their heights; blocks that touch are merged. Those that
+    do not fit between `low` and `high` reach beyond `low`.
+    """
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    blocks: list[tuple[list[int], float, float]] = []  # members, total size, centre
+    for index in order:
+        members, size, centre = [index], sizes[index], heights[index]
+        while True:
+            centre = min(max(centre, low + size / 2), high - size / 2)
+            if not blocks or blocks[-1][2] + blocks[-1][1] / 2 <= centre - size / 2:
+                break
+            before = blocks.pop()
+            members, size = before[0] + members, before[1] + size
+            centre = sum(heights[i] for i in members) / len(members)
+        blocks.append((members, size, centre))
+    placed = [0.0] * len(heights)
+    for members, size, centre in blocks:
+        edge = centre - size / 2
+        for index in members:
+            placed[index] = edge + sizes[index] / 2
+            edge += sizes[index]
+    return placed
+
+
+def legend(
+    figure: Figure, analysis: Analysis, methods: Sequence[str], narrow: bool, *, markers: bool = True
+) -> None:
+    """Writes the methods' names and lines above the panels, a family once."""
+    entries = {family_label(analysis.study, m): analysis.looks[m] for m in methods}
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=look.colour,
+            linestyle=look.linestyle,
+            marker=look.marker if markers else "",
+            markersize=4,
+            label=wrapped(name, 20 if narrow else 26),
+        )
+        for name, look in entries.items()
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=min(_legend_columns(narrow), len(handles)),
+        frameon=False,
+        fontsize=8.5,
+        handlelength=2.6,
+        columnspacing=1.4,
+        borderaxespad=0.2,
+    )
+
+
+def legend_height(names: int, narrow: bool) -> float:
+    """Returns the inches that a legend of so many names takes."""
+    return 0.1 + (0.28 if narrow else 0.24) * math.ceil(names / _legend_columns(narrow)) if names else 0.0
+
+
+def _legend_columns(narrow: bool) -> int:
+    return 2 if narrow else 4
+
+
+def wrapped(text: str, width: int) -> str:
+    """Returns the text in lines of at most this many characters, words whole."""
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
+
+
+def plain(value: float, _: object = None) -> str:
+    """Returns a tick's number with a true minus sign and no zeros that say nothing."""
+    return f"{value:g}".replace("-", "−")
+
+
+def steps_text(value: float, _: object = None) -> str:
+    """Returns a number of env steps with its unit, as in "2.5M"."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+def short(task: str, tasks: Sequence[str]) -> str:
+    """Returns a task's id without what all ids have in common."""
+    parts = [t.split("/") for t in tasks]
+    depth = 0
+    while len(tasks) > 1 and all(
+        len(p) > depth + 1 and p[: depth + 1] == parts[0][: depth + 1] for p in parts
+    ):
+        depth += 1
+    name = "/".join(task.split("/")[depth:])
+    return f"level {name}" if name.isdigit() else name
