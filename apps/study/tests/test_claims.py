@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fvm_eval.claims import Precondition, decide
+from study.claim_cells import CONTROL_TABLE, by_trial, control_trials, seconds_to_score
+from study.claims import AREA, CONTROL, NEW_LEVELS, SECONDS, TRIALS, VALUE, claims_of, learned
+from study.errors import StudyError
+from study.presets import procgen, toy
+
+SEEDS, TASKS = 8, ("a", "b", "c")
+SPREAD = [-0.02, 0.01, 0.02, -0.01, 0.0, 0.015, -0.015, 0.0]
+
+
+def cells(
+    means: dict[str, float], tasks: Sequence[str] = TASKS, shared: str | None = None
+) -> dict[str, pl.DataFrame]:
+    """Cells of arms whose checkpoints lie around their mean; `shared` names one set of checkpoints for all."""
+    arms = {}
+    for arm, mean in means.items():
+        # each checkpoint's luck, and a little of each task's own
+        rows = [
+            (
+                0,
+                f"{shared or arm}/{seed}",
+                task,
+                mean + SPREAD[(seed + len(arm)) % SEEDS] + 0.004 * ((ord(arm[-1]) * seed + i) % 3),
+            )
+            for seed in range(SEEDS)
+            for i, task in enumerate(tasks)
+        ]
+        arms[arm] = pl.DataFrame(rows, schema=["fold", "checkpoint", "task", "value"], orient="row")
+    return arms
+
+
+def met(*names: str) -> dict[str, Precondition]:
+    return {learned(name): Precondition(learned(name), True, "") for name in names}
+
+
+def claim(name: str, config=procgen.SMALL, trials: int = 4):  # type: ignore[no-untyped-def]
+    (found,) = [claim for claim in claims_of(config, trials) if claim.id == name]
+    return found
+
+
+def test_c1_is_supported_only_if_scratch_is_beaten_too() -> None:
+    good = {"multitask": 0.6, "reptile": 0.5, "rl2": 0.4, "scratch": 0.2}
+    tables = {VALUE: cells(good), AREA: cells(good)}
+    assert decide(claim("C1"), tables, met("multitask")).label == "supported"
+    same = {**good, "scratch": 0.59}
+    tables = {VALUE: cells(same), AREA: cells(same)}
+    verdict = decide(claim("C1"), tables, met("multitask"))
+    assert verdict.label == "undecided"
+    assert "assay" in verdict.reason
+    worse = {**good, "rl2": 0.9}
+    assert (
+        decide(claim("C1"), {VALUE: cells(worse), AREA: cells(good)}, met("multitask")).label
+        == "contradicted"
+    )
+
+
+def test_c2_and_c3_need_several_sizes_and_read_slopes_per_tenfold_levels() -> None:
+    one = {VALUE: cells({"multitask": 0.5, "scratch": 0.1}), NEW_LEVELS: cells({"multitask": 0.4})}
+    for name in ("C2", "C3"):
+        assert "not run: multitask at another number of levels" in decide(claim(name), one, {}).reason
+    config = replace(procgen.SMALL, train_levels=(100, 1000, 10_000))
+    names = [f"multitask@{size}" for size in config.train_levels]
+    new = cells(
+        {
+            **dict(zip(names, (0.2, 0.3, 0.4), strict=True)),
+            "reptile@100": 0.2,
+            "reptile@1000": 0.2,
+            "reptile@10000": 0.2,
+        }
+    )
+    verdict = decide(claim("C2", config), {NEW_LEVELS: new}, met(*names))
+    assert verdict.label == "supported"
+    assert [part.interval.mean for part in verdict.components] == pytest.approx([0.1, 0.1], abs=0.02)
+    value = cells({**dict(zip(names, (0.5, 0.4, 0.3), strict=True)), "scratch": 0.1})
+    assert decide(claim("C3", config), {VALUE: value}, met(*names)).label == "contradicted"
+
+
+def test_c4_is_open_without_the_control_family_and_contradicted_by_a_gain() -> None:
+    flat = cells({"rl2 trial 1": 0.5, "rl2 trial 4": 0.5}, shared="rl2")
+    flat |= cells({"rl2-reset trial 4": 0.5})
+    control = cells({"rl2 trial 1": 0.2, "rl2 trial 4": 0.6}, shared="rl2")
+    assert decide(claim("C4"), {TRIALS: flat, CONTROL: control}, met("rl2")).label == "supported"
+    verdict = decide(claim("C4"), {TRIALS: flat}, met("rl2"))
+    assert (verdict.label, "assay" in verdict.reason) == ("undecided", True)
+    gains = cells({"rl2 trial 1": 0.3, "rl2 trial 4": 0.6}, shared="rl2") | cells({"rl2-reset trial 4": 0.3})
+    assert decide(claim("C4"), {TRIALS: gains, CONTROL: control}, met("rl2")).label == "contradicted"
+
+
+def test_c10_compares_logarithms_of_device_seconds() -> None:
+    took = cells(
+        {"multitask": math.log(100), "reptile": math.log(130), "rl2": math.log(200)}, ("pretraining",)
+    )
+    part = decide(claim("C10"), {SECONDS: took}, {}).components[0]
+    assert math.exp(part.interval.mean) == pytest.approx(1.3, rel=0.05)
+    assert part.passed
+
+
+def test_the_toys_claims_are_mirrored_between_the_families() -> None:
+    curves = cells({"reptile-authors": 0.6, "reptile-printed": 0.3, "multitask": 0.9, "scratch": 0.3})
+    tables = {AREA: curves, VALUE: curves}
+    visible, hidden = toy.SCHEDULES, replace(toy.SCHEDULES, family="toy/hidden-catch")
+    for name in ("T1", "T2"):
+        assert decide(claim(name, visible), tables, met("multitask")).label == "supported"
+        assert decide(claim(name, hidden), tables, met("multitask")).label == "contradicted"
+    assert [c.id for c in claims_of(hidden, 4)] == ["T1", "T2", "T3"]
+
+
+def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_path: Path) -> None:
+    rows = [
+        ("rl2", 0, 0, "rl2/0", "toy/hidden-catch/1", lifetime, trial, float(trial == 2 and lifetime > 0))
+        for lifetime in range(4)
+        for trial in (1, 2)
+    ]
+    names = ["method", "fold", "seed", "checkpoint", "task", "lifetime", "trial", "score"]
+    table = pl.DataFrame(rows, schema=names, orient="row")
+    found = by_trial(table, {"toy/hidden-catch/1": (0.0, 2.0)})
+    assert dict(found.select("method", "value").iter_rows()) == {"rl2 trial 1": 0.0, "rl2 trial 2": 0.375}
+    with pytest.raises(StudyError, match=r"no finished study with RL²"):
+        control_trials(tmp_path)
+    table.write_parquet(tmp_path / CONTROL_TABLE)
+    assert set(control_trials(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
+
+
+def test_seconds_to_score_need_scratch() -> None:
+    names = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
+    empty = pl.DataFrame([("multitask", 0, 0, "multitask/0", "a", 0, 0, 1.0)], schema=names, orient="row")
+    assert seconds_to_score([], [], empty, 0, None) is None  # type: ignore[arg-type]
