@@ -20,7 +20,7 @@ SPREAD = [-0.02, 0.01, 0.02, -0.01, 0.0, 0.015, -0.015, 0.0]
 def cells(
     means: dict[str, float], tasks: Sequence[str] = TASKS, shared: str | None = None
 ) -> dict[str, pl.DataFrame]:
-    """Cells of arms whose checkpoints lie around their mean; `shared` names one set of checkpoints for all."""
+    """Cells of arms whose checkpoints lie around their mean; `shared` gives all arms the same checkpoints."""
     arms = {}
     for arm, mean in means.items():
         # each checkpoint's luck, and a little of each task's own
@@ -29,7 +29,7 @@ def cells(
                 0,
                 f"{shared or arm}/{seed}",
                 task,
-                mean + SPREAD[(seed + len(arm)) % SEEDS] + 0.004 * ((ord(arm[-1]) * seed + i) % 3),
+                mean + SPREAD[(seed + len(arm)) % SEEDS] + 0.004 * ((ord(arm[-1]) % 7 * seed + i) % 5),
             )
             for seed in range(SEEDS)
             for i, task in enumerate(tasks)
