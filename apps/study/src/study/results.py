@@ -129,7 +129,7 @@ def collect(
         ),
     }
     study = StudyResults(
-        title=f"{' vs '.join(label_of(m) for m in methods)} on {config.family}",
+        title=title_of(config, methods),
         estimand=estimand_of(config, len(tasks)),
         episodes=curves,
         score_ranges=ranges,
@@ -196,6 +196,13 @@ def trained_trials(config: StudyConfig, name: str) -> int:
     """Returns the trials in one of RL2's lifetimes while it was trained."""
     own = config.settings.get(name, Settings()).config
     return RL2Config(**own).trials
+
+
+def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
+    """Returns the report's title: who against whom, where those are few."""
+    if len(methods) > 4:
+        return f"{len(methods)} ways to adapt to a new task of {config.family}"
+    return f"{' vs '.join(label_of(method) for method in methods)} on {config.family}"
 
 
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:
