@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fvm_learners import PPOConfig
 from study.cli import run
-from study.config import Evaluation, Phase, StudyConfig
+from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.executors import Event, Schedule, run_in_process
 from study.executors.schedule import RunOptions
 from study.plan import Plan, make_plan
@@ -60,7 +60,7 @@ SMALL = replace(
     pool=(0, 78),
     validation_levels=(78, 81),
     env_options={},
-    settings={},
+    settings={"rl2": Settings(config={"trials": 2}, ppo={"recurrent": True, "lstm_size": 8})},
     held_out_levels=(84, 87),
     pretrain=Phase(env_steps=768, num_envs=8, ppo=PPO),
     adapt=Phase(env_steps=512, num_envs=8, ppo=PPO),

@@ -18,7 +18,7 @@ from study.config import StudyConfig
 from study.executors import Event, Schedule, run_in_process, run_in_processes
 from study.executors.schedule import RunOptions
 from study.job import run_job
-from study.methods import PRETRAININGS
+from study.methods import PARADIGMS
 from study.plan import Job, Plan, make_plan
 from study.results import collect
 from study.store import Store
@@ -45,14 +45,29 @@ def no_worker_is_left() -> object:
     assert workers() == []
 
 
-@pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
+@pytest.mark.parametrize(
+    ("method", "recurrent", "pauses_at_least"),
+    [
+        ("multitask", False, 7),
+        ("multitask", True, 7),
+        ("multitask:none", False, 2),  # one each snapshot but the last
+        ("reptile", False, 2),  # an outer step is three iterations
+        ("rl2", True, 2),
+        ("rl2:both", True, 7),
+    ],
+)
 def test_a_job_stopped_at_every_iteration_gives_the_same_bytes(
-    small: StudyConfig, run_plan: Callable[..., list[Event]], tmp_path: Path, recurrent: bool
+    small: StudyConfig,
+    run_plan: Callable[..., list[Event]],
+    tmp_path: Path,
+    method: str,
+    recurrent: bool,
+    pauses_at_least: int,
 ) -> None:
     ppo = replace(small.adapt.ppo, recurrent=recurrent, lstm_size=16)
     short = replace(
         small,
-        methods=("multitask",),
+        methods=(method,),
         held_out_levels=(84,),
         pretrain=replace(small.pretrain, env_steps=256, ppo=ppo),
         adapt=replace(small.adapt, env_steps=224, ppo=ppo),  # the last rollout is shortened
@@ -68,7 +83,7 @@ def test_a_job_stopped_at_every_iteration_gives_the_same_bytes(
                 if next(running, None) is not None:
                     pauses += 1
         if job.kind != "baseline":
-            assert pauses >= 7
+            assert pauses >= pauses_at_least
     for job in plan.jobs:
         for path in whole.folder(job).iterdir():
             if path.name not in ("costs.json", "manifest.json"):
@@ -103,7 +118,7 @@ def test_two_worker_processes_give_the_same_bytes_as_this_one(
 
 
 # A paradigm that the study offers is killed here, whoever adds it.
-@pytest.mark.parametrize("method", sorted(PRETRAININGS))
+@pytest.mark.parametrize("method", [*PARADIGMS, "rl2:both", "multitask:none"])
 def test_a_worker_killed_at_three_random_moments_loses_nothing(
     small: StudyConfig,
     run_plan: Callable[..., list[Event]],
