@@ -46,6 +46,7 @@ from fvm_meta.stream import (
 )
 
 SNAPSHOT_EVERY = 256  # env steps of a lifetime between snapshots that nobody asked for
+NO_MEMORY = "RL2 adapts within its memory, and this policy has none; use PPOConfig(recurrent=True)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,15 @@ class RL2(Paradigm):
         at: Sequence[int] = (),
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
-        """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes."""
+        """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes.
+
+        Raises:
+            ValueError: The learner has no memory.
+        """
         learner, envs = self.start(tasks, rng, on_episode_end="resample", trials=self.config.trials)
+        if learner.frozen_policy().initial_state(1) is None:
+            envs.close()
+            raise ValueError(NO_MEMORY)
         for snapshot in train(learner, envs, budget, at, resume):
             yield replace(
                 snapshot, episodes=tuple(_a_trial(e, self.config.trials) for e in snapshot.episodes)
@@ -105,14 +113,17 @@ class RL2(Paradigm):
         """Yields snapshots of the agent as it adapts to `task`, each with what it remembers.
 
         Raises:
-            ValueError: No snapshot was given, or demonstrations were.
+            ValueError: No snapshot was given, or one without memory, or demonstrations were.
         """
         if snapshot is None:
             raise ValueError("RL2 adapts a pretrained snapshot; None was given, use Scratch for that")
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but RL2 has no use for them; use demos=()")
+        if snapshot.policy.initial_state(1) is None:
+            raise ValueError(NO_MEMORY)
         if self.config.adaptation == "context":
-            yield from self._live(cast(FrozenPolicy, snapshot.policy), task, budget, rng, at, resume)
+            policy = cast(FrozenPolicy, snapshot.policy).remembering(None)
+            yield from self._live(policy, task, budget, rng, at, resume)
             return
         trials = self.config.trials if self.config.adaptation == "both" else 1
         learner, envs = self.start([task], rng, "stay", weights=snapshot.policy.weights, trials=trials)
