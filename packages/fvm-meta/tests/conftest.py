@@ -102,7 +102,12 @@ class GoalTrials(VectorEnv):
         self, tasks: Sequence[int], num_envs: int, seed: int, on_episode_end: str, trials: float
     ) -> None:
         self.line = GoalLine(tasks, num_envs, seed, "stay")
-        self.tasks, self.num_envs, self.on_episode_end, self.trials = tasks, num_envs, on_episode_end, trials
+        self.tasks, self.num_envs, self.on_episode_end, self.trials = (
+            tuple(tasks),
+            num_envs,
+            on_episode_end,
+            trials,
+        )
         self.single_observation_space = spaces.Dict(
             {
                 "obs": spaces.Box(-10, 10, (2,), np.float32),
@@ -138,9 +143,7 @@ class GoalTrials(VectorEnv):
         terminated = self.trial >= self.trials
         self.trial[terminated], self.feedback[terminated] = 0, 0
         if self.on_episode_end == "resample":
-            self.line.task_index[terminated] = self.line.rng.integers(
-                len(self.tasks), size=terminated.sum()
-            )
+            self.line.task_index[terminated] = self.line.rng.integers(len(self.tasks), size=terminated.sum())
             self.line.begin(terminated)
         of_trial = {"trial_end": ended, "trial_return": reward}  # a walk's reward comes last
         return self.observe(), reward, terminated, never, self.info() | of_trial
