@@ -87,6 +87,44 @@ class Recall(VectorEnv):
         self.t, self.cue, self.task = state["t"], state["cue"], state["task"]
 
 
+class RecallTrials(Recall):
+    """`trials` recalls make one episode; feedback is the last action, one-hot, its reward and an end."""
+
+    def __init__(self, num_envs, delay, trials):
+        super().__init__(num_envs, delay)
+        self.trials, self.trial = trials, np.zeros(num_envs, np.int64)
+        self.feedback = np.zeros((num_envs, 4), np.float32)
+        feedback = gym.spaces.Box(-np.inf, np.inf, (4,), np.float32)
+        self.single_observation_space = gym.spaces.Dict(
+            {"obs": self.single_observation_space, "feedback": feedback}
+        )
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+
+    def _obs(self):
+        return {"obs": super()._obs(), "feedback": self.feedback.copy()}
+
+    def reset(self, *, seed=None, options=None):
+        self.trial[:], self.feedback[:] = 0, 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, actions):
+        obs, reward, self.trial_end, never, info = super().step(actions)
+        self.trial += self.trial_end
+        self.terminated = self.trial == self.trials
+        told = (actions == 0, actions == 1, reward, self.trial_end)
+        self.feedback = np.where(self.terminated, 0, told).T.astype(np.float32)
+        self.trial[self.terminated] = 0
+        obs["feedback"] = self.feedback.copy()
+        return obs, reward, self.terminated, never, info | {"trial_end": self.trial_end}
+
+    def state_dict(self):
+        return super().state_dict() | {"trial": self.trial.copy(), "feedback": self.feedback.copy()}
+
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        self.trial, self.feedback = state["trial"], state["feedback"]
+
+
 @pytest.fixture
 def scripted():
     def make(mode, num_envs=3, lengths=(4, 2, 5, 1), truncated=(1, 2, 5, 6)):
@@ -101,6 +139,37 @@ def scripted():
 @pytest.fixture
 def recall():
     return Recall
+
+
+@pytest.fixture
+def recall_trials():
+    return RecallTrials
+
+
+def flat(state, prefix=""):
+    """{path: leaf} of a state."""
+    if not isinstance(state, dict):
+        return {prefix: state}
+    return {
+        path: leaf for key, value in state.items() for path, leaf in flat(value, f"{prefix}/{key}").items()
+    }
+
+
+@pytest.fixture(name="flat")
+def flat_fixture():
+    return flat
+
+
+@pytest.fixture
+def assert_same():
+    def check(a, b):
+        a, b = flat(a), flat(b)
+        assert a.keys() == b.keys()
+        for path, leaf in a.items():
+            same = torch.equal(leaf, b[path]) if isinstance(leaf, torch.Tensor) else leaf == b[path]
+            assert same, path
+
+    return check
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPO, PPOConfig
+from fvm_learners import PPO, Memory, PPOConfig
 
 VECTOR = gym.spaces.Box(-1, 1, (2,), np.float32)
 
@@ -73,3 +73,82 @@ def test_samples_follow_the_policys_probabilities():
     )
     # Four standard deviations of a frequency are at most 4 * sqrt(.25 / rows) = .014.
     np.testing.assert_allclose(np.bincount(actions, minlength=3) / rows, [0.5, 0.3, 0.2], atol=0.014)
+
+
+# ---- memory
+
+TOLD = gym.spaces.Dict({"obs": VECTOR, "feedback": gym.spaces.Box(-np.inf, np.inf, (3,), np.float32)})
+
+
+@pytest.fixture
+def remembering():
+    """A recurrent policy, and a memory of two episodes."""
+    config = PPOConfig(recurrent=True, lstm_size=4, mlp_sizes=(8,))
+    policy = PPO(TOLD, gym.spaces.Discrete(5), config, seed=0).frozen_policy()
+    rng = torch.Generator().manual_seed(0)
+    return policy, Memory(torch.rand(2, 2, 4, generator=rng), torch.rand(2, 3, generator=rng))
+
+
+def observed(slots, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "obs": rng.uniform(-1, 1, (slots, 2)).astype(np.float32),
+        "feedback": rng.uniform(-1, 1, (slots, 3)).astype(np.float32),
+    }
+
+
+def test_an_episode_begins_with_the_memory_of_its_slot_modulo_their_number(remembering):
+    policy, memory = remembering
+    obs, rows, never = observed(5), [0, 1, 0, 1, 0], np.zeros(5, bool)
+    seeds = range(5)
+    actions, state = policy.remembering(memory).act(obs, policy.initial_state(5), ~never, rngs(*seeds))
+    told = obs | {"feedback": memory.feedback[rows].numpy()}
+    expected, goes_on = policy.act(told, memory.state[rows], never, rngs(*seeds))
+    assert actions.tolist() == expected.tolist()
+    assert torch.equal(state, goes_on)
+
+
+def test_memory_counts_at_an_episodes_start_only(remembering):
+    """Slots 0 and 2 are under way: their state and feedback stay as they are."""
+    policy, memory = remembering
+    obs, start = observed(4), np.array([False, True, False, True])
+    under_way = torch.rand(4, 2, 4)
+    _, state = policy.remembering(memory).act(obs, under_way, start, rngs(*range(4)))
+    _, plain = policy.act(obs, under_way, start, rngs(*range(4)))
+    assert torch.equal(state[[0, 2]], plain[[0, 2]])
+    assert not torch.isclose(state[[1, 3]], plain[[1, 3]]).all()
+    told = obs["feedback"].copy()
+    policy.remembering(memory).act(obs, under_way, start, rngs(*range(4)))
+    assert np.array_equal(obs["feedback"], told)  # the caller's array is not written into
+
+
+def test_a_second_episode_begins_with_the_memory_again(remembering):
+    policy, memory = remembering
+    alive = policy.remembering(memory)
+    first, state = observed(2), alive.initial_state(2)
+    _, after_one = alive.act(first, state, np.ones(2, bool), rngs(0, 1))
+    _, state = alive.act(observed(2, seed=1), after_one, np.zeros(2, bool), rngs(0, 1))
+    assert torch.equal(alive.act(first, state, np.ones(2, bool), rngs(0, 1))[1], after_one)
+
+
+def test_no_memory_and_an_empty_one_are_the_same_and_can_be_put_back(remembering):
+    policy, memory = remembering
+    empty = Memory(torch.zeros(2, 2, 4), torch.zeros(2, 3))
+    obs = observed(3)
+    obs["feedback"][:] = 0  # as at a lifetime's start
+    results = [
+        some.act(obs, torch.rand(3, 2, 4), np.ones(3, bool), rngs(0, 1, 2))
+        for some in (policy, policy.remembering(empty), policy.remembering(memory).remembering(None))
+    ]
+    for actions, state in results[1:]:
+        assert actions.tolist() == results[0][0].tolist()
+        assert torch.equal(state, results[0][1])
+
+
+def test_rows_of_a_memory_are_replaced_by_another():
+    ours = Memory(torch.zeros(3, 2, 4), torch.zeros(3, 2))
+    theirs = Memory(torch.ones(3, 2, 4), torch.ones(3, 2))
+    mixed = ours.replaced(torch.tensor([False, True, False]), theirs)
+    assert mixed.feedback.tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert mixed.state.sum(dim=(1, 2)).tolist() == [0, 8, 0]
+    assert not ours.state.any()

@@ -22,23 +22,6 @@ def make(envs, seed=0, loss_term=None, **config):
     )
 
 
-def flat(state, prefix=""):
-    """{path: leaf} of a state."""
-    if not isinstance(state, dict):
-        return {prefix: state}
-    return {
-        path: leaf for key, value in state.items() for path, leaf in flat(value, f"{prefix}/{key}").items()
-    }
-
-
-def assert_same(a, b):
-    a, b = flat(a), flat(b)
-    assert a.keys() == b.keys()
-    for path, leaf in a.items():
-        same = torch.equal(leaf, b[path]) if isinstance(leaf, torch.Tensor) else leaf == b[path]
-        assert same, path
-
-
 # ---- the loss
 
 
@@ -114,7 +97,7 @@ def test_chunks_give_the_minibatchs_gradient(recall, recurrent):
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_same_seed_same_bits_and_no_global_rng(recall, recurrent):
+def test_same_seed_same_bits_and_no_global_rng(recall, recurrent, assert_same):
     states = []
     for seed, global_seed in ((0, 1), (0, 2), (1, 1)):
         torch.manual_seed(global_seed)
@@ -133,7 +116,7 @@ def test_same_seed_same_bits_and_no_global_rng(recall, recurrent):
 
 @pytest.mark.parametrize("anneal_env_steps", [None, 500])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_resume_equals_uninterrupted(recall, recurrent, anneal_env_steps):
+def test_resume_equals_uninterrupted(recall, recurrent, anneal_env_steps, assert_same):
     config = {"recurrent": recurrent, "anneal_env_steps": anneal_env_steps, "num_steps": 7}  # mid-episode
     envs = recall(num_envs=4, delay=2)
     ppo = make(envs, **config)
@@ -152,7 +135,7 @@ def test_resume_equals_uninterrupted(recall, recurrent, anneal_env_steps):
     assert envs2.num_resets == 0
 
 
-def test_resume_of_a_convolutional_network_is_bit_exact(images):
+def test_resume_of_a_convolutional_network_is_bit_exact(images, flat, assert_same):
     class Noise(gym.vector.VectorEnv):
         metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
         num_envs, single_observation_space, single_action_space = 2, images, gym.spaces.Discrete(3)
@@ -185,7 +168,7 @@ def test_resume_of_a_convolutional_network_is_bit_exact(images):
     assert resumed.policy.encoder.conv0.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_state_is_tensors_and_json(recall):
+def test_the_state_is_tensors_and_json(recall, flat):
     envs = recall(num_envs=4, delay=2)
     ppo = make(envs, recurrent=True)
     for state in (ppo.state_dict(), ppo.iteration(envs) and ppo.state_dict()):
@@ -195,7 +178,7 @@ def test_the_state_is_tensors_and_json(recall):
         assert len(values) < len(leaves)
 
 
-def test_a_state_is_a_copy(recall):
+def test_a_state_is_a_copy(recall, assert_same):
     envs = recall(num_envs=4, delay=2)
     ppo = make(envs, recurrent=True)
     ppo.iteration(envs)
@@ -265,7 +248,7 @@ def test_recurrent_minibatches_need_as_many_envs(recall):
         make(envs, recurrent=True).iteration(envs)
 
 
-def test_weights_go_from_one_learner_to_another(recall):
+def test_weights_go_from_one_learner_to_another(recall, assert_same):
     envs = recall(num_envs=4, delay=1)
     ppo, fresh = make(envs), make(envs, seed=1)
     ppo.iteration(envs)
@@ -304,3 +287,22 @@ def test_continuous_actions():
     before = ppo.weights()
     assert np.isfinite(list(ppo.iteration(envs).metrics.values())).all()
     assert not torch.equal(ppo.weights()["head.log_std"], before["head.log_std"])
+
+
+def test_a_reset_optimiser_takes_the_steps_of_a_fresh_one(recall, assert_same):
+    """Weights, rng and envs go on; only Adam's moments and their count start again."""
+    envs = recall(num_envs=4, delay=1)
+    ppo = make(envs)
+    ppo.iteration(envs)
+    saved, state = copy.deepcopy(envs.state_dict()), ppo.state_dict()
+    ppo.reset_optimiser()
+    assert_same(ppo.state_dict(), state | {"optimiser": {"step": {}, "exp_avg": {}, "exp_avg_sq": {}}})
+    ppo.iteration(envs)
+    assert set(ppo.state_dict()["optimiser"]["step"].values()) == {12}
+
+    envs.load_state_dict(saved)
+    fresh = make(envs, seed=1)
+    fresh.load_state_dict(state)
+    fresh.optimiser = torch.optim.Adam(fresh.policy.parameters(), eps=fresh.config.adam_eps)
+    fresh.iteration(envs)
+    assert_same(fresh.state_dict(), ppo.state_dict())

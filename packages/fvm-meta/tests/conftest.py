@@ -59,6 +59,9 @@ class GoalLine(VectorEnv):
         if seed is not None:
             self.rng = np.random.default_rng(seed)
         self.begin(np.ones(self.num_envs, np.bool_))
+        if options:
+            self.task_index = np.array([self.tasks.index(task) for task in options["tasks"]])
+            self.begin(options["reset_mask"])
         return self.observe(), {"task_index": self.task_index.copy()}
 
     def step(self, actions: np.ndarray):
@@ -87,6 +90,76 @@ class GoalLine(VectorEnv):
             setattr(self, name, state[name].copy())
 
 
+class GoalTrials(VectorEnv):
+    """Lifetimes of several walks on a `GoalLine` whose goal is hidden; what `fvm_envs.trials` is, in short.
+
+    The observation shows the position and the steps left; the feedback is action, reward and end as in RL2.
+    """
+
+    metadata = GoalLine.metadata
+
+    def __init__(
+        self, tasks: Sequence[int], num_envs: int, seed: int, on_episode_end: str, trials: float
+    ) -> None:
+        self.line = GoalLine(tasks, num_envs, seed, "stay")
+        self.tasks, self.num_envs, self.on_episode_end, self.trials = (
+            tuple(tasks),
+            num_envs,
+            on_episode_end,
+            trials,
+        )
+        self.single_observation_space = spaces.Dict(
+            {
+                "obs": spaces.Box(-10, 10, (2,), np.float32),
+                "feedback": spaces.Box(-np.inf, np.inf, (4,), np.float32),
+            }
+        )
+        self.single_action_space = spaces.Discrete(2)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.trial = np.zeros(num_envs, np.int64)
+        self.feedback = np.zeros((num_envs, 4), np.float32)
+
+    @property
+    def steps_taken(self) -> int:
+        return self.line.steps_taken
+
+    def observe(self) -> dict[str, np.ndarray]:
+        return {"obs": self.line.observe()[:, 1:].copy(), "feedback": self.feedback.copy()}
+
+    def info(self) -> dict[str, Any]:
+        return {"task_index": self.line.task_index.copy(), "trial": self.trial.copy()}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        self.line.reset(seed=seed, options=options)
+        self.trial[:], self.feedback[:] = 0, 0
+        return self.observe(), self.info()
+
+    def step(self, actions: np.ndarray):
+        assert not self.closed
+        _, reward, ended, never, _ = self.line.step(actions)
+        self.trial += ended
+        self.feedback = np.stack((actions == 0, actions == 1, reward, ended), axis=1).astype(np.float32)
+        terminated = self.trial >= self.trials
+        self.trial[terminated], self.feedback[terminated] = 0, 0
+        if self.on_episode_end == "resample":
+            self.line.task_index[terminated] = self.line.rng.integers(len(self.tasks), size=terminated.sum())
+            self.line.begin(terminated)
+        of_trial = {"trial_end": ended, "trial_return": reward}  # a walk's reward comes last
+        return self.observe(), reward, terminated, never, self.info() | of_trial
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "line": self.line.state_dict(),
+            "trial": self.trial.copy(),
+            "feedback": self.feedback.copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.line.load_state_dict(state["line"])
+        self.trial, self.feedback = state["trial"].copy(), state["feedback"].copy()
+
+
 @dataclass(frozen=True)
 class Budget:
     env_steps: int
@@ -104,7 +177,8 @@ class Lab:
 
     def __post_init__(self) -> None:
         self.learners: list[PPO] = []
-        self.envs: list[GoalLine] = []
+        self.envs: list[GoalLine | GoalTrials] = []
+        self.options: list[dict[str, Any]] = []
 
     def make_learner(self, observation_space, action_space, *, seed, loss_term=None) -> PPO:
         self.learners.append(
@@ -112,12 +186,17 @@ class Lab:
         )
         return self.learners[-1]
 
-    def make_envs(self, tasks, *, seed, on_episode_end) -> GoalLine:
-        self.envs.append(GoalLine(tasks, self.num_envs, seed, on_episode_end))
+    def make_envs(self, tasks, *, seed, on_episode_end, **options) -> GoalLine | GoalTrials:
+        num_envs = self.num_envs // options.get("split", 1)
+        if "trials" in options:
+            self.envs.append(GoalTrials(tasks, num_envs, seed, on_episode_end, options["trials"]))
+        else:
+            self.envs.append(GoalLine(tasks, num_envs, seed, on_episode_end))
+        self.options.append(options)
         return self.envs[-1]
 
-    def build(self, paradigm):
-        return paradigm(self.make_learner, self.make_envs)
+    def build(self, paradigm, config=None):
+        return paradigm(self.make_learner, self.make_envs, config)
 
     def with_config(self, **changes) -> "Lab":
         return Lab(self.num_envs, replace(self.config, **changes))
@@ -141,6 +220,32 @@ def mean_return(policy: Policy, goals: Sequence[int], episodes: int = 512, seed:
 @pytest.fixture
 def lab() -> Lab:
     return Lab()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two nested states hold the same bits."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    return a == b
+
+
+@pytest.fixture(scope="session", name="same")
+def same_fixture():
+    return same
+
+
+@pytest.fixture(scope="session")
+def goal_line():
+    return GoalLine
+
+
+@pytest.fixture(scope="session")
+def goal_trials():
+    return GoalTrials
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
 from gymnasium.vector import VectorEnv, VectorWrapper
 
+from study.errors import StudyError
 from study.methods import CONFIGS, NONE, PARADIGMS
 from study.plan import Job
 from study.scoring import env_options, score, score_new_levels, score_training, score_trials
@@ -246,6 +247,8 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
     ) -> Any:
         if unknown:
             raise TypeError(f"a study's envs have no option {', '.join(unknown)}")
+        if phase["num_envs"] % split:
+            raise StudyError(f"{phase['num_envs']} envs cannot be split into {split} equal parts")
         num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
         envs = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
         return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)

@@ -30,7 +30,7 @@ class Step:
         terminated: [B] bool.
         truncated: [B] bool.
         final_slots: [K] slots truncated (and not terminated) whose last observation is known.
-        final_obs: [K, ...] those observations, of the kind of `obs`; None if K is 0.
+        final_obs: [K, ...] those observations, of the kind of `obs`; of no use if K is 0.
         info: the env's.
         task_index: [B] int64, the task `obs` belongs to; zeros where the env knows no tasks.
     """

@@ -25,7 +25,7 @@ def policy_weights(policy: ActorCritic) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a recurrent policy remembers of L episodes under way.
+    """What a recurrent policy remembers of L episodes under way; all zero where there is nothing yet.
 
     Attributes:
         state: [L, 2, lstm_size] recurrent state.
@@ -34,6 +34,13 @@ class Memory:
 
     state: Tensor
     feedback: Tensor
+
+    def replaced(self, rows: Tensor, by: "Memory") -> "Memory":
+        """This memory with the rows of the mask [L] taken from another."""
+        return Memory(
+            torch.where(rows[:, None, None], by.state, self.state),
+            torch.where(rows[:, None], by.feedback, self.feedback),
+        )
 
 
 class FrozenPolicy:

@@ -245,12 +245,11 @@ class PPO:
         self.policy.load_state_dict(weights)
 
     def memory(self) -> Memory | None:
-        """What a policy with memory and feedback knows of the running episodes; None before any."""
-        carry = self._carry
-        if carry is None or carry.state is None or not isinstance(carry.obs, dict):
-            return None
-        begun = torch.from_numpy(~carry.episode_start).to(self.device)
-        return Memory(carry.state * begun[:, None, None], carry.obs["feedback"].clone())
+        """What each slot remembered when it last began another trial of an episode; None before any episode.
+
+        A trial ends where `info["trial_end"]` says so. None as well without memory or without feedback.
+        """
+        return None if self._carry is None else self._carry.memory
 
     def reset_optimiser(self) -> None:
         """Forget Adam's moments, as a fresh optimiser would have none."""

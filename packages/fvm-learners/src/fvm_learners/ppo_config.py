@@ -26,7 +26,8 @@ class PPOConfig:
         normalise_advantage: to mean 0 and standard deviation 1 in each minibatch.
         normalise_reward: divide rewards by the standard deviation of the discounted return.
         keep_reward_scale: `restart()` keeps that standard deviation.
-        network: "mlp" for vectors; "impala", "nature" or "nature-small" for uint8 images [H, W, C].
+        network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 images
+            [H, W, C].
         mlp_sizes: widths of the "mlp" network.
         recurrent: an LSTM between encoder and heads; minibatches then are whole slots.
         lstm_size: its width.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.autoreset import Envs, Step, autoreset_mode, step, task_index
+from fvm_learners.frozen_policy import Memory
 from fvm_learners.networks import ActorCritic
 from fvm_learners.observations import Obs, map_parts, to_tensor
 from fvm_learners.reward_scale import RewardScale
@@ -109,6 +110,8 @@ class Carry:
         return_: [B] float64 of the running episodes.
         length: [B] int64 of the running episodes.
         task_index: [B] int64 of the running episodes.
+        memory: [B] as it was when a slot last began another trial of an episode (`info["trial_end"]`); None
+            without memory or without feedback.
     """
 
     obs: Obs
@@ -118,21 +121,29 @@ class Carry:
     return_: NDArray[np.float64]
     length: NDArray[np.int64]
     task_index: NDArray[np.int64]
+    memory: Memory | None
 
     def state_dict(self) -> dict[str, Any]:
         """Copies, as tensors and JSON values."""
         return {
             "obs": map_parts(lambda part: part.cpu().clone(), self.obs),
             "state": None if self.state is None else self.state.cpu().clone(),
+            "memory": None
+            if self.memory is None
+            else {name: getattr(self.memory, name).cpu().clone() for name in ("state", "feedback")},
             **{name: getattr(self, name).tolist() for name in _CARRY_DTYPES},
         }
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any], device: torch.device) -> "Carry":
         """What `state_dict` gave."""
+        memory = state.get("memory")
         return cls(
             obs=map_parts(lambda part: part.to(device, copy=True), state["obs"]),
             state=None if state["state"] is None else state["state"].to(device, copy=True),
+            memory=None
+            if memory is None
+            else Memory(*(memory[name].to(device, copy=True) for name in ("state", "feedback"))),
             **{name: np.array(state[name], dtype=dtype) for name, dtype in _CARRY_DTYPES.items()},
         )
 
@@ -148,16 +159,20 @@ _CARRY_DTYPES: dict[str, Any] = {
 
 def begin(envs: Envs, policy: ActorCritic, seed: int, device: torch.device) -> Carry:
     """Reset all slots."""
-    obs, info = envs.reset(seed=seed)
+    first_obs, info = envs.reset(seed=seed)
     slots = envs.num_envs
+    obs, state = to_tensor(first_obs, policy.obs_dtype, device), policy.initial_state(slots)
     return Carry(
-        obs=to_tensor(obs, policy.obs_dtype, device),
-        state=policy.initial_state(slots),
+        obs=obs,
+        state=state,
         episode_start=np.ones(slots, dtype=np.bool_),
         reset_row=np.zeros(slots, dtype=np.bool_),
         return_=np.zeros(slots),
         length=np.zeros(slots, dtype=np.int64),
         task_index=task_index(info, slots),
+        memory=None
+        if state is None or not isinstance(obs, dict)
+        else Memory(torch.zeros_like(state), torch.zeros_like(obs["feedback"])),
     )
 
 
@@ -218,14 +233,19 @@ def collect(
         return_ = carry.return_ + np.where(valid, outcome.reward, 0.0)
         length = carry.length + valid
         episodes += _episodes(outcome, ended, return_, length, carry.task_index, env_step)
+        obs, memory = to_tensor(outcome.obs, policy.obs_dtype, device), carry.memory
+        new_trial = np.asarray(outcome.info.get("trial_end", np.zeros_like(ended)), dtype=np.bool_) & ~ended
+        if memory is not None and state is not None and isinstance(obs, dict) and new_trial.any():
+            memory = memory.replaced(torch.from_numpy(new_trial).to(device), Memory(state, obs["feedback"]))
         carry = Carry(
-            obs=to_tensor(outcome.obs, policy.obs_dtype, device),
+            obs=obs,
             state=state,
             episode_start=carry.reset_row if mode is AutoresetMode.NEXT_STEP else ended,
             reset_row=ended if mode is AutoresetMode.NEXT_STEP else np.zeros_like(ended),
             return_=np.where(ended, 0.0, return_),
             length=np.where(ended, 0, length),
             task_index=outcome.task_index,
+            memory=memory,
         )
     last_value = policy(carry.obs, carry.state, torch.from_numpy(carry.episode_start).to(device))[1]
     following = torch.cat((rollout.value[1:], last_value.unsqueeze(0)))

@@ -63,7 +63,7 @@ class ReptileConfig:
     inner_optimiser: Literal["fresh", "kept"] = "fresh"
 
     def __post_init__(self) -> None:
-        if not all(0 <= eps <= 1 for eps in self.eps_schedule):
+        if len(self.eps_schedule) != 2 or not all(0 <= eps <= 1 for eps in self.eps_schedule):
             raise ValueError(f"eps_schedule={self.eps_schedule}: give a start and an end from 0 to 1")
         for name in ("inner_updates", "meta_batch"):
             if getattr(self, name) < 1:
@@ -145,7 +145,13 @@ class OuterLoop:
         position = int(self.rng.integers(len(self.tasks)))
         self.seen.add(position)
         everywhere = np.ones(envs.num_envs, dtype=bool)
-        envs.reset(options={"tasks": [self.tasks[position]] * envs.num_envs, "reset_mask": everywhere})
+        moves = {"tasks": [self.tasks[position]] * envs.num_envs, "reset_mask": everywhere}
+        _, info = envs.reset(options=moves)
+        if not np.all(np.equal(info.get("task_index", -1), position)):
+            raise ValueError(
+                f"{type(envs).__name__} did not move to task {position} when it was reset with "
+                "options={'tasks': ..., 'reset_mask': ...}: use envs like fvm_envs.make_vec's"
+            )
         self.learner.load_weights(theta)
         self.learner.restart()
         if self.config.inner_optimiser == "fresh":

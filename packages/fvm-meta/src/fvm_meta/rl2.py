@@ -11,8 +11,11 @@ Backpropagation is truncated to a rollout, which starts from the memory the last
 
 Adaptations: "context" is RL2's own. It plays n - 1 trials, as in training, and holds what it remembers for
 the n-th, the one that is deployed. Its x-axis is env steps within one lifetime; the envs are replicates of
-that lifetime. "both" fine-tunes on lifetimes of the new task; a deployed trial goes on from the memory of the
-training slots. "gradient" fine-tunes with a memory that is reset at each trial.
+that lifetime. "both" fine-tunes on lifetimes of the new task; a deployed trial goes on from the memory with
+which a training slot last began a trial other than its lifetime's first. "gradient" fine-tunes with a memory
+that is reset at each trial.
+
+What is remembered of a trial counts from its end on: only there a policy was trained to begin another one.
 
 With trials=1 this is the control whose memory is reset at each trial.
 """
@@ -43,6 +46,7 @@ from fvm_meta.stream import (
 )
 
 SNAPSHOT_EVERY = 256  # env steps of a lifetime between snapshots that nobody asked for
+NO_MEMORY = "RL2 adapts within its memory, and this policy has none; use PPOConfig(recurrent=True)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +86,15 @@ class RL2(Paradigm):
         at: Sequence[int] = (),
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
-        """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes."""
+        """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes.
+
+        Raises:
+            ValueError: The learner has no memory.
+        """
         learner, envs = self.start(tasks, rng, on_episode_end="resample", trials=self.config.trials)
+        if learner.frozen_policy().initial_state(1) is None:
+            envs.close()
+            raise ValueError(NO_MEMORY)
         for snapshot in train(learner, envs, budget, at, resume):
             yield replace(
                 snapshot, episodes=tuple(_a_trial(e, self.config.trials) for e in snapshot.episodes)
@@ -102,24 +113,25 @@ class RL2(Paradigm):
         """Yields snapshots of the agent as it adapts to `task`, each with what it remembers.
 
         Raises:
-            ValueError: No snapshot was given, or demonstrations were.
+            ValueError: No snapshot was given, or one without memory, or demonstrations were.
         """
         if snapshot is None:
             raise ValueError("RL2 adapts a pretrained snapshot; None was given, use Scratch for that")
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but RL2 has no use for them; use demos=()")
+        if snapshot.policy.initial_state(1) is None:
+            raise ValueError(NO_MEMORY)
         if self.config.adaptation == "context":
-            yield from self._live(cast(FrozenPolicy, snapshot.policy), task, budget, rng, at, resume)
+            policy = cast(FrozenPolicy, snapshot.policy).remembering(None)
+            yield from self._live(policy, task, budget, rng, at, resume)
             return
         trials = self.config.trials if self.config.adaptation == "both" else 1
         learner, envs = self.start([task], rng, "stay", weights=snapshot.policy.weights, trials=trials)
         for tuned in train(learner, envs, budget, at, resume):
-            policy, memory = cast(FrozenPolicy, tuned.policy), learner.memory()
-            if trials > 1 and memory is not None:
-                policy = policy.remembering(at_a_trials_end(memory))
+            policy = cast(FrozenPolicy, tuned.policy)
             yield replace(
                 tuned,
-                policy=policy,
+                policy=policy.remembering(learner.memory()) if trials > 1 else policy,
                 episodes=tuple(_a_trial(lifetime, trials) for lifetime in tuned.episodes),
             )
 
@@ -201,7 +213,7 @@ class Lifetimes:
         self.state: Tensor = policy.initial_state(envs.num_envs)  # type: ignore[assignment]
         self.begin = np.ones(envs.num_envs, dtype=np.bool_)
         self.exploring = np.full(envs.num_envs, trials > 0)
-        self.memory = Memory(torch.zeros_like(self.state), self._feedback())
+        self.memory = Memory(torch.zeros_like(self.state), torch.zeros_like(self._feedback()))
         self.length = np.zeros(envs.num_envs, dtype=np.int64)
         self.env_step = self.episodes = 0
 
@@ -212,16 +224,14 @@ class Lifetimes:
         self.obs, _, _, _, info = self.envs.step(actions)
         self.state, self.begin[:] = state, False
         self.env_step += 1
-        explored = torch.from_numpy(self.exploring).to(state.device)
-        now = at_a_trials_end(Memory(state, self._feedback()))
-        self.memory = Memory(
-            torch.where(explored[:, None, None], now.state, self.memory.state),
-            torch.where(explored[:, None], now.feedback, self.memory.feedback),
-        )
+        explored = info["trial_end"] & self.exploring
+        if explored.any():
+            now = Memory(state, self._feedback())
+            self.memory = self.memory.replaced(torch.from_numpy(explored).to(state.device), now)
         self.length += 1
         ended = [
             Episode(self.env_step, 0, float(info["trial_return"][slot]), int(self.length[slot]))
-            for slot in np.flatnonzero(info["trial_end"] & self.exploring)
+            for slot in np.flatnonzero(explored)
         ]
         self.length[info["trial_end"]] = 0
         self.exploring &= info["trial"] < self.trials
@@ -261,17 +271,6 @@ class Lifetimes:
             rng.bit_generator.state = saved
         self.env_step, self.episodes = state["env_step"], state["episodes"]
         load_envs_state(self.envs, state["envs"])
-
-
-def at_a_trials_end(memory: Memory) -> Memory:
-    """The memory as if the trial under way had just ended; a lifetime that has not begun stays as it is.
-
-    Nothing in a memory knows how its trial went on: an end is only ever told by the next input's last
-    feature. So a trial forked from here is one the policy was trained for.
-    """
-    feedback = memory.feedback.clone()
-    feedback[:, -1] = feedback.any(dim=1).to(feedback.dtype)  # a begun lifetime has its last action in it
-    return Memory(memory.state, feedback)
 
 
 def _a_trial(lifetime: Episode, trials: int) -> Episode:
