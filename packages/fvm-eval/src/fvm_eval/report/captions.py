@@ -10,6 +10,7 @@ from fvm_eval.report.analysis import Analysis
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
 from fvm_eval.report.looks import methods_of, sizes
+from fvm_eval.report.summaries import shown_pairs
 from fvm_eval.results import NEW_LEVELS
 
 
@@ -40,7 +41,13 @@ def pictures(analysis: Analysis) -> list[Picture]:
     found = [_adaptation(analysis)]
     if any(d.shown for d in analysis.differences):
         margin = " Shaded: the margin fixed beforehand." if analysis.verdicts or analysis.claims else ""
-        text = f"Thick: 95 % on these tasks. Thin: 95 % on new tasks of the same population.{margin}"
+        every = {(d.left, d.right) for d in analysis.differences}
+        some = (
+            " Only pairs with a reference."
+            if len(shown_pairs(study, analysis.differences)) < len(every)
+            else ""
+        )
+        text = f"Thick: 95 % on these tasks. Thin: 95 % on new tasks of the same population.{margin}{some}"
         found.append(Picture("differences", figures.differences, "Differences", text, within=True))
     if analysis.online is not None:
         text = (
