@@ -142,4 +142,4 @@ def test_device_seconds_are_geometric_means_with_their_ratio_to_multi_task(desig
     assert found["rl2"].ratio.mean == pytest.approx(3)
     assert found["rl2"].ratio.low < 3 < found["rl2"].ratio.high
     assert found["other"].ratio is None, "its training-set size is not multi-task's"
-    assert "RL2 (100 levels) 600.0 × 3.00" in text(costs(analyse(study)))
+    assert "RL2 (100 levels) 600 × 3.00" in text(costs(analyse(study)))

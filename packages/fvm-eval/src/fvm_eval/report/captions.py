@@ -9,7 +9,7 @@ from fvm_eval.report import figures
 from fvm_eval.report.analysis import Analysis
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
-from fvm_eval.report.looks import methods_of, sizes
+from fvm_eval.report.looks import family_label, methods_of, sizes
 from fvm_eval.report.summaries import shown_pairs
 from fvm_eval.results import NEW_LEVELS
 
@@ -142,12 +142,10 @@ def _trials(analysis: Analysis) -> str:
 def _remembers(analysis: Analysis) -> str:
     """Returns what the env steps of agents that remember are."""
     study = analysis.study
-    names = {study.family(method) for method in study.trained_trials} & {
-        study.family(m) for m in study.methods
-    }
-    if not names:
-        return ""
-    return " For agents that adapt by memory the axis is env steps within one lifetime."
+    arms = set(study.trained_trials)
+    arms |= set() if study.trials is None else set(study.trials["method"].unique())
+    names = dict.fromkeys(family_label(study, method) for method in study.methods if method in arms)
+    return f" {' and '.join(names)}: env steps within one lifetime." if names else ""
 
 
 def _seeds(analysis: Analysis, where: str) -> str:

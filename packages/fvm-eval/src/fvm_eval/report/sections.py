@@ -185,7 +185,14 @@ def _device_seconds(analysis: Analysis) -> str:
         cost = analysis.device_seconds[name]
         ratio = "" if cost.ratio is None else f"<b>× {number(cost.ratio.mean)}</b>"
         interval = "" if cost.ratio is None else limits(cost.ratio, float)
-        rows.append([escape(analysis.study.label(name)), number(cost.seconds), ratio, interval])
+        rows.append(
+            [
+                escape(analysis.study.label(name)),
+                f"{cost.seconds:,.{0 if cost.seconds >= 100 else 1}f}",
+                ratio,
+                interval,
+            ]
+        )
     return table(["One pretraining", "Device seconds", "Times multi-task's", "95 %"], rows)
 
 
