@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from fvm_eval import Comparison
 from fvm_eval.report import analyse, render
-from fvm_eval.report.figures import _short, _steps
+from fvm_eval.report.figures.labels import short, steps_text
 from fvm_eval.report.text import number
 from fvm_eval.rules import Check
 from fvm_eval.table import TableError
@@ -75,8 +75,8 @@ def test_sections_come_in_the_reader_s_order(page):
         "What is estimated",
         "Adaptation to held-out tasks",
         "Results",
-        "Task by task",
         "Return while adapting",
+        "Task by task",
         "Pretraining",
         "Fairness checklist",
         "Budgets and costs",
@@ -168,7 +168,7 @@ def test_numbers_and_names():
         "0.00",
     ]
     assert number(1, signed=True) == "+1.00"
-    assert [_steps(v) for v in (0, 500, 40_000, 2.5e6)] == ["0", "500", "40k", "2.5M"]
-    assert _short("procgen/coinrun-easy/7", ["procgen/coinrun-easy/7", "procgen/coinrun-easy/8"]) == "level 7"
-    assert _short("atari/pong", ["atari/pong", "toy/x"]) == "atari/pong"
-    assert _short("atari/pong", ["atari/pong"]) == "atari/pong"
+    assert [steps_text(v) for v in (0, 500, 40_000, 2.5e6)] == ["0", "500", "40k", "2.5M"]
+    assert short("procgen/coinrun-easy/7", ["procgen/coinrun-easy/7", "procgen/coinrun-easy/8"]) == "level 7"
+    assert short("atari/pong", ["atari/pong", "toy/x"]) == "atari/pong"
+    assert short("atari/pong", ["atari/pong"]) == "atari/pong"

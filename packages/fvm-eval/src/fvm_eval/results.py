@@ -148,7 +148,7 @@ class StudyResults:
             for method, count in getattr(self, name).items():
                 if count < 1:
                     raise ValueError(f"{name}[{method!r}]={count}: expected 1 or more")
-        if self.trials is not None and (self.trials["trial"] < 1).any():
+        if self.trials is not None and len(self.trials) and (self.trials["trial"] < 1).any():
             raise TableError("trials has a trial below 1: they are counted from 1")
         for method, schedule in self.eps_schedules.items():
             if len(schedule) != 2 or not all(isfinite(eps) for eps in schedule):

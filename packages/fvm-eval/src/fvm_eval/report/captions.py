@@ -9,7 +9,8 @@ from fvm_eval.report import figures
 from fvm_eval.report.analysis import Analysis
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
-from fvm_eval.report.looks import methods_of, sizes
+from fvm_eval.report.looks import family_label, methods_of, sizes
+from fvm_eval.report.summaries import shown_pairs
 from fvm_eval.results import NEW_LEVELS
 
 
@@ -40,7 +41,13 @@ def pictures(analysis: Analysis) -> list[Picture]:
     found = [_adaptation(analysis)]
     if any(d.shown for d in analysis.differences):
         margin = " Shaded: the margin fixed beforehand." if analysis.verdicts or analysis.claims else ""
-        text = f"Thick: 95 % on these tasks. Thin: 95 % on new tasks of the same population.{margin}"
+        every = {(d.left, d.right) for d in analysis.differences}
+        some = (
+            " Only pairs with a reference."
+            if len(shown_pairs(study, analysis.differences)) < len(every)
+            else ""
+        )
+        text = f"Thick: 95 % on these tasks. Thin: 95 % on new tasks of the same population.{margin}{some}"
         found.append(Picture("differences", figures.differences, "Differences", text, within=True))
     if analysis.online is not None:
         text = (
@@ -135,12 +142,10 @@ def _trials(analysis: Analysis) -> str:
 def _remembers(analysis: Analysis) -> str:
     """Returns what the env steps of agents that remember are."""
     study = analysis.study
-    names = {study.family(method) for method in study.trained_trials} & {
-        study.family(m) for m in study.methods
-    }
-    if not names:
-        return ""
-    return " For agents that adapt by memory the axis is env steps within one lifetime."
+    arms = set(study.trained_trials)
+    arms |= set() if study.trials is None else set(study.trials["method"].unique())
+    names = dict.fromkeys(family_label(study, method) for method in study.methods if method in arms)
+    return f" {' and '.join(names)}: env steps within one lifetime." if names else ""
 
 
 def _seeds(analysis: Analysis, where: str) -> str:

@@ -25,6 +25,8 @@ def files(name: str, draw: Draw, analysis: Analysis) -> dict[str, bytes]:
         figure = draw(analysis, False)
         figure.patch.set_facecolor(PAPER)
         FigureCanvasAgg(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # it has done its work: the panels stay where they are
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
         return {f"{name}.png": png.getvalue(), f"{name}.svg": _svg(figure).encode()}

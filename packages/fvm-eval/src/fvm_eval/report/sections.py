@@ -156,10 +156,12 @@ def costs(analysis: Analysis) -> str:
     """Returns what an adaptation run spent by method, and what everything cost."""
     study, parts = analysis.study, []
     if study.ledgers:
-        rows = [
-            [escape(study.label(method)), *(f"{ledger.spent[axis]:,}" for axis in AXES)]
-            for method, ledger in study.ledgers.items()
-        ]
+        spent = {
+            method: [f"{ledger.spent[axis]:,}" for axis in AXES] for method, ledger in study.ledgers.items()
+        }
+        rows = [[escape(study.label(method)), *numbers] for method, numbers in spent.items()]
+        if len(rows) > 1 and len(set(map(tuple, spent.values()))) == 1:
+            rows = [[f"Each of the {len(rows)} methods", *next(iter(spent.values()))]]
         head = ["Spent by one adaptation run", "Env steps", "Updates", "Demos", "Tuning trials"]
         parts.append(table(head, rows))
     if study.costs is not None and len(study.costs):
@@ -183,7 +185,14 @@ def _device_seconds(analysis: Analysis) -> str:
         cost = analysis.device_seconds[name]
         ratio = "" if cost.ratio is None else f"<b>× {number(cost.ratio.mean)}</b>"
         interval = "" if cost.ratio is None else limits(cost.ratio, float)
-        rows.append([escape(analysis.study.label(name)), number(cost.seconds), ratio, interval])
+        rows.append(
+            [
+                escape(analysis.study.label(name)),
+                f"{cost.seconds:,.{0 if cost.seconds >= 100 else 1}f}",
+                ratio,
+                interval,
+            ]
+        )
     return table(["One pretraining", "Device seconds", "Times multi-task's", "95 %"], rows)
 
 

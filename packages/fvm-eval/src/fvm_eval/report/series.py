@@ -15,7 +15,9 @@ _LIMITS = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 
 
 def returns(study: StudyResults, table: pl.DataFrame | None) -> pl.DataFrame | None:
-    """Returns method, env_step, value, low, high of training episodes in bins of env steps, over seeds.
+    """Returns method, env_step, value, low, high of training episodes in bins of env steps.
+
+    The limits, over seeds, are those of the last bin; they are null before.
 
     Args:
         study: Whose score ranges normalise what `is_raw` says cannot be shown raw.
@@ -24,12 +26,17 @@ def returns(study: StudyResults, table: pl.DataFrame | None) -> pl.DataFrame | N
     if table is None or table.is_empty():
         return None
     cells = _binned(study, table)
-    rows = []
-    for (method, env_step), at in cells.group_by("method", "env_step", maintain_order=True):
-        interval = mean_interval(at.with_columns(fold=0, checkpoint=pl.col("seed").cast(pl.String)))
-        rows.append((method, env_step, interval.mean, interval.low, interval.high))
-    schema = {"method": pl.String, "env_step": pl.Float64, **_LIMITS}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    key = ["method", "env_step"]
+    tasks = cells.group_by([*key, "task"]).agg(pl.col("value").mean()).sort([*key, "task"])
+    means = tasks.group_by(key).agg(pl.col("value").mean()).sort(key)
+    ends = []
+    for (method,), mine in cells.group_by("method", maintain_order=True):
+        last = mine.filter(pl.col("env_step") == pl.col("env_step").max())
+        interval = mean_interval(last.with_columns(fold=0, checkpoint=pl.col("seed").cast(pl.String)))
+        ends.append((method, last["env_step"][0], interval.low, interval.high))
+    limits = {name: _LIMITS[name] for name in ("low", "high")}
+    schema = {"method": pl.String, "env_step": pl.Float64, **limits}
+    return means.join(pl.DataFrame(ends, schema=schema, orient="row"), on=key, how="left").sort(key)
 
 
 def is_raw(study: StudyResults, table: pl.DataFrame) -> bool:

@@ -63,7 +63,7 @@ color:var(--muted)}
 .scroll tbody>tr>*{border-top:1px solid var(--rule)}
 code,pre{font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{background:var(--wash);padding:.8rem 1rem;overflow-x:auto;border-radius:6px;margin:.6rem 0}
-code{overflow-wrap:anywhere}
+code{overflow-wrap:anywhere}td.n code{white-space:normal}
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--muted)}
 @media (max-width:640px){main{padding:1.5rem 1rem 3rem}.answer{font-size:1.4rem}.numbers{font-size:1rem}
 svg.wide{display:none}

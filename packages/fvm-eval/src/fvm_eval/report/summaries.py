@@ -159,8 +159,12 @@ def pair_groups(study: StudyResults, pairs: Sequence[Pair]) -> dict[tuple[str, i
 def _pairs(study: StudyResults) -> list[Pair]:
     """Returns the comparisons' pairs, or all where none was fixed; of a large design the reference pairs."""
     every = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
+    designed = bool(study.claims or study.comparisons or study.train_sizes)
+    if designed:  # minus scratch, else minus multi-task, as in the reference pairs
+        rank = {m: {SCRATCH: 0, MULTITASK: 1}.get(study.family(m), 2) for m in study.methods}
+        every = [(b, a) if rank[a] < rank[b] else (a, b) for a, b in every]
     pairs = _compared(study) or every
-    if len(pairs) > MAX_PAIRS and (study.claims or study.comparisons or study.train_sizes):
+    if len(pairs) > MAX_PAIRS and designed:
         pairs = [*_reference_pairs(study), *_compared(study)] or every
     return list(dict.fromkeys(pairs))
 

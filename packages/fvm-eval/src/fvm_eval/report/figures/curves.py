@@ -92,14 +92,20 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
             line.draw(axes)
         if many:
             panels.end_intervals(axes, ends, curves.first, curves.last)
-        panels.env_steps(axes, "", curves.last, 3 if several or narrow else 5)
+        panels.env_steps(
+            axes,
+            "" if several else f"Env steps of {curves.phase}",
+            curves.last,
+            3 if several or narrow else 5,
+        )
         if size is not None:
             axes.set_title(f"{size:,} training tasks")
     if curves.singles is None:
         panels.cut_to_possible(drawn[0], analysis)
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel(curves.unit)
-    figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
+    if several:
+        figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
     if not keyed:
         names = [
             EndLabel(end.value, family_label(study, method), end.look.colour)

@@ -51,7 +51,7 @@ def grid(count: int, narrow: bool, *, height: float, named: int = 0) -> tuple[Fi
     rows = math.ceil(count / columns)
     above = legend_height(named, narrow)
     size = (NARROW, 0.9 * height * rows + above) if narrow else (WIDE, height * rows + above)
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08 if narrow and rows > 1 else 0.04))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[count:]:
         axes.set_axis_off()

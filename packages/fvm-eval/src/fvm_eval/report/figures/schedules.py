@@ -30,7 +30,7 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
     cells = [(size, arms, summary) for size, arms in groups for summary in columns]
     shape = (len(cells), 1) if narrow else (len(groups), len(columns))
     most = max(len(arms) for _, arms in groups)
-    height = shape[0] * ((0.75 if narrow else 0.55) + 0.45 * most) + 0.6
+    height = shape[0] * ((0.75 + 0.6 * most) if narrow else (0.55 + 0.45 * most)) + 0.6
     figure = Figure(figsize=(paper.NARROW if narrow else paper.WIDE, height), layout="constrained")
     drawn = list(figure.subplots(*shape, sharex=True, squeeze=False).flat)
     for axes, (size, arms, summary) in zip(drawn, cells, strict=True):
@@ -45,8 +45,8 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
         ]
         panels.rows_of_names(axes, names if axes in panels.left(drawn, narrow) else [""] * len(names))
         axes.xaxis.set_major_formatter(labels.plain)
-        at = f", {size:,} training tasks" if len(groups) > 1 else ""
-        axes.set_title(labels.wrapped(f"{summary.name}{at}", 24 if narrow else 60))
+        at = f", {size:,} tasks" if len(groups) > 1 else ""
+        axes.set_title(labels.wrapped(f"{summary.name}{at}", 28 if narrow else 60))
     figure.supxlabel(analysis.scale.label, fontsize=10, color=MUTED)
     references = [m for m in study.methods if study.family(m) in (SCRATCH, MULTITASK)]
     if references:
