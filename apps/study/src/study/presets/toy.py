@@ -55,10 +55,10 @@ SCHEDULES = StudyConfig(
         "rl2:both",
     ),
     seeds=12,
-    train_levels=(12,),
-    pool=(0, 16),
-    validation_levels=(16, 17),
-    held_out_levels=(18, 20, 22, 23),
+    train_levels=(16,),
+    pool=(0, 18),
+    validation_levels=(18, 19),
+    held_out_levels=(20, 21, 22, 23),  # in each the first action does something else
     env_options={"cell_pixels": 1},
     pretrain=Phase(env_steps=55_296, num_envs=32, ppo=PPO),
     # Where scratch was halfway to the best return in a pilot on the validation levels: room on both sides.

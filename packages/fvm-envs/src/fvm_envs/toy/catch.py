@@ -46,6 +46,8 @@ class Family:
         starts: (paddle column, ball column) of an episode, all equally likely.
         num_looks: Appearances of a permutation.
         legend: Whether the picture shows what each action does.
+        stride: Between the lexicographic numbers of consecutive orders. At 1 all tasks of a range have the
+            same first action, so that a range held out would be another population than the rest.
     """
 
     effects: tuple[int, ...]
@@ -54,11 +56,13 @@ class Family:
     starts: tuple[tuple[int, int], ...]
     num_looks: int
     legend: bool = False
+    stride: int = 1
 
     @property
     def orders(self) -> tuple[Permutation, ...]:
         """All permutations of the effects: `orders[p][action]` is the effect of an action."""
-        return tuple(permutations(range(len(self.effects))))
+        lexicographic = tuple(permutations(range(len(self.effects))))
+        return tuple(lexicographic[i * self.stride % len(lexicographic)] for i in range(len(lexicographic)))
 
     @property
     def num_tasks(self) -> int:
@@ -73,6 +77,7 @@ _FOUR_MOVES = Family(
     starts=tuple((paddle, paddle + 6) for paddle in range(3, 8))
     + tuple((paddle, paddle - 6) for paddle in range(6, 11)),
     num_looks=1,
+    stride=5,
 )
 FAMILIES = {
     "catch": Family(
