@@ -11,7 +11,7 @@ import fvm_envs
 import polars as pl
 from fvm_envs.leakage import leaked
 from fvm_envs.scores import score_range
-from fvm_eval import Budget, Ledger
+from fvm_eval import Budget
 from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_eval.intervals import Interval
@@ -32,6 +32,7 @@ from study.claim_cells import (
 )
 from study.claims import CONTROL, NEW_LEVELS, SECONDS, SECONDS_TO_SCORE, TRIALS, claims_of, learned
 from study.config import Settings, StudyConfig
+from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
 from study.methods import Method
 from study.plan import Job, Plan
@@ -234,53 +235,6 @@ def divergence(jobs: Sequence[Job], store: Store) -> str:
     if not lost:
         return ""
     return f"{len(lost)} of {len(jobs)} runs diverged and are scored as they play: {', '.join(lost)}."
-
-
-def spent_by(method: str, adaptations: Sequence[Job], store: Store, trials: int) -> Ledger:
-    """Returns the ledger of the method's dearest adaptation by the envs' meter, with its tuning trials."""
-    ledgers = []
-    for job in adaptations:
-        if job.method == method:
-            ledger = Ledger(Budget(env_steps=job.budget_env_steps))
-            ledger.load_state_dict(store.note(job, "ledger"))
-            ledger.charge(updates=store.note(job, "costs")["updates"])
-            ledgers.append(ledger)
-    dearest = max(ledgers, key=lambda ledger: ledger.env_steps)
-    dearest.charge(trials=trials)
-    return dearest
-
-
-def cost_table(plan: Plan, store: Store) -> pl.DataFrame:
-    """Returns what each job took: env steps, updates, seconds, device; the results have no times."""
-    rows = []
-    for job in plan.jobs:
-        costs = store.note(job, "costs")
-        shown = {name: costs[name] for name in ("env_steps", "updates", "wall_s", "evaluation_s", "device")}
-        rows.append({"kind": job.kind, "method": job.method, "seed": job.seed, "key": job.key, **shown})
-    return pl.DataFrame(rows)
-
-
-def cost_summary(costs: pl.DataFrame, methods: Sequence[str]) -> pl.DataFrame:
-    """Returns a row for each method and kind of training: what one run took, and all of them together."""
-    rows: list[dict[str, Any]] = []
-    for method in methods:
-        for kind, phase in (("pretrain", "pretraining"), ("adapt", "adaptation")):
-            mine = costs.filter((pl.col("method") == method) & (pl.col("kind") == kind))
-            if mine.is_empty():
-                continue
-            mean = mine.select("env_steps", "updates", "wall_s").mean().row(0, named=True)
-            rows.append(
-                {
-                    "method": method,
-                    "phase": phase,
-                    "runs": len(mine),
-                    "env steps a run": round(mean["env_steps"]),
-                    "updates a run": round(mean["updates"]),
-                    "s a run": round(mean["wall_s"], 1),
-                    "s in all": round(mean["wall_s"] * len(mine)),
-                }
-            )
-    return pl.DataFrame(rows)
 
 
 def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
