@@ -4,8 +4,10 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 from fvm_eval import Comparison
+from fvm_eval.claims import pretraining_learned
 from fvm_eval.report import analyse, render
 from fvm_eval.report.figures.labels import short, steps_text
+from fvm_eval.report.sections import estimand
 from fvm_eval.report.text import number
 from fvm_eval.rules import Check
 from fvm_eval.table import TableError
@@ -172,3 +174,11 @@ def test_numbers_and_names():
     assert short("procgen/coinrun-easy/7", ["procgen/coinrun-easy/7", "procgen/coinrun-easy/8"]) == "level 7"
     assert short("atari/pong", ["atari/pong", "toy/x"]) == "atari/pong"
     assert short("atari/pong", ["atari/pong"]) == "atari/pong"
+
+
+def test_long_lists_are_folded(synthetic):
+    many = [
+        pretraining_learned([6.1, 6.6], [2.2, 2.4], name=f"the pretraining of {i} learned") for i in range(9)
+    ]
+    page = estimand(analyse(synthetic(seeds=1, tasks=1, preconditions=many)))
+    assert "<summary>9 of 9 hold</summary><ul><li>The pretraining of 0 learned" in page

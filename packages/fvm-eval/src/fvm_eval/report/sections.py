@@ -14,7 +14,7 @@ from fvm_eval.report.text import capital, escape, limits, number, plural, table
 from fvm_eval.report.verdicts import Decided
 from fvm_eval.rules import RULES
 
-_SHOWN_TASKS = 60
+_SHOWN_TASKS, _UNFOLDED = 60, 6
 
 
 def header(analysis: Analysis) -> str:
@@ -111,7 +111,16 @@ def estimand(analysis: Analysis) -> str:
         f"<b>{'yes' if p.holds else 'no' if p.holds is False else 'not shown'}</b> ({escape(p.reason)})</li>"
         for p in analysis.study.preconditions
     )
-    tested = f"<h3>Preconditions, tested first</h3><ul>{conditions}</ul>" if conditions else ""
+    count, held = (
+        len(analysis.study.preconditions),
+        sum(p.holds is True for p in analysis.study.preconditions),
+    )
+    listed = f"<ul>{conditions}</ul>"
+    if count > _UNFOLDED:
+        listed = f"<details><summary>{held} of {count} hold</summary>{listed}</details>"
+    tested = f"<h3>Preconditions, tested first</h3>{listed}" if conditions else ""
+    if len(analysis.verdicts) > _UNFOLDED:
+        claims = f"<details><summary>{len(analysis.verdicts)} comparisons</summary>{claims}</details>"
     sentence = escape(analysis.study.estimand)
     return f"<section><h2>What is estimated</h2><p>{sentence}</p>{claims}{tested}</section>"
 
