@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from fvm_eval.claims import Precondition, decide
+from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
 from study.claim_cells import CONTROL_TABLE, by_trial, control_trials, seconds_to_score
-from study.claims import AREA, CONTROL, NEW_LEVELS, SECONDS, TRIALS, VALUE, claims_of, learned
+from study.claims import CONTROL, TRIALS, claims_of, learned
 from study.errors import StudyError
 from study.presets import procgen, toy
 
@@ -99,7 +100,7 @@ def test_c10_compares_logarithms_of_device_seconds() -> None:
     took = cells(
         {"multitask": math.log(100), "reptile": math.log(130), "rl2": math.log(200)}, ("pretraining",)
     )
-    part = decide(claim("C10"), {SECONDS: took}, {}).components[0]
+    part = decide(claim("C10"), {LOG_SECONDS: took}, {}).components[0]
     assert math.exp(part.interval.mean) == pytest.approx(1.3, rel=0.05)
     assert part.passed
 

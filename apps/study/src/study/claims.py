@@ -10,15 +10,13 @@ from collections.abc import Sequence
 
 from fvm_eval.claims import Claim, Component
 from fvm_eval.contrasts import slope_weights
+from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
 
 from study.config import StudyConfig
 from study.plan import sized
 
-VALUE, AREA = "Value at budget", "Area under the curve"
-NEW_LEVELS = "Zero-shot on new levels"
 TRIALS = "Return by trial"
 CONTROL = "Return by trial on the control family"
-SECONDS = "Log device seconds"
 SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
 TRIAL_MARGIN = 0.05  # of the score range
 RIVALS = ("reptile", "rl2")
@@ -164,7 +162,7 @@ def rl2_stands_still(rl2: str, reset: str, trials: int) -> Claim:
 
 def cheaper(methods: dict[str, list[str]]) -> Claim:
     """C10: multi-task costs less than meta-training."""
-    what = {SECONDS: "at equal env steps", SECONDS_TO_SCORE: "to scratch's final score"}
+    what = {LOG_SECONDS: "at equal env steps", SECONDS_TO_SCORE: "to scratch's final score"}
     return Claim(
         id="C10",
         statement="Multi-task pretraining costs fewer device seconds than meta-training.",

@@ -16,6 +16,7 @@ from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
+from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.rules import LeakAudit
 from fvm_meta import RL2Config
 from rich.table import Table
@@ -30,7 +31,7 @@ from study.claim_cells import (
     seconds_to_score,
     trials_table,
 )
-from study.claims import CONTROL, NEW_LEVELS, SECONDS, SECONDS_TO_SCORE, TRIALS, claims_of, learned
+from study.claims import CONTROL, SECONDS_TO_SCORE, TRIALS, claims_of, learned
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
@@ -124,7 +125,7 @@ def collect(
         TRIALS: None if trials is None else by_trial(trials, ranges),
         CONTROL: None if control is None else control_trials(control),
         NEW_LEVELS: new_levels(pretrainings, store, ranges[tasks[0]]),
-        SECONDS: seconds(pretrainings, store),
+        LOG_SECONDS: seconds(pretrainings, store),
         SECONDS_TO_SCORE: seconds_to_score(
             pretrainings, adaptations, normalise(curves, ranges), config.adapt.env_steps, store
         ),
