@@ -14,7 +14,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def readme():
     blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {"__name__": "readme"}  # dataclasses look their module up
     exec("\n".join(blocks), names)
     return names
@@ -54,3 +54,24 @@ def test_what_it_cannot_do_it_says(readme):
 def test_the_new_paradigm_is_some_30_lines():
     (paradigm,) = re.findall(r"^```python\n(from dataclasses.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert len([line for line in paradigm.splitlines() if line.strip()]) <= 30
+
+
+def first_trial(readme, policy, room, trials):
+    """Mean return of one trial of each of 32 slots, in a lifetime of so many or (None) where all is shown."""
+    envs = readme["Rooms"]([room], 32, 0, False, trials)
+    rngs = [np.random.default_rng(slot) for slot in range(32)]
+    actions, _ = policy.act(envs.reset()[0], policy.initial_state(32), np.ones(32, bool), rngs)
+    return (actions == room).mean()
+
+
+def test_reptile_finds_the_cheese_that_it_sees(readme):
+    assert min(first_trial(readme, readme["theta"].policy, room, None) for room in range(3)) > 0.9
+    assert readme["theta"].metrics["distinct_tasks"] == 3
+
+
+def test_rl2_finds_in_two_trials_where_the_cheese_is(readme):
+    """Without memory each room is one in three, so one room at least is found at most that often."""
+    agent = readme["agent"].policy
+    assert min(first_trial(readme, agent, room, 3) for room in range(3)) < 0.4
+    assert first_trial(readme, readme["lived"].policy, 1, 3) > 0.9
+    assert (readme["lived"].env_step, readme["lived"].ledger.env_steps) == (100, 2)
