@@ -33,7 +33,7 @@ EPS_SCHEDULES: Mapping[str, tuple[float, float]] = {
     "as_printed": (0.1, 0.0),  # the paper's schedule for RLBench, read as Reptile's eps
     "authors": (0.9, 1.0),  # what their code does with it
     "authors_atari": (0.0, 1.0),  # what their Atari code does
-    "tuned": (0.5, 0.0),  # Nichol et al. anneal to 0; the start is chosen on validation tasks
+    "tuned": (0.5, 0.0),  # what tuning on validation tasks starts from; Nichol et al. anneal to 0 as well
 }
 
 
