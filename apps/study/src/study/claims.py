@@ -13,6 +13,7 @@ from fvm_eval.contrasts import slope_weights
 from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
 
 from study.config import StudyConfig
+from study.methods import PRETRAININGS, label_of
 from study.plan import sized
 
 TRIALS = "Return by trial"
@@ -30,7 +31,9 @@ def trial(method: str, number: int) -> str:
 
 def learned(method: str) -> str:
     """Returns the name of the precondition that a pretraining learned."""
-    return f"the pretraining of {method} learned"
+    name, _, levels = method.partition("@")
+    size = f" on {int(levels):,} levels" if levels else ""
+    return f"{PRETRAININGS[name].label}{size} beats random play on its training levels before adapting"
 
 
 def claims_of(config: StudyConfig, trials: int) -> list[Claim]:
@@ -58,7 +61,7 @@ def not_worse(config: StudyConfig, methods: dict[str, list[str]]) -> Claim:
     """C1: fine-tuning after multi-task pretraining is not worse than meta-RL."""
     parts = [
         Component(
-            name=f"{mine} − {theirs}, {summary.lower()}",
+            name=f"{label_of(mine)} − {label_of(theirs)}",
             summary=summary,
             weights={mine: 1, theirs: -1},
             kind="non-inferiority",
@@ -70,7 +73,10 @@ def not_worse(config: StudyConfig, methods: dict[str, list[str]]) -> Claim:
     ]
     largest = methods["multitask"][-1]
     assay = Component(
-        name=f"{largest} − scratch", summary=VALUE, weights={largest: 1, "scratch": -1}, margin=config.margin
+        name=f"{label_of(largest)} − Scratch",
+        summary=VALUE,
+        weights={largest: 1, "scratch": -1},
+        margin=config.margin,
     )
     return Claim(
         id="C1",
@@ -169,7 +175,7 @@ def cheaper(methods: dict[str, list[str]]) -> Claim:
         paper_says="Multi-task pretraining is simpler and computationally cheaper.",
         components=[
             Component(
-                name=f"log(seconds of {theirs} / seconds of {mine}) {which}",
+                name=f"log(seconds of {label_of(theirs)} / of {label_of(mine)}) {which}",
                 summary=summary,
                 weights={theirs: 1, mine: -1},
                 margin=0,
@@ -195,10 +201,9 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
             Claim(
                 id="T1",
                 statement=f"{names[first]} beats {names[second]} (in the other family, the reverse).",
-                paper_says="A pilot on sine regression: the two schedules swap rank between task families.",
                 components=[
                     Component(
-                        name=f"{names[first]} − {names[second]}, area under the curve",
+                        name=f"{names[first]} − {names[second]}",
                         summary=AREA,
                         weights={"reptile-authors": authors, "reptile-printed": printed},
                         margin=0,
@@ -217,7 +222,7 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
             else "Scratch beats multi-task + fine-tuning.",
             components=[
                 Component(
-                    name=f"{mine} − {theirs}, value at budget",
+                    name=f"{label_of(mine)} − {label_of(theirs)}",
                     summary=VALUE,
                     weights={mine: 1, theirs: -1},
                     margin=config.margin,

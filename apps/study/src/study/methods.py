@@ -115,3 +115,13 @@ class Method:
             return f"{kind.label}, zero-shot"
         reset = ", no memory" if self.pretraining == "rl2" else ""
         return f"{kind.label} + fine-tuning{reset}"
+
+
+SCRIPTS = {"random": "Random", "always_right": "Always right"}
+
+
+def label_of(name: str) -> str:
+    """Returns what people call a row: "multitask@1000" is multi-task on 1,000 levels, "random" a player."""
+    method, _, levels = name.partition("@")
+    label = SCRIPTS.get(method) or Method.parse(method).label
+    return f"{label} ({int(levels):,} levels)" if levels else label

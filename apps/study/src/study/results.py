@@ -35,11 +35,10 @@ from study.claims import CONTROL, SECONDS_TO_SCORE, TRIALS, claims_of, learned
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
-from study.methods import Method
+from study.methods import label_of
 from study.plan import Job, Plan
 from study.store import Store, write_table
 
-SCRIPTS = {"random": "Random", "always_right": "Always right"}
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -179,13 +178,6 @@ def write_report(store: Store, results: Results) -> Path:
     for name, data in render(results.study).items():
         write_bytes(folder / name, data)
     return folder / "report.html"
-
-
-def label_of(method: str) -> str:
-    """Returns what people call a method: "multitask@1000" is multi-task on 1,000 levels."""
-    name, _, levels = method.partition("@")
-    label = SCRIPTS.get(name) or Method.parse(name).label
-    return f"{label} ({int(levels):,} levels)" if levels else label
 
 
 def labels_of(methods: Sequence[str], played: Sequence[str]) -> dict[str, str]:

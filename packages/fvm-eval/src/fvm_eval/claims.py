@@ -186,9 +186,9 @@ def pretraining_learned(
     else:
         interval = difference_interval(_cells("trained", final), _cells("random", random))
     if interval.low is None or interval.high is None:
-        return Precondition(name, None, f"{gap:+.3g} over random play, no interval: {interval.note}")
-    limits = f"{gap:+.3g} over random play, 95 % [{interval.low:.3g}, {interval.high:.3g}]"
-    return Precondition(name, interval.low > 0, limits)
+        return Precondition(name, None, f"{gap:+.2g} over random play, no interval: {interval.note}")
+    limits = f"{gap:+.2g} over random play, 95 % [{interval.low:.2g}, {interval.high:.2g}]"
+    return Precondition(name, interval.low > 0, limits.replace("-", "−"))
 
 
 def _conclusion(
