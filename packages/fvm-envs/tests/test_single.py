@@ -10,7 +10,7 @@ IDS = sorted(id for id in gym.registry if gym.registry[id].entry_point == "fvm_e
 
 def test_every_game_and_family_has_an_id():
     expected = {f"procgen/{game}-{mode}-v0" for game in GAMES for mode in modes_of(game)}
-    assert set(IDS) == expected | {"toy/catch-v0", "toy/hidden-catch-v0"}
+    assert set(IDS) == expected | {"toy/catch-v0", "toy/hidden-catch-v0", "toy/visible-catch-v0"}
     fvm_envs.register()  # May be repeated: no warning that an id is overridden.
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from fvm_envs import RandomPolicy, TaskSet, best_first_trial_return, make_vec
 from fvm_envs.toy import FAMILIES
+from fvm_envs.toy.catch import order_of
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -130,3 +131,32 @@ def test_a_damaged_state_is_refused():
         envs.load_state_dict({**state, "own": {**state["own"], "pixels": np.zeros(3)}})
     with pytest.raises(ValueError, match="another cell_pixels"):
         make_vec("toy/catch/0", 3, 0, cell_pixels=1).load_state_dict(state)
+
+
+def test_a_legend_marks_what_each_action_does_and_nothing_else_differs() -> None:
+    levels = "0:24"
+    visible, hidden = (
+        make_vec(f"toy/{family}/{levels}", 24, 5, on_episode_end="stay", cell_pixels=1)
+        for family in ("visible-catch", "hidden-catch")
+    )
+    shown, plain = visible.reset()[0], hidden.reset()[0]
+    for level, task in enumerate(visible.tasks):
+        order, effects = order_of(task), FAMILIES["visible-catch"].effects
+        marks = {(row, 7 + effects[order[a]]) for a, row in enumerate((1, 3, 5, 7))}
+        differs = np.argwhere((shown[level] != plain[level]).any(axis=-1))
+        assert {(int(row), int(column)) for row, column in differs} == marks
+    rng = np.random.default_rng(0)
+    for _ in range(9):  # the legend stays, and the rules are the same
+        actions = rng.integers(4, size=24)
+        seen, unseen = visible.step(actions), hidden.step(actions)
+        np.testing.assert_array_equal(seen[0][:, 9:], unseen[0][:, 9:])
+        np.testing.assert_array_equal(seen[0][:, :9], shown[:, :9])
+        np.testing.assert_array_equal(seen[1], unseen[1])
+
+
+def test_a_range_of_orders_is_a_sample_of_them() -> None:
+    orders = FAMILIES["hidden-catch"].orders
+    assert len(set(orders)) == 24
+    for start in range(24):
+        first = {orders[(start + i) % 24][0] for i in range(6)}
+        assert len(first) >= 3, start  # lexicographic, six in a row would share it
