@@ -59,7 +59,7 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     try:
         family = FAMILY[arguments.benchmark](preset.family, arguments.game, arguments.mode)
         if family != preset.family:
-            changed = {"family": family, **_other_family(arguments.benchmark, family), **changed}
+            changed = {"family": family, **_other_family(preset, family), **changed}
         for phase in ("pretrain", "adapt"):
             steps = getattr(arguments, f"{phase}_env_steps")
             if steps is not None:
@@ -72,9 +72,9 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
         raise StudyError(str(error)) from None
 
 
-def _other_family(benchmark: str, family: str) -> Mapping[str, Any]:
+def _other_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:
     """Returns what no longer holds when the preset's own game is replaced by another."""
-    if benchmark == "toy":
-        return toy.OF_FAMILY[family]
+    if preset.benchmark == "toy":
+        return toy.of_family(preset, family)
     note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
     return {"script": None, "score_bounds": None, "env_options": {"actions": "full"}, "note": note}
