@@ -139,8 +139,10 @@ def collect(
         claims=claims_of(config, trained_trials(config, "rl2")),
         cells={name: table for name, table in cells.items() if table is not None and len(table)},
         trials=trials,
-        trained_trials={
-            job.method: job.spec["config"]["trials"] for job in adaptations if job.spec["paradigm"] == "rl2"
+        trained_trials={  # a memory that is reset at each trial has no horizon to go beyond
+            job.method: job.spec["config"]["trials"]
+            for job in adaptations
+            if job.spec["paradigm"] == "rl2" and job.spec["config"]["trials"] > 1
         },
         train_sizes={job.method: config.train_levels[job.fold] for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
