@@ -5,11 +5,10 @@ from fvm_meta.paradigm import Paradigm
 from fvm_meta.reptile import Reptile, ReptileConfig
 from fvm_meta.rl2 import RL2, RL2Config
 from fvm_meta.scratch import Scratch
-from fvm_meta.stream import Budget, Learner, Ledger, Policy, Snapshot, State, train
+from fvm_meta.stream import Learner, Ledger, Policy, Snapshot, train
 
 __all__ = [
     "RL2",
-    "Budget",
     "Learner",
     "Ledger",
     "MultiTask",
@@ -20,6 +19,5 @@ __all__ = [
     "ReptileConfig",
     "Scratch",
     "Snapshot",
-    "State",
     "train",
 ]
