@@ -118,7 +118,7 @@ def test_two_worker_processes_give_the_same_bytes_as_this_one(
 
 
 # A paradigm that the study offers is killed here, whoever adds it.
-@pytest.mark.parametrize("method", [*PARADIGMS, "rl2:both", "multitask:none"])
+@pytest.mark.parametrize("method", [*PARADIGMS, "rl2:both"])
 def test_a_worker_killed_at_three_random_moments_loses_nothing(
     small: StudyConfig,
     run_plan: Callable[..., list[Event]],
@@ -132,12 +132,16 @@ def test_a_worker_killed_at_three_random_moments_loses_nothing(
     print(f"moments drawn with seed {seed}")  # shown if the test fails
     rng = random.Random(seed)
     config = replace(small, methods=(method,))
+    if method == "reptile":  # as many outer steps as the others have iterations
+        config = replace(config, pretrain=replace(config.pretrain, env_steps=3 * config.pretrain.env_steps))
     plan = make_plan(config)
     reference = Store(tmp_path / "reference")
     run_plan(plan, reference)
     collect(config, plan, reference, rerun="")
 
-    trained = [job for job in plan.jobs if job.kind != "baseline"]
+    # A memory takes in what it can within two iterations; where that stops is tested above.
+    trained = [job for job in plan.jobs if job.spec.get("adaptation", "gradient") != "context"]
+    trained = [job for job in trained if job.kind != "baseline"]
     # Which job is hit, and after how many of its iterations; a job that is hit twice counts on from there.
     hits = sorted((rng.randrange(len(trained)), rng.randrange(1, 5)) for _ in range(3))
     waiting: dict[str, list[int]] = {}

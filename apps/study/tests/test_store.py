@@ -287,7 +287,8 @@ def test_results_hold_no_time_and_no_place(small: StudyConfig, small_done: tuple
     assert table["score"].is_between(0, 1).all()
     costs = pl.read_parquet(store.root / "costs.parquet")
     assert set(costs.columns) == {
-        "kind", "method", "seed", "key", "env_steps", "updates", "wall_s", "evaluation_s", "device",
+        "kind", "method", "seed", "key", "env_steps", "updates", "wall_s", "evaluation_s",
+        "device_s", "device",
     }  # fmt: skip
     assert costs["env_steps"].to_list() == [job.budget_env_steps for job in plan.jobs]
 

@@ -268,7 +268,8 @@ def test_a_run_that_diverges_is_kept_and_scored(
     wild = replace(
         toy.QUICK,
         preset="wild",
-        methods=("scratch", "multitask", "reptile", "rl2"),
+        methods=("scratch", "multitask", "reptile"),
+        settings={},
         seeds=1,
         train_levels=(4,),
         held_out_levels=(20,),
@@ -282,10 +283,10 @@ def test_a_run_that_diverges_is_kept_and_scored(
     )
     assert run([*line.split(), "--output", str(root)]) == 0
     assert capsys.readouterr().err == ""
-    weights = next(root.glob("jobs/*/weights.safetensors"))
     from study.checkpoint import read_state
 
-    assert any(not tensor.isfinite().all() for tensor in read_state(weights).values())  # it did diverge
+    weights = [read_state(path) for path in root.glob("jobs/*/weights.safetensors")]
+    assert any(not tensor.isfinite().all() for state in weights for tensor in state.values())  # it did
     table = pl.read_parquet(root / "results.parquet")
     assert set(table["method"]) == {"random", *wild.methods}
     assert table["score"].is_finite().all()
