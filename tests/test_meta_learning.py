@@ -124,8 +124,7 @@ def test_rl2_catches_more_in_a_lifetimes_last_trial_and_not_with_its_memory_rese
 
     Who knows nothing of the task has .25 at best, since the first wrong move loses the ball; who remembers
     one wrong move can have 1 ever after. On seeds 1 to 3 RL2 had .25 in its first trial, .47 to .67 in its
-    last. On 16 tasks and 8 new ones it had been less sure: of seven checkpoints after 61,440 to 98,304 env
-    steps, three did not clear it.
+    last. Trained on 16 tasks and tested on 8 new ones, six checkpoints on other seeds had gained .03 to .28.
     """
     tasks = latin_tasks("hidden-catch")
     lifetimes, reset = returns_by_trial(TRIALS, tasks, seed), returns_by_trial(1, tasks, seed)
