@@ -21,7 +21,11 @@ CONTROL = "Return by trial on the control family"
 SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
 TRIAL_MARGIN = 0.05  # of the score range
 RIVALS = ("reptile", "rl2")
-REPTILES = {"visible-catch": (1, -1), "hidden-catch": (-1, 1)}
+# Which of two schedules was predicted to be better, by toy family.
+REPTILES = {
+    "visible-catch": ("reptile-authors", "reptile-printed"),
+    "hidden-catch": ("reptile-printed", "reptile-authors"),
+}
 
 
 def trial(method: str, number: int) -> str:
@@ -193,19 +197,17 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
     family = config.family.rsplit("/", 1)[-1]
     claims = []
     if family in REPTILES:
-        authors, printed = REPTILES[family]
-        first = "reptile-authors" if authors > 0 else "reptile-printed"
-        second = "reptile-printed" if authors > 0 else "reptile-authors"
-        names = {"reptile-authors": "Reptile .9 → 1", "reptile-printed": "Reptile .1 → 0"}
+        better, worse = REPTILES[family]
+        names = [PRETRAININGS[schedule].label for schedule in (better, worse)]
         claims.append(
             Claim(
                 id="T1",
-                statement=f"{names[first]} beats {names[second]} (in the other family, the reverse).",
+                statement=f"{names[0]} beats {names[1]} (in the other family, the reverse).",
                 components=[
                     Component(
-                        name=f"{names[first]} − {names[second]}",
+                        name=" − ".join(names),
                         summary=AREA,
-                        weights={"reptile-authors": authors, "reptile-printed": printed},
+                        weights={better: 1, worse: -1},
                         margin=0,
                         detect=config.margin,
                     )

@@ -22,7 +22,7 @@ from fvm_meta import Paradigm, Snapshot
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study.errors import StudyError
-from study.methods import CONFIGS, NONE, PARADIGMS
+from study.methods import NONE, PARADIGMS
 from study.plan import Job
 from study.scoring import env_options, score, score_new_levels, score_training, score_trials
 from study.store import Store
@@ -256,8 +256,8 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
     config = dict(spec.get("config", {}))
     if paradigm == "rl2" and spec.get("adaptation", NONE) != NONE:
         config["adaptation"] = spec["adaptation"]
-    made = CONFIGS[paradigm](**config) if paradigm in CONFIGS else None
-    return PARADIGMS[paradigm](make_learner, make_envs, made)
+    kind = PARADIGMS[paradigm]
+    return kind(make_learner, make_envs, kind.Config(**config) if kind.Config else None)
 
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fvm_meta import RL2, MultiTask, Paradigm, Reptile, ReptileConfig, RL2Config, Scratch
+from fvm_meta import RL2, MultiTask, Paradigm, Reptile, Scratch
 from fvm_meta.reptile import EPS_SCHEDULES
 
 from study.errors import StudyError, unknown
@@ -22,7 +22,6 @@ PARADIGMS: Mapping[str, type[Paradigm]] = {
     "reptile": Reptile,
     "rl2": RL2,
 }
-CONFIGS: Mapping[str, Any] = {"reptile": ReptileConfig, "rl2": RL2Config}
 NONE = "none"  # zero-shot: the pretrained agent as it is
 ADAPTATIONS = {
     "gradient": "fine-tuning",

@@ -20,7 +20,7 @@ from fvm_eval.folds import Fold, nested_train_sets
 
 from study.checkpoint import canonical_json
 from study.config import RESULT_VERSIONS, Settings, StudyConfig
-from study.methods import CONFIGS, PRETRAININGS, Method
+from study.methods import PARADIGMS, PRETRAININGS, Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +154,9 @@ def _learning(config: StudyConfig, name: str, kind: str) -> dict[str, Any]:
     pretraining = PRETRAININGS[name]
     spec = _common(config, "evaluation", "ppo", pretraining.paradigm)
     spec |= {"paradigm": pretraining.paradigm, "phase": asdict(config.phase(kind, name))}
-    if pretraining.paradigm in CONFIGS:
+    if make_config := PARADIGMS[pretraining.paradigm].Config:
         own = config.settings.get(name, Settings()).config
-        spec["config"] = asdict(CONFIGS[pretraining.paradigm](**{**own, **pretraining.config}))
+        spec["config"] = asdict(make_config(**{**own, **pretraining.config}))
     if pretraining.paradigm == "rl2":
         # Its input is the reward as a part of the best, never normalised by what was seen.
         task = Task.parse(config.task_id(config.held_out_levels[0]))

@@ -44,14 +44,19 @@ def run_study(arguments: Arguments) -> int:
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
     root = arguments.output or Path("studies") / f"{configs[0].benchmark}-{configs[0].preset}"
+    if arguments.video and not any(plays(config, arguments.video) for config in configs):
+        players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
+    if arguments.control:
+        control_trials(arguments.control)  # to say now, not after hours, that it holds none
     for config in configs:
-        if arguments.video and not any(arguments.video.startswith(f"{c.family}/") for c in configs):
-            players(
-                config, make_plan(config), arguments.video
-            )  # says now, not after hours, that nobody plays it
         own = config.family.rsplit("/", 1)[-1]
         run_one(arguments, config, root if len(configs) == 1 else root / own, device)
     return 0
+
+
+def plays(config: StudyConfig, task: str) -> bool:
+    """Whether a task is of the study's family."""
+    return task.startswith(f"{config.family}/")
 
 
 def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
@@ -68,9 +73,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     if arguments.dry_run:
         estimate.show(console, config, plan, output, device, workers)
         return
-    video = arguments.video if arguments.video and arguments.video.startswith(f"{config.family}/") else None
-    if arguments.control:
-        control_trials(arguments.control)  # to say now, not after hours, that it holds none
+    video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
         players(config, plan, video)
     store = Store(output)

@@ -128,9 +128,7 @@ class Carry:
         return {
             "obs": map_parts(lambda part: part.cpu().clone(), self.obs),
             "state": None if self.state is None else self.state.cpu().clone(),
-            "memory": None
-            if self.memory is None
-            else {name: getattr(self.memory, name).cpu().clone() for name in ("state", "feedback")},
+            "memory": None if self.memory is None else self.memory.state_dict(),
             **{name: getattr(self, name).tolist() for name in _CARRY_DTYPES},
         }
 
@@ -141,9 +139,7 @@ class Carry:
         return cls(
             obs=map_parts(lambda part: part.to(device, copy=True), state["obs"]),
             state=None if state["state"] is None else state["state"].to(device, copy=True),
-            memory=None
-            if memory is None
-            else Memory(*(memory[name].to(device, copy=True) for name in ("state", "feedback"))),
+            memory=None if memory is None else Memory.from_state_dict(memory, device),
             **{name: np.array(state[name], dtype=dtype) for name, dtype in _CARRY_DTYPES.items()},
         )
 

@@ -13,7 +13,7 @@ envs are closed when it ends, is closed, or fails.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from fvm_learners import LossTerm
@@ -48,12 +48,17 @@ class Paradigm:
 
     A subclass overrides `pretrain`, or `adapt`, or both. Fine-tuning starts from the snapshot's weights with
     a fresh optimiser and fresh normalisers, in every paradigm alike.
+
+    Attributes:
+        Config: A subclass's own settings, a dataclass with defaults; None where there are none.
     """
+
+    Config: ClassVar[type[Any] | None] = None
 
     def __init__(self, make_learner: MakeLearner, make_envs: MakeEnvs, config: Any = None) -> None:
         self.make_learner = make_learner
         self.make_envs = make_envs
-        self.config = config
+        self.config = self.Config() if config is None and self.Config is not None else config
 
     def pretrain(
         self,

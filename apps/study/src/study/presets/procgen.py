@@ -123,7 +123,7 @@ SMALL = replace(
     adapt=replace(QUICK.adapt, env_steps=32_768),
     evaluation=replace(QUICK.evaluation, snapshots=6, new_levels=256),
     note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that "
-    "it runs within an hour on two cores.",
+    "it takes about 75 minutes on two cores.",
 )
 
 PAPER = StudyConfig(
