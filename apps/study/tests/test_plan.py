@@ -8,6 +8,8 @@ import pytest
 from study import config as study_config
 from study.cli import Arguments
 from study.config import StudyConfig
+from study.errors import StudyError
+from study.job import build_paradigm
 from study.plan import Job, Plan, make_plan
 from study.presets import resolve
 
@@ -212,3 +214,12 @@ def test_snapshots_begin_at_zero_and_end_at_the_budget() -> None:
 def test_a_budget_of_few_rows_has_fewer_snapshots(small: StudyConfig) -> None:
     phase = replace(small.adapt, env_steps=16)  # two rows of eight envs
     assert phase.at(4) == (0, 8, 16)
+
+
+def test_envs_that_do_not_split_into_equal_parts_are_refused(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, methods=("reptile-batch",)))  # 16 tasks a step, on 8 envs
+    (pretraining,) = (job for job in plan.jobs if job.kind == "pretrain")
+    rng, _ = pretraining.seeds()
+    paradigm = build_paradigm(pretraining.spec, "cpu")
+    with pytest.raises(StudyError, match="8 envs cannot be split into 16 equal parts"):
+        next(paradigm.pretrain(pretraining.spec["tasks"], small.pretrain, rng))

@@ -71,7 +71,8 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     plan = make_plan(config)
     workers = choose_workers(arguments.workers, device, len(plan.jobs))
     if arguments.dry_run:
-        estimate.show(console, config, plan, output, device, workers)
+        tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
+        estimate.show(console, config, plan, tuning, output, device, workers)
         return
     video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
@@ -107,10 +108,7 @@ def tune(
     console: Console, arguments: Arguments, config: StudyConfig, output: Path, options: RunOptions
 ) -> StudyConfig:
     """Runs the trials on the validation levels; returns the study with each method's best settings."""
-    try:
-        tuning = Tuning(config, arguments.tune or 0)
-    except ValueError as error:
-        raise StudyError(str(error)) from None
+    tuning = make_tuning(config, arguments.tune or 0)
     plan = tuning.plan
     store = Store(output.with_name(f"{output.name}-tuning"))
     store.claim(config.identity, asdict(config), plan.splits)
@@ -130,6 +128,18 @@ def tune(
         console.print(f"  {name}: {listed}; the best is trial {mine.index(max(mine))}", markup=False)
     console.print()
     return tuning.choose(scores)
+
+
+def make_tuning(config: StudyConfig, trials: int) -> Tuning:
+    """Returns the trials that come before a study.
+
+    Raises:
+        StudyError: There can be none.
+    """
+    try:
+        return Tuning(config, trials)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
 
 
 def run_jobs(
