@@ -68,8 +68,8 @@ def test_c2_and_c3_need_several_sizes_and_read_slopes_per_tenfold_levels() -> No
     one = {VALUE: cells({"multitask": 0.5, "scratch": 0.1}), NEW_LEVELS: cells({"multitask": 0.4})}
     for name in ("C2", "C3"):
         assert "not run: multitask at another number of levels" in decide(claim(name), one, {}).reason
-    config = replace(procgen.SMALL, train_levels=(100, 1000, 10_000))
-    names = [f"multitask@{size}" for size in config.train_levels]
+    config = replace(procgen.SMALL, train_sizes=(100, 1000, 10_000))
+    names = [f"multitask@{size}" for size in config.train_sizes]
     new = cells(
         {
             **dict(zip(names, (0.2, 0.3, 0.4), strict=True)),

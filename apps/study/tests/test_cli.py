@@ -71,7 +71,7 @@ def test_ctrl_c_before_anything_runs_is_quiet(
         Arguments(
             benchmark="procgen",
             methods=("scratch", "multitask"),
-            train_levels=(100, 1000),
+            train_sizes=(100, 1000),
             output=Path("/tmp/my results/it's"),
             tracking=False,
             plain=True,

@@ -64,13 +64,13 @@ def test_a_job_stopped_at_every_iteration_gives_the_same_bytes(
     recurrent: bool,
     pauses_at_least: int,
 ) -> None:
-    ppo = replace(small.adapt.ppo, recurrent=recurrent, lstm_size=16)
+    ppo = replace(small.adapt.learner, recurrent=recurrent, lstm_size=16)
     short = replace(
         small,
         methods=(method,),
-        held_out_levels=(84,),
-        pretrain=replace(small.pretrain, env_steps=256, ppo=ppo),
-        adapt=replace(small.adapt, env_steps=224, ppo=ppo),  # the last rollout is shortened
+        held_out=(84,),
+        pretrain=replace(small.pretrain, env_steps=256, learner=ppo),
+        adapt=replace(small.adapt, env_steps=224, learner=ppo),  # the last rollout is shortened
     )
     plan = make_plan(short)
     whole, pieces = Store(tmp_path / "whole"), Store(tmp_path / "pieces")

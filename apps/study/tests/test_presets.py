@@ -21,42 +21,42 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     assert config == PRESETS[benchmark][name]
     assert (config.benchmark, config.preset) == (benchmark, name)
     pool = set(range(*config.pool))
-    held_out, validation = set(config.held_out_levels), set(config.validation_levels)
+    held_out, validation = set(config.held_out), set(config.validation)
     assert held_out
     assert validation
     assert pool.isdisjoint(held_out | validation)
     assert held_out.isdisjoint(validation)
-    assert len(held_out) == len(config.held_out_levels)
+    assert len(held_out) == len(config.held_out)
     assert {"scratch", "multitask", "reptile", "rl2"} <= set(config.methods)
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
-        rollout = phase.num_envs * phase.ppo.num_steps
+        rollout = phase.num_envs * phase.learner.num_steps
         assert phase.env_steps >= rollout
-        assert rollout % phase.ppo.num_minibatches == 0
+        assert rollout % phase.learner.num_minibatches == 0
     plan = make_plan(config)
     methods = [Method.parse(method) for method in config.methods]
     pretrained = {method.pretraining for method in methods} - {"scratch"}
     per_size = len(pretrained) + (len(methods) - 1) * len(held_out)
-    per_seed = len(config.train_levels) * per_size + len(held_out)
+    per_seed = len(config.train_sizes) * per_size + len(held_out)
     assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
     new = {config.new_levels_from + i for i in range(config.evaluation.new_levels)}
     assert new.isdisjoint(pool | validation | held_out)
     for name in pretrained:
         phase = config.phase("pretrain", name)
-        assert phase.ppo.num_minibatches <= phase.num_envs or not phase.ppo.recurrent
+        assert phase.learner.num_minibatches <= phase.num_envs or not phase.learner.recurrent
 
 
 def test_the_papers_numbers() -> None:
     paper = procgen.PAPER
-    assert paper.train_levels == (100, 1_000, 10_000)
-    assert len(paper.held_out_levels) == 20
+    assert paper.train_sizes == (100, 1_000, 10_000)
+    assert len(paper.held_out) == 20
     assert paper.seeds == 5
     assert paper.pretrain.env_steps == 1_500 * 256 * 256  # "100M"
-    assert (paper.pretrain.num_envs, paper.pretrain.ppo.num_steps) == (256, 256)
+    assert (paper.pretrain.num_envs, paper.pretrain.learner.num_steps) == (256, 256)
     assert paper.adapt.env_steps == 2_000_000
-    assert (paper.pretrain.ppo.num_minibatches, paper.pretrain.ppo.num_epochs) == (8, 3)
-    assert paper.pretrain.ppo.network == paper.adapt.ppo.network == "impala"
+    assert (paper.pretrain.learner.num_minibatches, paper.pretrain.learner.num_epochs) == (8, 3)
+    assert paper.pretrain.learner.network == paper.adapt.learner.network == "impala"
     assert paper.env_options["actions"] == "full"
     assert paper.family.startswith("procgen/coinrun-")
 
@@ -79,17 +79,17 @@ def test_arguments_change_the_preset() -> None:
             preset="quick",
             methods=("multitask", "multitask"),
             seeds=7,
-            train_levels=(10, 20, 10),
-            held_out_levels=(300_000,),
+            train_sizes=(10, 20, 10),
+            held_out=(300_000,),
             pretrain_env_steps=6_400,
             adapt_env_steps=3_200,
         ),
         "quick",
     )
     assert (config.methods, config.seeds) == (("multitask",), 7)
-    assert (config.train_levels, config.held_out_levels) == ((10, 20), (300_000,))
+    assert (config.train_sizes, config.held_out) == ((10, 20), (300_000,))
     assert (config.pretrain.env_steps, config.adapt.env_steps) == (6_400, 3_200)
-    assert config.pretrain.ppo == procgen.QUICK.pretrain.ppo
+    assert config.pretrain.learner == procgen.QUICK.pretrain.learner
 
 
 def test_another_game_keeps_no_knowledge_of_coinrun() -> None:
@@ -106,9 +106,9 @@ def test_another_mode_keeps_the_game() -> None:
 
 def test_hidden_catch_has_levels_of_its_own_unless_asked_otherwise() -> None:
     config = resolve(Arguments(benchmark="toy", game="hidden-catch"), "quick")
-    assert max(*config.held_out_levels, *config.validation_levels, config.pool[1] - 1) < 24
-    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out_levels=(21,)), "quick")
-    assert config.held_out_levels == (21,)
+    assert max(*config.held_out, *config.validation, config.pool[1] - 1) < 24
+    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out=(21,)), "quick")
+    assert config.held_out == (21,)
 
 
 BAD = {
@@ -131,18 +131,18 @@ BAD = {
     "--benchmark toy --pretrain-env-steps 0": ("0 env steps", "at least 32"),
     "--benchmark toy --pretrain-env-steps -5": ("-5 env steps", "at least 32"),
     "--benchmark toy --adapt-env-steps 500": ("500 env steps", "use 496 or 512"),
-    "--benchmark toy --train-levels": ("no training-set sizes", "at least one"),
-    "--benchmark toy --game catch --train-levels 0": ("of 0 levels", "1 to 78"),
-    "--benchmark toy --game catch --train-levels 79": ("of 79 levels", "pool 0:78", "1 to 78"),
-    "--benchmark toy --held-out-levels": ("no held-out levels", "at least one"),
-    "--benchmark toy --game catch --held-out-levels 5 84": (
+    "--benchmark toy --train-sizes": ("no training-set sizes", "at least one"),
+    "--benchmark toy --game catch --train-sizes 0": ("of 0 levels", "1 to 78"),
+    "--benchmark toy --game catch --train-sizes 79": ("of 79 levels", "pool 0:78", "1 to 78"),
+    "--benchmark toy --held-out": ("no held-out levels", "at least one"),
+    "--benchmark toy --game catch --held-out 5 84": (
         "[5] overlap the training pool 0:78",
         "other held-out levels",
     ),
-    "--benchmark toy --game catch --held-out-levels 78": ("[78]", "both held-out and validation"),
-    "--benchmark toy --game catch --held-out-levels 96": ("toy/catch/96 does not exist", "0 to 95"),
-    "--benchmark toy --held-out-levels -1": ("-1",),
-    "--benchmark procgen --held-out-levels 99999999999": ("99999999999", "too large", "2147483646"),
+    "--benchmark toy --game catch --held-out 78": ("[78]", "both held-out and validation"),
+    "--benchmark toy --game catch --held-out 96": ("toy/catch/96 does not exist", "0 to 95"),
+    "--benchmark toy --held-out -1": ("-1",),
+    "--benchmark procgen --held-out 99999999999": ("99999999999", "too large", "2147483646"),
     "--benchmark toy --device cdua": ("unknown device 'cdua'", "auto, cpu or cuda"),
     "--benchmark toy --device cuda:99": ("'cuda:99' is not here", "--device cpu"),
     "--benchmark toy --workers -1": ("--workers -1", "0"),
@@ -192,7 +192,7 @@ def test_what_the_parser_refuses_ends_with_status_2(
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: Phase(env_steps=64, num_envs=0, ppo=toy.QUICK.adapt.ppo), "num_envs is 0"),
+        (lambda: Phase(env_steps=64, num_envs=0, learner=toy.QUICK.adapt.learner), "num_envs is 0"),
         (
             lambda: Evaluation(snapshots=0, episodes=1, training_tasks=1, training_episodes=1, max_steps=1),
             "evaluation snapshots is 0",
@@ -216,9 +216,9 @@ def test_a_study_is_the_same_whatever_its_grid() -> None:
         )
         return config.identity
 
-    assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_levels=(3, 4))
+    assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_sizes=(3, 4))
     assert identity() != identity(adapt_env_steps=512)
-    assert identity() != identity(held_out_levels=(84,))
+    assert identity() != identity(held_out=(84,))
     assert identity() != {**identity(), "settings": {}}  # tuned or not
 
 

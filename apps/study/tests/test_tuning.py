@@ -16,10 +16,10 @@ PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
 LITTLE = replace(
     toy.QUICK,
     seeds=1,
-    train_levels=(4,),
-    held_out_levels=(20,),
-    pretrain=Phase(env_steps=384, num_envs=8, ppo=PPO),
-    adapt=Phase(env_steps=256, num_envs=8, ppo=PPO),
+    train_sizes=(4,),
+    held_out=(20,),
+    pretrain=Phase(env_steps=384, num_envs=8, learner=PPO),
+    adapt=Phase(env_steps=256, num_envs=8, learner=PPO),
     evaluation=Evaluation(snapshots=1, episodes=4, training_tasks=2, training_episodes=2, max_steps=20),
 )
 
@@ -47,8 +47,8 @@ def test_every_method_has_the_same_trials_on_validation_tasks_with_seeds_of_thei
     for name, _ in tuning.grid:
         counts[name] += 1
     assert counts == {"scratch": 3, "multitask": 3, "reptile": 3, "rl2": 3}
-    validation = {config.task_id(level) for level in config.validation_levels}
-    held_out = {config.task_id(level) for level in config.held_out_levels}
+    validation = {config.task_id(level) for level in config.validation}
+    held_out = {config.task_id(level) for level in config.held_out}
     study_keys = {job.key for job in make_plan(config).jobs}
     for job in tuning.plan.jobs:
         assert job.seed >= FIRST_SEED
@@ -71,7 +71,7 @@ def test_the_best_trial_wins_and_the_earlier_of_two_equal_ones() -> None:
 
 @pytest.mark.parametrize(
     ("config", "trials", "words"),
-    [(LITTLE, 0, "--tune 0"), (replace(LITTLE, validation_levels=()), 2, "no validation levels")],
+    [(LITTLE, 0, "--tune 0"), (replace(LITTLE, validation=()), 2, "no validation levels")],
 )
 def test_what_cannot_be_tuned_is_refused(config: StudyConfig, trials: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -29,11 +29,11 @@ class Arguments:
     multitask:none (zero-shot) or rl2:both (memory and fine-tuning)."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
-    train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None
-    """Sizes of the training set, one pretraining each, on nested sets: --train-levels 100 1000."""
+    train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None
+    """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation levels, then run the study with the best."""
-    held_out_levels: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
+    held_out: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
     """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch), instead of the preset's."""

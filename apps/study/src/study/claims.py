@@ -49,9 +49,9 @@ def claims_of(config: StudyConfig, trials: int) -> list[Claim]:
     """
     if config.benchmark == "toy":
         return toy_claims(config, trials)
-    sizes = range(len(config.train_levels))
+    sizes = range(len(config.train_sizes))
     methods = {name: [sized(name, config, i) for i in sizes] for name in ("multitask", *RIVALS)}
-    levels = {i: math.log10(config.train_levels[i]) for i in sizes}
+    levels = {i: math.log10(config.train_sizes[i]) for i in sizes}
     return [
         not_worse(config, methods),
         zero_shot_grows(methods, levels),

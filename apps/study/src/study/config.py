@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from fvm_learners import PPOConfig
+from study.learners import LearnerConfig
 
 # Raise the number of an algorithm or environment when its results change: its finished jobs then run again.
 RESULT_VERSIONS = {
@@ -27,7 +27,7 @@ class Phase:
 
     env_steps: int  # budget of one run
     num_envs: int  # parallel envs
-    ppo: PPOConfig
+    learner: LearnerConfig
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
@@ -77,12 +77,12 @@ class Settings:
 
     Attributes:
         config: Fields of the paradigm's config.
-        ppo: Fields of PPOConfig, in both phases.
-        pretrain, adapt: Fields of PPOConfig in one of them.
+        learner: Fields of the base learner's config, in both phases.
+        pretrain, adapt: Fields of it in one of them.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
-    ppo: Mapping[str, Any] = field(default_factory=dict)
+    learner: Mapping[str, Any] = field(default_factory=dict)
     pretrain: Mapping[str, Any] = field(default_factory=dict)
     adapt: Mapping[str, Any] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class StudyConfig:
     Attributes:
         family: Task ids without their level, such as "procgen/coinrun-easy".
         pool: First and one past the last level that training sets are drawn from.
-        train_levels: Sizes of the training sets; nested, and redrawn for each seed.
+        train_sizes: Sizes of the training sets; nested, and redrawn for each seed.
         new_levels_from: First of the levels that nothing else uses, for `Evaluation.new_levels`.
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
@@ -106,10 +106,10 @@ class StudyConfig:
     family: str
     methods: tuple[str, ...]
     seeds: int
-    train_levels: tuple[int, ...]
+    train_sizes: tuple[int, ...]
     pool: tuple[int, int]
-    validation_levels: tuple[int, ...]
-    held_out_levels: tuple[int, ...]
+    validation: tuple[int, ...]
+    held_out: tuple[int, ...]
     env_options: Mapping[str, Any] = field(default_factory=dict)
     pretrain: Phase
     adapt: Phase
@@ -128,22 +128,22 @@ class StudyConfig:
             raise ValueError(f"seeds is {self.seeds}; a study needs at least 1")
         if not self.methods:
             raise ValueError("no methods given; name at least one")
-        if not self.held_out_levels:
+        if not self.held_out:
             raise ValueError("no held-out levels given; name at least one level to adapt to")
-        if not self.train_levels:
+        if not self.train_sizes:
             raise ValueError("no training-set sizes given; give at least one number of levels")
         low, high = self.pool
-        for split, levels in (("held-out", self.held_out_levels), ("validation", self.validation_levels)):
+        for split, levels in (("held-out", self.held_out), ("validation", self.validation)):
             inside = [level for level in levels if low <= level < high]
             if inside:
                 raise ValueError(
                     f"{split} levels {inside} overlap the training pool {low}:{high}; "
                     f"move the pool or choose other {split} levels"
                 )
-        both = sorted(set(self.held_out_levels) & set(self.validation_levels))
+        both = sorted(set(self.held_out) & set(self.validation))
         if both:
             raise ValueError(f"levels {both} are both held-out and validation levels; take them out of one")
-        for size in self.train_levels:
+        for size in self.train_sizes:
             if not 1 <= size <= high - low:
                 raise ValueError(
                     f"a training set of {size} levels cannot be drawn from the pool {low}:{high}; "
@@ -158,10 +158,10 @@ class StudyConfig:
         """Returns the phase "pretrain" or "adapt" as this pretraining has it."""
         phase: Phase = getattr(self, kind)
         own = self.settings.get(pretraining, Settings())
-        return replace(phase, ppo=replace(phase.ppo, **{**own.ppo, **getattr(own, kind)}))
+        return replace(phase, learner=replace(phase.learner, **{**own.learner, **getattr(own, kind)}))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "first_seed", "train_levels", "note", "preset", "trials"}
+        axes = {"methods", "seeds", "first_seed", "train_sizes", "note", "preset", "trials"}
         return {key: value for key, value in asdict(self).items() if key not in axes}

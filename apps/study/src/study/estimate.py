@@ -19,6 +19,7 @@ from rich.table import Table
 from study.checkpoint import write_state
 from study.config import StudyConfig
 from study.executors.processes import one_thread
+from study.learners import read_spec, words_for
 from study.plan import Job, Plan
 from study.terminal import count, duration
 
@@ -101,9 +102,9 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
     groups: dict[tuple[str, str, bool], list[Job]] = {}
     for job in jobs:
         if job.kind != "baseline":
-            learner = "with memory" if job.spec["phase"]["ppo"]["recurrent"] else "without memory"
+            learner, _ = read_spec(job.spec["phase"])
             trains = job.spec.get("adaptation", "gradient") in ("gradient", "both")
-            groups.setdefault((job.kind, learner, trains), []).append(job)
+            groups.setdefault((job.kind, words_for(learner), trains), []).append(job)
     return groups
 
 

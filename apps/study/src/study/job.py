@@ -16,12 +16,13 @@ import numpy as np
 import polars as pl
 import torch
 from fvm_eval import Budget, Ledger
-from fvm_learners import PPO, Episode, LossTerm, PPOConfig
+from fvm_learners import Episode
 from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study.errors import StudyError
+from study.learners import read_spec
 from study.methods import NONE, PARADIGMS
 from study.plan import Job
 from study.scoring import env_options, score, score_new_levels, score_training, score_trials
@@ -173,14 +174,15 @@ def run_stream(
             spent["evaluation_s"] += time.perf_counter() - evaluating
         if snapshot.env_step == budget.env_steps:
             break  # nothing left to resume
-        if time.perf_counter() - last_saved >= checkpoint_every_s:
+        if snapshot.resumable and time.perf_counter() - last_saved >= checkpoint_every_s:
             save(snapshot)
             last_saved = time.perf_counter()
         try:
             lately = {"return": sum(recent) / len(recent)} if recent else {}
             yield Progress(env_step=snapshot.env_step, metrics={**snapshot.metrics, **lately})
         except GeneratorExit:
-            save(snapshot)
+            if snapshot.resumable:  # else the last checkpoint stands
+                save(snapshot)
             raise
         training = device_clock()
 
@@ -228,12 +230,10 @@ def open_stream(
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
     """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
     phase, paradigm = spec["phase"], spec["paradigm"]
-    ppo = PPOConfig(**phase["ppo"])
+    learner_config, learner = read_spec(phase)
 
-    def make_learner(
-        observation_space: Any, action_space: Any, *, seed: int, loss_term: LossTerm | None = None
-    ) -> PPO:
-        return PPO(observation_space, action_space, ppo, seed=seed, device=device, loss_term=loss_term)
+    def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
+        return learner(observation_space, action_space, learner_config, seed=seed, device=device, **options)
 
     def make_envs(
         tasks: Sequence[Any],

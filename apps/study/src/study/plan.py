@@ -20,6 +20,7 @@ from fvm_eval.folds import Fold, nested_train_sets
 
 from study.checkpoint import canonical_json
 from study.config import RESULT_VERSIONS, Settings, StudyConfig
+from study.learners import name_of, spec_of
 from study.methods import PARADIGMS, PRETRAININGS, Method
 
 
@@ -84,8 +85,8 @@ class Plan:
 
 def make_plan(config: StudyConfig) -> Plan:
     """Returns the jobs of the grid: baselines first, then pretrainings, then adaptations."""
-    held_out = tuple(config.task_id(level) for level in config.held_out_levels)
-    validation = tuple(config.task_id(level) for level in config.validation_levels)
+    held_out = tuple(config.task_id(level) for level in config.held_out)
+    validation = tuple(config.task_id(level) for level in config.validation)
     pool = [config.task_id(level) for level in range(*config.pool)]
     methods = [Method.parse(name) for name in config.methods]
     folds: dict[str, Fold] = {}
@@ -96,8 +97,8 @@ def make_plan(config: StudyConfig) -> Plan:
             adaptations += [
                 _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out
             ]
-        drawn = nested_train_sets(pool, config.train_levels, np.random.default_rng(seed))
-        for position, (size, train) in enumerate(zip(config.train_levels, drawn, strict=True)):
+        drawn = nested_train_sets(pool, config.train_sizes, np.random.default_rng(seed))
+        for position, (size, train) in enumerate(zip(config.train_sizes, drawn, strict=True)):
             folds[f"{size}/{seed}"] = Fold(train, validation, held_out)
             pretrained = dict.fromkeys(method.pretraining for method in methods)
             parents = {
@@ -118,7 +119,7 @@ def make_plan(config: StudyConfig) -> Plan:
 
 def sized(name: str, config: StudyConfig, position: int) -> str:
     """Returns a method's row label: with its number of training levels where there are several."""
-    return name if len(config.train_levels) == 1 else f"{name}@{config.train_levels[position]}"
+    return name if len(config.train_sizes) == 1 else f"{name}@{config.train_sizes[position]}"
 
 
 def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
@@ -152,14 +153,16 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
 def _learning(config: StudyConfig, name: str, kind: str) -> dict[str, Any]:
     """Returns what a pretraining's spec and those of its adaptations share."""
     pretraining = PRETRAININGS[name]
-    spec = _common(config, "evaluation", "ppo", pretraining.paradigm)
-    spec |= {"paradigm": pretraining.paradigm, "phase": asdict(config.phase(kind, name))}
+    phase = config.phase(kind, name)
+    spec = _common(config, "evaluation", name_of(phase.learner), pretraining.paradigm)
+    spec["paradigm"] = pretraining.paradigm
+    spec["phase"] = {"env_steps": phase.env_steps, "num_envs": phase.num_envs, **spec_of(phase.learner)}
     if make_config := PARADIGMS[pretraining.paradigm].Config:
         own = config.settings.get(name, Settings()).config
         spec["config"] = asdict(make_config(**{**own, **pretraining.config}))
     if pretraining.paradigm == "rl2":
         # Its input is the reward as a part of the best, never normalised by what was seen.
-        task = Task.parse(config.task_id(config.held_out_levels[0]))
+        task = Task.parse(config.task_id(config.held_out[0]))
         spec["reward_scale"] = 1.0 / score_range(task)[1]
     return spec
 

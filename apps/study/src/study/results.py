@@ -144,7 +144,7 @@ def collect(
             for job in adaptations
             if job.spec["paradigm"] == "rl2" and job.spec["config"]["trials"] > 1
         },
-        train_sizes={job.method: config.train_levels[job.fold] for job in adaptations if job.parent},
+        train_sizes={job.method: config.train_sizes[job.fold] for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
@@ -245,7 +245,7 @@ def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
 def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:
     """Looks for each held-out level among the training levels of all seeds."""
     train = sorted({fvm_envs.Task.parse(task) for fold in plan.folds.values() for task in fold.train})
-    held_out = [fvm_envs.Task.parse(config.task_id(level)) for level in config.held_out_levels]
+    held_out = [fvm_envs.Task.parse(config.task_id(level)) for level in config.held_out]
     themes = bool(config.env_options.get("restrict_themes", False))
     found = leaked(fvm_envs.TaskSet(train), fvm_envs.TaskSet(held_out), restrict_themes=themes)
     how = (

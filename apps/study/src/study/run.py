@@ -115,7 +115,7 @@ def tune(
     try:
         workers = choose_workers(arguments.workers, options.device, len(plan.jobs))
         console.print(
-            f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation_levels)} "
+            f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation levels of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
         run_jobs(console, plan, store, None, options, workers)
@@ -211,13 +211,13 @@ def announce(
     console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
 ) -> None:
     """Says what is about to run."""
-    sizes = " / ".join(f"{size:,}" for size in config.train_levels)
+    sizes = " / ".join(f"{size:,}" for size in config.train_sizes)
     where = f"{workers} workers" if workers else "this process"
     console.print(
         f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}"
     )
     console.print(
-        f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out_levels)} held-out levels; "
+        f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out)} held-out levels; "
         f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
     )
     trained = [

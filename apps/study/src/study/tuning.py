@@ -44,18 +44,18 @@ SPACE: Mapping[str, Mapping[str, Draw]] = {
     "multitask": {
         "pretrain.learning_rate": log_uniform(0.5, 3.0),
         "adapt.learning_rate": log_uniform(0.3, 4.0),
-        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+        "learner.entropy_coef": log_uniform(1e-3, 0.05),
     },
     "reptile": {
         "config.eps_schedule": eps_schedule,
         "pretrain.learning_rate": log_uniform(0.5, 3.0),
         "adapt.learning_rate": log_uniform(0.3, 4.0),
-        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+        "learner.entropy_coef": log_uniform(1e-3, 0.05),
     },
     "rl2": {
-        "ppo.learning_rate": log_uniform(0.5, 3.0),
-        "ppo.gae_lambda": lambda rng: float(rng.choice([0.8, 0.9, 0.95])),
-        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+        "learner.learning_rate": log_uniform(0.5, 3.0),
+        "learner.gae_lambda": lambda rng: float(rng.choice([0.8, 0.9, 0.95])),
+        "learner.entropy_coef": log_uniform(1e-3, 0.05),
     },
 }
 
@@ -66,13 +66,13 @@ def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
     rng = np.random.default_rng(int(hashlib.sha256(f"{config.family} {name}".encode()).hexdigest(), 16))
     found = [own]
     for _ in range(trials - 1):
-        drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "ppo", "pretrain", "adapt")}
+        drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "learner", "pretrain", "adapt")}
         for setting, draw in SPACE[kind.paradigm].items():
             part, _, field = setting.partition(".")
             value = draw(rng)
             if field == "learning_rate":
                 phase = config.phase("adapt" if part == "adapt" else "pretrain", name)
-                value = float(f"{value * phase.ppo.learning_rate:.1e}")
+                value = float(f"{value * phase.learner.learning_rate:.1e}")
             if not (part == "config" and field in kind.config):  # a fixed schedule stays fixed
                 drawn[part][field] = value
         merged = {part: {**getattr(own, part), **drawn[part]} for part in drawn}
@@ -90,7 +90,7 @@ class Tuning:
     def __init__(self, config: StudyConfig, trials: int) -> None:
         if trials < 1:
             raise ValueError(f"--tune {trials}: give the number of trials for each method, 1 or more")
-        if not config.validation_levels:
+        if not config.validation:
             raise ValueError("this study has no validation levels to tune on")
         self.config, self.trials = config, trials
         self.grid: dict[tuple[str, int], tuple[Settings, Plan]] = {}
@@ -104,9 +104,9 @@ class Tuning:
             methods=(name,),
             seeds=1,
             first_seed=FIRST_SEED,
-            train_levels=self.config.train_levels[-1:],
-            held_out_levels=self.config.validation_levels,
-            validation_levels=(),
+            train_sizes=self.config.train_sizes[-1:],
+            held_out=self.config.validation,
+            validation=(),
             settings={**self.config.settings, name: settings},
         )
 

@@ -49,7 +49,7 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
         raise unknown(f"preset of {arguments.benchmark}", name, presets)
     preset = presets[name]
     changed: dict[str, Any] = {}
-    for field in ("methods", "train_levels", "held_out_levels"):
+    for field in ("methods", "train_sizes", "held_out"):
         if (value := getattr(arguments, field)) is not None:
             changed[field] = tuple(dict.fromkeys(value))
     if "methods" in changed:
@@ -65,7 +65,7 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
             if steps is not None:
                 changed[phase] = replace(getattr(preset, phase), env_steps=steps)
         config = replace(preset, **changed)
-        for level in (*config.held_out_levels, *config.validation_levels, config.pool[1] - 1):
+        for level in (*config.held_out, *config.validation, config.pool[1] - 1):
             CHECK_TASK[arguments.benchmark](config.task_id(level))
         return config
     except ValueError as error:
