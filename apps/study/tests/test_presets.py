@@ -80,7 +80,7 @@ def test_arguments_change_the_preset() -> None:
             methods=("multitask", "multitask"),
             seeds=7,
             train_sizes=(10, 20, 10),
-            held_out=(300_000,),
+            held_out=("300000",),
             pretrain_env_steps=6_400,
             adapt_env_steps=3_200,
         ),
@@ -107,7 +107,7 @@ def test_another_mode_keeps_the_game() -> None:
 def test_hidden_catch_has_levels_of_its_own_unless_asked_otherwise() -> None:
     config = resolve(Arguments(benchmark="toy", game="hidden-catch"), "quick")
     assert max(*config.held_out, *config.validation, config.pool[1] - 1) < 24
-    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out=(21,)), "quick")
+    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out=("21",)), "quick")
     assert config.held_out == (21,)
 
 
@@ -139,7 +139,7 @@ BAD = {
         "[5] overlap the training pool 0:78",
         "other held-out levels",
     ),
-    "--benchmark toy --game catch --held-out 78": ("[78]", "both held-out and validation"),
+    "--benchmark toy --game catch --held-out 78": ("[78]", "both held out and for validation"),
     "--benchmark toy --game catch --held-out 96": ("toy/catch/96 does not exist", "0 to 95"),
     "--benchmark toy --held-out -1": ("-1",),
     "--benchmark procgen --held-out 99999999999": ("99999999999", "too large", "2147483646"),
@@ -218,7 +218,7 @@ def test_a_study_is_the_same_whatever_its_grid() -> None:
 
     assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_sizes=(3, 4))
     assert identity() != identity(adapt_env_steps=512)
-    assert identity() != identity(held_out=(84,))
+    assert identity() != identity(held_out=("84",))
     assert identity() != {**identity(), "settings": {}}  # tuned or not
 
 

@@ -33,8 +33,8 @@ class Arguments:
     """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation levels, then run the study with the best."""
-    held_out: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
-    """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
+    held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
+    """Levels or games to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch), instead of the preset's."""
     mode: Annotated[str | None, shown("NAME")] = None

@@ -49,9 +49,9 @@ def claims_of(config: StudyConfig, trials: int) -> list[Claim]:
     """
     if config.benchmark == "toy":
         return toy_claims(config, trials)
-    sizes = range(len(config.train_sizes))
-    methods = {name: [sized(name, config, i) for i in sizes] for name in ("multitask", *RIVALS)}
-    levels = {i: math.log10(config.train_sizes[i]) for i in sizes}
+    sizes = config.train_sizes
+    methods = {name: [sized(name, config, size) for size in sizes] for name in ("multitask", *RIVALS)}
+    levels = {i: math.log10(size) for i, size in enumerate(sizes)}
     return [
         not_worse(config, methods),
         zero_shot_grows(methods, levels),

@@ -20,6 +20,8 @@ RESULT_VERSIONS = {
     "evaluation": 1,
 }
 
+UNITS = {"procgen": "level", "toy": "level", "atari": "game"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
@@ -92,9 +94,12 @@ class StudyConfig:
     """A grid of methods x training-set sizes x seeds x held-out tasks.
 
     Attributes:
-        family: Task ids without their level, such as "procgen/coinrun-easy".
-        pool: First and one past the last level that training sets are drawn from.
-        train_sizes: Sizes of the training sets; nested, and redrawn for each seed.
+        family: What all task ids begin with, such as "procgen/coinrun-easy", or "atari".
+        pool: What training sets are drawn from: the first and one past the last of numbered levels, of
+            which each seed draws its own; or names in order, of which a set takes the first.
+        train_sizes: Sizes of the training sets; the larger contain the smaller.
+        pairs: By held-out task, the one to train on in sets of one; without it sets of one are the pool's
+            first.
         new_levels_from: First of the levels that nothing else uses, for `Evaluation.new_levels`.
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
@@ -107,14 +112,15 @@ class StudyConfig:
     methods: tuple[str, ...]
     seeds: int
     train_sizes: tuple[int, ...]
-    pool: tuple[int, int]
-    validation: tuple[int, ...]
-    held_out: tuple[int, ...]
+    pool: tuple[int, int] | tuple[str, ...]
+    validation: tuple[int | str, ...]
+    held_out: tuple[int | str, ...]
     env_options: Mapping[str, Any] = field(default_factory=dict)
     pretrain: Phase
     adapt: Phase
     evaluation: Evaluation
     first_seed: int = 0
+    pairs: Mapping[str, str] = field(default_factory=dict)
     new_levels_from: int = 0
     settings: Mapping[str, Settings] = field(default_factory=dict)
     script: str | None = None  # a scripted player to compare with
@@ -129,30 +135,44 @@ class StudyConfig:
         if not self.methods:
             raise ValueError("no methods given; name at least one")
         if not self.held_out:
-            raise ValueError("no held-out levels given; name at least one level to adapt to")
+            raise ValueError(f"no held-out {self.unit}s given; name at least one to adapt to")
         if not self.train_sizes:
-            raise ValueError("no training-set sizes given; give at least one number of levels")
-        low, high = self.pool
-        for split, levels in (("held-out", self.held_out), ("validation", self.validation)):
-            inside = [level for level in levels if low <= level < high]
-            if inside:
+            raise ValueError(f"no training-set sizes given; give at least one number of {self.unit}s")
+        pool = self.train_pool
+        shown = f"{pool[0]}:{pool[-1] + 1}" if isinstance(pool, range) else ", ".join(pool)
+        for split, tasks in (("held-out", self.held_out), ("validation", self.validation)):
+            if inside := [task for task in tasks if task in pool]:
                 raise ValueError(
-                    f"{split} levels {inside} overlap the training pool {low}:{high}; "
-                    f"move the pool or choose other {split} levels"
+                    f"{split} {self.unit}s {inside} overlap the training pool {shown}; "
+                    f"move the pool or choose other {split} {self.unit}s"
                 )
-        both = sorted(set(self.held_out) & set(self.validation))
-        if both:
-            raise ValueError(f"levels {both} are both held-out and validation levels; take them out of one")
+        if both := [task for task in self.held_out if task in self.validation]:
+            raise ValueError(
+                f"{self.unit}s {both} are both held out and for validation; take them out of one"
+            )
         for size in self.train_sizes:
-            if not 1 <= size <= high - low:
+            if not 1 <= size <= len(pool):
                 raise ValueError(
-                    f"a training set of {size} levels cannot be drawn from the pool {low}:{high}; "
-                    f"give 1 to {high - low}"
+                    f"a training set of {size} {self.unit}s cannot be drawn from the pool {shown}; "
+                    f"give 1 to {len(pool)}"
                 )
+        if 1 in self.train_sizes and self.pairs and (lacking := set(self.held_out) - set(self.pairs)):
+            raise ValueError(f"no {self.unit} to train on is paired with {sorted(map(str, lacking))}")
 
-    def task_id(self, level: int) -> str:
-        """Returns the id of a level of this study's family."""
-        return f"{self.family}/{level}"
+    @property
+    def train_pool(self) -> range | tuple[str, ...]:
+        """What training sets are drawn from, one by one."""
+        first = self.pool[0]
+        return range(first, int(self.pool[1])) if isinstance(first, int) else tuple(map(str, self.pool))
+
+    @property
+    def unit(self) -> str:
+        """What a task is called."""
+        return UNITS[self.benchmark]
+
+    def task_id(self, task: int | str) -> str:
+        """Returns the id of a task of this study's family."""
+        return f"{self.family}/{task}"
 
     def phase(self, kind: str, pretraining: str) -> Phase:
         """Returns the phase "pretrain" or "adapt" as this pretraining has it."""

@@ -119,8 +119,13 @@ class Method:
 SCRIPTS = {"random": "Random", "always_right": "Always right"}
 
 
-def label_of(name: str) -> str:
+def label_of(name: str, unit: str = "level") -> str:
     """Returns what people call a row: "multitask@1000" is multi-task on 1,000 levels, "random" a player."""
-    method, _, levels = name.partition("@")
+    method, _, size = name.partition("@")
     label = SCRIPTS.get(method) or Method.parse(method).label
-    return f"{label} ({int(levels):,} levels)" if levels else label
+    return f"{label} ({counted(int(size), unit)})" if size else label
+
+
+def counted(number: int, unit: str) -> str:
+    """Returns as many of a unit, as in "1 game" and "1,000 levels"."""
+    return f"{number:,} {unit}" + "s" * (number != 1)

@@ -34,6 +34,7 @@ class Job:
     fold: int
     seed: int
     parent: Job | None = None
+    held_out: str = ""  # the one task that a pretraining is for, where it is not for all
 
     @cached_property
     def key(self) -> str:
@@ -45,7 +46,8 @@ class Job:
         """Name of the cluster whose runs share an error: the pretraining; a run without one is its own."""
         if self.kind == "adapt" and self.parent is None:
             return f"{self.method}/{self.seed}/{self.spec['task']}"
-        return f"{(self.parent or self).method}/{self.seed}"
+        pretraining = self.parent or self
+        return f"{pretraining.method}/{self.seed}" + f"/{pretraining.held_out}" * bool(pretraining.held_out)
 
     @property
     def title(self) -> str:
@@ -70,7 +72,7 @@ class Plan:
     """All jobs of a study, parents before children, and the folds they come from."""
 
     jobs: tuple[Job, ...]
-    folds: Mapping[str, Fold]  # by "levels/seed"
+    folds: Mapping[str, Fold]  # by "size/seed"
 
     @property
     def splits(self) -> dict[str, str]:
@@ -85,41 +87,62 @@ class Plan:
 
 def make_plan(config: StudyConfig) -> Plan:
     """Returns the jobs of the grid: baselines first, then pretrainings, then adaptations."""
-    held_out = tuple(config.task_id(level) for level in config.held_out)
-    validation = tuple(config.task_id(level) for level in config.validation)
-    pool = [config.task_id(level) for level in range(*config.pool)]
     methods = [Method.parse(name) for name in config.methods]
+    pretrained = dict.fromkeys(method.pretraining for method in methods)
     folds: dict[str, Fold] = {}
     pretrainings: list[Job] = []
     adaptations: list[Job] = []
+    held_out = [config.task_id(task) for task in config.held_out]
     for seed in range(config.first_seed, config.first_seed + config.seeds):
-        if Method.parse("scratch") in methods:
+        if "scratch" in pretrained:
             adaptations += [
                 _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out
             ]
-        drawn = nested_train_sets(pool, config.train_sizes, np.random.default_rng(seed))
-        for position, (size, train) in enumerate(zip(config.train_sizes, drawn, strict=True)):
-            folds[f"{size}/{seed}"] = Fold(train, validation, held_out)
-            pretrained = dict.fromkeys(method.pretraining for method in methods)
+        for number, (name, fold) in enumerate(training_folds(config, seed).items()):
+            folds[f"{name}/{seed}"] = fold
             parents = {
-                name: _pretraining(config, name, train, seed, position)
-                for name in pretrained
-                if name != "scratch"
+                pretraining: _pretraining(config, pretraining, fold, seed, number)
+                for pretraining in pretrained
+                if pretraining != "scratch"
             }
             pretrainings += parents.values()
             adaptations += [
                 _adaptation(config, method, task, seed, parents[method.pretraining])
                 for method in methods
                 if method.pretraining in parents
-                for task in held_out
+                for task in fold.held_out
             ]
     jobs = (*_baselines(config, held_out), *pretrainings, *adaptations)
     return Plan(jobs=jobs, folds=folds)
 
 
-def sized(name: str, config: StudyConfig, position: int) -> str:
-    """Returns a method's row label: with its number of training levels where there are several."""
-    return name if len(config.train_sizes) == 1 else f"{name}@{config.train_sizes[position]}"
+def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
+    """Returns what one seed trains on and adapts to, by the training set's name.
+
+    Sets of numbered levels are the seed's own draw. Sets of named tasks are the first ones of the pool; where
+    held-out tasks have a training task each, a set of one is a fold for each of them.
+    """
+    validation = tuple(config.task_id(task) for task in config.validation)
+    held_out = tuple(config.task_id(task) for task in config.held_out)
+    pool = [config.task_id(task) for task in config.train_pool]
+    if isinstance(config.train_pool, range):
+        drawn = nested_train_sets(pool, config.train_sizes, np.random.default_rng(seed))
+        sets = zip(config.train_sizes, drawn, strict=True)
+        return {str(size): Fold(train, validation, held_out) for size, train in sets}
+    folds: dict[str, Fold] = {}
+    for size in config.train_sizes:
+        if size > 1 or not config.pairs:
+            folds[str(size)] = Fold(tuple(pool[:size]), validation, held_out)
+            continue
+        for task in config.held_out:
+            train = (config.task_id(config.pairs[str(task)]),)
+            folds[f"1 for {task}"] = Fold(train, validation, (config.task_id(task),))
+    return folds
+
+
+def sized(name: str, config: StudyConfig, size: int) -> str:
+    """Returns a method's row label: with its number of training tasks where there are several."""
+    return name if len(config.train_sizes) == 1 else f"{name}@{size}"
 
 
 def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
@@ -132,12 +155,19 @@ def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
     return jobs
 
 
-def _pretraining(config: StudyConfig, name: str, train: Sequence[str], seed: int, position: int) -> Job:
-    spec = {"kind": "pretrain", "tasks": list(train), "seed": seed, **_learning(config, name, "pretrain")}
+def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: int) -> Job:
+    spec = {
+        "kind": "pretrain",
+        "tasks": list(fold.train),
+        "seed": seed,
+        **_learning(config, name, "pretrain"),
+    }
     if config.evaluation.new_levels:
         first = config.new_levels_from
         spec["new_tasks"] = [config.task_id(first + i) for i in range(config.evaluation.new_levels)]
-    return Job(kind="pretrain", spec=spec, method=sized(name, config, position), fold=position, seed=seed)
+    method = sized(name, config, len(fold.train))
+    only = fold.held_out[0] if len(fold.held_out) < len(config.held_out) else ""
+    return Job(kind="pretrain", spec=spec, method=method, fold=number, seed=seed, held_out=only)
 
 
 def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None) -> Job:
@@ -145,8 +175,8 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
     spec["adaptation"] = method.adaptation
     spec["parent"] = parent.key if parent else None
+    label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
     fold = parent.fold if parent else 0
-    label = sized(method.name, config, fold) if parent else method.name
     return Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
 
 

@@ -144,7 +144,7 @@ def collect(
             for job in adaptations
             if job.spec["paradigm"] == "rl2" and job.spec["config"]["trials"] > 1
         },
-        train_sizes={job.method: config.train_sizes[job.fold] for job in adaptations if job.parent},
+        train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
@@ -167,7 +167,7 @@ def collect(
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
         notes=[note for note in (config.note, divergence(pretrainings + adaptations, store)) if note],
-        labels=labels_of(methods, played),
+        labels=labels_of(methods, played, config.unit),
     )
     return Results(study=study, analysis=analyse(study))
 
@@ -182,10 +182,10 @@ def write_report(store: Store, results: Results) -> Path:
     return folder / "report.html"
 
 
-def labels_of(methods: Sequence[str], played: Sequence[str]) -> dict[str, str]:
+def labels_of(methods: Sequence[str], played: Sequence[str], unit: str) -> dict[str, str]:
     """Returns the labels of methods, of the families that their sizes share, and of scripted players."""
     names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods), *played])
-    return {name: label_of(name) for name in names}
+    return {name: label_of(name, unit) for name in names}
 
 
 def trained_trials(config: StudyConfig, name: str) -> int:
@@ -198,7 +198,7 @@ def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
     """Returns the report's title: who against whom, where those are few."""
     if len(methods) > 4:
         return f"{len(methods)} ways to adapt to a new task of {config.family}"
-    return f"{' vs '.join(label_of(method) for method in methods)} on {config.family}"
+    return f"{' vs '.join(label_of(method, config.unit) for method in methods)} on {config.family}"
 
 
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:

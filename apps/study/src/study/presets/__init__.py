@@ -52,6 +52,8 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     for field in ("methods", "train_sizes", "held_out"):
         if (value := getattr(arguments, field)) is not None:
             changed[field] = tuple(dict.fromkeys(value))
+    if "held_out" in changed and isinstance(preset.train_pool, range):
+        changed["held_out"] = tuple(level_number(word) for word in changed["held_out"])
     if "methods" in changed:
         changed["methods"] = tuple(dict.fromkeys(Method.parse(name).name for name in changed["methods"]))
     if arguments.seeds is not None:
@@ -65,11 +67,22 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
             if steps is not None:
                 changed[phase] = replace(getattr(preset, phase), env_steps=steps)
         config = replace(preset, **changed)
-        for level in (*config.held_out, *config.validation, config.pool[1] - 1):
-            CHECK_TASK[arguments.benchmark](config.task_id(level))
+        for task in (*config.held_out, *config.validation, config.train_pool[-1]):
+            CHECK_TASK[arguments.benchmark](config.task_id(task))
         return config
     except ValueError as error:
         raise StudyError(str(error)) from None
+
+
+def level_number(word: str) -> int:
+    """Returns the level that a word of the command line names.
+
+    Raises:
+        StudyError: It is no number.
+    """
+    if not word.isdecimal():
+        raise StudyError(f"--held-out {word!r} is no level; give numbers, such as 200001")
+    return int(word)
 
 
 def _other_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:
