@@ -180,7 +180,7 @@ class Lab:
         self.envs: list[GoalLine | GoalTrials] = []
         self.options: list[dict[str, Any]] = []
 
-    def make_learner(self, observation_space, action_space, *, seed, loss_term=None) -> PPO:
+    def make_learner(self, observation_space, action_space, *, seed, loss_term=None, **_) -> PPO:
         self.learners.append(
             PPO(observation_space, action_space, self.config, seed=seed, loss_term=loss_term)
         )

@@ -23,10 +23,14 @@ from fvm_meta.stream import Budget, Envs, Learner, Ledger, Snapshot, State, trai
 
 
 class MakeLearner(Protocol):
-    """Builds a learner with a fresh optimiser for these spaces."""
+    """Builds a learner with a fresh optimiser for these spaces.
+
+    Besides `seed` it is given `loss_term`, added to the learner's loss; and what off-policy learners need and
+    others ignore: `num_tasks`, one replay buffer each, and `sampler`, which buffers a batch comes from.
+    """
 
     def __call__(  # noqa: D102
-        self, observation_space: Any, action_space: Any, *, seed: int, loss_term: LossTerm | None = None
+        self, observation_space: Any, action_space: Any, *, seed: int, **options: Any
     ) -> Learner: ...
 
 
@@ -127,6 +131,7 @@ class Paradigm:
         on_episode_end: str,
         loss_term: LossTerm | None = None,
         weights: Mapping[str, Tensor] | None = None,
+        sampler: Any = None,
         **options: Any,
     ) -> tuple[Any, Envs]:
         """Returns a fresh learner and vector envs over `tasks`, each seeded by its own child of `rng`.
@@ -137,6 +142,7 @@ class Paradigm:
             on_episode_end: "resample" or "stay".
             loss_term: Added to the learner's loss.
             weights: What the learner starts from; None leaves its random initialisation.
+            sampler: Of an off-policy learner's batches; None for its own.
             **options: For `make_envs`.
         """
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
@@ -147,6 +153,8 @@ class Paradigm:
                 envs.single_action_space,
                 seed=learner_seed,
                 loss_term=loss_term,
+                num_tasks=len(tasks),
+                sampler=sampler,
             )
             if weights is not None:
                 learner.load_weights(weights)
