@@ -10,7 +10,8 @@ import pytest
 from fvm_eval.claims import Precondition, decide
 from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
 from study.claim_cells import CONTROL_TABLE, by_trial, control_trials, seconds_to_score
-from study.claims import CONTROL, TRIALS, claims_of, learned
+from study.claims import claims_of
+from study.claims.arms import CONTROL, TRIALS, learned
 from study.errors import StudyError
 from study.presets import procgen, toy
 

@@ -31,7 +31,8 @@ from study.claim_cells import (
     seconds_to_score,
     trials_table,
 )
-from study.claims import CONTROL, SECONDS_TO_SCORE, TRIALS, claims_of, learned
+from study.claims import claims_of
+from study.claims.arms import CONTROL, SECONDS_TO_SCORE, TRIALS, learned
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing

@@ -91,7 +91,8 @@ def posterior(network: QNetwork, contexts: Sequence[Context]) -> tuple[Tensor, T
     variances = [network.atoms.new_ones(network.latent_size)] * len(sizes)
     if any(sizes):
         obs, action, reward = (
-            torch.cat([getattr(context, part) for context in contexts]) for part in ("obs", "action", "reward")
+            torch.cat([getattr(context, part) for context in contexts])
+            for part in ("obs", "action", "reward")
         )
         factors = network.context_encoder(obs, action, reward)
         for task, (mean, variance) in enumerate(zip(*(f.split(sizes) for f in factors), strict=True)):
@@ -119,7 +120,9 @@ class TaskInference:
         ready = learner.ready_tasks
         num = min(self.config.tasks_per_batch or len(ready), len(ready))
         tasks = sorted(rng.choice(ready, num, replace=False).tolist())
-        mean, variance = posterior(learner.policy, [self.context(learner.replays[task], rng) for task in tasks])
+        mean, variance = posterior(
+            learner.policy, [self.context(learner.replays[task], rng) for task in tasks]
+        )
         plain = prioritised_batch(learner, tasks, rng, latent=sample(mean, variance, rng))
         return PosteriorBatch(**vars(plain), mean=mean, variance=variance)
 
@@ -142,12 +145,12 @@ class TaskInference:
         )
 
     def kl_term(self, policy: Any, batch: Any, rng: Any) -> Tensor:
-        """beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
+        """Beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
         return self.config.kl_weight * kl_to_prior(batch.mean, batch.variance)
 
 
 def sample(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
-    """z = mean + std * noise [T, L], with gradients to both."""
+    """Z = mean + std * noise [T, L], with gradients to both."""
     noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32)).to(mean.device)
     return mean + variance.sqrt() * noise
 
@@ -238,7 +241,9 @@ class PEARL(Paradigm):
         if snapshot is None:
             raise ValueError("PEARL adapts a pretrained snapshot; None was given, use Scratch for that")
         if len(demos):
-            raise ValueError(f"{len(demos)} demonstrations given, but PEARL has no use for them; use demos=()")
+            raise ValueError(
+                f"{len(demos)} demonstrations given, but PEARL has no use for them; use demos=()"
+            )
         learner, envs = self._start([task], rng, "stay", snapshot.policy)
         tuned = self.config.adaptation == "both"
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
@@ -255,9 +260,7 @@ class PEARL(Paradigm):
         """
         inference = TaskInference(self.config)
         weights = None if policy is None else policy.weights
-        learner, envs = self.start(
-            tasks, rng, on_episode_end, inference.kl_term, weights, sampler=inference
-        )
+        learner, envs = self.start(tasks, rng, on_episode_end, inference.kl_term, weights, sampler=inference)
         if not isinstance(learner, Rainbow) or not learner.config.latent_size:
             envs.close()
             raise ValueError(

@@ -12,7 +12,6 @@ each are due before their mean displacement is taken. Target networks are not in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,10 @@ from fvm_meta.reptile import Reptile, ReptileConfig, reptile_step
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
 
 
-@dataclass
 class OneTask(TaskBalanced):
     """A sampler whose batches come from one task at a time."""
 
-    task: int = 0
+    task = 0
 
     def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
         """A prioritised batch of that task."""

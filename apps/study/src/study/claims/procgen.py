@@ -1,7 +1,4 @@
-"""What is claimed beforehand, as data: the paper's C1 to C4 and C10, and what the toy families can show.
-
-A claim whose arms a study does not have is listed all the same, as "not run". Scores are normalised.
-"""
+"""The paper's claims on Procgen, C1 to C4 and C10 (Mandi, Abbeel, James 2022, section 5.1)."""
 
 from __future__ import annotations
 
@@ -12,43 +9,16 @@ from fvm_eval.claims import Claim, Component
 from fvm_eval.contrasts import slope_weights
 from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
 
+from study.claims.arms import CONTROL, SECONDS_TO_SCORE, TRIAL_MARGIN, TRIALS, learned, trial
 from study.config import StudyConfig
-from study.methods import PRETRAININGS, label_of
+from study.methods import label_of
 from study.plan import sized
 
-TRIALS = "Return by trial"
-CONTROL = "Return by trial on the control family"
-SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
-TRIAL_MARGIN = 0.05  # of the score range
 RIVALS = ("reptile", "rl2")
-# Which of two schedules was predicted to be better, by toy family.
-REPTILES = {
-    "visible-catch": ("reptile-authors", "reptile-printed"),
-    "hidden-catch": ("reptile-printed", "reptile-authors"),
-}
 
 
-def trial(method: str, number: int) -> str:
-    """Returns the arm of a method's n-th trial."""
-    return f"{method} trial {number}"
-
-
-def learned(method: str) -> str:
-    """Returns the name of the precondition that a pretraining learned."""
-    name, _, levels = method.partition("@")
-    size = f" on {int(levels):,} levels" if levels else ""
-    return f"{PRETRAININGS[name].label}{size} beats random play on its training levels before adapting"
-
-
-def claims_of(config: StudyConfig, trials: int) -> list[Claim]:
-    """Returns a study's claims, the one that the headline answers first.
-
-    Args:
-        config: Of the study.
-        trials: In one of RL2's lifetimes while it was trained.
-    """
-    if config.benchmark == "toy":
-        return toy_claims(config, trials)
+def procgen_claims(config: StudyConfig, trials: int) -> list[Claim]:
+    """Returns the claims of a Procgen study."""
     sizes = config.train_sizes
     methods = {name: [sized(name, config, size) for size in sizes] for name in ("multitask", *RIVALS)}
     levels = {i: math.log10(size) for i, size in enumerate(sizes)}
@@ -190,74 +160,6 @@ def cheaper(methods: dict[str, list[str]]) -> Claim:
             for mine, theirs in zip(methods["multitask"][-1:], methods[rival][-1:], strict=True)
         ],
     )
-
-
-def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
-    """Returns what was predicted of a toy family before it was played."""
-    family = config.family.rsplit("/", 1)[-1]
-    claims = []
-    if family in REPTILES:
-        better, worse = REPTILES[family]
-        names = [PRETRAININGS[schedule].label for schedule in (better, worse)]
-        claims.append(
-            Claim(
-                id="T1",
-                statement=f"{names[0]} beats {names[1]} (in the other family, the reverse).",
-                components=[
-                    Component(
-                        name=" − ".join(names),
-                        summary=AREA,
-                        weights={better: 1, worse: -1},
-                        margin=0,
-                        detect=config.margin,
-                    )
-                ],
-            )
-        )
-    visible = family != "hidden-catch"
-    mine, theirs = ("multitask", "scratch") if visible else ("scratch", "multitask")
-    claims.append(
-        Claim(
-            id="T2",
-            statement="Multi-task + fine-tuning beats scratch."
-            if visible
-            else "Scratch beats multi-task + fine-tuning.",
-            components=[
-                Component(
-                    name=f"{label_of(mine)} − {label_of(theirs)}",
-                    summary=VALUE,
-                    weights={mine: 1, theirs: -1},
-                    margin=config.margin,
-                )
-            ],
-            preconditions=[learned("multitask")],
-        )
-    )
-    if not visible:
-        gain = {trial("rl2", trials): 1.0, trial("rl2", 1): -1.0}
-        control = {trial("rl2-reset", trials): 1.0, trial("rl2-reset", 1): -1.0}
-        rise = Component(
-            name=f"RL², trial {trials} − trial 1", summary=TRIALS, weights=gain, margin=TRIAL_MARGIN
-        )
-        claims.append(
-            Claim(
-                id="T3",
-                statement="RL² gains within a lifetime, RL² with its memory reset does not.",
-                components=[
-                    rise,
-                    Component(
-                        name=f"memory reset, trial {trials} − trial 1",
-                        summary=TRIALS,
-                        weights=control,
-                        kind="equivalence",
-                        margin=TRIAL_MARGIN,
-                    ),
-                ],
-                preconditions=[learned("rl2")],
-                assay=rise,
-            )
-        )
-    return claims
 
 
 def _slope(methods: Sequence[str], levels: dict[int, float]) -> dict[str, float]:
