@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fvm_envs.atari.env import AtariVec
 from fvm_envs.procgen.env import ProcgenVec
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
 from fvm_envs.trials import Trials
 
-BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "toy": CatchVec}
+BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "atari": AtariVec, "toy": CatchVec}
 """The vector environment of each benchmark."""
 
 
@@ -36,12 +37,15 @@ def make_vec(
             `math.inf` for as many as fit. None: an episode is an episode.
         reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
-            restrict_themes, num_threads; `CatchVec`: cell_pixels).
+            restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
+            repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `CatchVec`:
+            cell_pixels).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option
             value.
         TypeError: If the benchmark has no such option.
+        ImportError: If the benchmark's extra is not installed.
     """
     if num_envs < 1:
         raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")

@@ -1,6 +1,6 @@
 """One slot as a `gymnasium.Env`, and the ids under which Gymnasium finds it.
 
-`import fvm_envs` registers `procgen/<game>-<mode>-v0` and `toy/<family>-v0`, for
+`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `atari/<game>-v0` and `toy/<family>-v0`, for
 `gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for `gymnasium.make_vec`.
 """
 
@@ -12,9 +12,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_envs.atari.games import GAMES as ATARI_GAMES
 from fvm_envs.make import make_vec
 from fvm_envs.procgen.games import GAMES, modes_of
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv
+from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 
@@ -62,7 +63,7 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
         slot_seed = None if seed is None else [seed]
         obs, info = self.envs.reset(seed=slot_seed, options={"tasks": [task]})
         self._obs = obs[0]
-        return self._obs, {"task_index": int(info["task_index"][0])}
+        return self._obs, _of_the_slot(info)
 
     def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Observation, reward, terminated, truncated, info."""
@@ -75,7 +76,7 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
         elif "final_obs" in info:
             self._obs = info["final_obs"][0]
         ending = bool(terminated[0]), bool(truncated[0])
-        return self._obs, float(reward[0]), *ending, {"task_index": int(info["task_index"][0])}
+        return self._obs, float(reward[0]), *ending, _of_the_slot(info)
 
     def render(self) -> NDArray[np.uint8] | None:
         """The current frame for a video, if `render_mode` is "rgb_array"."""
@@ -84,6 +85,11 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
     def close(self) -> None:
         """Free the slot."""
         self.envs.close()
+
+
+def _of_the_slot(info: dict[str, Any]) -> dict[str, Any]:
+    """What a vector environment of one slot says about its task and the last transition."""
+    return {key: info[key][0].item() for key in info if key not in OF_THE_EPISODE}
 
 
 def make_single(
@@ -117,12 +123,13 @@ def _tasks(name: str, levels: str | None) -> TaskSet:
 
 
 def register() -> None:
-    """Make the ids known to Gymnasium, with 200 levels as in Cobbe et al. 2020, or all toy tasks."""
+    """Make the ids known to Gymnasium: Procgen with 200 levels as Cobbe et al. 2020, toys with all tasks."""
     levels: dict[str, str | None] = {
         f"procgen/{game}-{mode}": None if mode == "exploration" else "0:200"
         for game in GAMES
         for mode in modes_of(game)
     }
+    levels |= {f"atari/{game}": None for game in ATARI_GAMES}
     levels |= {f"toy/{name}": f"0:{family.num_tasks}" for name, family in FAMILIES.items()}
     for name, default in levels.items():
         id = f"{name}-v0"
