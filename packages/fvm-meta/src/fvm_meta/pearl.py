@@ -1,19 +1,20 @@
-"""PEARL (Rakelly et al. 2019, arXiv 1903.08254), on Rainbow instead of SAC, as Mandi, Abbeel, James 2022 use it.
+"""PEARL (Rakelly et al. 2019, arXiv 1903.08254), on Rainbow instead of SAC as in Mandi, Abbeel, James 2022.
 
     q(z | c) = product over the context's transitions of N(mu_i, sigma_i^2)                          (eq. 2)
              = N(mu, sigma^2),  sigma^2 = 1 / sum 1 / sigma_i^2,  mu = sigma^2 sum mu_i / sigma_i^2
-    pretrain: z ~ q(z | c) for each task of a batch; loss = J_Q(s, z) + beta mean over tasks of KL(q || N(0, I))
+    pretrain: z ~ q(z | c) for each task of a batch; loss = J_Q(s, z) + beta mean_tasks KL(q || N(0, I))
     adapt:    no gradients; act with z ~ q(z | c), drawn once an episode; c from what was collected so far
 
-The encoder learns from J_Q and the KL. A context is drawn uniformly from a task's latest steps, apart from the
-prioritised batch; it has one-step rewards and one-hot actions. One z a task and update is shared by online
-and target network, at s and s', without gradients through the targets. An empty context means the prior.
+The encoder learns from J_Q and the KL. A context is drawn uniformly from a task's latest steps, apart from
+the prioritised batch; it has one-step rewards and one-hot actions. One z a task and update is shared by
+online and target network, at s and s', without gradients through the targets. An empty context means the
+prior.
 
-*A posterior may collapse to the prior, or a network may ignore it*: `posterior_kl` is in the metrics in nats, and
-`FrozenQPolicy.with_latent` plays with another task's z, or with z = 0.
+*A posterior may collapse to the prior, or a network may ignore it*: `posterior_kl` is in the metrics in nats,
+and `FrozenQPolicy.with_latent` plays with another task's z, or with z = 0.
 
-`fvm_learners.RainbowConfig` has the size of z, and whether acting draws it at every step, as the authors' Atari
-code does.
+`fvm_learners.RainbowConfig` has the size of z, and whether acting draws it at every step, as the authors'
+Atari code does.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ class PEARL(Paradigm):
         at: Sequence[int] = (),
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
-        """Yields snapshots as encoder and Q network learn from all tasks; their policies draw z from the prior."""
+        """Yields snapshots as the networks learn from all tasks; their policies draw z from the prior."""
         learner, envs = self._start(tasks, rng, "resample", None)
         for snapshot in train(learner, envs, budget, at, resume):
             yield _with_kl(snapshot, self.config.kl_weight)
@@ -241,9 +242,7 @@ class PEARL(Paradigm):
         if snapshot is None:
             raise ValueError("PEARL adapts a pretrained snapshot; None was given, use Scratch for that")
         if len(demos):
-            raise ValueError(
-                f"{len(demos)} demonstrations given, but PEARL has no use for them; use demos=()"
-            )
+            raise ValueError(f"{len(demos)} demonstrations given, but PEARL takes none; use demos=()")
         learner, envs = self._start([task], rng, "stay", snapshot.policy)
         tuned = self.config.adaptation == "both"
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
@@ -264,7 +263,7 @@ class PEARL(Paradigm):
         if not isinstance(learner, Rainbow) or not learner.config.latent_size:
             envs.close()
             raise ValueError(
-                "PEARL needs a learner with a latent: fvm_learners.Rainbow with RainbowConfig(latent_size=...)"
+                "PEARL needs a learner with a latent: fvm_learners.Rainbow and RainbowConfig(latent_size=...)"
             )
         return learner, envs
 

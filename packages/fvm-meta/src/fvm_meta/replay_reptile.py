@@ -5,8 +5,8 @@
         theta <- theta + eps * (theta_k - theta)
 
 So there are as many updates per env step as in multi-task training, and one outer step for k of them; the
-authors of Mandi, Abbeel, James 2022 spend k updates at every env step. With `meta_batch` tasks the k updates of
-each are due before their mean displacement is taken. Target networks are not interpolated.
+authors of Mandi, Abbeel, James 2022 spend k updates at every env step. With `meta_batch` tasks the k updates
+of each are due before their mean displacement is taken. Target networks are not interpolated.
 """
 
 from __future__ import annotations
