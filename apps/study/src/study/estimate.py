@@ -102,7 +102,7 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
     groups: dict[tuple[str, str, bool], list[Job]] = {}
     for job in jobs:
         if job.kind != "baseline":
-            learner, _ = read_spec(job.spec["phase"])
+            learner = read_spec(job.spec["phase"])
             trains = job.spec.get("adaptation", "gradient") in ("gradient", "both")
             groups.setdefault((job.kind, words_for(learner), trains), []).append(job)
     return groups

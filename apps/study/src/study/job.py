@@ -21,6 +21,7 @@ from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
 from gymnasium.vector import VectorEnv, VectorWrapper
 
+from study import learners
 from study.errors import StudyError
 from study.learners import read_spec
 from study.methods import NONE, PARADIGMS
@@ -230,10 +231,11 @@ def open_stream(
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
     """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
     phase, paradigm = spec["phase"], spec["paradigm"]
-    learner_config, learner = read_spec(phase)
+    learner_config = read_spec(phase)
 
     def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
-        return learner(observation_space, action_space, learner_config, seed=seed, device=device, **options)
+        spaces = observation_space, action_space
+        return learners.make(learner_config, *spaces, seed=seed, device=device, **options)
 
     def make_envs(
         tasks: Sequence[Any],

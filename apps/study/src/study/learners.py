@@ -7,18 +7,22 @@ from dataclasses import asdict
 from typing import Any
 
 from fvm_learners import PPO, PPOConfig
+from fvm_learners.rainbow import Rainbow
+from fvm_learners.rainbow_config import RainbowConfig
 
-LearnerConfig = PPOConfig
-LEARNERS: Mapping[str, tuple[type[Any], type[Any]]] = {"ppo": (PPOConfig, PPO)}
+LearnerConfig = PPOConfig | RainbowConfig
+CONFIGS: Mapping[str, type[PPOConfig] | type[RainbowConfig]] = {"ppo": PPOConfig, "rainbow": RainbowConfig}
 
 
 def name_of(config: LearnerConfig) -> str:
     """Returns the name of the learner that a config is for."""
-    return next(name for name, (kind, _) in LEARNERS.items() if type(config) is kind)
+    return next(name for name, kind in CONFIGS.items() if type(config) is kind)
 
 
 def words_for(config: LearnerConfig) -> str:
     """Returns what sets trainings with this learner apart in their cost."""
+    if isinstance(config, RainbowConfig):
+        return "with a latent" if config.latent_size else "without a latent"
     return "with memory" if config.recurrent else "without memory"
 
 
@@ -27,8 +31,30 @@ def spec_of(config: LearnerConfig) -> dict[str, Any]:
     return {name_of(config): asdict(config)}
 
 
-def read_spec(spec: Mapping[str, Any]) -> tuple[LearnerConfig, type[Any]]:
-    """Returns the config in a phase's spec, and the learner it is for."""
-    name = next(name for name in LEARNERS if name in spec)
-    kind, learner = LEARNERS[name]
-    return kind(**spec[name]), learner
+def read_spec(spec: Mapping[str, Any]) -> LearnerConfig:
+    """Returns the config in a phase's spec."""
+    name = next(name for name in CONFIGS if name in spec)
+    return CONFIGS[name](**{field: _tuple(value) for field, value in spec[name].items()})
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def make(
+    config: LearnerConfig,
+    observation_space: Any,
+    action_space: Any,
+    *,
+    seed: int,
+    device: str,
+    loss_term: Any = None,
+    num_tasks: int = 1,
+    sampler: Any = None,
+) -> PPO | Rainbow:
+    """Returns a learner; one on-policy has no use for tasks and samplers."""
+    spaces = observation_space, action_space
+    if isinstance(config, PPOConfig):
+        return PPO(*spaces, config, seed=seed, device=device, loss_term=loss_term)
+    kept = {"loss_term": loss_term, "num_tasks": num_tasks, "sampler": sampler}
+    return Rainbow(*spaces, config, seed=seed, device=device, **kept)

@@ -34,7 +34,7 @@ from fvm_learners.samplers import LearnerView, ReplayBatch, prioritised_batch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_meta.paradigm import Paradigm
+from fvm_meta.paradigm import EVERYTHING, Paradigm, Transfer
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
 
 SMALLEST_VARIANCE = 1e-7
@@ -186,11 +186,7 @@ class Inferring:
         """The policy with q(z | c); c is drawn by a generator of its own, as snapshots change no stream."""
         learner = self.learner
         context = self.inference.context(learner.replays[0], np.random.default_rng(learner.env_step))
-        if not len(context.action):
-            return learner.frozen_policy()
-        with torch.no_grad():
-            mean, variance = posterior(learner.policy, [context])
-        return learner.frozen_policy().with_latent(LatentDistribution(mean, variance.sqrt()))
+        return infer(learner.frozen_policy(), context)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Overwrite the learner's parameters."""
@@ -220,7 +216,7 @@ class PEARL(Paradigm):
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
         """Yields snapshots as the networks learn from all tasks; their policies draw z from the prior."""
-        learner, envs = self._start(tasks, rng, "resample", None)
+        learner, envs = self._start(tasks, rng, "resample")
         for snapshot in train(learner, envs, budget, at, resume):
             yield _with_kl(snapshot, self.config.kl_weight)
 
@@ -243,14 +239,21 @@ class PEARL(Paradigm):
             raise ValueError("PEARL adapts a pretrained snapshot; None was given, use Scratch for that")
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but PEARL takes none; use demos=()")
-        learner, envs = self._start([task], rng, "stay", snapshot.policy)
         tuned = self.config.adaptation == "both"
+        learner, envs = self._start(
+            [task], rng, "stay", snapshot.policy, self.transfer if tuned else EVERYTHING
+        )
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
         for adapted in train(inferring, envs, budget, at, resume):
             yield _with_kl(adapted, self.config.kl_weight)
 
     def _start(
-        self, tasks: Sequence[Any], rng: np.random.Generator, on_episode_end: str, policy: Policy | None
+        self,
+        tasks: Sequence[Any],
+        rng: np.random.Generator,
+        on_episode_end: str,
+        policy: Policy | None = None,
+        transfer: Transfer = EVERYTHING,
     ) -> tuple[Rainbow, Envs]:
         """Returns a learner with a latent, and its envs.
 
@@ -259,13 +262,28 @@ class PEARL(Paradigm):
         """
         inference = TaskInference(self.config)
         weights = None if policy is None else policy.weights
-        learner, envs = self.start(tasks, rng, on_episode_end, inference.kl_term, weights, sampler=inference)
+        learner, envs = self.start(
+            tasks,
+            rng,
+            on_episode_end,
+            inference.kl_term,
+            weights,
+            sampler=inference,
+            transfer=transfer,
+        )
         if not isinstance(learner, Rainbow) or not learner.config.latent_size:
             envs.close()
             raise ValueError(
                 "PEARL needs a learner with a latent: fvm_learners.Rainbow and RainbowConfig(latent_size=...)"
             )
         return learner, envs
+
+
+def infer(policy: FrozenQPolicy, context: Context) -> FrozenQPolicy:
+    """The policy with q(z | context)."""
+    with torch.no_grad():
+        mean, variance = posterior(policy.network, [context])
+    return policy.with_latent(LatentDistribution(mean, variance.sqrt()))
 
 
 def _with_kl(snapshot: Snapshot, kl_weight: float) -> Snapshot:
