@@ -17,6 +17,9 @@ RESULT_VERSIONS = {
     "multitask": 1,
     "reptile": 1,
     "rl2": 1,
+    "pearl": 1,
+    "rainbow": 1,
+    "atari": 1,
     "evaluation": 1,
 }
 
@@ -30,6 +33,8 @@ class Phase:
     env_steps: int  # budget of one run
     num_envs: int  # parallel envs
     learner: LearnerConfig
+    # Env steps after which envs that cannot save their state begin afresh: a run can be resumed there.
+    restart_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
@@ -44,6 +49,12 @@ class Phase:
             raise ValueError(
                 f"a budget of {self.env_steps} env steps is not a whole number of steps of {self.num_envs} "
                 f"parallel envs; use {low} or {low + self.num_envs}"
+            )
+        iteration = self.learner.num_steps * self.num_envs
+        if self.restart_every is not None and self.restart_every % iteration:
+            raise ValueError(
+                f"restarts every {self.restart_every} env steps do not fall between iterations of "
+                f"{iteration}; give a multiple"
             )
 
     def at(self, points: int) -> tuple[int, ...]:
@@ -100,6 +111,9 @@ class StudyConfig:
         train_sizes: Sizes of the training sets; the larger contain the smaller.
         pairs: By held-out task, the one to train on in sets of one; without it sets of one are the pool's
             first.
+        pretrain_env_steps: By size of the training set, the budget of a pretraining where it is not the
+            phase's.
+        reset_sigmas: Whether fine-tuning begins with the noisy layers' first scale.
         new_levels_from: First of the levels that nothing else uses, for `Evaluation.new_levels`.
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
@@ -121,6 +135,8 @@ class StudyConfig:
     evaluation: Evaluation
     first_seed: int = 0
     pairs: Mapping[str, str] = field(default_factory=dict)
+    pretrain_env_steps: Mapping[int, int] = field(default_factory=dict)
+    reset_sigmas: bool = False
     new_levels_from: int = 0
     settings: Mapping[str, Settings] = field(default_factory=dict)
     script: str | None = None  # a scripted player to compare with
@@ -174,9 +190,11 @@ class StudyConfig:
         """Returns the id of a task of this study's family."""
         return f"{self.family}/{task}"
 
-    def phase(self, kind: str, pretraining: str) -> Phase:
-        """Returns the phase "pretrain" or "adapt" as this pretraining has it."""
+    def phase(self, kind: str, pretraining: str, size: int = 0) -> Phase:
+        """Returns the phase "pretrain" or "adapt" as this pretraining has it, on a set of this size."""
         phase: Phase = getattr(self, kind)
+        if kind == "pretrain" and size in self.pretrain_env_steps:
+            phase = replace(phase, env_steps=self.pretrain_env_steps[size])
         own = self.settings.get(pretraining, Settings())
         return replace(phase, learner=replace(phase.learner, **{**own.learner, **getattr(own, kind)}))
 

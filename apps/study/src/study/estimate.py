@@ -20,6 +20,7 @@ from study.checkpoint import write_state
 from study.config import StudyConfig
 from study.executors.processes import one_thread
 from study.learners import read_spec, words_for
+from study.methods import GRADIENT
 from study.plan import Job, Plan
 from study.terminal import count, duration
 
@@ -103,7 +104,7 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
     for job in jobs:
         if job.kind != "baseline":
             learner = read_spec(job.spec["phase"])
-            trains = job.spec.get("adaptation", "gradient") in ("gradient", "both")
+            trains = job.spec.get("adaptation", "gradient") in GRADIENT
             groups.setdefault((job.kind, words_for(learner), trains), []).append(job)
     return groups
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,18 +15,20 @@ import fvm_envs
 import numpy as np
 import polars as pl
 import torch
+from fvm_envs.restarts import Restarts
 from fvm_eval import Budget, Ledger
 from fvm_learners import Episode
 from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
+from fvm_meta.paradigm import EVERYTHING
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study import learners
 from study.errors import StudyError
 from study.learners import read_spec
-from study.methods import NONE, PARADIGMS
+from study.methods import NONE, TRANSFERS, paradigm_of
 from study.plan import Job
-from study.scoring import env_options, score, score_new_levels, score_training, score_trials
+from study.scoring import env_options, score, score_latents, score_new_levels, score_training, score_trials
 from study.store import Store
 
 ONLINE_BINS = 100  # points of the online curve
@@ -194,6 +196,8 @@ def run_stream(
         tables["episodes"] = pl.DataFrame(rows).select(COLUMNS)
         if spec["paradigm"] == "rl2" and spec["adaptation"] == "context":
             tables["trials"] = pl.DataFrame(score_trials(job, snapshot.policy))
+        if spec["paradigm"] == "pearl" and spec["adaptation"] == "context":
+            tables["latents"] = pl.DataFrame(score_latents(job, snapshot.policy))
     else:
         tables["training"] = pl.DataFrame(score_training(job, snapshot))
         if "new_tasks" in spec:
@@ -252,14 +256,20 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
         if phase["num_envs"] % split:
             raise StudyError(f"{phase['num_envs']} envs cannot be split into {split} equal parts")
         num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
-        envs = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
+        envs: Any = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
+        if (every := phase.get("restart_every")) is not None:
+            envs = Restarts(envs, seed, every)
         return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
 
     config = dict(spec.get("config", {}))
-    if paradigm == "rl2" and spec.get("adaptation", NONE) != NONE:
-        config["adaptation"] = spec["adaptation"]
-    kind = PARADIGMS[paradigm]
-    return kind(make_learner, make_envs, kind.Config(**config) if kind.Config else None)
+    adaptation = spec.get("adaptation", NONE)
+    if paradigm in ("rl2", "pearl") and adaptation != NONE:
+        config["adaptation"] = adaptation
+    kind = paradigm_of(paradigm, learner_config)
+    transfer = TRANSFERS.get(adaptation, EVERYTHING)
+    if spec.get("reset_sigmas"):
+        transfer = replace(transfer, reset_sigmas=True)
+    return kind(make_learner, make_envs, kind.Config(**config) if kind.Config else None, transfer)
 
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:

@@ -21,7 +21,7 @@ from fvm_eval.folds import Fold, nested_train_sets
 from study.checkpoint import canonical_json
 from study.config import RESULT_VERSIONS, Settings, StudyConfig
 from study.learners import name_of, spec_of
-from study.methods import PARADIGMS, PRETRAININGS, Method
+from study.methods import GRADIENT, PARADIGMS, PRETRAININGS, Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: 
         "kind": "pretrain",
         "tasks": list(fold.train),
         "seed": seed,
-        **_learning(config, name, "pretrain"),
+        **_learning(config, name, "pretrain", len(fold.train)),
     }
     if config.evaluation.new_levels:
         first = config.new_levels_from
@@ -174,19 +174,23 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
     spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
     spec["adaptation"] = method.adaptation
+    if config.reset_sigmas and parent and method.adaptation in GRADIENT:
+        spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None
     label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
     fold = parent.fold if parent else 0
     return Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
 
 
-def _learning(config: StudyConfig, name: str, kind: str) -> dict[str, Any]:
+def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[str, Any]:
     """Returns what a pretraining's spec and those of its adaptations share."""
     pretraining = PRETRAININGS[name]
-    phase = config.phase(kind, name)
+    phase = config.phase(kind, name, size)
     spec = _common(config, "evaluation", name_of(phase.learner), pretraining.paradigm)
     spec["paradigm"] = pretraining.paradigm
     spec["phase"] = {"env_steps": phase.env_steps, "num_envs": phase.num_envs, **spec_of(phase.learner)}
+    if phase.restart_every is not None:
+        spec["phase"]["restart_every"] = phase.restart_every
     if make_config := PARADIGMS[pretraining.paradigm].Config:
         own = config.settings.get(name, Settings()).config
         spec["config"] = asdict(make_config(**{**own, **pretraining.config}))

@@ -30,7 +30,7 @@ from fvm_learners.frozen_q_policy import FrozenQPolicy, LatentDistribution
 from fvm_learners.networks.q_network import QNetwork
 from fvm_learners.rainbow import Rainbow
 from fvm_learners.replay import Context, Replay
-from fvm_learners.samplers import LearnerView, ReplayBatch, prioritised_batch
+from fvm_learners.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -49,7 +49,6 @@ class PEARLConfig:
         context_size: transitions of a context.
         context_window: a task's latest steps that they are drawn from.
         context_with_replacement: whether one step may be drawn twice, as the authors do.
-        tasks_per_batch: tasks of an update, each with its z; None for all.
         adaptation: "context", or "both" to fine-tune as well.
     """
 
@@ -57,15 +56,12 @@ class PEARLConfig:
     context_size: int = 10
     context_window: int = 100
     context_with_replacement: bool = False
-    tasks_per_batch: int | None = None
     adaptation: Literal["context", "both"] = "context"
 
     def __post_init__(self) -> None:
         for name in ("context_size", "context_window"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
-        if self.tasks_per_batch is not None and self.tasks_per_batch < 1:
-            raise ValueError(f"tasks_per_batch={self.tasks_per_batch}: give at least 1, or None for all")
         if not self.kl_weight >= 0:
             raise ValueError(f"kl_weight={self.kl_weight}: give 0 or more")
         if self.adaptation not in ("context", "both"):
@@ -118,9 +114,7 @@ class TaskInference:
 
     def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
         """Equal shares from tasks drawn without replacement, each with one z."""
-        ready = learner.ready_tasks
-        num = min(self.config.tasks_per_batch or len(ready), len(ready))
-        tasks = sorted(rng.choice(ready, num, replace=False).tolist())
+        tasks = draw_tasks(learner, rng)
         mean, variance = posterior(
             learner.policy, [self.context(learner.replays[task], rng) for task in tasks]
         )

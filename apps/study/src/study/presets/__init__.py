@@ -10,11 +10,11 @@ from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError, unknown
 from study.methods import Method
-from study.presets import procgen, toy
+from study.presets import atari, procgen, toy
 
-PRESETS = {"procgen": procgen.PRESETS, "toy": toy.PRESETS}
-FAMILY = {"procgen": procgen.family, "toy": toy.family}
-CHECK_TASK = {"procgen": procgen.check_task, "toy": toy.check_task}
+PRESETS = {"atari": atari.PRESETS, "procgen": procgen.PRESETS, "toy": toy.PRESETS}
+FAMILY = {"atari": atari.family, "procgen": procgen.family, "toy": toy.family}
+CHECK_TASK = {"atari": atari.check_task, "procgen": procgen.check_task, "toy": toy.check_task}
 
 
 # Without a --preset and a --game some benchmarks run one preset on several families, a study each.
