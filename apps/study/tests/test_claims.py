@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from fvm_eval.claims import Precondition, decide
 from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
-from study.claim_cells import CONTROL_TABLE, by_trial, control_trials, seconds_to_score
+from study.claim_cells import TRIALS_TABLE, by_trial, control_cells, seconds_to_score
 from study.claims import claims_of
 from study.claims.arms import CONTROL, TRIALS, learned
 from study.errors import StudyError
@@ -127,9 +127,9 @@ def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_pat
     found = by_trial(table, {"toy/hidden-catch/1": (0.0, 2.0)})
     assert dict(found.select("method", "value").iter_rows()) == {"rl2 trial 1": 0.0, "rl2 trial 2": 0.375}
     with pytest.raises(StudyError, match=r"no finished study with RL²"):
-        control_trials(tmp_path)
-    table.write_parquet(tmp_path / CONTROL_TABLE)
-    assert set(control_trials(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
+        control_cells(tmp_path)
+    table.write_parquet(tmp_path / TRIALS_TABLE)
+    assert set(control_cells(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
 
 
 def test_seconds_to_score_need_scratch() -> None:

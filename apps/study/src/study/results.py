@@ -18,21 +18,26 @@ from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
 from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.rules import LeakAudit
+from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 
 from study.checkpoint import canonical_json, write_bytes
 from study.claim_cells import (
-    CONTROL_TABLE,
+    MOMENTS_TABLE,
+    TRIALS_TABLE,
+    by_latent,
+    by_moment,
+    by_task,
     by_trial,
-    control_trials,
+    control_cells,
     new_levels,
     seconds,
     seconds_to_score,
     trials_table,
 )
 from study.claims import claims_of
-from study.claims.arms import CONTROL, SECONDS_TO_SCORE, TRIALS, learned
+from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, CONTROL, SECONDS_TO_SCORE, TRIALS, learned
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
@@ -119,15 +124,23 @@ def collect(
     curves = kept.filter(~pl.col("method").is_in(played))
     trials = trials_table(adaptations, store)
     if trials is not None:
-        write_table(store.root / CONTROL_TABLE, trials)
+        write_table(store.root / TRIALS_TABLE, trials)
         trials = trials.filter(pl.col("task").is_in(tasks))
+    normalised = normalise(curves, ranges)
+    moments = by_moment(normalised, config.adapt.env_steps)
+    latents = by_latent(adaptations, ranges, store)
+    if latents is not None:
+        write_table(store.root / MOMENTS_TABLE, moments)
     cells = {
+        BY_TASK: by_task(normalised, config.adapt.env_steps),
+        BY_MOMENT: moments,
+        BY_LATENT: latents,
         TRIALS: None if trials is None else by_trial(trials, ranges),
-        CONTROL: None if control is None else control_trials(control),
+        CONTROL: None if control is None else control_cells(control),
         NEW_LEVELS: new_levels(pretrainings, store, ranges[tasks[0]]),
         LOG_SECONDS: seconds(pretrainings, store),
         SECONDS_TO_SCORE: seconds_to_score(
-            pretrainings, adaptations, normalise(curves, ranges), config.adapt.env_steps, store
+            pretrainings, adaptations, normalised, config.adapt.env_steps, store
         ),
     }
     study = StudyResults(
@@ -155,7 +168,7 @@ def collect(
         best_scores={task: fvm_envs.best_return(fvm_envs.Task.parse(task)) for task in tasks}
         if config.benchmark == "toy"
         else None,
-        preconditions=preconditions_of(pretrainings, store),
+        preconditions=preconditions_of(pretrainings, store, config.unit),
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
@@ -204,14 +217,18 @@ def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
 
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     """Returns the sentence that says what is estimated."""
+    learner = config.adapt.learner
+    acts = "sampled"
+    if isinstance(learner, RainbowConfig):
+        acts = f"greedy but for {learner.evaluation_eps:.1%} random ones"
     return (
-        f"Expected episode return of the adapted agent, its actions sampled, after "
+        f"Expected episode return of the adapted agent, its actions {acts}, after "
         f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of "
         f"{config.family} (tasks fixed), and on a new task chosen by the same rule (tasks random)."
     )
 
 
-def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondition]:
+def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> list[Precondition]:
     """Returns, for each pretrained method, whether its agents beat random play on their training tasks."""
     found = []
     for method in dict.fromkeys(job.method for job in pretrainings):
@@ -221,7 +238,7 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondi
             for is_random, mine in scores.items():
                 chosen = table.filter((pl.col("policy") == "random") == is_random)
                 mine.append(float(chosen["score"].to_numpy().mean()))
-        found.append(pretraining_learned(scores[False], scores[True], name=learned(method)))
+        found.append(pretraining_learned(scores[False], scores[True], name=learned(method, unit)))
     return found
 
 

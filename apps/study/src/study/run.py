@@ -16,7 +16,7 @@ from rich.padding import Padding
 
 from study import estimate, tracking
 from study.arguments import Arguments, command_of
-from study.claim_cells import control_trials
+from study.claim_cells import control_cells
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
@@ -47,7 +47,7 @@ def run_study(arguments: Arguments) -> int:
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
         players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
     if arguments.control:
-        control_trials(arguments.control)  # to say now, not after hours, that it holds none
+        control_cells(arguments.control)  # to say now, not after hours, that it holds none
     for config in configs:
         own = config.family.rsplit("/", 1)[-1]
         run_one(arguments, config, root if len(configs) == 1 else root / own, device)

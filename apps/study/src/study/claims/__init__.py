@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from fvm_eval.claims import Claim
 
+from study.claims.atari import atari_claims
 from study.claims.procgen import procgen_claims
 from study.claims.toy import toy_claims
 from study.config import StudyConfig
 
-_CLAIMS = {"procgen": procgen_claims, "toy": toy_claims}
+_CLAIMS = {"atari": atari_claims, "procgen": procgen_claims, "toy": toy_claims}
 
 
 def claims_of(config: StudyConfig, trials: int) -> list[Claim]:

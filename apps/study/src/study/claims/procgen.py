@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from fvm_eval.claims import Claim, Component
 from fvm_eval.contrasts import slope_weights
-from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
+from fvm_eval.results import AREA, NEW_LEVELS, VALUE
 
-from study.claims.arms import CONTROL, SECONDS_TO_SCORE, TRIAL_MARGIN, TRIALS, learned, trial
+from study.claims.arms import CONTROL, TRIAL_MARGIN, TRIALS, learned, trial
+from study.claims.cost import cheaper
 from study.config import StudyConfig
 from study.methods import label_of
 from study.plan import sized
@@ -27,7 +28,7 @@ def procgen_claims(config: StudyConfig, trials: int) -> list[Claim]:
         zero_shot_grows(methods, levels),
         advantage_grows(methods, levels),
         rl2_stands_still(methods["rl2"][-1], sized("rl2-reset", config, sizes[-1]), trials),
-        cheaper(methods),
+        cheaper(methods, RIVALS, config.unit),
     ]
 
 
@@ -137,28 +138,6 @@ def rl2_stands_still(rl2: str, reset: str, trials: int) -> Claim:
             weights={trial("rl2", trials): 1, trial("rl2", 1): -1},
             margin=TRIAL_MARGIN,
         ),
-    )
-
-
-def cheaper(methods: dict[str, list[str]]) -> Claim:
-    """C10: multi-task costs less than meta-training."""
-    what = {LOG_SECONDS: "at equal env steps", SECONDS_TO_SCORE: "to scratch's final score"}
-    return Claim(
-        id="C10",
-        statement="Multi-task pretraining costs fewer device seconds than meta-training.",
-        paper_says="Multi-task pretraining is simpler and computationally cheaper.",
-        components=[
-            Component(
-                name=f"log(seconds of {label_of(theirs)} / of {label_of(mine)}) {which}",
-                summary=summary,
-                weights={theirs: 1, mine: -1},
-                margin=0,
-                detect=math.log(1.1),
-            )
-            for summary, which in what.items()
-            for rival in RIVALS
-            for mine, theirs in zip(methods["multitask"][-1:], methods[rival][-1:], strict=True)
-        ],
     )
 
 
