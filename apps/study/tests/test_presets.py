@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fvm_learners import PPOConfig
+from fvm_learners.rainbow_config import RainbowConfig
 from study.cli import Arguments, run
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
@@ -20,31 +22,37 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     config = resolve(Arguments(benchmark=benchmark, preset=name), "quick")
     assert config == PRESETS[benchmark][name]
     assert (config.benchmark, config.preset) == (benchmark, name)
-    pool = set(range(*config.pool))
+    pool = set(config.train_pool)
     held_out, validation = set(config.held_out), set(config.validation)
     assert held_out
     assert validation
     assert pool.isdisjoint(held_out | validation)
     assert held_out.isdisjoint(validation)
     assert len(held_out) == len(config.held_out)
-    assert {"scratch", "multitask", "reptile", "rl2"} <= set(config.methods)
+    meta = "pearl" if isinstance(config.adapt.learner, RainbowConfig) else "rl2"
+    assert {"scratch", "multitask", "reptile", meta} <= set(config.methods)
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
         rollout = phase.num_envs * phase.learner.num_steps
         assert phase.env_steps >= rollout
-        assert rollout % phase.learner.num_minibatches == 0
+        if isinstance(phase.learner, PPOConfig):
+            assert rollout % phase.learner.num_minibatches == 0
+        else:  # it learns, and its replay is full at most once
+            assert phase.learner.learn_start < phase.env_steps <= phase.learner.replay_capacity
     plan = make_plan(config)
     methods = [Method.parse(method) for method in config.methods]
     pretrained = {method.pretraining for method in methods} - {"scratch"}
-    per_size = len(pretrained) + (len(methods) - 1) * len(held_out)
-    per_seed = len(config.train_sizes) * per_size + len(held_out)
+    folds = [len(held_out) if size == 1 and config.pairs else 1 for size in config.train_sizes]
+    per_size = (len(methods) - 1) * len(held_out)
+    per_seed = sum(per_size + number * len(pretrained) for number in folds) + len(held_out)
     assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
     new = {config.new_levels_from + i for i in range(config.evaluation.new_levels)}
     assert new.isdisjoint(pool | validation | held_out)
     for name in pretrained:
         phase = config.phase("pretrain", name)
-        assert phase.learner.num_minibatches <= phase.num_envs or not phase.learner.recurrent
+        if isinstance(phase.learner, PPOConfig):
+            assert phase.learner.num_minibatches <= phase.num_envs or not phase.learner.recurrent
 
 
 def test_the_papers_numbers() -> None:
@@ -256,5 +264,5 @@ def test_a_way_to_adapt_that_makes_no_sense_is_refused() -> None:
 
 
 def test_the_nearest_name_needs_some_likeness() -> None:
-    with pytest.raises(StudyError, match=r"choose one of multitask, reptile, .*scratch"):
+    with pytest.raises(StudyError, match=r"choose one of multitask, .*scratch"):
         resolve(Arguments(benchmark="toy", methods=("zzz",)), "quick")

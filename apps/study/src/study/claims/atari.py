@@ -1,4 +1,4 @@
-"""The paper's claims on Atari, C8 to C10 (Mandi, Abbeel, James 2022, section 5.3); scores human-normalised."""
+"""The paper's claims on Atari, C8 to C10 (Mandi, Abbeel, James 2022, section 5.3), human-normalised."""
 
 from __future__ import annotations
 
