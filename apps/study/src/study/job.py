@@ -21,6 +21,7 @@ from fvm_learners import Episode
 from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
 from fvm_meta.paradigm import EVERYTHING
+from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study import learners
@@ -59,6 +60,11 @@ class MeteredEnvs(VectorWrapper):
         """Takes one step in every env and charges it; raises BudgetExceeded before a step too many."""
         self.ledger.charge(env_steps=self.charge)
         return super().step(actions)
+
+    @property
+    def can_save(self) -> bool:
+        """Whether the envs below can be saved now."""
+        return can_save(self.env)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of the envs below; the ledger is saved apart."""
