@@ -30,7 +30,9 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     assert held_out.isdisjoint(validation)
     assert len(held_out) == len(config.held_out)
     meta = "pearl" if isinstance(config.adapt.learner, RainbowConfig) else "rl2"
-    assert {"scratch", "multitask", "reptile", meta} <= set(config.methods)
+    assert {"scratch", "multitask", "reptile", meta} <= {
+        Method.parse(method).pretraining for method in config.methods
+    }
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
@@ -77,7 +79,7 @@ def test_the_quick_presets_say_that_they_are_not_the_papers() -> None:
 def test_without_a_preset_the_device_decides() -> None:
     assert resolve(Arguments(benchmark="procgen"), default_preset="quick").preset == "quick"
     assert resolve(Arguments(benchmark="procgen"), default_preset="small").preset == "small"
-    assert resolve(Arguments(benchmark="toy"), default_preset="small").preset == "schedules"  # on any device
+    assert resolve_all(Arguments(benchmark="toy"), default_preset="small")[0].preset == "schedules"  # on any
 
 
 def test_arguments_change_the_preset() -> None:
@@ -124,7 +126,7 @@ BAD = {
     "--benchmark progen": ("unknown benchmark 'progen'", "'procgen'"),
     "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, toy"),
     "--benchmark toy --preset quik": ("'quik'", "did you mean 'quick'"),
-    "--benchmark toy --preset paper": ("'paper'", "choose one of quick, schedules"),
+    "--benchmark toy --preset large": ("'large'", "choose one of pearl, quick, schedules"),
     "--benchmark procgen --game coinrum": ("'coinrum'", "'coinrun'"),
     "--benchmark procgen --mode eazy": ("'eazy'", "'easy'"),
     "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),
@@ -231,11 +233,17 @@ def test_a_study_is_the_same_whatever_its_grid() -> None:
 
 
 def test_the_toy_benchmark_is_two_studies_that_differ_in_the_legend_alone() -> None:
-    visible, hidden = resolve_all(Arguments(benchmark="toy"), "quick")
+    configs = resolve_all(Arguments(benchmark="toy"), "quick")
+    assert [config.preset for config in configs] == ["schedules", "schedules", "pearl", "pearl"]
+    for visible, hidden in (configs[:2], configs[2:]):
+        assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
+    visible, hidden = configs[:2]
     assert (visible.family, hidden.family) == ("toy/visible-catch", "toy/hidden-catch")
     assert visible.seeds >= 12
     assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
-    assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 1
+    assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 2
+    assert len(resolve_all(Arguments(benchmark="toy", preset="pearl"), "quick")) == 2
+    assert len(resolve_all(Arguments(benchmark="toy", preset="pearl", game="catch"), "quick")) == 1
 
 
 @pytest.mark.parametrize(

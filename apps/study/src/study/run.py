@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -43,15 +44,24 @@ def run_study(arguments: Arguments) -> int:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
-    root = arguments.output or Path("studies") / f"{configs[0].benchmark}-{configs[0].preset}"
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
         players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
     if arguments.control:
         control_cells(arguments.control)  # to say now, not after hours, that it holds none
     for config in configs:
-        own = config.family.rsplit("/", 1)[-1]
-        run_one(arguments, config, root if len(configs) == 1 else root / own, device)
+        run_one(arguments, config, folder_of(arguments, config, configs), device)
     return 0
+
+
+def folder_of(arguments: Arguments, config: StudyConfig, configs: Sequence[StudyConfig]) -> Path:
+    """Returns where one of several studies goes: by preset, and by family where there are several."""
+    if arguments.output is None:
+        folder = Path("studies") / f"{config.benchmark}-{config.preset}"
+    else:
+        several = len({other.preset for other in configs}) > 1
+        folder = arguments.output / config.preset if several else arguments.output
+    several = len({other.family for other in configs}) > 1
+    return folder / config.family.rsplit("/", 1)[-1] if several else folder
 
 
 def plays(config: StudyConfig, task: str) -> bool:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from fvm_eval.claims import Claim, Component
-from fvm_eval.results import AREA, VALUE
+from dataclasses import replace
 
-from study.claims.arms import TRIAL_MARGIN, TRIALS, learned, trial
+from fvm_eval.claims import Claim, Component
+from fvm_eval.results import AREA, VALUE, ZERO_SHOT
+
+from study.claims.arms import (
+    BY_LATENT,
+    BY_MOMENT,
+    TRIAL_MARGIN,
+    TRIALS,
+    learned,
+    moment,
+    trial,
+    with_latent,
+)
 from study.config import StudyConfig
 from study.methods import PRETRAININGS, label_of
 
@@ -18,6 +29,8 @@ REPTILES = {
 
 def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
     """Returns what was predicted of a toy family before it was played."""
+    if "pearl" in config.methods:
+        return pearl_claims(config)
     family = config.family.rsplit("/", 1)[-1]
     claims = []
     if family in REPTILES:
@@ -82,3 +95,57 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
             )
         )
     return claims
+
+
+def pearl_claims(config: StudyConfig) -> list[Claim]:
+    """What PEARL is for: it gains where the task is hidden, and has nothing to gain where it can be seen."""
+    hidden = config.family.endswith("/hidden-catch")
+    label = label_of("pearl")
+    alone = "multitask:none"  # the same network without a latent, as PEARL's without gradients
+    gain = Component(
+        name=f"{label} at the budget − {label} at 0",
+        summary=BY_MOMENT,
+        weights={moment("pearl", "the budget"): 1, moment("pearl", "0"): -1},
+        margin=TRIAL_MARGIN,
+    )
+    better = Component(
+        name=f"{label} − {label_of(alone)}",
+        summary=VALUE,
+        weights={"pearl": 1, alone: -1},
+        margin=config.margin,
+    )
+    preconditions = [learned("pearl"), learned("multitask")]
+    if hidden:
+        heard = [
+            Component(
+                name=f"{label}'s z − {latent} z",
+                summary=BY_LATENT,
+                weights={with_latent("pearl", "inferred"): 1, with_latent("pearl", latent): -1},
+                margin=TRIAL_MARGIN,
+            )
+            for latent in ("another task's", "zero")
+        ]
+        statement = "Where the task is hidden, PEARL beats the same network without a latent, by inferring."
+        return [
+            Claim(
+                id="T4", statement=statement, components=[better, gain, *heard], preconditions=preconditions
+            )
+        ]
+    no_better = replace(better, weights={"pearl": -1, alone: 1}, kind="non-inferiority")
+    no_better = replace(no_better, name=f"{label_of(alone)} − {label}")
+    sees = Component(
+        name=f"{label_of(alone)} − Scratch, before adapting",
+        summary=ZERO_SHOT,
+        weights={alone: 1, "scratch": -1},
+        margin=config.margin,
+    )
+    return [
+        Claim(
+            id="T5",
+            statement="Where the task can be seen, PEARL does not beat the same network without a latent.",
+            paper_says="Vision tells tasks apart, so that a latent brings nothing.",
+            components=[no_better],
+            preconditions=preconditions,
+            assay=sees,
+        )
+    ]

@@ -17,21 +17,24 @@ FAMILY = {"atari": atari.family, "procgen": procgen.family, "toy": toy.family}
 CHECK_TASK = {"atari": atari.check_task, "procgen": procgen.check_task, "toy": toy.check_task}
 
 
-# Without a --preset and a --game some benchmarks run one preset on several families, a study each.
-DEFAULTS = {"toy": "schedules"}
+# Without a --preset some benchmarks run several, without a --game on several families: a study each.
+DEFAULTS = {"toy": toy.BY_DEFAULT}
 FAMILIES = {"toy": toy.PAIR}
 
 
 def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
-    """Returns the studies that the arguments ask for: one, or one a family.
+    """Returns the studies that the arguments ask for: one, or one for each preset and family.
 
     Raises:
         StudyError: As `resolve`.
     """
-    families = FAMILIES.get(arguments.benchmark, ())
-    if not families or arguments.game is not None:
-        return [resolve(arguments, default_preset)]
-    return [resolve(replace(arguments, game=game), default_preset) for game in families]
+    presets = DEFAULTS.get(arguments.benchmark, (None,)) if arguments.preset is None else (arguments.preset,)
+    games = FAMILIES.get(arguments.benchmark, (None,)) if arguments.game is None else (arguments.game,)
+    return [
+        resolve(replace(arguments, preset=preset, game=game), default_preset)
+        for preset in presets
+        for game in games
+    ]
 
 
 def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
@@ -43,8 +46,7 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     if arguments.benchmark not in PRESETS:
         raise unknown("benchmark", arguments.benchmark, PRESETS)
     presets = PRESETS[arguments.benchmark]
-    default = DEFAULTS.get(arguments.benchmark, default_preset if default_preset in presets else "quick")
-    name = arguments.preset or default
+    name = arguments.preset or (default_preset if default_preset in presets else "quick")
     if name not in presets:
         raise unknown(f"preset of {arguments.benchmark}", name, presets)
     preset = presets[name]

@@ -14,6 +14,7 @@ from typing import Any
 from fvm_envs import Task
 from fvm_envs.toy.catch import FAMILIES, family_of
 from fvm_learners import PPOConfig
+from fvm_learners.rainbow_config import SMALL
 
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import unknown
@@ -117,7 +118,38 @@ QUICK = replace(SCHEDULES, preset="quick", methods=("scratch", "multitask", "rep
 # What tuning started from.
 NOT_TUNED = replace(SCHEDULES, preset="untuned", settings=UNTUNED, trials=0)
 
-PRESETS = {preset.preset: preset for preset in (SCHEDULES, QUICK, NOT_TUNED)}
+# Rainbow on the same families: does PEARL do what it should where there is something to infer?
+RAINBOW = replace(
+    SMALL,
+    num_steps=32,
+    updates_per_env_step=0.25,
+    learn_start=1_600,
+    replay_capacity=65_536,
+    beta_anneal_env_steps=65_536,
+)
+PEARL = replace(
+    SCHEDULES,
+    preset="pearl",
+    methods=("scratch", "multitask:none", "multitask", "reptile:none", "pearl", "pearl:none", "pearl:both"),
+    seeds=8,
+    pretrain=Phase(env_steps=65_536, num_envs=16, learner=RAINBOW),
+    adapt=Phase(
+        env_steps=1_024,
+        num_envs=16,
+        learner=replace(
+            RAINBOW, num_steps=4, learn_start=64, replay_capacity=1_024, beta_anneal_env_steps=1_024
+        ),
+    ),
+    evaluation=replace(SCHEDULES.evaluation, snapshots=4),
+    settings={
+        "pearl": Settings(learner={"latent_size": 8}),
+        "reptile": Settings(config={"inner_updates": 5}),
+    },
+    trials=0,
+)
+
+PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED)}
+BY_DEFAULT = ("schedules", "pearl")
 
 CATCH_LEVELS: Mapping[str, Any] = {
     "train_sizes": (24,),
@@ -129,6 +161,8 @@ CATCH_LEVELS: Mapping[str, Any] = {
 
 def of_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:
     """Returns what another family than the presets' own changes in one of them."""
+    if preset.preset == PEARL.preset:
+        return {} if family == "toy/hidden-catch" else CATCH_LEVELS
     tuned = preset.settings != UNTUNED
     if family == "toy/hidden-catch":
         return {"settings": HIDDEN} if tuned else {}
