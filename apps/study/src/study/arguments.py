@@ -22,7 +22,7 @@ class Arguments:
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games) or toy (Catch, with a known best return)."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """procgen: quick (a quarter of an hour on 2 cores, the default without a GPU), small (75 minutes) or
+    """procgen: quick (a quarter of an hour on 2 cores, the default without a GPU), small (1.5 hours) or
     paper (GPUs). toy: schedules (an hour), quick, or untuned, which --tune started from."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, ...; with another adaptation than its own such as
