@@ -25,7 +25,7 @@ def idle_natives():
 
 @pytest.fixture(autouse=True)
 def recycled_natives(monkeypatch, idle_natives):
-    """Lends games that earlier tests have played: making one takes a tenth of a second, and its past is nothing."""
+    """Lends games that earlier tests have played: making one takes a tenth of a second."""
     make, lent = atari_env.make_native, []
 
     def lend(game, **options):

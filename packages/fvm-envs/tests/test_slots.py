@@ -15,7 +15,7 @@ ENVS = {
     "jumper": ("procgen/jumper-easy/0:7", {}),
     "atari": (
         "atari/breakout,atari/asterix",
-        {"max_frames": 200, "repeat_action_probability": 0.25, "num_threads": 2},
+        {"max_frames": 600, "repeat_action_probability": 0.25, "num_threads": 2},
     ),
     "catch": ("toy/catch/0:96", {}),
     "hidden-catch": ("toy/hidden-catch/0:24", {}),
