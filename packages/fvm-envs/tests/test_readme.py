@@ -7,7 +7,14 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("example", [pytest.param(EXAMPLES[0], marks=pytest.mark.procgen), *EXAMPLES[1:]])
+MARKS = [getattr(pytest.mark, benchmark) for benchmark in ("procgen", "atari")]
+
+
+def marks_of(example):
+    return [mark for mark in MARKS if f"{mark.name}/" in example]
+
+
+@pytest.mark.parametrize("example", [pytest.param(text, marks=marks_of(text)) for text in EXAMPLES])
 def test_the_examples_of_the_readme_run(example):
     assert len(example.splitlines()) <= 16
     exec(compile(example, "README.md", "exec"), {})

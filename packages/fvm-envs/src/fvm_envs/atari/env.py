@@ -198,7 +198,7 @@ class AtariVec(SlotEnv):
                 stack, rewards, game_over, _, info = self._playing[slot].recv()
                 self._stacks[slot] = stack[0]
                 reward[slot], terminated[slot], lives[slot] = rewards[0], game_over[0], info["lives"][0]
-        # Some games show no lives left for a few frames before they are over; nothing can be won there either.
+        # Some games show no lives left for a few frames before they are over; nothing can be won then.
         life_lost = (lives < self._lives) & ~terminated
         self._lives = lives
         self._env_steps += np.bincount(self._task_index, minlength=len(self.tasks))

@@ -80,8 +80,9 @@ SCORES = MappingProxyType(
 )
 """Mean returns of uniformly random play and of a professional human tester, from no-op starts.
 
-As in DQN Zoo's `atari_data.py` (Quan and Ostrovski 2020), which collects those of Mnih et al. 2015, van
-Hasselt et al. 2016 and Wang et al. 2016. Other tables give random play of Video Pinball 0.
+As in DQN Zoo's `atari_data.py` (Quan and Ostrovski 2020): the table behind Wang et al. 2016 and Hessel et al.
+2018. Human play of Mnih et al. 2015 is another one (Pong 9.3), and some tables give random play of Video
+Pinball 0.
 """
 
 GAMES = tuple(SCORES)
