@@ -29,6 +29,7 @@ from fvm_learners.networks.q_network import QNetwork
 from fvm_learners.optimiser_state import load_optimiser_state, optimiser_state
 from fvm_learners.rainbow_config import RainbowConfig
 from fvm_learners.replay import Replay
+from fvm_learners.replay_memory import frames_device, replay_nbytes
 from fvm_learners.rollout import Episode
 from fvm_learners.samplers import ReplayBatch, Sampler, TaskBalanced
 
@@ -55,8 +56,9 @@ def rainbow_loss(
     log_prob = online(batch.obs, noise.online, batch.latent)[samples, batch.action]  # [B, Z]
     with torch.no_grad():
         latent = None if batch.latent is None else batch.latent.detach()
-        best = online.q_values(batch.next_obs, noise.online, latent).argmax(dim=1)
-        next_prob = target(batch.next_obs, noise.target, latent)[samples, best].exp()
+        next_obs = online.prepared(batch.next_obs)
+        best = online.q_values(next_obs, noise.online, latent).argmax(dim=1)
+        next_prob = target(next_obs, noise.target, latent)[samples, best].exp()
         target_prob = project(next_prob, batch.return_, batch.discount, online.atoms)
     cross_entropy = -(target_prob * log_prob).sum(dim=1)  # [B]
     loss = (batch.weight * cross_entropy).mean()
@@ -113,16 +115,25 @@ class Rainbow:
         self.optimiser = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
         )
+        capacity = config.replay_capacity // num_tasks
+        shape, dtype, stack = self.policy.obs_shape, self.policy.obs_dtype, config.frame_stack
+        if not shape or shape[-1] % stack:
+            raise ValueError(
+                f"frame_stack={stack} does not divide the last axis of observations {shape}: give the number "
+                "of frames that the envs stack there"
+            )
+        kept_on = frames_device(num_tasks * replay_nbytes(capacity, shape, dtype, stack), self.device)
         self.replays = [
             Replay(
-                config.replay_capacity // num_tasks,
-                self.policy.obs_shape,
-                self.policy.obs_dtype,
-                frame_stack=config.frame_stack,
+                capacity,
+                shape,
+                dtype,
+                frame_stack=stack,
                 n_step=config.n_step,
                 discount=config.discount,
                 priority_exponent=config.priority_exponent,
                 device=self.device,
+                frames_device=kept_on,
             )
             for _ in range(num_tasks)
         ]
@@ -174,6 +185,8 @@ class Rainbow:
     def collect(self, envs: Envs, rows: int) -> tuple[Episode, ...]:
         """Step all slots `rows` times into the replay; the episodes that ended. Adds to `updates_due`."""
         if self._slots is None:
+            for replay in self.replays:
+                replay.check_slots(envs.num_envs)
             self._slots = Slots.begin(*envs.reset(seed=int(self._rng.integers(2**31 - 1))))
         if len(self._slots.obs) != envs.num_envs:
             raise ValueError(

@@ -3,7 +3,7 @@
     y = (mu_w + sigma_w * e_out e_in^T) x + mu_b + sigma_b * e_out        e = f(normal), f(x) = sgn(x) sqrt|x|
       = mu_w x + mu_b + e_out * (sigma_w (e_in * x) + sigma_b)
 
-The second line needs no weights formed anew, so each row of a batch may have noise of its own for little.
+The second line forms no weights, so each row of a batch may have noise of its own.
 """
 
 import math
@@ -51,8 +51,11 @@ class NoisyLinear(nn.Module):
             x: [B, num_inputs].
             noise: [B or 1, num_noise] of `factorised`; None for the weights' means.
         """
-        mean = F.linear(x, self.weight, self.bias)
         if noise is None:
-            return mean
+            return F.linear(x, self.weight, self.bias)
         e_in, e_out = torch.split(noise, [self.num_inputs, self.num_outputs], dim=-1)
+        if len(noise) == 1:  # the first equation: one product with x instead of two
+            weight = torch.addcmul(self.weight, self.weight_sigma, e_out.T @ e_in)
+            return F.linear(x, weight, torch.addcmul(self.bias, self.bias_sigma, e_out[0]))
+        mean = F.linear(x, self.weight, self.bias)
         return torch.addcmul(mean, e_out, F.linear(e_in * x, self.weight_sigma, self.bias_sigma))

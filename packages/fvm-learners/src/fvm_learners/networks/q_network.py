@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from fvm_learners.networks.context_encoder import ContextEncoder
 from fvm_learners.networks.data_efficient import DataEfficient
+from fvm_learners.networks.image import from_image
 from fvm_learners.networks.minatar import MinAtar
 from fvm_learners.networks.mlp import MLP
 from fvm_learners.networks.nature import Nature
@@ -117,11 +118,15 @@ class QNetwork(nn.Module):
         for layer in self.noisy_layers:
             layer.reset_sigmas()
 
+    def prepared(self, obs: Tensor) -> Tensor:
+        """Observations as the encoder computes with them, for those that several networks look at."""
+        return obs if self.obs_dtype == torch.float32 else from_image(obs)
+
     def forward(self, obs: Tensor, noise: Tensor | None = None, latent: Tensor | None = None) -> Tensor:
         """Log p(return = atom) [B, A, Z].
 
         Args:
-            obs: [B, *obs_shape], images as uint8.
+            obs: [B, *obs_shape], images as uint8, or as `prepared` made them.
             noise: [B or 1, num_noise] of `draw_noise`; None for the weights' means.
             latent: [B, latent_size]; None without.
         """
