@@ -123,6 +123,25 @@ def test_a_snapshot_says_how_far_the_posterior_is_from_the_prior(replay_lab, bud
     assert last.metrics["posterior_kl"] > 0
 
 
+def test_a_part_of_the_episodes_is_played_with_z_from_the_prior(replay_lab, budget):
+    """Asked directly: with a posterior that is sharp, its draws lie close together, the prior's do not."""
+    *_, last = pretrain(replay_lab, budget)
+    learner, config = replay_lab.learners[-1], PEARLConfig(context_size=100)
+    tasks, spread = np.zeros(4000, dtype=np.int64), {}
+    for prior_frac in (0.0, 0.25, 1.0):
+        inference = TaskInference(config, prior_frac)
+        drawn = inference.latent(last.policy.network, learner.replays, tasks, np.random.default_rng(0))
+        spread[prior_frac] = drawn.var(dim=0).mean().item()
+    assert spread[1.0] == pytest.approx(1.0, rel=0.05)
+    mean, _ = posterior(
+        last.policy.network, [inference.context(learner.replays[0], np.random.default_rng(0))]
+    )
+    between = 0.25 * 0.75 * (mean.detach() ** 2).mean().item()
+    expected = 0.25 * spread[1.0] + 0.75 * spread[0.0] + between
+    assert spread[0.25] == pytest.approx(expected, rel=0.15)
+    assert spread[0.0] < 0.5
+
+
 def test_the_weight_of_the_kl_decides_what_is_left_of_it(replay_lab, budget):
     left = {}
     for kl_weight in (0.01, 10.0):

@@ -49,6 +49,9 @@ class PEARLConfig:
         context_size: transitions of a context.
         context_window: a task's latest steps that they are drawn from.
         context_with_replacement: whether one step may be drawn twice, as the authors do.
+        prior_frac: episodes of the pretraining that are played with z from the prior, as those are that a new
+            task begins with. With none, an agent that knows its tasks fails in none of them, and its encoder
+            forgets what failures mean (Rakelly et al. collect under both, algorithm 1; the authors do not).
         adaptation: "context", or "both" to fine-tune as well.
     """
 
@@ -56,12 +59,15 @@ class PEARLConfig:
     context_size: int = 10
     context_window: int = 100
     context_with_replacement: bool = False
+    prior_frac: float = 0.25
     adaptation: Literal["context", "both"] = "context"
 
     def __post_init__(self) -> None:
         for name in ("context_size", "context_window"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        if not 0 <= self.prior_frac <= 1:
+            raise ValueError(f"prior_frac={self.prior_frac}: give a fraction from 0 to 1")
         if not self.kl_weight >= 0:
             raise ValueError(f"kl_weight={self.kl_weight}: give 0 or more")
         if self.adaptation not in ("context", "both"):
@@ -111,6 +117,7 @@ class TaskInference:
     """The sampler of a PEARL learner: infers each task from its own latest steps."""
 
     config: PEARLConfig
+    prior_frac: float = 0.0
 
     def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
         """Equal shares from tasks drawn without replacement, each with one z."""
@@ -128,16 +135,19 @@ class TaskInference:
         task_index: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> Tensor:
-        """A z for each slot that begins an episode, from what was seen of its task."""
-        contexts = [self.context(replays[task], rng) for task in task_index]
+        """A z for each slot that begins an episode, from what was seen of its task or from the prior."""
+        told = rng.random(len(task_index)) >= self.prior_frac
+        contexts = [
+            self.context(replays[task], rng, None if knows else 0)
+            for task, knows in zip(task_index, told, strict=True)
+        ]
         return sample(*posterior(policy, contexts), rng)
 
-    def context(self, replay: Replay, rng: np.random.Generator) -> Context:
-        """A context, of fewer transitions where there are not enough."""
+    def context(self, replay: Replay, rng: np.random.Generator, size: int | None = None) -> Context:
+        """A context of the config's size or of another; of fewer transitions where there are not enough."""
         config = self.config
-        return replay.recent(
-            config.context_size, config.context_window, rng, replace=config.context_with_replacement
-        )
+        size = config.context_size if size is None else size
+        return replay.recent(size, config.context_window, rng, replace=config.context_with_replacement)
 
     def kl_term(self, policy: Any, batch: Any, rng: Any) -> Tensor:
         """Beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
@@ -254,7 +264,7 @@ class PEARL(Paradigm):
         Raises:
             ValueError: The learner has none.
         """
-        inference = TaskInference(self.config)
+        inference = TaskInference(self.config, self.config.prior_frac if policy is None else 0.0)
         weights = None if policy is None else policy.weights
         learner, envs = self.start(
             tasks,
