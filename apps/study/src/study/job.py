@@ -162,7 +162,7 @@ def run_stream(
         online = OnlineCurve(budget.env_steps, **saved["online"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     started = last_saved = time.perf_counter()
-    before = spent["wall_s"]
+    before, rare = spent["wall_s"], False
     # What training takes of the device: of a core its own time, whatever else runs on it.
     device_clock = time.process_time if device == "cpu" else time.perf_counter
     training = device_clock()
@@ -183,9 +183,10 @@ def run_stream(
             spent["evaluation_s"] += time.perf_counter() - evaluating
         if snapshot.env_step == budget.env_steps:
             break  # nothing left to resume
-        if snapshot.resumable and time.perf_counter() - last_saved >= checkpoint_every_s:
+        rare |= not snapshot.resumable  # then each moment at which the run can be resumed is used
+        if snapshot.resumable and (rare or time.perf_counter() - last_saved >= checkpoint_every_s):
             save(snapshot)
-            last_saved = time.perf_counter()
+            last_saved, rare = time.perf_counter(), False
         try:
             lately = {"return": sum(recent) / len(recent)} if recent else {}
             yield Progress(env_step=snapshot.env_step, metrics={**snapshot.metrics, **lately})

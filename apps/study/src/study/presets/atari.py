@@ -131,9 +131,9 @@ SMALL = replace(
     evaluation=Evaluation(
         snapshots=2, episodes=6, training_tasks=5, training_episodes=2, max_steps=4_500, num_envs=6
     ),
-    note="Not the paper's setting: a 50th of its pretraining, a 25th of its adaptation, games of at most five "
-    "minutes. Data-efficient Rainbow learns next to nothing of Atari at this scale; what it shows is that the "
-    "pipeline works.",
+    note="Not the paper's setting: a 50th of its pretraining, a 25th of its adaptation, games of at most "
+    "five minutes. Data-efficient Rainbow learns next to nothing of Atari at this scale; what it shows is "
+    "that the pipeline works.",
 )
 
 QUICK = replace(
