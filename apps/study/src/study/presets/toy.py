@@ -123,16 +123,17 @@ RAINBOW = replace(
     SMALL,
     num_steps=32,
     updates_per_env_step=0.25,
+    tasks_per_batch=4,
     learn_start=1_600,
-    replay_capacity=65_536,
-    beta_anneal_env_steps=65_536,
+    replay_capacity=49_152,
+    beta_anneal_env_steps=49_152,
 )
 PEARL = replace(
     SCHEDULES,
     preset="pearl",
-    methods=("scratch", "multitask:none", "multitask", "reptile:none", "pearl", "pearl:none", "pearl:both"),
-    seeds=8,
-    pretrain=Phase(env_steps=65_536, num_envs=16, learner=RAINBOW),
+    methods=("scratch", "multitask:none", "multitask", "pearl", "pearl:both"),
+    seeds=6,
+    pretrain=Phase(env_steps=49_152, num_envs=16, learner=RAINBOW),
     adapt=Phase(
         env_steps=1_024,
         num_envs=16,
@@ -142,8 +143,9 @@ PEARL = replace(
     ),
     evaluation=replace(SCHEDULES.evaluation, snapshots=4),
     settings={
-        "pearl": Settings(learner={"latent_size": 8}),
-        "reptile": Settings(config={"inner_updates": 5}),
+        # From four pilots with one seed on hidden-catch, without its held-out orders: with a KL weight of .1 or
+        # .01 and contexts of 10 steps the posterior collapses (.01 nats); so it says next to nothing.
+        "pearl": Settings(config={"kl_weight": 0.003, "context_size": 40}, learner={"latent_size": 8}),
     },
     trials=0,
 )
