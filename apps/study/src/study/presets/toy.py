@@ -143,8 +143,8 @@ PEARL = replace(
     ),
     evaluation=replace(SCHEDULES.evaluation, snapshots=4),
     settings={
-        # From four pilots with one seed on hidden-catch, without its held-out orders: with a KL weight of .1 or
-        # .01 and contexts of 10 steps the posterior collapses (.01 nats); so it says next to nothing.
+        # From four pilots with one seed on hidden-catch, without its held-out orders: with a KL weight of .1
+        # or .01 and contexts of 10 steps the posterior collapses (.01 nats), and says next to nothing.
         "pearl": Settings(config={"kl_weight": 0.003, "context_size": 40}, learner={"latent_size": 8}),
     },
     trials=0,
