@@ -1,7 +1,7 @@
 """A Q network's policy as it was at one moment, for evaluation and as a teacher."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -11,15 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fvm_learners.network_weights import network_weights
 from fvm_learners.networks.q_network import QNetwork
-
-
-def network_weights(network: torch.nn.Module) -> dict[str, Tensor]:
-    """Copies of all parameters, contiguous (safetensors takes no other) and on the CPU."""
-    return {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in network.state_dict().items()
-    }
 
 
 @dataclass(frozen=True)
@@ -53,24 +46,26 @@ class FrozenQPolicy:
         *,
         latent_every_step: bool = False,
     ) -> None:
-        self._network = deepcopy(network).requires_grad_(False)
+        self.network = deepcopy(network).requires_grad_(False)
         self._device = network.atoms.device
         self._eps, self._latent, self._every_step = eps, latent, latent_every_step
 
     def with_latent(self, latent: LatentDistribution | None) -> "FrozenQPolicy":
         """This policy with latents from another distribution; None for the prior."""
-        return FrozenQPolicy(self._network, self._eps, latent, latent_every_step=self._every_step)
+        other = copy(self)  # nothing trains the network: both may have the same
+        other._latent = latent
+        return other
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of all parameters; writing into them changes nothing here."""
-        return MappingProxyType(network_weights(self._network))
+        return MappingProxyType(network_weights(self.network))
 
     def initial_state(self, num_envs: int) -> Tensor | None:
         """Latents before the first step; None for a network without."""
-        if not self._network.latent_size:
+        if not self.network.latent_size:
             return None
-        return torch.zeros(num_envs, self._network.latent_size, device=self._device)
+        return torch.zeros(num_envs, self.network.latent_size, device=self._device)
 
     @torch.no_grad()
     def act(
@@ -88,7 +83,7 @@ class FrozenQPolicy:
             episode_start: [B] bool, `obs` is an episode's first.
             rngs: one for each slot: a slot's episode does not depend on its neighbours.
         """
-        network = self._network
+        network = self.network
         if state is not None:
             state = self._latents(state, np.asarray(episode_start) | self._every_step, rngs)
         seen = torch.from_numpy(np.ascontiguousarray(obs)).to(self._device, network.obs_dtype)

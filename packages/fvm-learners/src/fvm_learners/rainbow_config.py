@@ -18,6 +18,7 @@ class RainbowConfig:
             from each sample, at a higher price and the danger of overfitting to few.
         learn_start: env steps before the first update, divided by the number of tasks for each buffer.
         batch_size: transitions an update.
+        tasks_per_batch: tasks that they come from in equal shares, drawn anew for each; None for all.
         replay_capacity: frames kept, all buffers together.
         n_step: rewards before the bootstrap. More: news travel faster, from older policies.
         discount: gamma.
@@ -53,6 +54,7 @@ class RainbowConfig:
     updates_per_env_step: float = 1.0
     learn_start: int = 1_600
     batch_size: int = 32
+    tasks_per_batch: int | None = None
     replay_capacity: int = 100_000
     n_step: int = 3
     discount: float = 0.99
@@ -100,6 +102,8 @@ class RainbowConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        if self.tasks_per_batch is not None and self.tasks_per_batch < 1:
+            raise ValueError(f"tasks_per_batch={self.tasks_per_batch}: give at least 1, or None for all")
         for name in ("updates_per_env_step", "learning_rate", "adam_eps", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give a number above 0")

@@ -74,31 +74,12 @@ class Sampler(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class TaskBalanced:
-    """Equal shares from that many buffers, drawn without replacement from those that are ready; no latent.
-
-    Attributes:
-        tasks_per_batch: None for all that are ready.
-    """
-
-    tasks_per_batch: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the number.
-
-        Raises:
-            ValueError: It is less than 1.
-        """
-        if self.tasks_per_batch is not None and self.tasks_per_batch < 1:
-            raise ValueError(f"tasks_per_batch={self.tasks_per_batch}: give at least 1, or None for all")
+    """Equal shares from `config.tasks_per_batch` buffers, drawn from those that are ready; no latent."""
 
     def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
         """One batch, shares equal to within one transition."""
-        ready = learner.ready_tasks
-        num = min(self.tasks_per_batch or len(ready), len(ready), learner.config.batch_size)
-        chosen = list(ready) if num == len(ready) else sorted(rng.choice(ready, num, replace=False).tolist())
-        return prioritised_batch(learner, chosen, rng)
+        return prioritised_batch(learner, draw_tasks(learner, rng), rng)
 
     def latent(
         self,
@@ -109,6 +90,13 @@ class TaskBalanced:
     ) -> Tensor | None:
         """None."""
         return None
+
+
+def draw_tasks(learner: LearnerView, rng: np.random.Generator) -> list[int]:
+    """The tasks of a batch, in order: drawn without replacement from those that are ready."""
+    ready, config = list(learner.ready_tasks), learner.config
+    num = min(config.tasks_per_batch or len(ready), len(ready), config.batch_size)
+    return ready if num == len(ready) else sorted(rng.choice(ready, num, replace=False).tolist())
 
 
 def prioritised_batch(
