@@ -181,8 +181,9 @@ class Catch(VectorEnv):
     """A ball falls on a board of 6 x 5 pixels; a paddle below moves left, not at all, or right.
 
     An episode is `balls` balls, each worth 1 if caught, -1 if not; a missed one costs a life. Every ball can
-    be caught. `frames` are stacked in the last axis, blank at an episode's start. Of `tasks` the odd ones have
-    left and right exchanged; a slot that ends an episode goes on to the next task. `time_limit` truncates.
+    be caught. `frames` are stacked in the last axis, blank at an episode's start. Of `tasks` the odd ones
+    have left and right exchanged; a slot that ends an episode goes on to the next task. `time_limit`
+    truncates.
     SAME_STEP, shows the last observation, saves its state.
     """
 
