@@ -175,3 +175,96 @@ def assert_same():
 @pytest.fixture
 def images():
     return gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
+
+
+class Catch(VectorEnv):
+    """A ball falls on a board of 6 x 5 pixels; a paddle below moves left, not at all, or right.
+
+    An episode is `balls` balls, each worth 1 if caught, -1 if not; a missed one costs a life. Every ball can
+    be caught. `frames` are stacked in the last axis, blank at an episode's start. Of `tasks` the odd ones
+    have left and right exchanged; a slot that ends an episode goes on to the next task. `time_limit`
+    truncates.
+    SAME_STEP, shows the last observation, saves its state.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+    rows, columns = 6, 5
+
+    def __init__(self, num_envs, frames=1, balls=1, tasks=1, time_limit=None):
+        self.num_envs, self.frames, self.balls, self.tasks = num_envs, frames, balls, tasks
+        self.time_limit = time_limit
+        self.single_observation_space = gym.spaces.Box(0, 255, (self.rows, self.columns, frames), np.uint8)
+        self.single_action_space = gym.spaces.Discrete(3)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.num_resets = 0
+        self.task = np.arange(num_envs) % tasks
+
+    def reset(self, *, seed=None, options=None):
+        self.num_resets += 1
+        options = options or {}
+        mask = options.get("reset_mask", np.ones(self.num_envs, bool))
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+            self.ball, self.column, self.paddle, self.played, self.t = np.zeros((5, self.num_envs), np.int64)
+            self.stack = np.zeros(self.observation_space.shape, np.uint8)
+        self.task = np.where(mask, options.get("tasks", self.task), self.task)
+        self._begin(mask)
+        return self.stack.copy(), {"task_index": self.task.copy()}
+
+    def _begin(self, mask):
+        self.played[mask], self.t[mask], self.stack[mask] = 0, 0, 0
+        self.paddle = np.where(mask, self.columns // 2, self.paddle)
+        self._drop(mask)
+        self._draw(mask)
+
+    def _drop(self, mask):
+        self.ball[mask] = 0
+        self.column = np.where(mask, self.rng.integers(self.columns, size=self.num_envs), self.column)
+
+    def _draw(self, mask):
+        slots = np.flatnonzero(mask)
+        self.stack[slots, ..., :-1] = self.stack[slots, ..., 1:]
+        frame = np.zeros((len(slots), self.rows, self.columns), np.uint8)
+        frame[np.arange(len(slots)), self.ball[slots], self.column[slots]] = 255
+        frame[np.arange(len(slots)), -1, self.paddle[slots]] = 128
+        self.stack[slots, ..., -1] = frame
+
+    def step(self, actions):
+        move = np.where(self.task % 2, 1 - actions, actions - 1)
+        self.paddle = np.clip(self.paddle + move, 0, self.columns - 1)
+        self.ball, self.t = self.ball + 1, self.t + 1
+        landed = self.ball == self.rows - 1
+        caught = self.paddle == self.column
+        reward = np.where(landed, np.where(caught, 1.0, -1.0), 0.0)
+        self.played += landed
+        terminated = self.played == self.balls
+        truncated = ~terminated & (self.t == (self.time_limit or -1))
+        ended = terminated | truncated
+        info = {"life_lost": landed & ~caught & ~ended}
+        self._drop(landed & ~ended)
+        self._draw(np.ones(self.num_envs, bool))
+        if ended.any():
+            info["final_obs"], info["_final_obs"] = np.array([*self.stack.copy(), None], object)[:-1], ended
+            self.task = np.where(ended, (self.task + 1) % self.tasks, self.task)
+            self._begin(ended)
+        return self.stack.copy(), reward, terminated, truncated, info | {"task_index": self.task.copy()}
+
+    NAMES = ("ball", "column", "paddle", "played", "t", "stack", "task")
+
+    def state_dict(self):
+        return {
+            "rng": self.rng.bit_generator.state,
+            **{name: getattr(self, name).copy() for name in self.NAMES},
+        }
+
+    def load_state_dict(self, state):
+        self.rng = np.random.default_rng()
+        self.rng.bit_generator.state = state["rng"]
+        for name in self.NAMES:
+            setattr(self, name, state[name].copy())
+
+
+@pytest.fixture
+def catch():
+    return Catch

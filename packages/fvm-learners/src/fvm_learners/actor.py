@@ -148,6 +148,9 @@ def take_row(
             last_obs = outcome.final_obs[final[slot]] if slot in final else None
             replays[slots.task_index[slot]].cut(int(slot), last_obs)
 
+    for slot in np.flatnonzero(outcome.task_index != slots.task_index):
+        replays[slots.task_index[slot]].cut(int(slot), None)
+
     valid = ~slots.reset_row
     slots.return_ += np.where(valid, outcome.reward, 0.0)
     slots.length += valid

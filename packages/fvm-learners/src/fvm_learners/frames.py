@@ -41,9 +41,10 @@ class Frames:
         self.frame_shape = (*obs_shape[:-1], obs_shape[-1] // frame_stack)
         # The last row of each array is what `NO_ROW` leads to: a blank frame, and none before it.
         shape = (capacity + 1, math.prod(self.frame_shape))
+        self._host: NDArray[Any] | None = None
         if device.type == "cpu":  # numpy takes memory from the system only as it is written to
-            numpy_dtype = torch.empty(0, dtype=obs_dtype).numpy().dtype
-            self._frames = torch.from_numpy(np.zeros(shape, dtype=numpy_dtype))
+            host = np.zeros(shape, dtype=torch.empty(0, dtype=obs_dtype).numpy().dtype)
+            self._frames, self._host = torch.from_numpy(host), host.reshape(-1, *self.frame_shape)
         else:
             self._frames = torch.zeros(shape, dtype=obs_dtype, device=device)
         self._previous = np.full(capacity + 1, NO_ROW, dtype=np.int32)
@@ -69,8 +70,12 @@ class Frames:
                 lost.append(needs_it)
                 needs_it = int(self._following[needs_it])
             self._following[row] = NO_ROW
-        newest = np.ascontiguousarray(obs[..., -self.frame_shape[-1] :]).reshape(len(obs), -1)
-        self._frames[rows] = torch.from_numpy(newest).to(self._frames.device, self._frames.dtype)
+        newest = obs[..., -self.frame_shape[-1] :]
+        if self._host is not None:
+            self._host[rows] = newest
+        else:
+            frames = torch.from_numpy(np.ascontiguousarray(newest)).reshape(len(obs), -1)
+            self._frames[rows] = frames.to(self._frames.device, self._frames.dtype)
         self.head = (self.head + len(rows)) % self.capacity
         self.size = min(self.capacity, self.size + len(rows))
         return rows, lost

@@ -11,15 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fvm_learners.network_weights import network_weights
 from fvm_learners.networks.q_network import QNetwork
-
-
-def network_weights(network: torch.nn.Module) -> dict[str, Tensor]:
-    """Copies of all parameters, contiguous (safetensors takes no other) and on the CPU."""
-    return {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in network.state_dict().items()
-    }
 
 
 @dataclass(frozen=True)

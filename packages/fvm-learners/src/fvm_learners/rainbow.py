@@ -12,7 +12,7 @@ noise alone. All of the paper is in; `RainbowConfig` names what else of others' 
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,23 +23,16 @@ from torch import Tensor
 from fvm_learners.actor import Slots, leave, take_row
 from fvm_learners.autoreset import Envs
 from fvm_learners.c51 import project
-from fvm_learners.frozen_q_policy import FrozenQPolicy, network_weights
+from fvm_learners.frozen_q_policy import FrozenQPolicy
+from fvm_learners.gradient_step import GradientStep, Noise
 from fvm_learners.iteration import Iteration, LossTerm, State
+from fvm_learners.network_weights import load_network_weights, network_weights
 from fvm_learners.networks.q_network import QNetwork
 from fvm_learners.optimiser_state import load_optimiser_state, optimiser_state
 from fvm_learners.rainbow_config import RainbowConfig
-from fvm_learners.replay import Replay
-from fvm_learners.replay_memory import frames_device, replay_nbytes
+from fvm_learners.replay import make_replays
 from fvm_learners.rollout import Episode
 from fvm_learners.samplers import ReplayBatch, Sampler, TaskBalanced
-
-
-class Noise(NamedTuple):
-    """Of the online and the target network, [1, num_noise] each; None for their means."""
-
-    online: Tensor | None = None
-    target: Tensor | None = None
-
 
 NO_NOISE = Noise()
 
@@ -109,40 +102,27 @@ class Rainbow:
         init_seed, noise_seed, run_seed = (
             int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64) >> 1
         )
-        self._init_rng = torch.Generator().manual_seed(init_seed)
-        self.policy = QNetwork(observation_space, action_space, config, self._init_rng).to(self.device)
+        init_rng = torch.Generator().manual_seed(init_seed)
+        self.policy = QNetwork(observation_space, action_space, config, init_rng).to(self.device)
         self.target = deepcopy(self.policy).requires_grad_(False)
         self.optimiser = torch.optim.Adam(
-            self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
+            self.policy.parameters(),
+            lr=config.learning_rate,
+            eps=config.adam_eps,
+            fused=True,
+            capturable=config.update_mode == "cuda-graph",
         )
-        capacity = config.replay_capacity // num_tasks
-        shape, dtype, stack = self.policy.obs_shape, self.policy.obs_dtype, config.frame_stack
-        if not shape or shape[-1] % stack:
-            raise ValueError(
-                f"frame_stack={stack} does not divide the last axis of observations {shape}: give the number "
-                "of frames that the envs stack there"
-            )
-        kept_on = frames_device(num_tasks * replay_nbytes(capacity, shape, dtype, stack), self.device)
-        self.replays = [
-            Replay(
-                capacity,
-                shape,
-                dtype,
-                frame_stack=stack,
-                n_step=config.n_step,
-                discount=config.discount,
-                priority_exponent=config.priority_exponent,
-                device=self.device,
-                frames_device=kept_on,
-            )
-            for _ in range(num_tasks)
-        ]
+        self.replays = make_replays(self.policy, config, num_tasks, self.device)
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
         self._rng = np.random.default_rng(run_seed)
         self._slots: Slots | None = None
+        self._frozen: set[str] = set()
+        self._gradient_step = GradientStep(
+            self.policy, self.target, self.optimiser, rainbow_loss, loss_term, config, self._noise_rng
+        )
 
     # What a stream of iterations needs.
 
@@ -247,25 +227,16 @@ class Rainbow:
             )
         batch = self.sampler.batch(self, self._rng)
         noise = Noise(self.policy.draw_noise(1, self._noise_rng), self.policy.draw_noise(1, self._noise_rng))
-        self.optimiser.zero_grad()
-        loss, sample_loss, metrics = rainbow_loss(batch, self.policy, self.target, self.config, noise)
-        if self.loss_term is not None:
-            term = self.loss_term(self.policy, batch, self._noise_rng).mean()
-            loss, metrics = loss + term, metrics | {"loss_term": term.detach()}
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
-        self.optimiser.step()
-        self._reprioritise(batch, sample_loss.cpu().numpy())
+        sample_loss, metrics = self._gradient_step(batch, noise)
+        losses = sample_loss.cpu().numpy()
+        for task in np.unique(batch.task_index):
+            own = batch.task_index == task
+            self.replays[task].update_priorities(batch.rows[own], losses[own])
         self.updates += 1
         self.updates_due = max(0.0, self.updates_due - 1)
         if self.updates % self.config.target_period_updates == 0:
             self.copy_to_target()
-        return metrics | {"grad_norm": norm}
-
-    def _reprioritise(self, batch: ReplayBatch, sample_loss: NDArray[np.float32]) -> None:
-        for task in np.unique(batch.task_index):
-            own = batch.task_index == task
-            self.replays[task].update_priorities(batch.rows[own], sample_loss[own])
+        return metrics
 
     def _means(self, history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         means = {
@@ -306,28 +277,15 @@ class Rainbow:
         Raises:
             ValueError: Names or shapes are not this network's.
         """
-
-        def wanted(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-            return {
-                name: tuple(tensor.shape)
-                for name, tensor in tensors.items()
-                if only is None or name.startswith(f"{only}.")
-            }
-
-        own, theirs = wanted(self.policy.state_dict()), wanted(weights)
-        if own != theirs:
-            differing = sorted(name for name in own | theirs if own.get(name) != theirs.get(name))
-            raise ValueError(
-                f"these weights are of another network, they differ in {', '.join(differing)}: "
-                "use the config and spaces they were trained with"
-            )
-        self.policy.load_state_dict({name: weights[name] for name in own}, strict=only is None)
+        load_network_weights(self.policy, weights, only)
         if not keep_target:
             self.copy_to_target()
 
     def freeze(self, part: str) -> None:
         """Train everything but this part of the network ("encoder") from now on."""
         self.policy.get_submodule(part).requires_grad_(False)
+        self._frozen.add(part)
+        self._gradient_step.forget()
 
     def reset_sigmas(self) -> None:
         """Put the noise's scale back to where it started, in the target network as well."""
@@ -337,6 +295,7 @@ class Rainbow:
     def reset_optimiser(self) -> None:
         """Forget Adam's moments, as a fresh optimiser would have none."""
         self.optimiser.state.clear()
+        self._gradient_step.forget()
 
     def restart(self) -> None:
         """Forget the running episodes, not what was learned of them: the next step resets the envs."""
@@ -368,6 +327,7 @@ class Rainbow:
             "target": network_weights(self.target),
             "optimiser": optimiser_state(self.optimiser, self.policy),
             "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
+            "frozen": sorted(self._frozen),
             "slots": None if self._slots is None else self._slots.state_dict(),
             "noise_rng": self._noise_rng.get_state(),
             "rng": self._rng.bit_generator.state,
@@ -384,7 +344,12 @@ class Rainbow:
         """
         self.load_weights(state["weights"])
         self.target.load_state_dict(state["target"])
+        self.policy.requires_grad_(True)
+        self._frozen = set()
+        for part in state["frozen"]:
+            self.freeze(part)
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
+        self._gradient_step.forget()
         for task, replay in enumerate(self.replays):
             replay.load_state_dict(state["replays"][str(task)])
         self._slots = None if state["slots"] is None else Slots.from_state_dict(state["slots"], self.device)

@@ -23,6 +23,9 @@ from torch import Tensor
 
 from fvm_learners.frames import NO_ROW, Frames
 from fvm_learners.n_step import Closed, OpenSteps
+from fvm_learners.networks.q_network import QNetwork
+from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.replay_memory import frames_device, replay_nbytes
 from fvm_learners.sum_tree import SumTree
 
 CPU = torch.device("cpu")
@@ -322,3 +325,36 @@ class Replay:
             for slot, saved in state["streams"].items()
         }
         self.max_priority, self.env_steps = state["max_priority"], state["env_steps"]
+
+
+def make_replays(
+    network: QNetwork, config: RainbowConfig, num_tasks: int, device: torch.device
+) -> list[Replay]:
+    """An empty replay for each task, of equal capacities.
+
+    Raises:
+        ValueError: They do not fit into memory, or the observations are no stacks of so many frames.
+    """
+    shape, stack = network.obs_shape, config.frame_stack
+    if not shape or shape[-1] % stack:
+        raise ValueError(
+            f"frame_stack={stack} does not divide the last axis of observations {shape}: give the number of "
+            "frames that the envs stack there"
+        )
+    capacity = config.replay_capacity // num_tasks
+    nbytes = num_tasks * replay_nbytes(capacity, shape, network.obs_dtype, stack)
+    kept_on = frames_device(nbytes, device)
+    return [
+        Replay(
+            capacity,
+            shape,
+            network.obs_dtype,
+            frame_stack=stack,
+            n_step=config.n_step,
+            discount=config.discount,
+            priority_exponent=config.priority_exponent,
+            device=device,
+            frames_device=kept_on,
+        )
+        for _ in range(num_tasks)
+    ]
