@@ -8,8 +8,9 @@ import pytest
 from fvm_learners import PPOConfig
 from study.cli import run
 from study.config import Evaluation, Phase, StudyConfig
+from study.methods import Method
 from study.plan import make_plan
-from study.presets import toy
+from study.presets import PRESETS, toy
 from study.tuning import FIRST_SEED, Tuning, candidates
 
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
@@ -57,6 +58,14 @@ def test_every_method_has_the_same_trials_on_validation_tasks_with_seeds_of_thei
             assert job.spec["task"] in validation
         else:
             assert held_out.isdisjoint(job.spec["tasks"])
+
+
+def test_every_method_can_be_tuned_on_every_benchmark() -> None:
+    for presets in PRESETS.values():
+        for config in presets.values():
+            for name in {Method.parse(method).pretraining for method in config.methods}:
+                trials = candidates(config, name, 5)
+                assert len({str(settings) for settings in trials}) == 5
 
 
 def test_the_best_trial_wins_and_the_earlier_of_two_equal_ones() -> None:

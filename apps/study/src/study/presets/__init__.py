@@ -9,7 +9,8 @@ from typing import Any
 from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError, unknown
-from study.methods import Method
+from study.learners import name_of
+from study.methods import ONE_LEARNER, PRETRAININGS, TRANSFERS, Method
 from study.presets import atari, procgen, toy
 
 PRESETS = {"atari": atari.PRESETS, "procgen": procgen.PRESETS, "toy": toy.PRESETS}
@@ -69,11 +70,26 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
             if steps is not None:
                 changed[phase] = replace(getattr(preset, phase), env_steps=steps)
         config = replace(preset, **changed)
+        for name in config.methods:
+            check_learner(Method.parse(name), config)
         for task in (*config.held_out, *config.validation, config.train_pool[-1]):
             CHECK_TASK[arguments.benchmark](config.task_id(task))
         return config
     except ValueError as error:
         raise StudyError(str(error)) from None
+
+
+def check_learner(method: Method, config: StudyConfig) -> None:
+    """Raises StudyError unless the method works with the study's base learner."""
+    learner = name_of(config.adapt.learner)
+    needed = ONE_LEARNER.get(PRETRAININGS[method.pretraining].paradigm, learner)
+    if method.adaptation in TRANSFERS:
+        needed = "rainbow"
+    if needed != learner:
+        raise StudyError(
+            f"{method.name} needs {needed}, and preset {config.preset} of {config.benchmark} has {learner}; "
+            "leave it out, or choose another preset or benchmark"
+        )
 
 
 def level_number(word: str) -> int:
