@@ -126,10 +126,10 @@ def test_a_snapshot_says_how_far_the_posterior_is_from_the_prior(replay_lab, bud
 def test_a_part_of_the_episodes_is_played_with_z_from_the_prior(replay_lab, budget):
     """Asked directly: with a posterior that is sharp, its draws lie close together, the prior's do not."""
     *_, last = pretrain(replay_lab, budget)
-    learner, config = replay_lab.learners[-1], PEARLConfig(context_size=100)
+    learner = replay_lab.learners[-1]
     tasks, spread = np.zeros(4000, dtype=np.int64), {}
     for prior_frac in (0.0, 0.25, 1.0):
-        inference = TaskInference(config, prior_frac)
+        inference = TaskInference(PEARLConfig(context_size=100, prior_frac=prior_frac))
         drawn = inference.latent(last.policy.network, learner.replays, tasks, np.random.default_rng(0))
         spread[prior_frac] = drawn.var(dim=0).mean().item()
     assert spread[1.0] == pytest.approx(1.0, rel=0.05)

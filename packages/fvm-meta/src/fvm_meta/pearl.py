@@ -49,9 +49,10 @@ class PEARLConfig:
         context_size: transitions of a context.
         context_window: a task's latest steps that they are drawn from.
         context_with_replacement: whether one step may be drawn twice, as the authors do.
-        prior_frac: episodes of the pretraining that are played with z from the prior, as those are that a new
-            task begins with. With none, an agent that knows its tasks fails in none of them, and its encoder
-            forgets what failures mean (Rakelly et al. collect under both, algorithm 1; the authors do not).
+        prior_frac: fraction of the collected episodes, in pretraining and adaptation alike, that are played
+            with z from the prior. With none, an agent that knows its tasks fails in none of them, its encoder
+            forgets what failures mean, and on a new task it may go on in an error that it never sees
+            corrected (Rakelly et al. collect under prior and posterior, algorithm 1; the authors do not).
         adaptation: "context", or "both" to fine-tune as well.
     """
 
@@ -117,7 +118,6 @@ class TaskInference:
     """The sampler of a PEARL learner: infers each task from its own latest steps."""
 
     config: PEARLConfig
-    prior_frac: float = 0.0
 
     def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
         """Equal shares from tasks drawn without replacement, each with one z."""
@@ -136,7 +136,7 @@ class TaskInference:
         rng: np.random.Generator,
     ) -> Tensor:
         """A z for each slot that begins an episode, from what was seen of its task or from the prior."""
-        told = rng.random(len(task_index)) >= self.prior_frac
+        told = rng.random(len(task_index)) >= self.config.prior_frac
         contexts = [
             self.context(replays[task], rng, None if knows else 0)
             for task, knows in zip(task_index, told, strict=True)
@@ -264,7 +264,7 @@ class PEARL(Paradigm):
         Raises:
             ValueError: The learner has none.
         """
-        inference = TaskInference(self.config, self.config.prior_frac if policy is None else 0.0)
+        inference = TaskInference(self.config)
         weights = None if policy is None else policy.weights
         learner, envs = self.start(
             tasks,
