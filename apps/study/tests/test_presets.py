@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from fvm_learners import PPOConfig
 from fvm_learners.rainbow_config import RainbowConfig
+from fvm_meta.pearl import PEARLConfig
 from study.cli import Arguments, run
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
-from study.methods import Method
+from study.methods import PRETRAININGS, Method
 from study.plan import make_plan
-from study.presets import PRESETS, procgen, resolve, resolve_all, toy
+from study.presets import PRESETS, atari, procgen, resolve, resolve_all, toy
 
 ALL = [(benchmark, name) for benchmark, presets in PRESETS.items() for name in presets]
 
@@ -30,10 +31,9 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     assert held_out.isdisjoint(validation)
     assert len(held_out) == len(config.held_out)
     meta = "pearl" if isinstance(config.adapt.learner, RainbowConfig) else "rl2"
+    paradigms = {PRETRAININGS[Method.parse(method).pretraining].paradigm for method in config.methods}
     reptile = {"reptile"} if (benchmark, name) != ("toy", "pearl") else set()
-    assert {"scratch", "multitask", meta} | reptile <= {
-        Method.parse(method).pretraining for method in config.methods
-    }
+    assert {"scratch", "multitask", meta} | reptile <= paradigms
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
@@ -70,6 +70,41 @@ def test_the_papers_numbers() -> None:
     assert paper.pretrain.learner.network == paper.adapt.learner.network == "impala"
     assert paper.env_options["actions"] == "full"
     assert paper.family.startswith("procgen/coinrun-")
+
+
+def test_the_authors_preset_has_each_of_their_oddities_and_no_other_preset_has_one() -> None:
+    def oddities(config: StudyConfig) -> dict[str, object]:
+        reptile = "reptile-rising" if "reptile-rising" in config.methods else "reptile"
+        plain, scratch = config.phase("pretrain", "multitask"), config.phase("adapt", "scratch")
+        meta, latent = config.phase("pretrain", reptile), config.phase("pretrain", "pearl").learner
+        pearl = PEARLConfig(**config.settings["pearl"].config)
+        return {
+            "shifted transitions": plain.learner.shifted_transitions,
+            "output ReLU": plain.learner.output_relu,
+            "padding": config.env_options["action_space"],
+            "narrow scratch": scratch.learner.hidden_size < plain.learner.hidden_size,
+            "Reptile's updates": meta.learner.updates_per_env_step / plain.learner.updates_per_env_step,
+            "Reptile's Adam": config.settings[reptile].config.get("inner_optimiser", "fresh"),
+            "z": "each step" if latent.latent_every_step else "each episode",
+            "with replacement": pearl.context_with_replacement,
+            "KL": pearl.kl_weight,
+        }
+
+    theirs = {
+        "shifted transitions": True,
+        "output ReLU": True,
+        "padding": "index",
+        "narrow scratch": True,
+        "Reptile's updates": 5.0,
+        "Reptile's Adam": "kept",
+        "z": "each step",
+        "with replacement": True,
+        "KL": 1.0,
+    }
+    assert oddities(atari.AUTHORS) == theirs
+    for config in (atari.QUICK, atari.SMALL, atari.PAPER):
+        ours = oddities(config)
+        assert all(ours[name] != value for name, value in theirs.items())
 
 
 def test_the_quick_presets_say_that_they_are_not_the_papers() -> None:

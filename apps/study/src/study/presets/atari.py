@@ -57,6 +57,8 @@ LEARNER = replace(
     num_steps=50,
 )
 
+PRETRAINED = replace(LEARNER, replay_capacity=1_000_000, learn_start=16_000, beta_anneal_env_steps=1_000_000)
+
 PAPER = StudyConfig(
     benchmark="atari",
     preset="paper",
@@ -73,12 +75,7 @@ PAPER = StudyConfig(
     pretrain=Phase(
         env_steps=1_000_000,
         num_envs=10,  # one a game; the authors play one game after another
-        learner=replace(
-            LEARNER,
-            replay_capacity=1_000_000,
-            learn_start=16_000,
-            beta_anneal_env_steps=1_000_000,
-        ),
+        learner=PRETRAINED,
         restart_every=50_000,
     ),
     adapt=Phase(env_steps=100_000, num_envs=1, learner=LEARNER, restart_every=5_000),
@@ -90,6 +87,29 @@ PAPER = StudyConfig(
     margin=0.02,  # human-normalised
     note="The paper's games, budgets and network: 215 million env steps and as many updates. Needs GPUs and "
     "weeks.",
+)
+
+# What the authors' code does differently, all of it together (docs/deviations.md, section 2): not for a fair
+# comparison, but to see how much of a result it makes.
+AUTHORS = replace(
+    PAPER,
+    preset="authors",
+    methods=("scratch", "multitask", "reptile-rising", "pearl"),
+    env_options={"action_space": "index"},
+    pretrain=replace(PAPER.pretrain, learner=replace(PRETRAINED, output_relu=True, shifted_transitions=True)),
+    adapt=replace(PAPER.adapt, learner=replace(LEARNER, output_relu=True, shifted_transitions=True)),
+    settings={
+        "scratch": Settings(learner={"hidden_size": 256}),
+        "reptile-rising": Settings(
+            config={**REPTILE, "inner_optimiser": "kept"}, pretrain={"updates_per_env_step": 5.0}
+        ),
+        "pearl": Settings(
+            config={**PEARL, "context_with_replacement": True, "kl_weight": 1.0, "prior_frac": 0.0},
+            learner={**LATENT, "latent_every_step": True, "output_relu": False},
+        ),
+    },
+    note="The authors' code with its oddities: transitions stored a step late, no logit below 0, Reptile "
+    "with five times the updates, a narrower scratch. Needs GPUs and weeks.",
 )
 
 SMALL = replace(
@@ -150,7 +170,7 @@ QUICK = replace(
     "are cut after 1,000 of them. It checks the pipeline on real games; it cannot decide the question.",
 )
 
-PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER)}
+PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER, AUTHORS)}
 
 
 def family(preset_family: str, game: str | None, mode: str | None) -> str:
