@@ -265,6 +265,46 @@ class Catch(VectorEnv):
             setattr(self, name, state[name].copy())
 
 
+class Endless(VectorEnv):
+    """Reward 1 a step, for ever; what ends an episode after `length` steps is up to `end`.
+
+    "truncated" shows the last observation, "terminated" is game over, and "life lost" goes on all the same.
+    The observation is the step, one-hot.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(self, num_envs, length, end):
+        self.num_envs, self.length, self.end = num_envs, length, end
+        self.single_observation_space = gym.spaces.Box(0, 1, (length + 1,), np.float32)
+        self.single_action_space = gym.spaces.Discrete(2)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    def _obs(self):
+        return np.eye(self.length + 1, dtype=np.float32)[self.t]
+
+    def reset(self, *, seed=None, options=None):
+        self.t = np.arange(self.num_envs) % self.length
+        return self._obs(), {}
+
+    def step(self, actions):
+        self.t += 1
+        ended, never = self.t == self.length, np.zeros(self.num_envs, bool)
+        info = {"life_lost": ended} if self.end == "life lost" else {}
+        if self.end == "truncated" and ended.any():
+            info = {"final_obs": np.array([*self._obs(), None], object)[:-1], "_final_obs": ended}
+        self.t[ended] = 0
+        terminated = ended if self.end == "terminated" else never
+        truncated = ended if self.end == "truncated" else never
+        return self._obs(), np.ones(self.num_envs), terminated, truncated, info
+
+
 @pytest.fixture
 def catch():
     return Catch
+
+
+@pytest.fixture
+def endless():
+    return Endless

@@ -16,7 +16,7 @@ from fvm_learners.rainbow_config import RAINBOW, SMALL
         ({"learn_start": 11, "replay_capacity": 10}, "learn_start=11 is more than the replay_capacity=10"),
         ({"encoder": "impala"}, "encoder='impala': choose one of mlp, data-efficient, nature, minatar"),
         ({"mlp_sizes": ()}, r"mlp_sizes=\(\): give at least one width"),
-        ({"priority_loss": "td"}, "priority_loss='td': choose 'kl' or 'cross-entropy'"),
+        ({"priority_loss": "td"}, "priority_loss='td': choose 'cross-entropy' or 'kl'"),
         ({"update_mode": "fast"}, "update_mode='fast': choose one of eager, compile, cuda-graph"),
         ({"tasks_per_batch": 0}, "tasks_per_batch=0: give at least 1, or None for all"),
     ],

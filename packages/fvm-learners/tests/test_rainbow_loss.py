@@ -48,6 +48,7 @@ def batch_of(action=(0,), return_=(0.0,), discount=(1.0,), weight=(1.0,), latent
     )
 
 
+BY_KL = RainbowConfig(priority_loss="kl")
 NOW = [[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]]
 
 
@@ -55,7 +56,7 @@ def test_the_online_network_chooses_and_the_target_network_values():
     # At s' online values the actions .8 and 1.1, the target network 1.3 and .7: action 1, its (.5, .3, .2).
     online = Told({0: NOW, 1: [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4]]})
     target = Told({1: [[0.2, 0.3, 0.5], [0.5, 0.3, 0.2]]})
-    loss, kl, metrics = rainbow_loss(batch_of(), online, target, RainbowConfig())
+    loss, kl, metrics = rainbow_loss(batch_of(), online, target, BY_KL)
     cross_entropy = -(0.5 * math.log(0.5) + 0.3 * math.log(0.25) + 0.2 * math.log(0.25))
     entropy = -(0.5 * math.log(0.5) + 0.3 * math.log(0.3) + 0.2 * math.log(0.2))
     assert loss.item() == pytest.approx(cross_entropy)
@@ -80,23 +81,19 @@ def test_weights_count_in_the_loss_and_not_in_the_priorities():
     online = Told({0: NOW, 1: NOW})
     batch = batch_of(action=(0, 1), return_=(2.0, 2.0), discount=(0.0, 0.0), weight=(1.0, 0.25))
     batch = ReplayBatch(**{**vars(batch), "obs": torch.zeros(2, 1), "next_obs": torch.ones(2, 1)})
-    config = RainbowConfig(priority_loss="cross-entropy")
-    loss, priority_loss, _ = rainbow_loss(batch, online, online, config)
+    loss, priority_loss, _ = rainbow_loss(batch, online, online, RainbowConfig())
     each = [-math.log(0.25), -math.log(0.6)]
     assert loss.item() == pytest.approx((each[0] + 0.25 * each[1]) / 2)
     assert priority_loss.tolist() == pytest.approx(each)
-    assert rainbow_loss(batch, online, online, RainbowConfig())[1].tolist() == pytest.approx(
-        each
-    )  # entropy 0
+    by_kl = rainbow_loss(batch, online, online, BY_KL)[1]
+    assert by_kl.tolist() == pytest.approx(each)  # these targets have no entropy
 
 
 def test_a_perfect_prediction_has_no_kl_but_a_cross_entropy():
     online = Told({0: [[0.5, 0.3, 0.2]], 1: [[0.5, 0.3, 0.2]]})
-    _, kl, _ = rainbow_loss(batch_of(), online, online, RainbowConfig())
+    _, kl, _ = rainbow_loss(batch_of(), online, online, BY_KL)
     assert kl.item() == pytest.approx(0, abs=1e-6)
-    _, cross_entropy, _ = rainbow_loss(
-        batch_of(), online, online, RainbowConfig(priority_loss="cross-entropy")
-    )
+    _, cross_entropy, _ = rainbow_loss(batch_of(), online, online, RainbowConfig())
     assert cross_entropy.item() == pytest.approx(1.0297, abs=1e-4)  # -.5 ln .5 - .3 ln .3 - .2 ln .2
 
 

@@ -388,3 +388,15 @@ def test_observations_that_are_no_stacks_are_refused():
     append(replay, [0, 0, 0, 4], True)
     with pytest.raises(ValueError, match="not the 4 newest frames of its episode, oldest first"):
         append(replay, [0, 0, 5, 6], False)
+
+
+def test_frames_written_as_to_another_device_are_the_same():
+    """The other way of writing them, on the CPU for want of a GPU."""
+    worlds = [World(2, num_slots=3, frame_stack=4, n_step=3, capacity=60) for _ in range(2)]
+    worlds[1].replay._frames._host = None
+    for world in worlds:
+        world.play(100)
+    ours, theirs = (all_transitions(world.replay)[1] for world in worlds)
+    assert len(ours.obs) > 20
+    assert torch.equal(ours.obs, theirs.obs)
+    assert torch.equal(ours.next_obs, theirs.next_obs)

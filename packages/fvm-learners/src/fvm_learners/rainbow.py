@@ -4,7 +4,7 @@
     target  = project[R_t^n + discount_t^n z, p(s_{t+n}, a*; theta_target)]   `c51.py`; n-step: `replay.py`
     CE_t    = -sum_i target_i log p(s_t, a_t, z_i; theta)
     loss    = mean of w_t CE_t                                           importance weights: `samplers.py`
-    p_t     = KL(target || p)^alpha = (CE_t - entropy of target)^alpha   prioritised replay: `sum_tree.py`
+    p_t     = CE_t^alpha                                                 prioritised replay: `sum_tree.py`
 
 p comes from a dueling network with noisy layers (`networks/q_network.py`); it acts greedily, exploring by its
 noise alone. All of the paper is in; `RainbowConfig` names what else of others' code can be switched on.

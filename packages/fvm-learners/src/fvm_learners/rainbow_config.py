@@ -24,8 +24,8 @@ class RainbowConfig:
         discount: gamma.
         frame_stack: frames in the last axis of an observation, oldest first; the replay keeps each once.
         priority_exponent: alpha of p = loss^alpha; 0 samples uniformly.
-        priority_loss: "kl" of the targets from the predictions, or "cross-entropy", which adds the targets'
-            own entropy and never falls to 0.
+        priority_loss: "cross-entropy" as in published implementations, or "kl", that without the target's
+            own entropy, as in the paper's text; then what is predicted perfectly falls to priority 0.
         importance_exponent: beta at first; it rises linearly to 1.
         beta_anneal_env_steps: env steps until beta is 1.
         target_period_updates: updates between copies of the network into the target network.
@@ -60,7 +60,7 @@ class RainbowConfig:
     discount: float = 0.99
     frame_stack: int = 1
     priority_exponent: float = 0.5
-    priority_loss: Literal["kl", "cross-entropy"] = "kl"
+    priority_loss: Literal["cross-entropy", "kl"] = "cross-entropy"
     importance_exponent: float = 0.4
     beta_anneal_env_steps: int = 100_000
     target_period_updates: int = 2_000
@@ -131,8 +131,8 @@ class RainbowConfig:
             raise ValueError(f"encoder={self.encoder!r}: choose one of {', '.join(ENCODERS)}")
         if not self.mlp_sizes or min(self.mlp_sizes) < 1:
             raise ValueError(f"mlp_sizes={self.mlp_sizes}: give at least one width, each at least 1")
-        if self.priority_loss not in ("kl", "cross-entropy"):
-            raise ValueError(f"priority_loss={self.priority_loss!r}: choose 'kl' or 'cross-entropy'")
+        if self.priority_loss not in ("cross-entropy", "kl"):
+            raise ValueError(f"priority_loss={self.priority_loss!r}: choose 'cross-entropy' or 'kl'")
         if self.update_mode not in UPDATE_MODES:
             raise ValueError(f"update_mode={self.update_mode!r}: choose one of {', '.join(UPDATE_MODES)}")
 
