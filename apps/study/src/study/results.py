@@ -148,7 +148,8 @@ def collect(
         estimand=estimand_of(config, len(tasks)),
         episodes=curves,
         score_ranges=ranges,
-        score_bounds=None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds),
+        normalised_name="Human-normalised score",  # of tasks with ranges of their own, as Atari's games
+        score_bounds=score_bounds_of(config, tasks),
         budget=Budget(env_steps=config.adapt.env_steps),
         claims=claims_of(config, trained_trials(config, "rl2")),
         cells={name: table for name, table in cells.items() if table is not None and len(table)},
@@ -208,6 +209,13 @@ def trained_trials(config: StudyConfig, name: str) -> int:
     return RL2Config(**own).trials
 
 
+def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:
+    """Returns the lowest and highest return of each task, empty if there are none, None if its range's."""
+    if config.benchmark == "atari":
+        return {}
+    return None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds)
+
+
 def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
     """Returns the report's title: who against whom, where those are few."""
     if len(methods) > 4:
@@ -235,6 +243,8 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> li
         scores: dict[bool, list[float]] = {True: [], False: []}
         for job in (job for job in pretrainings if job.method == method):
             table = store.table([job], "training")
+            ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in table["task"].unique()}
+            table = normalise(table, ranges)
             for is_random, mine in scores.items():
                 chosen = table.filter((pl.col("policy") == "random") == is_random)
                 mine.append(float(chosen["score"].to_numpy().mean()))
