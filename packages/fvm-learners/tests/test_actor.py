@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fvm_learners.samplers import prioritised_batch
 from gymnasium.vector import AutoresetMode
 
 # ---- collecting
@@ -187,3 +188,75 @@ def test_shifted_transitions_may_end_an_episode_in_another_tasks_replay(catch, m
     # Steps 0-4 are of task 0, 5-9 of task 1, 10 of task 0: the ends at 4 and 9 are stored with 5 and 10. What
     # follows 4 and 9 is of another task, so these have no transition.
     assert dones == [[False] * 4 + [True], [True] + [False] * 3]
+
+
+# ---- latents
+
+
+class Counting:
+    """A sampler whose n-th latent is n, on every batch's transitions as well."""
+
+    def __init__(self):
+        self.asked = []
+
+    def latent(self, policy, replays, task_index, rng):
+        first = sum(map(len, self.asked))
+        self.asked.append(task_index.tolist())
+        return torch.arange(first, first + len(task_index), dtype=torch.float32)[:, None].expand(-1, 2)
+
+    def batch(self, learner, rng):
+        own = learner.policy.context_encoder.gaussian.bias[:2]  # so that it gets gradients
+        return prioritised_batch(learner, [0], rng, latent=own[None])
+
+
+def test_a_slot_acts_with_one_latent_an_episode(catch, make):
+    envs, sampler = catch(num_envs=3, tasks=2), Counting()
+    rainbow = make(envs, num_tasks=2, sampler=sampler, latent_size=2, learn_start=300)
+    used = []
+    q_values = rainbow.policy.q_values
+    rainbow.policy.q_values = lambda obs, noise, latent: (
+        used.append(latent[:, 0].tolist()) or q_values(obs, noise, latent)
+    )
+    rainbow.collect(envs, 5)
+    rainbow.move(envs, [1, 1, 1], np.array([False, False, True]))
+    rainbow.collect(envs, 2)
+    # All begin; after 5 steps all begin the next task; slot 2 is moved to where it was, and begins again.
+    assert sampler.asked == [[0, 1, 0], [1, 0, 1]]
+    assert used == [[0, 1, 2]] * 5 + [[3, 4, 5]] * 2
+    rainbow.move(envs, [1, 1, 1], np.array([False, True, False]))
+    rainbow.collect(envs, 1)
+    assert sampler.asked[-1] == [1]
+    assert used[-1] == [3, 6, 5]
+
+
+def test_latents_may_be_drawn_at_every_step(catch, make):
+    envs, sampler = catch(num_envs=2), Counting()
+    make(envs, sampler=sampler, latent_size=2, latent_every_step=True).collect(envs, 4)
+    assert sampler.asked == [[0, 0]] * 4
+
+
+def test_what_a_latent_depends_on_is_trained(catch, make):
+    envs, sampler = catch(num_envs=4), Counting()
+    rainbow = make(envs, sampler=sampler, latent_size=2)
+    before = rainbow.weights()
+    list(rainbow.learn(envs, 60))
+    after = rainbow.weights()
+    bias = "context_encoder.gaussian.bias"
+    assert (before[bias][:2] != after[bias][:2]).all()
+    assert torch.equal(before["context_encoder.hidden.weight"], after["context_encoder.hidden.weight"])
+
+
+def test_latents_of_the_running_episodes_are_saved(catch, make, assert_same):
+    envs = catch(num_envs=3)
+    rainbow = make(envs, sampler=Counting(), latent_size=2)
+    rainbow.collect(envs, 3)
+    resumed = make(envs, seed=1, sampler=Counting(), latent_size=2)
+    resumed.load_state_dict(rainbow.state_dict())
+    assert_same(resumed.state_dict(), rainbow.state_dict())
+    assert resumed.state_dict()["slots"]["latent"].tolist() == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_a_latent_needs_a_sampler_that_gives_it(catch, make):
+    envs = catch(num_envs=2)
+    with pytest.raises(ValueError, match="latent_size=2 and got no latent: use a sampler that gives one"):
+        make(envs, latent_size=2).collect(envs, 1)
