@@ -28,12 +28,12 @@ def make(tasks, seed, num_envs=4, **changes):
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [11, 12, 13])
 def test_rainbow_learns_catch(seed):
-    """Best return 1, random play .2; .85 is wanted of the frozen policy, on 200 episodes.
+    """Best return 1, random play .2; .9 is wanted of the frozen policy, on 200 episodes.
 
-    Pilots on seeds 100 and 101 had .97 and .89 in their last 100 training episodes after 6,000 of these 8,000
-    env steps.
+    Four pilots, on seeds 105 to 108, had .99 to 1. The preset that was judged first, with 64 hidden units and
+    learning from 500 env steps on, had .79 on seed 2, above .85 on seeds 1 and 3.
     """
     tasks = TaskSet.parse("toy/catch/0")
     *_, last = train(*make(tasks, seed), Budget(env_steps=8_000))
@@ -41,8 +41,8 @@ def test_rainbow_learns_catch(seed):
     played = evaluate(last.policy, envs, tasks, episodes_per_task=200, seed=7, max_steps=100)
     envs.close()
     score = np.mean([episode.score for episode in played])
-    print(f"return {score:.2f}, above .85 wanted")
-    assert score > 0.85
+    print(f"return {score:.2f}, above .9 wanted")
+    assert score > 0.9
 
 
 def same(a, b):

@@ -1,9 +1,12 @@
 """Small envs with known answers. One thread: two of them change float32 sums in the last bits."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from fvm_learners import Rainbow, RainbowConfig
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -308,3 +311,54 @@ def catch():
 @pytest.fixture
 def endless():
     return Endless
+
+
+TINY = RainbowConfig(
+    num_steps=10,
+    learn_start=20,
+    batch_size=8,
+    replay_capacity=300,
+    n_step=3,
+    num_atoms=11,
+    v_min=-2.0,
+    v_max=2.0,
+    encoder="minatar",
+    hidden_size=8,
+    mlp_sizes=(8,),
+    target_period_updates=7,
+    learning_rate=1e-3,
+    updates_per_env_step=0.3,
+    beta_anneal_env_steps=100,
+)
+
+
+def make_rainbow(envs, seed=0, num_tasks=1, loss_term=None, sampler=None, **changes):
+    return Rainbow(
+        envs.single_observation_space,
+        envs.single_action_space,
+        replace(TINY, **changes),
+        seed=seed,
+        num_tasks=num_tasks,
+        loss_term=loss_term,
+        sampler=sampler,
+    )
+
+
+def all_transitions(replay):
+    """(obs, action, return, discount, next obs) of all that may be sampled, in the order of rows."""
+    rows = np.flatnonzero(replay._tree.priorities > 0)
+    got = replay.transitions(rows)
+    return [
+        tuple(part[i].numpy() for part in (got.obs, got.action, got.return_, got.discount, got.next_obs))
+        for i in range(len(rows))
+    ]
+
+
+@pytest.fixture
+def make():
+    return make_rainbow
+
+
+@pytest.fixture
+def transitions():
+    return all_transitions

@@ -91,5 +91,5 @@ def play_catch(catch, env_steps, seed):
 
 
 def test_rainbow_learns_catch(catch):
-    """Best return 1; standing still has -.6. Seeds 100 and 101 had .94 and 1 after 2,000 steps."""
-    assert play_catch(catch, 2_500, seed=0) > 0.8
+    """Best return 1; standing still has -.6. Four pilots on other seeds had 1, and .8 to .98 after 3,000."""
+    assert play_catch(catch, 4_000, seed=0) > 0.8

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners.replay import Replay
-from fvm_learners.replay_memory import replay_nbytes
 
 GAMMA = 0.9
 
@@ -297,14 +296,7 @@ def test_what_was_overwritten_between_drawing_and_updating_stays_so():
     assert np.array_equal(world.replay._tree.priorities > 0, before > 0)
 
 
-# ---- memory
-
-
-def test_100_000_atari_transitions_take_at_most_three_quarters_of_a_gigabyte():
-    shape = {"obs_shape": (84, 84, 4), "obs_dtype": torch.uint8, "frame_stack": 4}
-    replay = Replay(100_000, **shape, n_step=20, discount=0.99, priority_exponent=0.5)
-    assert replay.nbytes <= 0.75e9
-    assert replay.nbytes == replay_nbytes(100_000, **shape)
+# ---- stacks
 
 
 def test_channels_of_stacked_frames_come_back_in_the_envs_order():

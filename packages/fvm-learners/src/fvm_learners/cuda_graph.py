@@ -45,7 +45,7 @@ class Graphed:
         """What the function returns, in tensors that later calls do not change."""
         if self._calls < self.warm_up:
             self._calls += 1
-            return self.function(*inputs)
+            return _aside(self.function, inputs)
         if self._replay is None:
             self._inputs = tuple(tensor.clone() for tensor in inputs)
             self._replay, self._outputs = self._record(lambda: self.function(*self._inputs))
@@ -62,6 +62,18 @@ def record_cuda_graph(function: Callable[[], Output]) -> tuple[Callable[[], None
     with torch.cuda.graph(graph):
         outputs = function()
     return graph.replay, outputs
+
+
+def _aside(function: Callable[..., Output], inputs: tuple[Tensor, ...]) -> Output:
+    """What the function returns, computed on another stream, as calls before a recording have to be."""
+    if inputs[0].device.type != "cuda":
+        return function(*inputs)
+    ours, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(ours)
+    with torch.cuda.stream(aside):
+        outputs = function(*inputs)
+    ours.wait_stream(aside)
+    return outputs
 
 
 def _cloned(outputs: Output) -> Output:

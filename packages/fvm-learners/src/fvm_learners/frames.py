@@ -75,7 +75,9 @@ class Frames:
             self._host[rows] = newest
         else:
             frames = torch.from_numpy(np.ascontiguousarray(newest)).reshape(len(obs), -1)
-            self._frames[rows] = frames.to(self._frames.device, self._frames.dtype)
+            before_end = self._frames[self.head : min(self.head + len(obs), self.capacity)]
+            before_end.copy_(frames[: len(before_end)])
+            self._frames[: len(obs) - len(before_end)].copy_(frames[len(before_end) :])
         self.head = (self.head + len(rows)) % self.capacity
         self.size = min(self.capacity, self.size + len(rows))
         return rows, lost
