@@ -221,6 +221,27 @@ def test_recent_steps_are_the_newest_with_their_own_rewards(kind):
             assert (action, reward) == (step.action, pytest.approx(step.reward))
 
 
+@pytest.mark.parametrize("kind", WORLDS)
+def test_recent_steps_come_with_what_they_led_to(kind):
+    world = World(7, **kind)
+    checked = 0
+    for _ in range(20):
+        world.play(int(world.rng.integers(1, 20)))
+        led_to = {tuple(step.obs): step for steps in world.history for step in steps}
+        open_ends = {tuple(world.obs[slot]) for slot in range(world.num_slots) if not world.start[slot]}
+        context = world.replay.recent(50, 50, np.random.default_rng(0), next_obs=True)
+        for obs, next_obs in zip(context.obs.tolist(), context.next_obs.tolist(), strict=True):
+            step = led_to[tuple(obs)]
+            after = step.next_obs
+            if step.done and next_obs == obs:
+                continue  # a done step's next observation is kept only where play goes on from it
+            assert after is not None
+            assert tuple(after) not in open_ends  # not yet written, so not yet known
+            assert next_obs == after
+            checked += 1
+    assert checked > 100
+
+
 def test_recent_steps_are_drawn_uniformly():
     world = World(3, num_slots=2, frame_stack=1, n_step=3, capacity=200)
     world.play(60)

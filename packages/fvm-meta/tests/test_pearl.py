@@ -1,6 +1,7 @@
 """PEARL: its posterior by hand, whose gradients flow where, what adapts, exact resume."""
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_a_part_of_the_episodes_is_played_with_z_from_the_prior(replay_lab, budg
         spread[prior_frac] = drawn.var(dim=0).mean().item()
     assert spread[1.0] == pytest.approx(1.0, rel=0.05)
     mean, _ = posterior(
-        last.policy.network, [inference.context(learner.replays[0], np.random.default_rng(0))]
+        last.policy.network, [inference.context(learner.policy, learner.replays[0], np.random.default_rng(0))]
     )
     between = 0.25 * 0.75 * (mean.detach() ** 2).mean().item()
     expected = 0.25 * spread[1.0] + 0.75 * spread[0.0] + between
@@ -209,3 +210,16 @@ def test_what_cannot_be(lab, replay_lab, budget):
     with pytest.raises(ValueError, match="adaptation='gradient'"):
         PEARLConfig(adaptation="gradient")
     assert Scratch.Config is None
+
+
+def test_an_encoder_that_sees_what_a_step_led_to_is_told_by_it(replay_lab, budget):
+    lab = replay_lab.with_config(latent_size=LATENT, context_next_obs=True)
+    *_, last = pretrain(lab, budget)
+    rng = np.random.default_rng(0)
+    context = TaskInference(PEARLConfig()).context(last.policy.network, lab.learners[-1].replays[0], rng)
+    stayed = dataclasses.replace(context, next_obs=context.obs)
+    told, untold = (posterior(last.policy.network, [c])[0] for c in (context, stayed))
+    assert not torch.equal(context.next_obs, context.obs)
+    assert not torch.allclose(told, untold)
+    *_, adapted = adapt(lab, budget, last)
+    assert adapted.env_step == 64

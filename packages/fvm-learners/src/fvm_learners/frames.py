@@ -115,6 +115,10 @@ class Frames:
         frames = self._frames.index_select(0, index.to(self._frames.device))
         return frames.view(-1, self.frame_stack, *self.frame_shape).movedim(1, -2).flatten(-2)
 
+    def after(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The rows [B] that follow within their episodes; the same again where none does."""
+        return np.where(self._following[rows] == NO_ROW, rows, self._following[rows])
+
     @property
     def nbytes(self) -> int:
         """Memory of all arrays."""

@@ -44,6 +44,8 @@ class RainbowConfig:
         latent_size: of the task variable z joined to the features, 0 for none.
         latent_every_step: acting draws z at every step (as PEARL's authors on Atari), not once an episode.
         context_hidden_size: of the context encoder.
+        context_next_obs: whether the context encoder sees what a step led to. The authors' does not, which is
+            enough where tasks differ in rewards, not where they differ in what an action does.
         output_relu: a ReLU after both output layers, as in the authors' code (docs/deviations.md, B2).
         shifted_transitions: action and reward are stored with the observation they led to, as in the
             authors' code (docs/deviations.md, B1).
@@ -79,6 +81,7 @@ class RainbowConfig:
     latent_size: int = 0
     latent_every_step: bool = False
     context_hidden_size: int = 512
+    context_next_obs: bool = False
     output_relu: bool = False
     shifted_transitions: bool = False
     update_mode: Literal["eager", "compile", "cuda-graph"] = "eager"

@@ -63,11 +63,13 @@ class Context:
         obs: [B, *obs_shape].
         action: [B] int64.
         reward: [B] of that one step.
+        next_obs: [B, *obs_shape] that it led to, `obs` again where the episode was done; None if not asked for.
     """
 
     obs: Tensor
     action: Tensor
     reward: Tensor
+    next_obs: Tensor | None = None
 
 
 @dataclass
@@ -147,7 +149,7 @@ class Replay:
             start: [M] whether `obs` is an episode's first, which follows no other.
         """
         rows, lost = self._frames.write(obs)
-        self._action[lost] = NO_ACTION
+        self._action[lost], self._discount[rows] = NO_ACTION, 1.0  # not done, as far as is known
         closed: list[Closed] = []
         for i, (slot, row) in enumerate(zip(slots, rows, strict=True)):
             stream = self._streams.get(int(slot))
@@ -240,7 +242,15 @@ class Replay:
             next_obs=both[len(rows) :],
         )
 
-    def recent(self, num: int, window: int, rng: np.random.Generator, *, replace: bool = False) -> Context:
+    def recent(
+        self,
+        num: int,
+        window: int,
+        rng: np.random.Generator,
+        *,
+        replace: bool = False,
+        next_obs: bool = False,
+    ) -> Context:
         """`num` of the newest `window` steps, uniformly; fewer if there are fewer and none is repeated.
 
         Args:
@@ -248,15 +258,20 @@ class Replay:
             window: steps to choose from; a step counts as soon as its reward is known.
             rng: draws them.
             replace: a step may be drawn again; then there are `num`, unless there are none at all.
+            next_obs: a step comes with what it led to, and counts only once that is known.
         """
         newest = (self._frames.head - 1 - np.arange(self._frames.size)) % self.capacity
-        newest = newest[self._action[newest] != NO_ACTION][:window]
+        newest = newest[self._action[newest] != NO_ACTION]
+        if next_obs:
+            newest = newest[(self._frames.after(newest) != newest) | (self._discount[newest] == 0)]
+        newest = newest[:window]
         count = num if replace and len(newest) else min(num, len(newest))
         rows = rng.choice(newest, count, replace=replace)
         return Context(
             obs=self._frames.observations(rows).to(self.device),
             action=self._tensor(self._action[rows]).long(),
             reward=self._tensor(self._reward[rows]),
+            next_obs=self._frames.observations(self._frames.after(rows)).to(self.device) if next_obs else None,
         )
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:

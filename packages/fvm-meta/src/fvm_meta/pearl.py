@@ -94,11 +94,12 @@ def posterior(network: QNetwork, contexts: Sequence[Context]) -> tuple[Tensor, T
     means = [network.atoms.new_zeros(network.latent_size)] * len(sizes)
     variances = [network.atoms.new_ones(network.latent_size)] * len(sizes)
     if any(sizes):
-        obs, action, reward = (
-            torch.cat([getattr(context, part) for context in contexts])
-            for part in ("obs", "action", "reward")
-        )
-        factors = network.context_encoder(obs, action, reward)
+        parts = {
+            part: torch.cat([getattr(context, part) for context in contexts])
+            for part in ("obs", "action", "reward", "next_obs")
+            if part != "next_obs" or network.context_encoder.next_obs
+        }
+        factors = network.context_encoder(**parts)
         for task, (mean, variance) in enumerate(zip(*(f.split(sizes) for f in factors), strict=True)):
             if sizes[task]:
                 means[task], variances[task] = product_of_gaussians(mean, variance)
@@ -123,7 +124,7 @@ class TaskInference:
         """Equal shares from tasks drawn without replacement, each with one z."""
         tasks = draw_tasks(learner, rng)
         mean, variance = posterior(
-            learner.policy, [self.context(learner.replays[task], rng) for task in tasks]
+            learner.policy, [self.context(learner.policy, learner.replays[task], rng) for task in tasks]
         )
         plain = prioritised_batch(learner, tasks, rng, latent=sample(mean, variance, rng))
         return PosteriorBatch(**vars(plain), mean=mean, variance=variance)
@@ -138,16 +139,24 @@ class TaskInference:
         """A z for each slot that begins an episode, from what was seen of its task or from the prior."""
         told = rng.random(len(task_index)) >= self.config.prior_frac
         contexts = [
-            self.context(replays[task], rng, None if knows else 0)
+            self.context(policy, replays[task], rng, None if knows else 0)
             for task, knows in zip(task_index, told, strict=True)
         ]
         return sample(*posterior(policy, contexts), rng)
 
-    def context(self, replay: Replay, rng: np.random.Generator, size: int | None = None) -> Context:
+    def context(
+        self, network: QNetwork, replay: Replay, rng: np.random.Generator, size: int | None = None
+    ) -> Context:
         """A context of the config's size or of another; of fewer transitions where there are not enough."""
         config = self.config
-        size = config.context_size if size is None else size
-        return replay.recent(size, config.context_window, rng, replace=config.context_with_replacement)
+        assert network.context_encoder is not None
+        return replay.recent(
+            config.context_size if size is None else size,
+            config.context_window,
+            rng,
+            replace=config.context_with_replacement,
+            next_obs=network.context_encoder.next_obs,
+        )
 
     def kl_term(self, policy: Any, batch: Any, rng: Any) -> Tensor:
         """Beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
@@ -189,7 +198,8 @@ class Inferring:
     def frozen_policy(self) -> FrozenQPolicy:
         """The policy with q(z | c); c is drawn by a generator of its own, as snapshots change no stream."""
         learner = self.learner
-        context = self.inference.context(learner.replays[0], np.random.default_rng(learner.env_step))
+        rng = np.random.default_rng(learner.env_step)
+        context = self.inference.context(learner.policy, learner.replays[0], rng)
         return infer(learner.frozen_policy(), context)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -87,7 +87,12 @@ class QNetwork(nn.Module):
             num_features = self.encoder.num_features
             self.context_encoder = (
                 ContextEncoder(
-                    encoder(), num_features, self.num_actions, config.context_hidden_size, config.latent_size
+                    encoder(),
+                    num_features,
+                    self.num_actions,
+                    config.context_hidden_size,
+                    config.latent_size,
+                    next_obs=config.context_next_obs,
                 )
                 if config.latent_size
                 else None
