@@ -116,7 +116,7 @@ SMALL = replace(
     PAPER,
     preset="small",
     methods=("scratch", "multitask", "reptile", "pearl"),
-    seeds=3,
+    seeds=2,
     train_sizes=(5,),
     pretrain=Phase(
         env_steps=20_000,
