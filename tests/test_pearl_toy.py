@@ -21,7 +21,7 @@ pytestmark = pytest.mark.learning
 
 # As in the study's toy preset, with a batch for four tasks.
 PLAIN = replace(
-    SMALL, updates_per_env_step=0.25, tasks_per_batch=4, learn_start=1_600, replay_capacity=16_384
+    SMALL, updates_per_env_step=0.25, tasks_per_batch=4, learn_start=1_600, replay_capacity=24_576
 )
 WITH_LATENT = replace(PLAIN, latent_size=8, context_hidden_size=64, context_next_obs=True)
 MARGIN = 0.15
@@ -47,7 +47,7 @@ def pretrain(paradigm, learner_config, tasks, seed, config=None):
         return make(tasks, 16, seed, on_episode_end)
 
     built = paradigm(make_learner, make_envs, config)
-    *_, last = built.pretrain(tasks, Budget(env_steps=16_384), np.random.default_rng([seed, 0]))
+    *_, last = built.pretrain(tasks, Budget(env_steps=24_576), np.random.default_rng([seed, 0]))
     return built, last
 
 
@@ -72,7 +72,10 @@ def pearl_and_multitask(family, seed):
 
 @pytest.mark.parametrize("seed", [51, 52, 53])
 def test_pearl_beats_the_network_without_a_latent_where_the_task_is_hidden(seed):
-    """The best return is 1; who can tell the tasks apart neither by sight nor by a latent is far from it."""
+    """The best return is 1; who can tell the tasks apart neither by sight nor by a latent is far from it.
+
+    A pilot on seed 1, pretrained for 16,384 env steps, had .62 against .42.
+    """
     pearl, plain = pearl_and_multitask("hidden-long-catch", seed)
     print(f"PEARL {pearl:.2f}, without a latent {plain:.2f}; {MARGIN} more wanted")
     assert pearl - plain > MARGIN
@@ -80,7 +83,10 @@ def test_pearl_beats_the_network_without_a_latent_where_the_task_is_hidden(seed)
 
 @pytest.mark.parametrize("seed", [61, 62, 63])
 def test_pearl_does_not_where_the_task_can_be_seen(seed):
-    """Both can read the legend; a network that cannot would say nothing, so .6 is wanted without a latent."""
+    """Both can read the legend; a network that cannot would say nothing, so .6 is wanted without a latent.
+
+    The same pilot had .94 against .93.
+    """
     pearl, plain = pearl_and_multitask("visible-long-catch", seed)
     print(f"PEARL {pearl:.2f}, without a latent {plain:.2f}, above .6 and at most {MARGIN} less wanted")
     assert plain > 0.6
