@@ -49,6 +49,6 @@ def test_replays_that_do_not_fit_are_refused_before_the_study_starts(
     jobs = make_plan(small_rainbow).jobs
     study.estimate.check_memory(jobs, "cpu", workers=2)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=100_000))
-    with pytest.raises(StudyError, match="replays of 2 jobs at a time.*fewer --workers"):
+    with pytest.raises(StudyError, match=r"replays of 2 jobs at a time.*fewer --workers"):
         study.estimate.check_memory(jobs, "cpu", workers=2)
     study.estimate.check_memory(make_plan(small).jobs, "cpu", workers=2)  # PPO has none

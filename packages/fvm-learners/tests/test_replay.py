@@ -376,33 +376,6 @@ def test_a_state_is_a_copy_and_fits_one_capacity(assert_same):
             smaller.replay.load_state_dict(full)
 
 
-# ---- errors
-
-
-def test_a_replay_too_small_for_its_slots_is_refused():
-    replay = World(0, num_slots=1, frame_stack=4, n_step=3, capacity=14).replay
-    with pytest.raises(
-        ValueError,
-        match="14 rows a task is too small for 2 envs with n_step=3: raise replay_capacity so that "
-        "each task has at least 28",
-    ):
-        replay.check_slots(2)
-
-
-def test_observations_that_are_no_stacks_are_refused():
-    def append(replay, obs, start):
-        obs = np.array([obs], dtype=np.float32)
-        replay.append([0], obs, np.array([0]), np.array([0.0]), np.array([False]), np.array([start]))
-
-    replay = World(0, num_slots=1, frame_stack=4, n_step=3, capacity=50).replay
-    with pytest.raises(ValueError, match="the older ones are neither blank nor copies of the newest"):
-        append(replay, [1, 2, 3, 4], True)
-    replay = World(0, num_slots=1, frame_stack=4, n_step=3, capacity=50).replay
-    append(replay, [0, 0, 0, 4], True)
-    with pytest.raises(ValueError, match="not the 4 newest frames of its episode, oldest first"):
-        append(replay, [0, 0, 5, 6], False)
-
-
 def test_frames_written_as_to_another_device_are_the_same():
     """The other way of writing them, on the CPU for want of a GPU."""
     worlds = [World(2, num_slots=3, frame_stack=4, n_step=3, capacity=60) for _ in range(2)]

@@ -157,7 +157,10 @@ PEARL = replace(
 PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED)}
 BY_DEFAULT = ("schedules", "pearl")
 SHORT = ("visible-catch", "hidden-catch")
-PAIRS = {**dict.fromkeys(PRESETS, SHORT), "pearl": ("visible-long-catch", "hidden-long-catch")}
+PAIRS: Mapping[str | None, tuple[str | None, ...]] = {
+    **dict.fromkeys(PRESETS, SHORT),
+    "pearl": ("visible-long-catch", "hidden-long-catch"),
+}
 
 CATCH_LEVELS: Mapping[str, Any] = {
     "train_sizes": (24,),
