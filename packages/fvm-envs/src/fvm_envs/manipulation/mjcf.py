@@ -29,7 +29,7 @@ def element(tag: str, inner: str = "", **attributes: str | float | Iterable[floa
     text = "".join(
         f' {key.rstrip("_")}="{_text(value)}"' for key, value in attributes.items() if value is not None
     )
-    return f"<{tag}{text}/>" if not inner else f"<{tag}{text}>{inner}</{tag}>"
+    return f"<{tag}{text}/>" if not inner and tag != "body" else f"<{tag}{text}>{inner}</{tag}>"
 
 
 def _text(value: str | float | Iterable[float]) -> str:
@@ -93,6 +93,11 @@ def thing(name: str, inner: str) -> str:
 def part(name: str, inner: str, *, pos: Vector = (0.0, 0.0, 0.0), euler: Vector | None = None) -> str:
     """A body inside another one."""
     return element("body", inner, name=name, pos=pos, euler=euler)
+
+
+def spot(name: str, pos: Vector) -> str:
+    """A point of a body that is asked for by name, as a part that weighs nothing."""
+    return element("body", "", name=name, pos=pos)
 
 
 def slide(name: str, axis: Vector, span: tuple[float, float], **attributes: float) -> str:

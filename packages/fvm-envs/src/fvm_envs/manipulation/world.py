@@ -143,6 +143,10 @@ class World:
         """Give a geom another colour."""
         self.colours[self.model.geom(geom).id] = np.round(np.array(colour) * 255.0)
 
+    def paint_body(self, body: str, colour: Colour) -> None:
+        """Give all geoms of a body another colour."""
+        self.colours[self.model.geom_bodyid == self.model.body(body).id] = np.round(np.array(colour) * 255.0)
+
     def join(self, weld: str) -> None:
         """Switch on a weld that keeps the present pose of its second body in its first."""
         equality = self.model.equality(weld).id
