@@ -29,7 +29,7 @@ TICK_S = TICK_STEPS * scene.TIMESTEP_S
 FREE_SPEED, CLOSED_SPEED = 1.6, 1.2
 """Mean joint speed of a motion, rad/s, with an open and with a closed gripper: at 2 pushed blocks slid on."""
 STILL_RAD_S, CLOSE_RAD, SETTLE_TICKS = 0.02, 2e-3, 25
-FINGER_TICKS, FINGER_STILL_M_S = 25, 2e-3
+FINGER_TICKS, FINGER_STILL_TICKS, FINGER_STILL_M_S = 25, 5, 5e-3
 DROP_TICKS = 20
 REST_STEPS = 100
 PLACEMENTS = 100
@@ -218,20 +218,20 @@ class Simulator:
         if open:
             world.release()
         world.data.ctrl[panda.NUM_JOINTS] = panda.OPEN if open else -0.005
+        if open:
+            return any(self._tick() for _ in range(DROP_TICKS))
         still = 0
-        for tick in range(DROP_TICKS if open else FINGER_TICKS):
+        for _ in range(FINGER_TICKS):
             if self._tick():
                 return True
             velocity = np.abs(world.data.qvel[panda.NUM_JOINTS : panda.NUM_JOINTS + 2]).max()
             still = still + 1 if velocity < FINGER_STILL_M_S else 0
-            if not open and tick > 2 and still >= 2:
+            if still and (body := world.touched()) is not None:
+                world.grasp(body)
+                return self._tick()
+            if still >= FINGER_STILL_TICKS:
                 break
-        if open:
-            return False
-        body = world.touched()
-        if body is not None:
-            world.grasp(body)
-        return self._tick()
+        return False
 
     # Collisions, where asked for.
 

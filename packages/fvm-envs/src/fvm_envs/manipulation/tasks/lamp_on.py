@@ -10,7 +10,7 @@ from fvm_envs.manipulation.task import COLOURS, DOWN, ManipulationTask, Pieces, 
 from fvm_envs.manipulation.tasks.push_button import HEIGHT, button
 from fvm_envs.manipulation.world import World
 
-BUTTON = (0.0, -0.07, 0.0)
+BUTTON = (0.0, -0.085, 0.0)
 BRASS: mjcf.Colour = (0.78, 0.62, 0.3)
 
 
@@ -22,13 +22,13 @@ class LampOn(ManipulationTask):
 
     def pieces(self) -> Pieces:
         """Foot, bent stem, shade, bulb, button."""
-        stem = ((0, 0.075, 0.02, 0, 0.075, 0.2), (0, 0.075, 0.2, 0, 0.11, 0.25))
+        stem = ((0, 0.085, 0.02, 0, 0.085, 0.13), (0, 0.085, 0.13, 0, 0.1, 0.15))
         lamp = (
-            mjcf.geom("box", (0.055, 0.12, 0.013), (0.2, 0.25, 0.3), pos=(0, 0, 0.013))
-            + mjcf.geom("cylinder", (0.03, 0.008), BRASS, pos=(0, 0.075, 0.03))
+            mjcf.geom("box", (0.055, 0.135, 0.013), (0.2, 0.25, 0.3), pos=(0, 0, 0.013))
+            + mjcf.geom("cylinder", (0.03, 0.008), BRASS, pos=(0, 0.085, 0.03))
             + "".join(mjcf.geom("capsule", (0.008,), BRASS, ends=ends) for ends in stem)
-            + mjcf.ring(0.055, 0.06, 0.005, (0.85, 0.8, 0.62), pos=(0, 0.12, 0.24), flare=-0.3)
-            + mjcf.geom("sphere", (0.035,), COLOURS["black"], pos=(0, 0.12, 0.25), name="bulb")
+            + mjcf.ring(0.042, 0.045, 0.005, (0.85, 0.8, 0.62), pos=(0, 0.1, 0.135), flare=-0.3)
+            + mjcf.geom("sphere", (0.03,), COLOURS["black"], pos=(0, 0.1, 0.155), name="bulb")
         )
         return Pieces(
             mjcf.furniture("lamp", lamp + mjcf.part("switch", button("lamp_button"), pos=BUTTON)),
@@ -49,7 +49,7 @@ class LampOn(ManipulationTask):
         world.paint("lamp_button_cap", COLOURS["lime"])
 
     def demonstration(self, world: World) -> list[Waypoint]:
-        """Close above the button, the hand across the lamp; push down."""
+        """Close above the button, the wrist beside the lamp; push down."""
         top = world.point("switch", (0, 0, HEIGHT))
-        matrix = grip(DOWN, world.direction("lamp", (1, 0, 0)))
+        matrix = grip(DOWN, world.direction("lamp", (0, 1, 0)))
         return [to(top, matrix, open=False, raised=0.1), to(top, matrix, open=False, raised=-0.006)]

@@ -13,8 +13,8 @@ from fvm_envs.manipulation.world import World
 
 ANGLE = math.radians(25.0)
 """By how much the handle and then the door must turn."""
-WIDTH, TALL = 0.24, 0.36
-LEVER_HEIGHT, STAND_OFF, LEVER = 0.19, 0.045, 0.085
+WIDTH, TALL = 0.28, 0.3
+LEVER_HEIGHT, STAND_OFF, LEVER = 0.16, 0.045, 0.085
 FRAME: mjcf.Colour = (0.45, 0.3, 0.18)
 PANEL: mjcf.Colour = (0.8, 0.68, 0.5)
 
@@ -56,21 +56,19 @@ class OpenDoor(ManipulationTask):
             )
             for z in (0.2, 0.78)
         )
-        panel += mjcf.geom("box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.085, LEVER_HEIGHT), visual=True)
+        panel += mjcf.geom("box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.11, LEVER_HEIGHT), visual=True)
         lever = (
             mjcf.hinge(
                 "handle_joint", (1, 0, 0), (-0.9, 0.0), damping=0.02, stiffness=0.3, armature=0.002
             )
-            + mjcf.geom("cylinder", (0.007,), mjcf.STEEL, ends=(0, 0, 0, -STAND_OFF, 0, 0), mass=0.02)
-            + mjcf.geom(
-                "capsule",
-                (0.008,),
-                mjcf.STEEL,
-                ends=(-STAND_OFF, 0, 0, -STAND_OFF, LEVER, 0),
-                mass=0.03,
+            # One lever on each side, so that the cameras behind the door see it too.
+            + mjcf.geom("cylinder", (0.007,), mjcf.STEEL, ends=(-STAND_OFF, 0, 0, STAND_OFF, 0, 0), mass=0.02)
+            + "".join(
+                mjcf.geom("capsule", (0.008,), mjcf.STEEL, ends=(x, 0, 0, x, LEVER, 0), mass=0.02)
+                for x in (-STAND_OFF, STAND_OFF)
             )
         )
-        door = mjcf.part("door", panel + mjcf.part("handle", lever, pos=(-0.008, -0.085, LEVER_HEIGHT)))
+        door = mjcf.part("door", panel + mjcf.part("handle", lever, pos=(0, -0.11, LEVER_HEIGHT)))
         return Pieces(
             mjcf.furniture("frame", frame + door),
             equality=mjcf.element("joint", name="lock", joint1="door_joint", polycoef=(0, 0, 0, 0, 0)),
@@ -80,7 +78,7 @@ class OpenDoor(ManipulationTask):
     def place(self, world: World, variation: int, rng: np.random.Generator) -> None:
         """In front of the robot, turned by up to 45 degrees."""
         quarter = math.pi / 4
-        world.put("frame", *throw(rng, area=(0.3, -0.15, 0.42, 0.15), yaw=(-quarter, quarter)))
+        world.put("frame", *throw(rng, area=(0.35, -0.15, 0.43, 0.15), yaw=(-quarter, quarter)))
 
     def conditions(self, variation: int) -> tuple[Condition, ...]:
         """The door has turned."""
@@ -100,5 +98,5 @@ class OpenDoor(ManipulationTask):
         return [
             to(end, matrix, open=False, raised=0.06),
             to(pressed, matrix, open=False),
-            to(pressed + away * 0.16, matrix, open=False),
+            to(pressed + 0.13 * away + 0.03 * across, matrix, open=False),
         ]

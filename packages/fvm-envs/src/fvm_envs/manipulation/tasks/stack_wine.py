@@ -90,7 +90,7 @@ class StackWine(ManipulationTask):
         return [
             to(neck, upright, open=True, raised=0.1),
             to(neck, upright, open=False),
-            to(neck, upright, open=False, raised=0.12),
-            to(rest, lying, open=False, raised=0.08),
+            to(neck, upright, open=False, raised=0.2),
+            to(rest, lying, open=False, raised=0.15),
             to(rest, lying, open=False, raised=0.002),
         ]
