@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
 from fvm_envs.trials import Trials
 
-BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "toy": CatchVec}
+BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "rlbench": ManipulationVec, "toy": CatchVec}
 """The vector environment of each benchmark."""
 
 
@@ -36,7 +37,8 @@ def make_vec(
             `math.inf` for as many as fit. None: an episode is an episode.
         reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
-            restrict_themes, num_threads; `CatchVec`: cell_pixels).
+            restrict_themes, num_threads; `ManipulationVec`: cameras, image_size and others; `CatchVec`:
+            cell_pixels).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option

@@ -26,7 +26,7 @@ State = dict[str, Any]
 Seed = int | Sequence[int | None] | None
 
 
-class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
+class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
     """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
 
     A subclass gives `_begin`, `_advance`, `_observe`, `_own_state` and `_load_own_state`.
@@ -38,7 +38,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         on_episode_end: Who decides what a slot plays next: "resample" draws uniformly from `tasks`, "stay"
             repeats.
         observation_space: Of one slot.
-        action_space: Of one slot.
+        action_space: Of one slot; where it is not discrete, the subclass reads actions itself.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -54,7 +54,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         *,
         on_episode_end: OnEpisodeEnd,
         observation_space: gym.Space[Any],
-        action_space: gym.spaces.Discrete,
+        action_space: gym.Space[Any],
     ) -> None:
         if not tasks:
             raise ValueError("the task set is empty: give at least one task")
@@ -68,7 +68,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         self.observation_space = batch_space(observation_space, num_envs)
         self.action_space = batch_space(action_space, num_envs)
         self.render_mode = "rgb_array"
-        self._num_actions = int(action_space.n)
+        self._num_actions = int(action_space.n) if isinstance(action_space, gym.spaces.Discrete) else 0
         self._task_index = np.full(num_envs, -1, dtype=np.int64)
         self._returns = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
@@ -82,7 +82,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
 
     @abc.abstractmethod
     def _advance(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of all slots: new arrays of reward, terminated, truncated, and more entries for `info`."""
 
@@ -151,12 +151,12 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         return self._observe(), {"task_index": self._task_index.copy(), **self._slot_info()}
 
     def step(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[Any]
     ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One step of all slots: observation, reward, terminated, truncated, info.
 
         Raises:
-            ValueError: If the actions are not integers in range, one for each slot.
+            ValueError: If there is not one action of the action space for each slot.
             RuntimeError: If the environment was never reset.
         """
         if self._task_index[0] < 0:
@@ -263,7 +263,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
                 positions[slot] = self.tasks.index(tasks[slot])
         return positions
 
-    def _read_actions(self, actions: Any) -> NDArray[np.int64]:
+    def _read_actions(self, actions: Any) -> NDArray[Any]:
         read = np.asarray(actions)
         if read.shape != (self.num_envs,) or read.dtype.kind not in "iu":
             raise ValueError(

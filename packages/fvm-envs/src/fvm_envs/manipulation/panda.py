@@ -38,6 +38,8 @@ _FRAMES: tuple[tuple[Vector, Vector], ...] = (
 )
 _MASSES = (2.5, 2.5, 2.0, 2.0, 2.0, 1.2, 0.6)
 _GAINS = (4500, 4500, 3500, 3500, 2000, 2000, 2000)
+DAMPING_S = 0.05
+"""Velocity gain of the servos over their position gain; at .1 a saturated joint chattered for ever."""
 _FORCES = (87, 87, 87, 87, 12, 12, 12)
 
 
@@ -162,7 +164,7 @@ def actuators() -> str:
             "position",
             joint=f"joint{i + 1}",
             kp=_GAINS[i],
-            kv=0.1 * _GAINS[i],
+            kv=DAMPING_S * _GAINS[i],
             ctrllimited="true",
             forcelimited="true",
             forcerange=(-_FORCES[i], _FORCES[i]),

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fvm_envs.manipulation import panda, scene
-from fvm_envs.manipulation.kinematics import Arm
+from fvm_envs.manipulation.kinematics import LOWER, UPPER, Arm
 from fvm_envs.manipulation.planner import Collides, Planner
 from fvm_envs.manipulation.rotation import Array, matrix_of, quaternion_of
 from fvm_envs.manipulation.task import ManipulationTask, PlacementError
@@ -59,6 +60,7 @@ class Simulator:
         self._rng = np.random.default_rng(0)
         self._world: World | None = None
         self.open = True
+        self._to_the_end = False
 
     @property
     def world(self) -> World:
@@ -97,14 +99,18 @@ class Simulator:
                 return
         raise RuntimeError(f"{task.name}: none of {PLACEMENTS} placements can be reached")
 
-    def execute(self, position: Array, quaternion: Array, open: bool) -> Outcome:
+    def execute(
+        self, position: Array, quaternion: Array, open: bool, *, to_the_end: bool = False
+    ) -> Outcome:
         """Carry out a macro action.
 
         Args:
             position: Of the tip in the world, m.
             quaternion: Of the tip, xyzw, of any length but zero.
             open: The gripper's state afterwards.
+            to_the_end: Finish the motion where success would end it, as demonstrations do.
         """
+        self._to_the_end = to_the_end
         low, high = scene.BOUNDS[:3], scene.BOUNDS[3:]
         if not all(a <= p <= b for a, p, b in zip(low, position, high, strict=True)) or (
             position[2] < scene.TABLE_TOP
@@ -116,7 +122,13 @@ class Simulator:
         path = self._planner.plan(start, np.asarray(position), matrix, self._rng, collides)
         if path is None:
             return Outcome(False, "unreachable")
-        return Outcome(self._follow(np.vstack([start, path])) or self._grip(open))
+        solved = self._follow(np.vstack([start, path])) or self._grip(open)
+        return Outcome(solved or (to_the_end and self.world.task.solved(self.world)))
+
+    def rest(self, ticks: int) -> None:
+        """Stay for a while."""
+        for _ in range(ticks):
+            self._tick()
 
     def joints(self) -> Array:
         """The arm's joint positions, a copy, rad."""
@@ -156,6 +168,18 @@ class Simulator:
         self._rng.bit_generator.state = state["planner"]
         self.open = bool(state["open"])
 
+    def stage(
+        self, task: ManipulationTask, qpos: Array, mocap: Array, colours: NDArray[np.uint8]
+    ) -> None:
+        """Show a moment of another episode: positions, furniture [nmocap, 7], colours; not to be played on."""
+        self._use(task)
+        world = self.world
+        world.clear()
+        world.data.qpos[:] = qpos
+        world.data.mocap_pos[:], world.data.mocap_quat[:] = mocap[:, :3], mocap[:, 3:]
+        world.colours[:] = colours
+        world.kinematics()
+
     def _use(self, task: ManipulationTask) -> None:
         if task.name not in self._worlds:
             self._worlds[task.name] = World(task)
@@ -173,7 +197,7 @@ class Simulator:
     # Motion.
 
     def _tick(self) -> bool:
-        """20 ms of physics; whether the task is solved."""
+        """20 ms of physics; whether the task is solved and the motion shall end."""
         world = self.world
         world.steps(TICK_STEPS)
         # mj_step leaves the poses of the time before; what is judged and seen belongs to the joints.
@@ -183,7 +207,7 @@ class Simulator:
             world.task.celebrate(world)
         if self.on_tick is not None:
             self.on_tick()
-        return solved
+        return solved and not self._to_the_end
 
     def _follow(self, path: Array) -> bool:
         """Move along joint positions [n, 7], softly at both ends, until still; whether solved on the way."""
@@ -194,10 +218,13 @@ class Simulator:
         time = np.arange(1, num + 1) / num
         along = lengths[-1] * time * time * (3.0 - 2.0 * time)
         targets = np.stack([np.interp(along, lengths, joint) for joint in path.T], axis=1)
-        for target in targets:
+        # The servos' damping holds a moving joint back by velocity x kv / kp: lead by as much.
+        lead = np.diff(targets, axis=0, append=targets[-1:]) * (panda.DAMPING_S / TICK_S)
+        for target in np.clip(targets + lead, LOWER, UPPER):
             data.ctrl[: panda.NUM_JOINTS] = target
             if self._tick():
                 return True
+        data.ctrl[: panda.NUM_JOINTS] = targets[-1]
         still = 0
         for _ in range(SETTLE_TICKS):
             velocity = float(np.abs(data.qvel[: panda.NUM_JOINTS]).max())

@@ -14,7 +14,7 @@ from fvm_envs.manipulation.world import World
 ANGLE = math.radians(25.0)
 """By how much the handle and then the door must turn."""
 WIDTH, TALL = 0.28, 0.3
-LEVER_HEIGHT, STAND_OFF, LEVER = 0.16, 0.045, 0.085
+LEVER_HEIGHT, STAND_OFF, LEVER = 0.17, 0.045, 0.13
 FRAME: mjcf.Colour = (0.45, 0.3, 0.18)
 PANEL: mjcf.Colour = (0.8, 0.68, 0.5)
 
@@ -94,9 +94,9 @@ class OpenDoor(ManipulationTask):
         end = world.point("handle", (-STAND_OFF, LEVER - 0.012, 0.012))
         away, across = world.direction("frame", (1, 0, 0)), world.direction("frame", (0, 1, 0))
         matrix = grip(0.6 * away + np.array([0, 0, -0.8]), across)
-        pressed = end + np.array([0, 0, -0.06]) - 0.01 * across
+        pressed = end + np.array([0, 0, -0.07]) - 0.01 * across
         return [
             to(end, matrix, open=False, raised=0.06),
             to(pressed, matrix, open=False),
-            to(pressed + 0.13 * away + 0.03 * across, matrix, open=False),
+            to(pressed + 0.12 * away + 0.02 * across, matrix, open=False),
         ]

@@ -1,0 +1,41 @@
+"""Pictures drawn by OpenGL: prettier edges and shadows, for videos.
+
+Needs MuJoCo's own renderer to find a GL (`pip install pyopengl glfw`, and EGL or OSMesa of the system);
+    everything else
+here works without. The pictures depend on the driver, so nothing that has to be reproducible uses them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_envs.manipulation.world import World
+
+_renderers: WeakKeyDictionary[World, dict[tuple[int, int], Any]] = WeakKeyDictionary()
+
+
+def render(world: World, camera: str, size: tuple[int, int], *, shadows: bool = True) -> NDArray[np.uint8]:
+    """What a camera sees now, uint8 [H, W, 3].
+
+    Raises:
+        ImportError: If there is no OpenGL to draw with.
+    """
+    of_world = _renderers.setdefault(world, {})
+    world.model.geom_rgba[:, :3] = world.colours / 255.0
+    world.model.vis.quality.shadowsize = 1024 if shadows else 0
+    if size not in of_world:
+        try:
+            of_world[size] = world.mujoco.Renderer(world.model, *size)
+        except Exception as error:
+            raise ImportError(
+                "renderer 'gl' found no OpenGL: pip install mujoco (for PyOpenGL), install EGL or OSMesa and set "
+                "MUJOCO_GL, or use renderer 'ray'"
+            ) from error
+    world.mujoco.mj_forward(world.model, world.data)
+    of_world[size].update_scene(world.data, camera=camera)
+    frame: NDArray[np.uint8] = of_world[size].render()
+    return frame
