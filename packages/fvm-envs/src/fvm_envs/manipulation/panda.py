@@ -104,7 +104,7 @@ def _hand() -> str:
         + element("site", name="tip", pos=(0, 0, 0.1034), group=5, size=(0.005,))
         # Tilted by 20 degrees towards the tip.
         + element("camera", name="wrist", pos=(0.07, 0, 0.02), xyaxes=(0, 1, 0, 0.94, 0, 0.342), fovy=60)
-        + _shape("box", (0.012, 0.02, 0.012), DARK, pos=(0.05, 0, 0.02))
+        + _shape("box", (0.015, 0.02, 0.012), DARK, pos=(0.055, 0, 0))
         + _finger("left", 1)
         + _finger("right", -1)
     )

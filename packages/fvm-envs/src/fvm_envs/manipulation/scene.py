@@ -27,7 +27,7 @@ TIMESTEP_S = 0.002
 _TARGET = (0.2, 0.0, 0.87)
 # Position and field of view of the fixed cameras.
 _STANDS: dict[str, tuple[Vector, Vector, float]] = {
-    "front": ((1.35, 0.0, 1.58), (0.13, 0.0, 0.93), 42.0),
+    "front": ((1.35, 0.0, 1.58), (0.1, 0.0, 1.02), 42.0),
     "left_shoulder": ((-0.12, 0.85, 1.55), _TARGET, 60.0),
     "right_shoulder": ((-0.12, -0.85, 1.55), _TARGET, 60.0),
     "overhead": ((0.22, 0.0, 1.95), (0.22, 0.0, 0.75), 60.0),
