@@ -2,21 +2,23 @@ import fvm_envs
 import gymnasium as gym
 import numpy as np
 import pytest
+from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen import GAMES, modes_of
 from gymnasium.utils.env_checker import check_env
 
 IDS = sorted(id for id in gym.registry if gym.registry[id].entry_point == "fvm_envs.single:make_single")
+NEEDS = {"procgen": pytest.mark.procgen, "rlbench": pytest.mark.manipulation}
 
 
 def test_every_game_and_family_has_an_id():
     expected = {f"procgen/{game}-{mode}-v0" for game in GAMES for mode in modes_of(game)}
-    assert set(IDS) == expected | {"toy/catch-v0", "toy/hidden-catch-v0", "toy/visible-catch-v0"}
+    assert set(IDS) == expected | {"toy/catch-v0", "toy/hidden-catch-v0", "toy/visible-catch-v0"} | {
+        f"rlbench/{name}-v0" for name in TASKS
+    }
     fvm_envs.register()  # May be repeated: no warning that an id is overridden.
 
 
-@pytest.mark.parametrize(
-    "id", [pytest.param(id, marks=pytest.mark.procgen if id.startswith("procgen") else ()) for id in IDS]
-)
+@pytest.mark.parametrize("id", [pytest.param(id, marks=NEEDS.get(id.split("/")[0], ())) for id in IDS])
 def test_check_env(id):
     env = gym.make(id, render_mode="rgb_array")
     check_env(env.unwrapped)

@@ -58,5 +58,7 @@ def make_vec(
     make = BENCHMARKS[benchmarks[0]]
     if trials is None:
         return make(task_set, num_envs, seed, on_episode_end=on_episode_end, **options)
+    if benchmarks[0] == "rlbench":
+        raise TypeError("manipulation tasks have no trials: their actions are not discrete")
     env = make(task_set, num_envs, seed, on_episode_end="stay", **options)
     return Trials(env, seed, on_episode_end=on_episode_end, trials=trials, reward_scale=reward_scale)

@@ -3,7 +3,8 @@
 Procgen: R_min and R_max of Cobbe et al. 2020, "Leveraging Procedural Generation to Benchmark Reinforcement
     Learning",
 appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best possible
-return, or what a well trained agent reaches. Toy: 0 and the best return of the task.
+return, or what a well trained agent reaches. Toy: 0 and the best return of the task. RLBench: the
+share of episodes that are solved.
 """
 
 from __future__ import annotations
@@ -70,4 +71,6 @@ def score_range(task: Task) -> tuple[float, float]:
         if ranges is None:
             raise ValueError(f"no score range is published for {task.id}: use the easy or the hard mode")
         return ranges[game]
-    raise ValueError(f"no score range is known for {task.id}: expected a task of procgen or toy")
+    if task.benchmark == "rlbench":
+        return 0.0, 1.0
+    raise ValueError(f"no score range is known for {task.id}: expected a task of procgen, rlbench or toy")

@@ -1,6 +1,6 @@
 """One slot as a `gymnasium.Env`, and the ids under which Gymnasium finds it.
 
-`import fvm_envs` registers `procgen/<game>-<mode>-v0` and `toy/<family>-v0`, for
+`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `rlbench/<task>-v0` and `toy/<family>-v0`, for
 `gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for `gymnasium.make_vec`.
 """
 
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.make import make_vec
+from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import GAMES, modes_of
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 
 
-class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
+class SlotAsEnv(gym.Env[Any, Any]):
     """An environment that plays one task an episode; `reset` draws the next one.
 
     Where the benchmark does not show the last observation of an episode (Procgen), the step that ends it
@@ -44,11 +45,11 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
         self.envs: SlotEnv = make_vec(tasks, 1, 0, on_episode_end="stay", **options)
         self.observation_space = self.envs.single_observation_space
         self.action_space = self.envs.single_action_space
-        self._obs: NDArray[np.uint8] | None = None
+        self._obs: Any = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode of a task drawn uniformly, or of `options["task"]`.
 
         Raises:
@@ -61,21 +62,22 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
             task = tasks[int(self.np_random.integers(len(tasks)))]
         slot_seed = None if seed is None else [seed]
         obs, info = self.envs.reset(seed=slot_seed, options={"tasks": [task]})
-        self._obs = obs[0]
+        self._obs = _first(obs)
         return self._obs, {"task_index": int(info["task_index"][0])}
 
-    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Observation, reward, terminated, truncated, info."""
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Observation, reward, terminated, truncated, info: `task_index`, for manipulation `success` and `failure`."""
         if self._obs is None:
             raise RuntimeError("step before reset: call reset first")
         obs, reward, terminated, truncated, info = self.envs.step(np.array([action]))
         over = bool(terminated[0] or truncated[0])
         if not over:
-            self._obs = obs[0]
+            self._obs = _first(obs)
         elif "final_obs" in info:
             self._obs = info["final_obs"][0]
         ending = bool(terminated[0]), bool(truncated[0])
-        return self._obs, float(reward[0]), *ending, {"task_index": int(info["task_index"][0])}
+        told: dict[str, Any] = {key: info[key][0].item() for key in ("success", "failure") if key in info}
+        return self._obs, float(reward[0]), *ending, {"task_index": int(info["task_index"][0]), **told}
 
     def render(self) -> NDArray[np.uint8] | None:
         """The current frame for a video, if `render_mode` is "rgb_array"."""
@@ -84,6 +86,10 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
     def close(self) -> None:
         """Free the slot."""
         self.envs.close()
+
+
+def _first(obs: Any) -> Any:
+    return {key: part[0] for key, part in obs.items()} if isinstance(obs, dict) else obs[0]
 
 
 def make_single(
@@ -117,13 +123,14 @@ def _tasks(name: str, levels: str | None) -> TaskSet:
 
 
 def register() -> None:
-    """Make the ids known to Gymnasium, with 200 levels as in Cobbe et al. 2020, or all toy tasks."""
+    """Make the ids known to Gymnasium: 200 levels as in Cobbe et al. 2020, all toy tasks, variation 0."""
     levels: dict[str, str | None] = {
         f"procgen/{game}-{mode}": None if mode == "exploration" else "0:200"
         for game in GAMES
         for mode in modes_of(game)
     }
     levels |= {f"toy/{name}": f"0:{family.num_tasks}" for name, family in FAMILIES.items()}
+    levels |= {f"rlbench/{name}": None for name in TASKS}
     for name, default in levels.items():
         id = f"{name}-v0"
         if id not in gym.registry:

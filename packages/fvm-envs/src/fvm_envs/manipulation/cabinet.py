@@ -24,7 +24,10 @@ _FRONT: mjcf.Colour = (0.85, 0.76, 0.6)
 
 
 def pieces() -> tuple[str, str]:
-    """The cabinet, whose front is at x = 0 and looks along -x, and the pairs that do not touch."""
+    """The cabinet, whose front is at x = 0 and looks along -x, and the pairs that do not touch.
+
+    It has no back: the cameras behind it see which drawer is open.
+    """
     low, high = HEIGHTS[0] - _HALF_GAP, HEIGHTS[-1] + _HALF_GAP
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
     case = "".join(
@@ -35,7 +38,6 @@ def pieces() -> tuple[str, str]:
         mjcf.geom("box", (_DEPTH, _WIDTH + 0.012, 0.005), _CASE, pos=(_DEPTH, 0, z))
         for z in (low - 0.003, high + 0.003)
     )
-    case += mjcf.geom("box", (0.004, _WIDTH, half), _CASE, pos=(2 * _DEPTH - 0.004, 0, middle))
     case += "".join(
         mjcf.geom("box", (0.012, 0.012, 0.5 * low), _CASE, pos=(x, side * _WIDTH, 0.5 * low - 0.004))
         for x in (0.02, 2 * _DEPTH - 0.02)
@@ -46,7 +48,12 @@ def pieces() -> tuple[str, str]:
         wall = 0.024
         box = mjcf.slide(f"{name}_joint", (-1, 0, 0), (0.0, TRAVEL), damping=5, frictionloss=1, armature=0.1)
         box += mjcf.geom("box", (0.006, _WIDTH - 0.004, 0.034), _FRONT, pos=(0, 0, 0), mass=0.1)
-        box += mjcf.geom("box", (_DEPTH - 0.02, _WIDTH - 0.012, 0.003), _FRONT, pos=(_DEPTH - 0.01, 0, -0.03), mass=0.1)
+        box += mjcf.geom(
+            "box", (_DEPTH - 0.02, _WIDTH - 0.012, 0.003), _FRONT, pos=(_DEPTH - 0.01, 0, -0.03), mass=0.1
+        )
+        box += mjcf.geom(
+            "box", (0.003, _WIDTH - 0.012, wall), _FRONT, pos=(2 * _DEPTH - 0.033, 0, -0.006), mass=0.05
+        )
         box += "".join(
             mjcf.geom(
                 "box",
@@ -57,7 +64,9 @@ def pieces() -> tuple[str, str]:
             )
             for side in (-1, 1)
         )
-        box += mjcf.geom("capsule", (0.007,), mjcf.STEEL, ends=(-HANDLE, -0.045, 0, -HANDLE, 0.045, 0), mass=0.03)
+        box += mjcf.geom(
+            "capsule", (0.007,), mjcf.STEEL, ends=(-HANDLE, -0.045, 0, -HANDLE, 0.045, 0), mass=0.03
+        )
         box += "".join(
             mjcf.geom("cylinder", (0.005,), mjcf.STEEL, ends=(0, y, 0, -HANDLE, y, 0), mass=0.01)
             for y in (-0.042, 0.042)
@@ -75,7 +84,7 @@ def place(world: World, rng: np.random.Generator) -> None:
 
 
 def handle(world: World, drawer: str) -> tuple[Array, Array]:
-    """The middle of a drawer's handle, and the gripper's orientation in front of it, fingers above and below."""
+    """The middle of a drawer's handle, and the gripper's orientation there, fingers above and below."""
     away = world.direction("cabinet", (1, 0, 0))
     approach = math.cos(_PITCH) * away + np.array([0.0, 0.0, -math.sin(_PITCH)])
     return world.point(f"{drawer}_drawer", (-HANDLE, 0, 0)), grip(approach, (0, 0, 1))

@@ -1,4 +1,4 @@
-"""Conditions of success, RLBench's four: a joint moved, something detected, something grasped, nothing grasped."""
+"""Conditions of success, as in RLBench: a joint moved, something detected, grasped, nothing grasped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Demonstrations: what the robot did and felt frame by frame, and the keyframes an agent learns from.
 
 A demonstration is played by the scripted waypoints and kept only if it solves the task; otherwise another
-    episode is
-drawn. Frames are .06 s apart. Physical states are kept instead of pictures, which are rendered on demand.
+episode is drawn. Frames are .06 s apart. Physical states are kept instead of pictures, which are rendered
+on demand.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def keyframes_of(gripper_open: Array, joint_velocities: Array) -> tuple[int, ...
         same = gripper_open[max(0, i - 2) : i + 2]
         stopped = (
             cooldown <= 0
-            and 2 <= i
+            and i >= 2
             and i != num - 2
             and bool((same == gripper_open[i]).all())
             and bool((np.abs(joint_velocities[i]) <= STOPPED_RAD_S).all())

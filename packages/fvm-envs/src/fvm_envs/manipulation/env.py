@@ -1,10 +1,9 @@
 """RLBench's tasks in MuJoCo as a vector environment of macro actions.
 
-An action is float [8]: position of the gripper's tip (m, world), its quaternion xyzw, gripper open (above one
-    half).
-The reward is 1 when the task is solved, and the episode terminates. A pose that cannot be reached terminates
-    it with
-reward 0 and a reason in `info["failure"]`; after `episode_length` actions it is truncated.
+An action is float [8]: position of the gripper's tip (m, world), its quaternion xyzw, gripper open (above
+one half). The reward is 1 when the task is solved, and the episode terminates. A pose that cannot be
+reached terminates it with reward 0 and a reason in `info["failure"]`; after `episode_length` actions it is
+truncated.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ class ManipulationVec(SlotEnv):
         self._variations = [variation_of(task) for task in tasks]
         self.observation_config = ObservationConfig(
             cameras=tuple(cameras),
-            image_size=(image_size, image_size) if isinstance(image_size, int) else tuple(image_size),
+            image_size=(image_size, image_size) if isinstance(image_size, int) else image_size,
             rgb=rgb,
             depth=depth,
             point_cloud=point_cloud,
@@ -169,7 +168,7 @@ class ManipulationVec(SlotEnv):
         return frame
 
     def _own_state(self) -> State:
-        states = self._call("state", {slot: () for slot in range(self.num_envs)})
+        states = self._call("state", dict.fromkeys(range(self.num_envs), ()))
         return {f"slot{slot}": states[slot] for slot in range(self.num_envs)}
 
     def _load_own_state(self, state: Mapping[str, Any]) -> None:

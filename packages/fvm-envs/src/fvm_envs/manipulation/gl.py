@@ -1,8 +1,8 @@
 """Pictures drawn by OpenGL: prettier edges and shadows, for videos.
 
 Needs MuJoCo's own renderer to find a GL (`pip install pyopengl glfw`, and EGL or OSMesa of the system);
-    everything else
-here works without. The pictures depend on the driver, so nothing that has to be reproducible uses them.
+everything else here works without. The pictures depend on the driver, so nothing that has to be
+reproducible uses them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def render(world: World, camera: str, size: tuple[int, int], *, shadows: bool = 
             of_world[size] = world.mujoco.Renderer(world.model, *size)
         except Exception as error:
             raise ImportError(
-                "renderer 'gl' found no OpenGL: pip install mujoco (for PyOpenGL), install EGL or OSMesa and set "
-                "MUJOCO_GL, or use renderer 'ray'"
+                "renderer 'gl' found no OpenGL: pip install mujoco (for PyOpenGL), install EGL or OSMesa "
+                "and set MUJOCO_GL, or use renderer 'ray'"
             ) from error
     world.mujoco.mj_forward(world.model, world.data)
     of_world[size].update_scene(world.data, camera=camera)

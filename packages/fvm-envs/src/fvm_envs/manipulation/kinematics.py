@@ -1,8 +1,8 @@
 """Forward and inverse kinematics of the arm, on a scratch model of the robot alone.
 
 The inverse is damped least squares with a pull towards the home posture that is dropped after half of the
-    iterations
-(near a limit it would keep the search from converging), and joints that press against a limit frozen.
+iterations (near a limit it would keep the search from converging), and joints that press against a limit
+frozen.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ class Arm:
         position: Array = self._data.site_xpos[self._tip].copy()
         return position, self._data.site_xmat[self._tip].reshape(3, 3).copy()
 
+    def within_reach(self, position: Array, matrix: Array) -> bool:
+        """False only where the stretched arm is too short for a pose, whatever its joints' limits."""
+        wrist = position - panda.WRIST_TO_TIP * matrix[:, 2]
+        return float(np.linalg.norm(wrist - panda.SHOULDER)) < panda.REACH
+
     def solve(self, start: Array, position: Array, matrix: Array, iterations: int = 60) -> Array | None:
         """Joint positions that reach a pose, searched from `start`, within the limits, or None."""
         joints = np.clip(start, LOWER, UPPER)
@@ -69,9 +74,7 @@ class Arm:
             ):
                 return joints
             self._mujoco.mj_comPos(self._model, self._data)
-            self._mujoco.mj_jacSite(
-                self._model, self._data, self._jacobian_p, self._jacobian_r, self._tip
-            )
+            self._mujoco.mj_jacSite(self._model, self._data, self._jacobian_p, self._jacobian_r, self._tip)
             jacobian = np.vstack(
                 [self._jacobian_p[:, : panda.NUM_JOINTS], self._jacobian_r[:, : panda.NUM_JOINTS]]
             )

@@ -1,15 +1,20 @@
 """Pieces of MJCF as text: geoms, bodies, hollow rings.
 
-Everything here is a pure function of its arguments, so that a task's model is the same text in every process.
-MuJoCo's conventions hold: half sizes, metres, radians, quaternions wxyz, "group" 0 robot, 1 objects, 2 visual.
+Everything here is a pure function of its arguments, so that a task's model is the same text in every
+process. MuJoCo's conventions hold: half sizes, metres, radians, quaternions wxyz; group 0 robot, 1 objects,
+2 visual.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-Vector = Sequence[float]
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = Sequence[float] | NDArray[np.float64]
 Colour = tuple[float, float, float]
 
 WHITE: Colour = (0.93, 0.93, 0.92)
@@ -24,7 +29,7 @@ def numbers(values: Iterable[float]) -> str:
     return " ".join(f"{value:.10g}" for value in values)
 
 
-def element(tag: str, inner: str = "", **attributes: str | float | Iterable[float] | None) -> str:
+def element(tag: str, inner: str = "", **attributes: Any) -> str:
     """One element; numbers and sequences of numbers are formatted, None is left out, `class_` is `class`."""
     text = "".join(
         f' {key.rstrip("_")}="{_text(value)}"' for key, value in attributes.items() if value is not None
@@ -100,13 +105,13 @@ def spot(name: str, pos: Vector) -> str:
     return element("body", "", name=name, pos=pos)
 
 
-def slide(name: str, axis: Vector, span: tuple[float, float], **attributes: float) -> str:
+def slide(name: str, axis: Vector, span: tuple[float, float], **attributes: Any) -> str:
     """A prismatic joint with a range in metres."""
     return element("joint", name=name, type="slide", axis=axis, limited="true", range=span, **attributes)
 
 
 def hinge(
-    name: str, axis: Vector, span: tuple[float, float], *, pos: Vector = (0.0, 0.0, 0.0), **attributes: float
+    name: str, axis: Vector, span: tuple[float, float], *, pos: Vector = (0.0, 0.0, 0.0), **attributes: Any
 ) -> str:
     """A revolute joint with a range in radians."""
     return element(

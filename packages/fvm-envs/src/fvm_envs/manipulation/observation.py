@@ -56,7 +56,9 @@ class ObservationConfig:
         if len(set(self.cameras)) < len(self.cameras):
             raise ValueError(f"cameras {self.cameras}: name each once")
         if len(self.image_size) != 2 or min(self.image_size) < 1:
-            raise ValueError(f"image_size is {self.image_size}: give height and width, at least one pixel each")
+            raise ValueError(
+                f"image_size is {self.image_size}: give height and width, at least one pixel each"
+            )
         if self.renderer not in ("ray", "gl"):
             raise ValueError(f"renderer is {self.renderer!r}: expected 'ray' or 'gl'")
 

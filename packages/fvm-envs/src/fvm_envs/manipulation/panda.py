@@ -1,14 +1,15 @@
 """The Franka Emika Panda as MJCF: published kinematics, bodies drawn from capsules, cylinders and boxes.
 
 Frames, joint limits and the gripper's travel are Franka's (Denavit-Hartenberg parameters of the data sheet
-    "Franka Emika
-Panda", a = .0825 and .088, d = .333, .316, .384, .107; the fingers' pads meet .1034 m from the hand's frame).
-The site "tip" is RLBench's: between the pads, z out of the hand, y the axis along which the fingers open.
+"Franka Emika Panda", a = .0825 and .088, d = .333, .316, .384, .107; the fingers' pads meet .1034 m from
+the hand's frame). The site "tip" is RLBench's: between the pads, z out of the hand, y the axis along which
+the fingers open.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from fvm_envs.manipulation.mjcf import DARK, GREY, WHITE, Colour, Vector, element, numbers
 
@@ -21,6 +22,10 @@ HOME = (0.0, 0.175, 0.0, -0.873, 0.0, 1.222, 0.785)
 OPEN = 0.04
 """Travel of each finger, m."""
 NUM_JOINTS = 7
+SHOULDER = (BASE[0], BASE[1], BASE[2] + 0.333)
+WRIST_TO_TIP = 0.107 + 0.1034
+REACH = math.hypot(0.0825, 0.316) + math.hypot(0.0825, 0.384) + 0.088
+"""Of the point where the last axis meets the wrist from the shoulder, m."""
 PADS = ("left_pad", "right_pad")
 FINGER_JOINTS = ("left_finger", "right_finger")
 
@@ -43,7 +48,7 @@ DAMPING_S = 0.05
 _FORCES = (87, 87, 87, 87, 12, 12, 12)
 
 
-def _shape(kind: str, size: Vector, colour: Colour, *, ends: Vector | None = None, **more: Vector) -> str:
+def _shape(kind: str, size: Vector, colour: Colour, *, ends: Vector | None = None, **more: Any) -> str:
     return element("geom", type=kind, class_="robot", size=size, fromto=ends, rgba=(*colour, 1.0), **more)
 
 
@@ -133,9 +138,7 @@ def body() -> str:
             damping=1,
             armature=0.1,
         )
-        mass = element(
-            "inertial", pos=(0, 0, 0), mass=_MASSES[i], diaginertia=(0.01 * _MASSES[i],) * 3
-        )
+        mass = element("inertial", pos=(0, 0, 0), mass=_MASSES[i], diaginertia=(0.01 * _MASSES[i],) * 3)
         inner = element(
             "body", mass + joint + _LINKS[i] + inner, name=f"link{i + 1}", pos=pos, quat=quat, gravcomp=1
         )
@@ -178,7 +181,7 @@ def actuators() -> str:
         kp=800,
         kv=30,
         ctrllimited="true",
-            forcelimited="true",
+        forcelimited="true",
         forcerange=(-25, 25),
         ctrlrange=(-0.005, OPEN),
     )

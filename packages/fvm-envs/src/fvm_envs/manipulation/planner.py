@@ -44,6 +44,8 @@ class Planner:
 
         With a collision test: None as well if no way round the obstacles was found.
         """
+        if not self.arm.within_reach(position, matrix):
+            return None
         line = self.line(start, position, matrix)
         if line is not None and (collides is None or not any(collides(joints) for joints in line)):
             return line
@@ -99,7 +101,9 @@ def _edge_collides(start: Array, end: Array, collides: Collides) -> bool:
     return any(collides(start + (end - start) * (i / num)) for i in range(1, num + 1))
 
 
-def _rrt_connect(start: Array, end: Array, rng: np.random.Generator, collides: Collides) -> list[Array] | None:
+def _rrt_connect(
+    start: Array, end: Array, rng: np.random.Generator, collides: Collides
+) -> list[Array] | None:
     """A path between two trees that grow towards each other (Kuffner and LaValle 2000)."""
     trees = ([start], [end])
     parents: tuple[list[int], list[int]] = ([-1], [-1])

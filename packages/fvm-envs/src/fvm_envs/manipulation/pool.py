@@ -1,7 +1,8 @@
-"""Where slots live: in the caller's process, or spread over processes of their own. Same calls, same results."""
+"""Where slots live: in the caller's process or spread over others. Same calls, same results."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -83,10 +84,8 @@ class Processes:
     def close(self) -> None:
         """End the processes; may be repeated."""
         for pipe in self._pipes:
-            try:
+            with contextlib.suppress(OSError, ValueError):
                 pipe.send(None)
-            except (OSError, ValueError):
-                pass
             pipe.close()
         for process in self._processes:
             process.join(5)

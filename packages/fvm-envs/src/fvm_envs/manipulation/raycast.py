@@ -1,11 +1,9 @@
 """Pictures by casting a ray through each pixel: RGB, depth and world points in one pass, without any GL.
 
 Convention, OpenCV's: a camera looks along +z, x to the right and y downwards in the picture; extrinsics are
-    the 4 x 4
-camera-to-world matrix, intrinsics K = [[f, 0, W / 2], [0, f, H / 2], [0, 0, 1]], and the pixel in column u
-    and row v
-shows along K^-1 (u + .5, v + .5, 1). Depth is along z, in metres; a point is camera position + depth x
-    direction.
+the 4 x 4 camera-to-world matrix, intrinsics K = [[f, 0, W / 2], [0, f, H / 2], [0, 0, 1]], and the pixel in
+column u and row v shows along K^-1 (u + .5, v + .5, 1). Depth is along z, in metres; a point is camera
+position + depth x direction.
 """
 
 from __future__ import annotations
@@ -73,7 +71,9 @@ def _pose(world: World, camera: str) -> tuple[Array, Array]:
     return seen.xpos.copy(), seen.xmat.reshape(3, 3) * np.array([1.0, -1.0, -1.0])
 
 
-def render(world: World, camera: str, size: tuple[int, int] = (128, 128), *, shadows: bool = False) -> Picture:
+def render(
+    world: World, camera: str, size: tuple[int, int] = (128, 128), *, shadows: bool = False
+) -> Picture:
     """What a camera sees now.
 
     Args:

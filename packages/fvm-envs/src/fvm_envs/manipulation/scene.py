@@ -1,8 +1,8 @@
 """The room, the table, the robot and a task's objects as one MJCF model, in RLBench's world frame.
 
 The table's top is at z = .75, the robot's base at (-.27, 0, .75), the workspace [-.3, .7] x [-.5, .5] x
-    [.6, 1.6], as in
-RLBench and ARM; the cameras stand where RLBench's do as far as that is known without its scene file.
+[.6, 1.6], as in RLBench and ARM; the cameras stand where RLBench's do as far as that is known without its
+scene file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIMESTEP_S = 0.002
 _TARGET = (0.2, 0.0, 0.87)
 # Position and field of view of the fixed cameras.
 _STANDS: dict[str, tuple[Vector, Vector, float]] = {
-    "front": ((1.35, 0.0, 1.58), (0.1, 0.0, 1.02), 42.0),
+    "front": ((1.35, 0.0, 1.58), (0.12, 0.0, 0.97), 44.0),
     "left_shoulder": ((-0.12, 0.85, 1.55), _TARGET, 60.0),
     "right_shoulder": ((-0.12, -0.85, 1.55), _TARGET, 60.0),
     "overhead": ((0.22, 0.0, 1.95), (0.22, 0.0, 0.75), 60.0),
@@ -115,9 +115,7 @@ def mjcf(objects: str, graspable: Sequence[str] = (), *, equality: str = "", con
         contact: Pairs that do not touch.
     """
     welds = "".join(
-        element(
-            "weld", name=f"grasp:{name}", body1="hand", body2=name, active="false", solref=(0.004, 1.0)
-        )
+        element("weld", name=f"grasp:{name}", body1="hand", body2=name, active="false", solref=(0.004, 1.0))
         for name in graspable
     )
     light = (

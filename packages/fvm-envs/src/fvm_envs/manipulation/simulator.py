@@ -1,10 +1,8 @@
 """The robot at work: macro actions planned, executed and judged, as RLBench's planning mode does.
 
 A macro action is a pose of the tip and a gripper state: the arm goes there on a planned path, then the
-    gripper
-opens or closes. Closing on a body that both pads touch attaches it to the hand. Success is tested every 20
-    ms and
-ends the motion.
+gripper opens or closes. Closing on a body that both pads touch attaches it to the hand. Success is tested
+every 20 ms and ends the motion.
 """
 
 from __future__ import annotations
@@ -99,9 +97,7 @@ class Simulator:
                 return
         raise RuntimeError(f"{task.name}: none of {PLACEMENTS} placements can be reached")
 
-    def execute(
-        self, position: Array, quaternion: Array, open: bool, *, to_the_end: bool = False
-    ) -> Outcome:
+    def execute(self, position: Array, quaternion: Array, open: bool, *, to_the_end: bool = False) -> Outcome:
         """Carry out a macro action.
 
         Args:
@@ -168,10 +164,8 @@ class Simulator:
         self._rng.bit_generator.state = state["planner"]
         self.open = bool(state["open"])
 
-    def stage(
-        self, task: ManipulationTask, qpos: Array, mocap: Array, colours: NDArray[np.uint8]
-    ) -> None:
-        """Show a moment of another episode: positions, furniture [nmocap, 7], colours; not to be played on."""
+    def stage(self, task: ManipulationTask, qpos: Array, mocap: Array, colours: NDArray[np.uint8]) -> None:
+        """Show a moment of an episode: positions, furniture [nmocap, 7], colours. Not to be played on."""
         self._use(task)
         world = self.world
         world.clear()

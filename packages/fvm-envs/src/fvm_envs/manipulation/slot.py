@@ -1,7 +1,7 @@
 """One slot of the vector environment: a simulator, its episode and its observation.
 
 All that crosses a process boundary are the arguments and results of these methods: arrays, numbers and
-    strings.
+strings.
 """
 
 from __future__ import annotations

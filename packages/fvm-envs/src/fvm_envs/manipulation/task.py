@@ -101,10 +101,10 @@ class ManipulationTask(abc.ABC):
     def demonstration(self, world: World) -> list[Waypoint]:
         """The macro actions that solve the task from the start of an episode."""
 
-    def watch(self, world: World) -> None:
+    def watch(self, world: World) -> None:  # noqa: B027 (most tasks have nothing to do)
         """What the task does by itself while time passes, such as unlocking a door."""
 
-    def celebrate(self, world: World) -> None:
+    def celebrate(self, world: World) -> None:  # noqa: B027
         """What changes when the task is solved, such as a bulb that lights up."""
 
     def solved(self, world: World) -> bool:
@@ -118,9 +118,7 @@ def grip(approach: Vector, finger_axis: Vector) -> Array:
     return facing(np.asarray(approach, dtype=np.float64), y if y[1] < 0.0 else -y)
 
 
-def to(
-    position: Vector, matrix: Array, *, open: bool, raised: float = 0.0, back: float = 0.0
-) -> Waypoint:
+def to(position: Vector, matrix: Array, *, open: bool, raised: float = 0.0, back: float = 0.0) -> Waypoint:
     """A waypoint, `raised` upwards or `back` against the approach."""
     where = np.asarray(position, dtype=np.float64) + np.array([0.0, 0.0, raised]) - matrix[:, 2] * back
     return Waypoint(where, matrix, open)

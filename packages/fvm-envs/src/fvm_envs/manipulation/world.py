@@ -1,8 +1,7 @@
 """The physical state of a task: bodies that can be put, painted, joined and asked for.
 
-Models are compiled once a process and shared; what an episode changes (positions, colours, the relative pose
-that a
-weld keeps) lives here and is saved with the state.
+Models are compiled once a process and shared; what an episode changes (positions, colours, the relative
+pose that a weld keeps) lives here and is saved with the state.
 """
 
 from __future__ import annotations
@@ -29,9 +28,7 @@ def model_of(task: ManipulationTask) -> mujoco.MjModel:
     """The compiled model of a task, one a process."""
     pieces = task.pieces()
     return scene.compile_model(
-        scene.mjcf(
-            pieces.objects, task.graspable, equality=pieces.equality, contact=pieces.contact
-        )
+        scene.mjcf(pieces.objects, task.graspable, equality=pieces.equality, contact=pieces.contact)
     )
 
 

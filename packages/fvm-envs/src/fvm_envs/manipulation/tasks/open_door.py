@@ -45,7 +45,9 @@ class OpenDoor(ManipulationTask):
             damping=0.1,
             frictionloss=0.02,
             armature=0.005,
-        ) + mjcf.geom("box", (0.008, 0.5 * WIDTH, 0.5 * TALL - 0.006), PANEL, pos=(0, 0, 0.5 * TALL), mass=0.5)
+        ) + mjcf.geom(
+            "box", (0.008, 0.5 * WIDTH, 0.5 * TALL - 0.006), PANEL, pos=(0, 0, 0.5 * TALL), mass=0.5
+        )
         panel += "".join(
             mjcf.geom(
                 "box",
@@ -56,11 +58,11 @@ class OpenDoor(ManipulationTask):
             )
             for z in (0.2, 0.78)
         )
-        panel += mjcf.geom("box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.11, LEVER_HEIGHT), visual=True)
+        panel += mjcf.geom(
+            "box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.11, LEVER_HEIGHT), visual=True
+        )
         lever = (
-            mjcf.hinge(
-                "handle_joint", (1, 0, 0), (-0.9, 0.0), damping=0.02, stiffness=0.3, armature=0.002
-            )
+            mjcf.hinge("handle_joint", (1, 0, 0), (-0.9, 0.0), damping=0.02, stiffness=0.3, armature=0.002)
             # One lever on each side, so that the cameras behind the door see it too.
             + mjcf.geom("cylinder", (0.007,), mjcf.STEEL, ends=(-STAND_OFF, 0, 0, STAND_OFF, 0, 0), mass=0.02)
             + "".join(

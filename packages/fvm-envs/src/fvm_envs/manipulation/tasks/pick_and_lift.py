@@ -6,10 +6,10 @@ import numpy as np
 
 from fvm_envs.manipulation import mjcf
 from fvm_envs.manipulation.conditions import Condition, Detected, Grasped
+from fvm_envs.manipulation.scene import TABLE_TOP
 from fvm_envs.manipulation.task import (
     DOWN,
     PALETTE,
-    TABLE_TOP,
     ManipulationTask,
     Pieces,
     Waypoint,

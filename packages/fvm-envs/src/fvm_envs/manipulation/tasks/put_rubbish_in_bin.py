@@ -6,9 +6,9 @@ import numpy as np
 
 from fvm_envs.manipulation import mjcf
 from fvm_envs.manipulation.conditions import Condition, Detected
+from fvm_envs.manipulation.scene import TABLE_TOP
 from fvm_envs.manipulation.task import (
     DOWN,
-    TABLE_TOP,
     ManipulationTask,
     Pieces,
     PlacementError,
@@ -29,7 +29,9 @@ def tomato(name: str) -> str:
     """A red ball, slightly flat, with a green stalk."""
     return mjcf.thing(
         name,
-        mjcf.geom("ellipsoid", (0.026, 0.026, 0.023), (0.85, 0.12, 0.08), mass=0.04, friction=(0.8, 0.02, 0.01))
+        mjcf.geom(
+            "ellipsoid", (0.026, 0.026, 0.023), (0.85, 0.12, 0.08), mass=0.04, friction=(0.8, 0.02, 0.01)
+        )
         + mjcf.geom("cylinder", (0.011, 0.002), (0.15, 0.5, 0.15), pos=(0, 0, 0.0225), visual=True)
         + mjcf.geom("capsule", (0.003, 0.006), (0.15, 0.5, 0.15), pos=(0, 0, 0.028), visual=True),
     )

@@ -8,11 +8,11 @@ import numpy as np
 
 from fvm_envs.manipulation import mjcf
 from fvm_envs.manipulation.conditions import Condition, Detected
-from fvm_envs.manipulation.rotation import about_z
+from fvm_envs.manipulation.rotation import Array, about_z
+from fvm_envs.manipulation.scene import TABLE_TOP
 from fvm_envs.manipulation.task import (
     COLOURS,
     DOWN,
-    TABLE_TOP,
     ManipulationTask,
     Pieces,
     PlacementError,
@@ -76,5 +76,6 @@ class SlideBlockToTarget(ManipulationTask):
         ]
 
 
-def _way(variation: int) -> np.ndarray:
-    return about_z(variation * math.pi / 2)[:, 0]
+def _way(variation: int) -> Array:
+    way: Array = about_z(variation * math.pi / 2)[:, 0]
+    return way

@@ -35,10 +35,10 @@ class StackWine(ManipulationTask):
             mjcf.geom("cylinder", (RADIUS, HALF), GLASS, pos=(0, 0, HALF), mass=0.25)
             + mjcf.geom("sphere", (RADIUS,), GLASS, pos=(0, 0, BODY), mass=0.03)
             + mjcf.geom("cylinder", (0.012,), GLASS, ends=(0, 0, BODY, 0, 0, TALL), mass=0.03)
-            + mjcf.geom("cylinder", (0.013,), (0.5, 0.05, 0.1), ends=(0, 0, 0.2, 0, 0, TALL + 0.001), mass=0.01)
             + mjcf.geom(
-                "cylinder", (RADIUS + 0.0006, 0.03), (0.93, 0.9, 0.8), pos=(0, 0, 0.07), visual=True
+                "cylinder", (0.013,), (0.5, 0.05, 0.1), ends=(0, 0, 0.2, 0, 0, TALL + 0.001), mass=0.01
             )
+            + mjcf.geom("cylinder", (RADIUS + 0.0006, 0.03), (0.93, 0.9, 0.8), pos=(0, 0, 0.07), visual=True)
             + mjcf.spot("middle", (0, 0, HALF))
         )
         # In the cradle's frame the lying bottle's middle is the origin and its bottom points along +x.

@@ -31,9 +31,7 @@ class TakeUsbOutOfComputer(ManipulationTask):
             )
             + mjcf.geom("box", (0.002, 0.034, 0.006), mjcf.DARK, pos=(front + 0.003, 0, 0.105), visual=True)
             + mjcf.geom("box", (0.002, 0.034, 0.003), mjcf.DARK, pos=(front + 0.003, 0, 0.088), visual=True)
-            + mjcf.geom(
-                "sphere", (0.006,), (0.1, 0.9, 0.3), pos=(front + 0.002, 0.028, 0.065), visual=True
-            )
+            + mjcf.geom("sphere", (0.006,), (0.1, 0.9, 0.3), pos=(front + 0.002, 0.028, 0.065), visual=True)
             + mjcf.geom("box", (0.013, 0.008, 0.001), mjcf.STEEL, pos=PORT, visual=True)
             + "".join(
                 mjcf.geom("box", (0.05, 0.001, 0.003), mjcf.GREY, pos=(-0.02, 0.0452 * s, z), visual=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -29,12 +30,14 @@ class TurnTap(ManipulationTask):
         """Foot, bent spout, two handles."""
         steel = mjcf.STEEL
         body = mjcf.geom("box", (0.035, OFFSET + 0.03, 0.012), steel, pos=(0, 0, 0.012))
-        spout = ((0, 0, 0.02, 0, 0, 0.13), (0, 0, 0.13, 0.03, 0, 0.155), (0.03, 0, 0.155, 0.075, 0, 0.15))
-        spout += ((0.075, 0, 0.15, 0.085, 0, 0.12),)
+        points = ((0, 0.02), (0, 0.13), (0.03, 0.155), (0.075, 0.15), (0.085, 0.12))
+        spout = [(x0, 0, z0, x1, 0, z1) for (x0, z0), (x1, z1) in itertools.pairwise(points)]
         body += "".join(mjcf.geom("capsule", (0.012,), steel, ends=ends) for ends in spout)
         parts = ""
         for side, sign, colour in (("left", 1, (0.85, 0.15, 0.12)), ("right", -1, (0.12, 0.3, 0.85))):
-            body += mjcf.geom("cylinder", (0.016,), steel, ends=(0, sign * OFFSET, 0.02, 0, sign * OFFSET, 0.07))
+            body += mjcf.geom(
+                "cylinder", (0.016,), steel, ends=(0, sign * OFFSET, 0.02, 0, sign * OFFSET, 0.07)
+            )
             handle = mjcf.hinge(
                 f"{side}_joint", (0, 0, 1), (-2.6, 2.6), damping=0.02, frictionloss=0.05, armature=0.002
             )
