@@ -66,7 +66,7 @@ class SlotAsEnv(gym.Env[Any, Any]):
         return self._obs, {"task_index": int(info["task_index"][0])}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Observation, reward, terminated, truncated, info: `task_index`, for manipulation `success` and `failure`."""
+        """Observation, reward, terminated, truncated, and info (manipulation: `success`, `failure`)."""
         if self._obs is None:
             raise RuntimeError("step before reset: call reset first")
         obs, reward, terminated, truncated, info = self.envs.step(np.array([action]))

@@ -26,7 +26,8 @@ MIN_DISTANCE = 0.17
 
 def cup(name: str) -> str:
     """A hollow cup with a handle, its frame at the bottom."""
-    wall = mjcf.ring(RADIUS, HEIGHT, WALL, mjcf.WHITE, mass=0.08)
+    # The wall ends above the table: only the bottom stands on it, which saves a hundred contacts.
+    wall = mjcf.ring(RADIUS, HEIGHT - 0.002, WALL, mjcf.WHITE, pos=(0, 0, 0.002), mass=0.08)
     bottom = mjcf.geom("cylinder", (RADIUS, 0.003), mjcf.WHITE, pos=(0, 0, 0.003), mass=0.04)
     bows = ((0.04, 0.078, 0.062, 0.072), (0.062, 0.072, 0.066, 0.045), (0.066, 0.045, 0.04, 0.024))
     handle = "".join(

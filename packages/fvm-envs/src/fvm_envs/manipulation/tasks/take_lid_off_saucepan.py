@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fvm_envs.manipulation import mjcf
@@ -25,8 +27,19 @@ class TakeLidOffSaucepan(ManipulationTask):
 
     def pieces(self) -> Pieces:
         """Pan, lid and the zone above the pan."""
+        # The lid lies on three pads on the rim, which saves the contacts with all boxes of the wall.
+        pads = "".join(
+            mjcf.geom(
+                "box",
+                (0.005, 0.005, 0.001),
+                mjcf.STEEL,
+                pos=(RADIUS * math.cos(angle), RADIUS * math.sin(angle), HEIGHT - 0.001),
+            )
+            for angle in (0.0, 2.0 * math.pi / 3.0, 4.0 * math.pi / 3.0)
+        )
         pan = (
-            mjcf.ring(RADIUS, HEIGHT - 0.004, 0.007, mjcf.STEEL, pos=(0, 0, 0.004), sides=16)
+            mjcf.ring(RADIUS, HEIGHT - 0.006, 0.007, mjcf.STEEL, pos=(0, 0, 0.004), sides=16)
+            + pads
             + mjcf.geom("cylinder", (RADIUS, 0.004), mjcf.STEEL, pos=(0, 0, 0.004))
             + mjcf.geom("capsule", (0.009,), mjcf.DARK, ends=(RADIUS + 0.01, 0, 0.055, 0.2, 0, 0.062))
             + mjcf.zone("lifted_zone", (0.07, 0.07, 0.06), pos=(0, 0, RIM + LIFT))
