@@ -141,9 +141,8 @@ def test_open_door_without_its_handle(simulator):
     world, (above, _, push) = start(simulator, "open_door")
     touch = to(world.point("frame", (-0.02, 0, 0.235)), push.matrix, open=False)
     through = moved(touch, by=world.direction("frame", (0.1, 0, 0)))
-    stays_zero(
-        simulator, [moved(above, raised=0.1), moved(touch, by=-0.06 * push.matrix[:, 0]), touch, through]
-    )
+    before = moved(touch, by=-0.06 * push.matrix[:, 0])
+    stays_zero(simulator, [moved(above, raised=0.1), before, touch, through])
     assert abs(world.joint("door_joint")) < math.radians(5)
     assert abs(world.joint("handle_joint")) < math.radians(25)
 

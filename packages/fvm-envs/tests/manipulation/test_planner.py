@@ -77,6 +77,6 @@ def test_what_is_held_is_carried_round_obstacles():
     low = simulator.world.tip()[0] - np.array([0, 0, 0.15])
     outcome = simulator.execute(low, quaternion_of(waypoint.matrix), False)
     assert outcome.failure == ""
-    assert (
-        simulator.execute(low - (0, 0, 0.1), quaternion_of(waypoint.matrix), False).failure == "unreachable"
-    )
+    into_the_table = low - np.array([0, 0, 0.1])
+    outcome = simulator.execute(into_the_table, quaternion_of(waypoint.matrix), False)
+    assert outcome.failure == "unreachable"

@@ -39,7 +39,8 @@ class Demo:
         frames: Proprioception under RLBench's names, float32 [T, ...].
         qpos: Joint and object positions, [T, nq].
         mocap: Positions and quaternions (wxyz) of the furniture, [nmocap, 7].
-        colours: Of all geoms, uint8 [2, num_geoms, 3]: before the last frame, and in it.
+        colours: Of all geoms, uint8 [2, num_geoms, 3], before and after the task is solved.
+        solved: The first frame that has the second colours.
         keyframes: Indices of the frames an agent should go to, ascending.
     """
 
@@ -50,6 +51,7 @@ class Demo:
     qpos: Array
     mocap: Array
     colours: NDArray[np.uint8]
+    solved: int
     keyframes: tuple[int, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -67,7 +69,9 @@ class Demo:
         self, frame: int, config: ObservationConfig, simulator: Simulator, time: float = 1.0
     ) -> Observation:
         """The observation of a frame, its pictures rendered now; uses the simulator's table up."""
-        simulator.stage(TASKS[self.task], self.qpos[frame], self.mocap, self.colours[frame == len(self) - 1])
+        simulator.stage(
+            TASKS[self.task], self.qpos[frame], self.mocap, self.colours[int(frame >= self.solved)]
+        )
         obs = observe(simulator, config, time)
         return obs | {name: values[frame] for name, values in self.frames.items()}
 
@@ -111,11 +115,13 @@ def play(simulator: Simulator, task: ManipulationTask, variation: int, seed: int
     first = world.colours.copy()
     felt: list[dict[str, Array]] = [simulator.proprioception()]
     qpos = [world.data.qpos.copy()]
+    lit = [False]
     ticks = 0
 
     def record() -> None:
         felt.append(simulator.proprioception())
         qpos.append(world.data.qpos.copy())
+        lit.append(not np.array_equal(world.colours, first))
 
     def tick() -> None:
         nonlocal ticks
@@ -151,6 +157,7 @@ def play(simulator: Simulator, task: ManipulationTask, variation: int, seed: int
         np.stack(qpos),
         np.concatenate([world.data.mocap_pos, world.data.mocap_quat], axis=1),
         np.stack([first, world.colours]),
+        lit.index(True) if any(lit) else len(lit),
         keyframes_of(frames["gripper_open"][:, 0], frames["joint_velocities"][:, : panda.NUM_JOINTS]),
     )
 

@@ -62,7 +62,7 @@ class OpenDoor(ManipulationTask):
             "box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.11, LEVER_HEIGHT), visual=True
         )
         lever = (
-            mjcf.hinge("handle_joint", (1, 0, 0), (-0.9, 0.0), damping=0.02, stiffness=0.3, armature=0.002)
+            mjcf.hinge("handle_joint", (1, 0, 0), (-0.9, 0.0), damping=0.05, stiffness=1.5, armature=0.002)
             # One lever on each side, so that the cameras behind the door see it too.
             + mjcf.geom("cylinder", (0.007,), mjcf.STEEL, ends=(-STAND_OFF, 0, 0, STAND_OFF, 0, 0), mass=0.02)
             + "".join(

@@ -47,8 +47,9 @@ class PutRubbishInBin(ManipulationTask):
     def pieces(self) -> Pieces:
         """The three things and the bin with its zone."""
         paper = (0.95, 0.95, 0.9)
-        rubbish = "".join(
-            mjcf.geom("box", size, paper, euler=euler, mass=0.008)
+        # A cube that lies still, hidden in the folds.
+        rubbish = mjcf.geom("box", (0.018, 0.018, 0.018), paper, mass=0.03) + "".join(
+            mjcf.geom("box", size, paper, euler=euler, visual=True)
             for size, euler in (
                 ((0.022, 0.015, 0.017), (0.3, 0.5, 0.2)),
                 ((0.016, 0.021, 0.015), (0.9, -0.4, 0.8)),
@@ -72,7 +73,7 @@ class PutRubbishInBin(ManipulationTask):
     def place(self, world: World, variation: int, rng: np.random.Generator) -> None:
         """The row and the bin anywhere, apart; the order in the row is drawn."""
         middle, matrix = throw(rng, area=(0.1, -0.25, 0.4, 0.25))
-        spots = [middle + matrix @ np.array([0, SPACING * i, 0.025]) for i in (-1, 0, 1)]
+        spots = [middle + matrix @ np.array([0, SPACING * i, 0.0]) for i in (-1, 0, 1)]
         where, _ = throw(rng)
         if any(abs(spot[1]) > 0.36 or not 0.0 < spot[0] < 0.48 for spot in spots):
             raise PlacementError("the row sticks out of the workspace")
@@ -80,7 +81,8 @@ class PutRubbishInBin(ManipulationTask):
             apart([where, spot], BIN_RADIUS + 0.09)
         world.put("bin", where)
         for name, i in zip(THINGS, rng.permutation(3), strict=True):
-            world.put(name, spots[i], matrix)
+            height = 0.018 if name == "rubbish" else 0.023
+            world.put(name, spots[i] + np.array([0, 0, height]), matrix)
 
     def conditions(self, variation: int) -> tuple[Condition, ...]:
         """The paper is in the bin."""
