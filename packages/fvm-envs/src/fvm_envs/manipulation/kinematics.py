@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fvm_envs.manipulation import panda
 from fvm_envs.manipulation.rotation import Array, rotation_vector
-from fvm_envs.manipulation.scene import compile_model
+from fvm_envs.manipulation.scene import compile_model, engine
 
 if TYPE_CHECKING:
     import mujoco
@@ -40,11 +40,9 @@ class Arm:
     """The arm's kinematics; poses are of the tip, position [3] and matrix [3, 3] in the world."""
 
     def __init__(self) -> None:
-        import mujoco
-
-        self._mujoco = mujoco
+        self._mujoco = engine()
         self._model = _arm_model()
-        self._data = mujoco.MjData(self._model)
+        self._data = self._mujoco.MjData(self._model)
         self._tip = self._model.site("tip").id
         nv = self._model.nv
         self._jacobian_p, self._jacobian_r = np.zeros((3, nv)), np.zeros((3, nv))

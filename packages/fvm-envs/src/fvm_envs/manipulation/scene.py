@@ -8,6 +8,7 @@ scene file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,11 +133,11 @@ def mjcf(objects: str, graspable: Sequence[str] = (), *, equality: str = "", con
     )
 
 
-def compile_model(xml: str) -> mujoco.MjModel:
-    """The compiled model.
+def engine() -> ModuleType:
+    """The module `mujoco`, imported when it is first needed.
 
     Raises:
-        ImportError: If MuJoCo is not installed.
+        ImportError: If it is not installed.
     """
     try:
         import mujoco
@@ -144,4 +145,9 @@ def compile_model(xml: str) -> mujoco.MjModel:
         raise ImportError(
             "the manipulation tasks need MuJoCo: pip install 'fvm-envs[manipulation]'"
         ) from error
-    return mujoco.MjModel.from_xml_string(xml)
+    return mujoco  # type: ignore[no-any-return]
+
+
+def compile_model(xml: str) -> mujoco.MjModel:
+    """The compiled model."""
+    return engine().MjModel.from_xml_string(xml)

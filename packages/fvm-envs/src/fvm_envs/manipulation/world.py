@@ -40,10 +40,8 @@ class World:
     """
 
     def __init__(self, task: ManipulationTask) -> None:
+        self.mujoco = mujoco = scene.engine()
         model = model_of(task)
-        import mujoco
-
-        self.mujoco = mujoco
         self.task = task
         self.model = model
         self.data = mujoco.MjData(model)

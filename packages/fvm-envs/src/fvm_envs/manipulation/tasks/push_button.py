@@ -14,11 +14,14 @@ BASE_COLOURS = tuple(colour for name, colour in COLOURS.items() if name not in (
 
 
 def button(name: str, *, colour: mjcf.Colour = (1.0, 0.0, 0.0)) -> str:
-    """A round cap in a ring, sprung, that slides down; its base is 26 mm high, its top at `HEIGHT`."""
+    """A round cap in a ring, sprung, that slides down; its base is 26 mm high, its top at `HEIGHT`.
+
+    It stands out of its ring by less than it must move: a finger can push it, an arm that lies on it cannot.
+    """
     cap = mjcf.slide(
         f"{name}_joint", (0, 0, -1), (0.0, 0.012), stiffness=400, damping=8, armature=0.01
     ) + mjcf.geom("cylinder", (0.018, 0.011), colour, pos=(0, 0, 0.039), name=f"{name}_cap", mass=0.02)
-    return mjcf.ring(0.026, 0.012, 0.008, mjcf.STEEL, pos=(0, 0, 0.026), sides=10) + mjcf.part(
+    return mjcf.ring(0.027, 0.0215, 0.008, mjcf.STEEL, pos=(0, 0, 0.026), sides=10) + mjcf.part(
         f"{name}_cap", cap
     )
 
