@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parent.parent / "docs" / "images"
 SIDE, LABEL = 160, 14
 FROM_BEHIND = ("open_door", "open_drawer", "close_drawer")
 """Tasks whose front the front camera does not see: filmed over the left shoulder."""
+ZOOM, CUTS = 0.62, {"front": (0.19, 0.3), "left_shoulder": (0.03, 0.2)}
+"""Share of the picture that a film shows, and where its upper left corner is."""
 VARIATIONS = {"push_button": 3, "pick_up_cup": 6, "reach_target": 3, "open_drawer": 2, "pick_and_lift": 4}
 SEED = 6
 
@@ -42,20 +44,28 @@ def sheet(simulator: Simulator) -> Image.Image:
         simulator.stage(TASKS[name], demo.qpos[0], demo.mocap, demo.colours[0])
         for column, camera in enumerate(CAMERAS):
             left, top = SIDE * column, (SIDE + LABEL) * row
-            draw.text((left + 3, top + 1), f"{name}" if column == 0 else camera, fill="black")
+            if row == 0 or column == 0:
+                label = name if column == 0 else camera
+                draw.text((left + 3, top + 1), label, fill="black")
             out.paste(frame(simulator, camera, SIDE), (left, top + LABEL))
     return out
 
 
 def film(simulator: Simulator, name: str, side: int = 176) -> list[Image.Image]:
-    """Every other frame of a demonstration, in 64 colours."""
+    """Every other frame of a demonstration, the workspace cut out, in 128 colours."""
     demo = get_demos(name, 1, SEED, variation=VARIATIONS.get(name, 0), simulator=simulator)[0]
     camera = "left_shoulder" if name in FROM_BEHIND else "front"
     frames = []
     for i in [*range(0, len(demo), 2), len(demo) - 1]:
         simulator.stage(TASKS[name], demo.qpos[i], demo.mocap, demo.colours[int(i >= demo.solved)])
-        frames.append(frame(simulator, camera, side))
-    palette = frames[-1].quantize(64)
+        large = frame(simulator, camera, round(side / ZOOM))
+        left, top = (round(large.width * part) for part in CUTS[camera])
+        frames.append(large.crop((left, top, left + side, top + side)))
+    ends = Image.new("RGB", (2 * side, side))
+    ends.paste(frames[0], (0, 0))
+    ends.paste(frames[-1], (side, 0))
+    # Median cut would give the small bright things away for shades of the wall.
+    palette = ends.quantize(128, method=Image.Quantize.MAXCOVERAGE)
     return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in frames]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
+from fvm_envs.rlbench.env import RLBenchVec
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
@@ -14,6 +15,8 @@ from fvm_envs.trials import Trials
 
 BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "rlbench": ManipulationVec, "toy": CatchVec}
 """The vector environment of each benchmark."""
+SIMULATORS: dict[str, type[SlotEnv]] = {"mujoco": ManipulationVec, "coppeliasim": RLBenchVec}
+"""Those of RLBench's tasks: our re-creations, whose scores are not RLBench's, and RLBench itself."""
 
 
 def make_vec(
@@ -37,7 +40,8 @@ def make_vec(
             `math.inf` for as many as fit. None: an episode is an episode.
         reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
-            restrict_themes, num_threads; `ManipulationVec`: cameras, image_size and others; `CatchVec`:
+            restrict_themes, num_threads; `ManipulationVec`: cameras, image_size and others,
+            and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
             cell_pixels).
 
     Raises:
@@ -56,6 +60,11 @@ def make_vec(
             f"there is no benchmark {benchmarks[0]!r}: the benchmarks are {', '.join(BENCHMARKS)}"
         )
     make = BENCHMARKS[benchmarks[0]]
+    if benchmarks[0] == "rlbench":
+        simulator = options.pop("simulator", "mujoco")
+        if simulator not in SIMULATORS:
+            raise ValueError(f"simulator is {simulator!r}: expected {' or '.join(map(repr, SIMULATORS))}")
+        make = SIMULATORS[simulator]
     if trials is None:
         return make(task_set, num_envs, seed, on_episode_end=on_episode_end, **options)
     if benchmarks[0] == "rlbench":

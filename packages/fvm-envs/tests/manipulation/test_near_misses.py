@@ -138,7 +138,7 @@ def test_wine_held_above_the_rack(simulator):
 
 
 def test_open_door_without_its_handle(simulator):
-    world, (above, _, push) = start(simulator, "open_door")
+    world, (above, _, _, push) = start(simulator, "open_door")
     touch = to(world.point("frame", (-0.02, 0, 0.235)), push.matrix, open=False)
     through = moved(touch, by=world.direction("frame", (0.1, 0, 0)))
     before = moved(touch, by=-0.06 * push.matrix[:, 0])

@@ -80,7 +80,7 @@ def pieces() -> tuple[str, str]:
 def place(world: World, rng: np.random.Generator) -> None:
     """In front of the robot, turned by up to 22.5 degrees, as RLBench does."""
     yaw = math.pi / 8
-    world.put("cabinet", *throw(rng, area=(0.4, -0.15, 0.48, 0.15), yaw=(-yaw, yaw)))
+    world.put("cabinet", *throw(rng, area=(0.46, -0.12, 0.52, 0.12), yaw=(-yaw, yaw)))
 
 
 def handle(world: World, drawer: str) -> tuple[Array, Array]:

@@ -91,7 +91,7 @@ class ManipulationVec(SlotEnv):
             raise ValueError(f"num_processes is {num_processes}: use 0 for the caller's, or more")
         if episode_length < 1:
             raise ValueError(f"episode_length is {episode_length}: an episode needs at least one action")
-        self._variations = [variation_of(task) for task in tasks]
+        self._variations = [self._variation(task) for task in tasks]
         self.observation_config = ObservationConfig(
             cameras=tuple(cameras),
             image_size=(image_size, image_size) if isinstance(image_size, int) else image_size,
@@ -101,8 +101,8 @@ class ManipulationVec(SlotEnv):
             shadows=shadows,
             renderer=renderer,
         )
-        make = functools.partial(Slot, self.observation_config, episode_length, collision_checking)
-        self._pool = Here(make, num_envs) if num_processes == 0 else Processes(make, num_envs, num_processes)
+        self._slot_options = self.observation_config, episode_length, collision_checking
+        self._pool = self._make_pool(num_envs, num_processes)
         self._obs: list[Observation] = [{} for _ in range(num_envs)]
         low = np.array([*BOUNDS[:3], -1, -1, -1, -1, 0], dtype=np.float32)
         high = np.array([*BOUNDS[3:], 1, 1, 1, 1, 1], dtype=np.float32)
@@ -114,6 +114,13 @@ class ManipulationVec(SlotEnv):
             observation_space=self.observation_config.space(),
             action_space=gym.spaces.Box(low, high, dtype=np.float32),
         )
+
+    def _variation(self, task: Task) -> tuple[str, int]:
+        return variation_of(task)
+
+    def _make_pool(self, num_envs: int, num_processes: int) -> Pool:
+        make = functools.partial(Slot, *self._slot_options)
+        return Here(make, num_envs) if num_processes == 0 else Processes(make, num_envs, num_processes)
 
     def _call(self, method: str, arguments: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         if self._pool is None:

@@ -6,11 +6,10 @@ import contextlib
 import multiprocessing
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
-from fvm_envs.manipulation.slot import Slot
-
-MakeSlot = Callable[[], Slot]
+MakeSlot = Callable[[], Any]
 
 
 class Pool(Protocol):
@@ -42,44 +41,68 @@ class Processes:
     """Slot i in process i modulo their number, started by spawning.
 
     Raises:
-        RuntimeError: If a process could not start or died.
+        RuntimeError: If a process died.
     """
 
     def __init__(self, make: MakeSlot, num_slots: int, num_processes: int) -> None:
-        context = multiprocessing.get_context("spawn")
+        self._make = make
         self._num = min(num_processes, num_slots)
-        self._pipes: list[Connection] = []
-        self._processes = []
-        for _ in range(self._num):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, make), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+        started = [self._start() for _ in range(self._num)]
+        self._pipes = [pipe for pipe, _ in started]
+        self._processes = [process for _, process in started]
+
+    def _start(self) -> tuple[Connection, SpawnProcess]:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
+        process.start()
+        theirs.close()
+        return ours, process
+
+    def restart(self, worker: int) -> None:
+        """Start a process that died anew; its slots have forgotten everything."""
+        self._pipes[worker].close()
+        self._processes[worker].join(5)
+        self._pipes[worker], self._processes[worker] = self._start()
 
     def call(self, method: str, arguments: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """The result of `method` for each slot in `arguments`; the processes work at the same time."""
+        results, dead = self.try_call(method, arguments)
+        if dead:
+            self.close()
+            raise RuntimeError("a process of the environment died: make the environment anew")
+        return {slot: results[slot] for slot in arguments}
+
+    def try_call(
+        self, method: str, arguments: Mapping[int, tuple[Any, ...]]
+    ) -> tuple[dict[int, Any], list[int]]:
+        """The results, and the slots whose process died instead of answering."""
         shares: list[dict[int, tuple[Any, ...]]] = [{} for _ in range(self._num)]
         for slot, each in arguments.items():
             shares[slot % self._num][slot] = each
-        busy = [worker for worker in range(self._num) if shares[worker]]
         results: dict[int, Any] = {}
         errors: list[Exception] = []
-        try:
-            for worker in busy:
-                self._pipes[worker].send((method, shares[worker]))
-            for worker in busy:
-                error, share = self._pipes[worker].recv()
-                results.update(share)
-                if error is not None:
-                    errors.append(error)
-        except (EOFError, ConnectionError) as error:
-            self.close()
-            raise RuntimeError("a process of the environment died: make the environment anew") from error
+        dead: list[int] = []
+        sent = []
+        for worker, share in enumerate(shares):
+            if share:
+                try:
+                    self._pipes[worker].send((method, share))
+                    sent.append(worker)
+                except OSError:
+                    dead.extend(share)
+        for worker in sent:
+            try:
+                error, answers = self._pipes[worker].recv()
+            except (EOFError, OSError):
+                dead.extend(shares[worker])
+                continue
+            results.update(answers)
+            if error is not None:
+                errors.append(error)
         if errors:
             raise errors[0]
-        return {slot: results[slot] for slot in arguments}
+        return results, dead
 
     def close(self) -> None:
         """End the processes; may be repeated."""
@@ -96,7 +119,7 @@ class Processes:
 
 def _serve(pipe: Connection, make: MakeSlot) -> None:
     """Answer calls until None comes or the other side is gone."""
-    slots: dict[int, Slot] = {}
+    slots: dict[int, Any] = {}
     while True:
         try:
             message = pipe.recv()

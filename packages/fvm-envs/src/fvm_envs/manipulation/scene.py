@@ -31,7 +31,8 @@ _STANDS: dict[str, tuple[Vector, Vector, float]] = {
     "front": ((1.35, 0.0, 1.58), (0.12, 0.0, 0.97), 44.0),
     "left_shoulder": ((-0.12, 0.85, 1.55), _TARGET, 60.0),
     "right_shoulder": ((-0.12, -0.85, 1.55), _TARGET, 60.0),
-    "overhead": ((0.22, 0.0, 1.95), (0.22, 0.0, 0.75), 60.0),
+    # A little forward, where the arm at home does not hide the workspace.
+    "overhead": ((0.75, 0.0, 1.95), (0.24, 0.0, 0.75), 45.0),
 }
 # Widely separated for a pad, a rim and a handle; the settings that held where others slipped are in the docs.
 _OPTION = (
@@ -49,9 +50,7 @@ def _look_at(pos: Vector, target: Vector) -> list[float]:
     """MuJoCo's `xyaxes` of a camera that looks from `pos` at `target`."""
     back = np.subtract(pos, target)
     back = back / np.linalg.norm(back)
-    # A camera that looks straight down has the robot at the top of its picture.
-    up = np.array([0.0, 0.0, 1.0]) if abs(back[2]) < 0.999 else np.array([-1.0, 0.0, 0.0])
-    right = np.cross(up, back)
+    right = np.cross((0.0, 0.0, 1.0), back)
     right = right / np.linalg.norm(right)
     return [*right, *np.cross(back, right)]
 

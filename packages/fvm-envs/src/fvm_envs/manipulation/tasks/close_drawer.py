@@ -38,4 +38,4 @@ class CloseDrawer(ManipulationTask):
         """Closed in front of the handle, push."""
         where, matrix = cabinet.handle(world, DRAWERS[world.variation])
         pushed = where + world.direction("cabinet", (OPENED - 0.02, 0, 0))
-        return [to(where, matrix, open=False, back=0.06), to(pushed, matrix, open=False)]
+        return [to(where, matrix, open=False, back=0.08), to(pushed, matrix, open=False)]

@@ -13,7 +13,7 @@ from fvm_envs.manipulation.world import World
 
 ANGLE = math.radians(25.0)
 """By how much the handle and then the door must turn."""
-WIDTH, TALL = 0.28, 0.28
+WIDTH, TALL = 0.28, 0.34
 LEVER_HEIGHT, STAND_OFF, LEVER = 0.17, 0.045, 0.13
 FRAME: mjcf.Colour = (0.45, 0.3, 0.18)
 PANEL: mjcf.Colour = (0.8, 0.68, 0.5)
@@ -92,12 +92,13 @@ class OpenDoor(ManipulationTask):
             world.unjoin("lock")
 
     def demonstration(self, world: World) -> list[Waypoint]:
-        """Closed above the lever's end, press it down, push the door."""
+        """Closed before the door, above the lever's end, press it down, push the door."""
         end = world.point("handle", (-STAND_OFF, LEVER - 0.012, 0.012))
         away, across = world.direction("frame", (1, 0, 0)), world.direction("frame", (0, 1, 0))
         matrix = grip(0.44 * away + np.array([0, 0, -0.9]), across)
         pressed = end + np.array([0, 0, -0.07]) - 0.01 * across
         return [
+            to(end - 0.1 * away, matrix, open=False, raised=0.1),
             to(end, matrix, open=False, raised=0.06),
             to(pressed, matrix, open=False),
             to(pressed + 0.12 * away + 0.02 * across, matrix, open=False),

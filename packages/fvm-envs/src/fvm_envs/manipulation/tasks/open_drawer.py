@@ -36,7 +36,7 @@ class OpenDrawer(ManipulationTask):
         where, matrix = cabinet.handle(world, DRAWERS[world.variation])
         pulled = where + world.direction("cabinet", (-0.18, 0, 0))
         return [
-            to(where, matrix, open=True, back=0.1),
+            to(where, matrix, open=True, back=0.15),
             to(where, matrix, open=False),
             to(pulled, matrix, open=False),
         ]
