@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent
 FOLDERS = {path.parent.name: path.parent for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
 FOLDERS["fvm-study"] = ROOT / "apps" / "study"
 MODULES = {name: "study" if name == "fvm-study" else name.replace("-", "_") for name in FOLDERS}
-EXTRAS = {"fvm-envs": "[procgen]"}
+EXTRAS = {"fvm-envs": "[manipulation,procgen]"}
 # One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
 TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None}
 
