@@ -196,6 +196,46 @@ def test_closing_on_nothing_grasps_nothing_and_opening_lets_go():
     assert simulator.world.position("block")[2] < held[2] - 0.05
 
 
+class FakeGL:
+    """Takes the place of MuJoCo's renderer: notes the colours that it would draw."""
+
+    def __init__(self, model, height, width):
+        self.model, self.size = model, (height, width)
+
+    def update_scene(self, data, camera):
+        self.drawn = self.model.geom_rgba.copy()
+
+    def render(self):
+        return np.full((*self.size, 3), 7, dtype=np.uint8)
+
+
+def test_opengl_draws_the_episodes_colours_and_changes_nothing(monkeypatch):
+    import mujoco
+
+    monkeypatch.setattr(mujoco, "Renderer", FakeGL, raising=False)
+    options = {**SMALL, "on_episode_end": "stay"}
+    plain = make_vec("rlbench/push_button/4", 1, 0, **options)
+    drawn = make_vec("rlbench/push_button/4", 1, 0, renderer="gl", **options)
+    (a, _), (b, _) = plain.reset(seed=1), drawn.reset(seed=1)
+    assert (b["front_rgb"] == 7).all()
+    for _ in range(2):
+        np.testing.assert_array_equal(a["front_depth"], b["front_depth"])
+        a, b = (envs.step(action(0.3, 0.1, 0.9)[None])[0] for envs in (plain, drawn))
+    world = drawn._pool._slots[0]._simulator.world
+    assert (world.model.geom_rgba[world.model.geom("button_base").id, :3] > 0.9).all()  # the model's own
+
+
+def test_without_opengl_it_says_what_is_missing(monkeypatch):
+    import mujoco
+
+    def broken(*args):
+        raise RuntimeError("no display")
+
+    monkeypatch.setattr(mujoco, "Renderer", broken, raising=False)
+    with pytest.raises(ImportError, match="found no OpenGL"):
+        make_vec("rlbench/push_button", 1, 0, renderer="gl", **SMALL).reset()
+
+
 def test_without_mujoco_the_package_imports_and_says_what_is_missing():
     code = (
         "import sys; sys.modules['mujoco'] = None\n"

@@ -24,18 +24,24 @@ def render(world: World, camera: str, size: tuple[int, int], *, shadows: bool = 
     Raises:
         ImportError: If there is no OpenGL to draw with.
     """
+    model, data, engine = world.model, world.data, world.mujoco
     of_world = _renderers.setdefault(world, {})
-    world.model.geom_rgba[:, :3] = world.colours / 255.0
-    world.model.vis.quality.shadowsize = 1024 if shadows else 0
+    model.vis.quality.shadowsize = 1024 if shadows else 0
     if size not in of_world:
         try:
-            of_world[size] = world.mujoco.Renderer(world.model, *size)
+            of_world[size] = engine.Renderer(model, *size)
         except Exception as error:
             raise ImportError(
                 "renderer 'gl' found no OpenGL: pip install mujoco (for PyOpenGL), install EGL or OSMesa "
                 "and set MUJOCO_GL, or use renderer 'ray'"
             ) from error
-    world.mujoco.mj_forward(world.model, world.data)
-    of_world[size].update_scene(world.data, camera=camera)
+    # Not mj_forward: that would change what the solver starts from, and so the bytes of what follows.
+    engine.mj_kinematics(model, data)
+    engine.mj_comPos(model, data)
+    engine.mj_camlight(model, data)
+    painted = model.geom_rgba.copy()
+    model.geom_rgba[:, :3] = world.colours / 255.0
+    of_world[size].update_scene(data, camera=camera)
+    model.geom_rgba[:] = painted  # The model is shared; an episode's colours are the world's.
     frame: NDArray[np.uint8] = of_world[size].render()
     return frame
