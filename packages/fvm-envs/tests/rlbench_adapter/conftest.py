@@ -1,3 +1,4 @@
+# Not `tests/rlbench`: pytest would make that a module of the name that is looked for.
 import sys
 from pathlib import Path
 
