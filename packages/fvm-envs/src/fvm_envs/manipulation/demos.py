@@ -1,8 +1,8 @@
 """Demonstrations: what the robot did and felt frame by frame, and the keyframes an agent learns from.
 
-A demonstration is played by the scripted waypoints and kept only if it solves the task; otherwise another
-episode is drawn. Frames are .06 s apart. Physical states are kept instead of pictures, which are rendered
-on demand.
+A demonstration is played by the scripted waypoints and kept only if they solve the task, and the actions of
+its keyframes alone do so too; otherwise another episode is drawn. Frames are .06 s apart. Physical states
+are kept instead of pictures, which are rendered on demand.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def play(simulator: Simulator, task: ManipulationTask, variation: int, seed: int
     if ticks % TICKS_A_FRAME:
         record()
     frames = {name: np.stack([frame[name] for frame in felt]) for name in felt[0]}
-    return Demo(
+    demo = Demo(
         task.name,
         variation,
         seed,
@@ -160,6 +160,17 @@ def play(simulator: Simulator, task: ManipulationTask, variation: int, seed: int
         lit.index(True) if any(lit) else len(lit),
         keyframes_of(frames["gripper_open"][:, 0], frames["joint_velocities"][:, : panda.NUM_JOINTS]),
     )
+    return demo if solves(simulator, demo) else None
+
+
+def solves(simulator: Simulator, demo: Demo) -> bool:
+    """Whether the actions of a demonstration's keyframes solve its episode, played from the start."""
+    simulator.reset(TASKS[demo.task], demo.variation, demo.seed)
+    for action in demo.actions.astype(np.float64):
+        outcome = simulator.execute(action[:3], action[3:7], bool(action[7] > 0.5))
+        if outcome.success or outcome.failure:
+            return outcome.success
+    return False
 
 
 def get_demos(

@@ -62,7 +62,7 @@ class OpenDoor(ManipulationTask):
             "box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.11, LEVER_HEIGHT), visual=True
         )
         lever = (
-            mjcf.hinge("handle_joint", (1, 0, 0), (-0.9, 0.0), damping=0.05, stiffness=1.5, armature=0.002)
+            mjcf.hinge("handle_joint", (1, 0, 0), (-1.1, 0.0), damping=0.05, stiffness=0.8, armature=0.002)
             # One lever on each side, so that the cameras behind the door see it too.
             + mjcf.geom("cylinder", (0.007,), mjcf.STEEL, ends=(-STAND_OFF, 0, 0, STAND_OFF, 0, 0), mass=0.02)
             + "".join(
@@ -96,10 +96,10 @@ class OpenDoor(ManipulationTask):
         end = world.point("handle", (-STAND_OFF, LEVER - 0.012, 0.012))
         away, across = world.direction("frame", (1, 0, 0)), world.direction("frame", (0, 1, 0))
         matrix = grip(0.44 * away + np.array([0, 0, -0.9]), across)
-        pressed = end + np.array([0, 0, -0.07]) - 0.01 * across
+        pressed = end + np.array([0, 0, -0.055]) - 0.01 * across
         return [
             to(end - 0.1 * away, matrix, open=False, raised=0.1),
             to(end, matrix, open=False, raised=0.06),
             to(pressed, matrix, open=False),
-            to(pressed + 0.12 * away + 0.02 * across, matrix, open=False),
+            to(pressed + 0.135 * away + 0.025 * across, matrix, open=False),
         ]

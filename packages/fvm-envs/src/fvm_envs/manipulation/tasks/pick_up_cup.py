@@ -29,7 +29,7 @@ def cup(name: str) -> str:
     # The wall ends above the table: only the bottom stands on it, which saves a hundred contacts.
     wall = mjcf.ring(RADIUS, HEIGHT - 0.002, WALL, mjcf.WHITE, pos=(0, 0, 0.002), mass=0.08)
     bottom = mjcf.geom("cylinder", (RADIUS, 0.003), mjcf.WHITE, pos=(0, 0, 0.003), mass=0.04)
-    bows = ((0.04, 0.078, 0.062, 0.072), (0.062, 0.072, 0.066, 0.045), (0.066, 0.045, 0.04, 0.024))
+    bows = ((0.043, 0.078, 0.062, 0.072), (0.062, 0.072, 0.066, 0.045), (0.066, 0.045, 0.043, 0.024))
     handle = "".join(
         mjcf.geom("capsule", (0.005,), mjcf.WHITE, ends=(x0, 0, z0, x1, 0, z1), mass=0.004)
         for x0, z0, x1, z1 in bows
