@@ -44,7 +44,7 @@ def latin_tasks(family):
 
 
 def build(paradigm, config, own=None):
-    def make_learner(observation_space, action_space, *, seed, loss_term=None):
+    def make_learner(observation_space, action_space, *, seed, loss_term=None, **_):
         return PPO(observation_space, action_space, config, seed=seed, loss_term=loss_term)
 
     def make_envs(tasks, *, seed, on_episode_end, split=1, trials=None, replicates=False):

@@ -9,7 +9,8 @@ import pytest
 import torch
 from fvm_envs import TaskSet, make_vec
 from fvm_eval import Budget, evaluate
-from fvm_learners import PPO, SMALL_CPU, PPOConfig, gae
+from fvm_learners import PPO, SMALL_CPU, PPOConfig
+from fvm_learners.gae import gae
 from fvm_learners.rollout import Rollout, begin, collect
 from fvm_meta import RL2, Reptile, ReptileConfig, RL2Config
 
@@ -21,7 +22,7 @@ RECURRENT = PPOConfig(network="minatar", num_steps=9, num_minibatches=2, recurre
 
 
 def build(paradigm, config, num_envs, own=None, **options):
-    def make_learner(observation_space, action_space, *, seed, loss_term=None):
+    def make_learner(observation_space, action_space, *, seed, loss_term=None, **_):
         return PPO(observation_space, action_space, config, seed=seed, loss_term=loss_term)
 
     def make_envs(tasks, *, seed, on_episode_end, split=1, trials=None, replicates=False):

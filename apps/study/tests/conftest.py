@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fvm_learners import PPOConfig
+from fvm_learners.rainbow_config import RainbowConfig
 from study.cli import run
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.executors import Event, Schedule, run_in_process
@@ -40,9 +41,9 @@ TINY = [
     "2048",
     "--adapt-env-steps",
     "512",
-    "--train-levels",
+    "--train-sizes",
     "4",
-    "--held-out-levels",
+    "--held-out",
     "84",
     "--no-tracking",
     "--workers",
@@ -51,19 +52,33 @@ TINY = [
 
 # Many short iterations, so that there are many moments to be interrupted at.
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="nature-small")
+RAINBOW = RainbowConfig(
+    encoder="minatar",
+    num_steps=4,
+    learn_start=32,
+    updates_per_env_step=0.25,
+    batch_size=8,
+    replay_capacity=1024,
+    num_atoms=7,
+    v_min=-1.0,
+    v_max=1.0,
+    hidden_size=8,
+    context_hidden_size=8,
+    target_period_updates=10,
+)
 SMALL = replace(
     toy.QUICK,
     family="toy/catch",
     methods=("scratch", "multitask"),
     seeds=1,
-    train_levels=(4,),
+    train_sizes=(4,),
     pool=(0, 78),
-    validation_levels=(78, 81),
+    validation=(78, 81),
     env_options={},
-    settings={"rl2": Settings(config={"trials": 2}, ppo={"recurrent": True, "lstm_size": 8})},
-    held_out_levels=(84, 87),
-    pretrain=Phase(env_steps=768, num_envs=8, ppo=PPO),
-    adapt=Phase(env_steps=512, num_envs=8, ppo=PPO),
+    settings={"rl2": Settings(config={"trials": 2}, learner={"recurrent": True, "lstm_size": 8})},
+    held_out=(84, 87),
+    pretrain=Phase(env_steps=768, num_envs=8, learner=PPO),
+    adapt=Phase(env_steps=512, num_envs=8, learner=PPO),
     evaluation=Evaluation(snapshots=2, episodes=4, training_tasks=2, training_episodes=2, max_steps=20),
 )
 
@@ -72,6 +87,18 @@ SMALL = replace(
 def small() -> StudyConfig:
     """Two held-out tasks, one seed, 24 iterations a pretraining and 16 an adaptation."""
     return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_rainbow() -> StudyConfig:
+    """The same with Rainbow: 24 iterations a pretraining and 16 an adaptation."""
+    return replace(
+        SMALL,
+        env_options={"cell_pixels": 1},
+        settings={"pearl": Settings(learner={"latent_size": 2})},
+        pretrain=replace(SMALL.pretrain, learner=RAINBOW),
+        adapt=replace(SMALL.adapt, learner=RAINBOW),
+    )
 
 
 @pytest.fixture(scope="session")

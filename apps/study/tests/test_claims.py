@@ -8,11 +8,30 @@ from pathlib import Path
 import polars as pl
 import pytest
 from fvm_eval.claims import Precondition, decide
-from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE
-from study.claim_cells import CONTROL_TABLE, by_trial, control_trials, seconds_to_score
-from study.claims import CONTROL, TRIALS, claims_of, learned
+from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE, ZERO_SHOT
+from study.claim_cells import (
+    MOMENTS_TABLE,
+    TRIALS_TABLE,
+    by_moment,
+    by_task,
+    by_trial,
+    control_cells,
+    seconds_to_score,
+)
+from study.claims import claims_of
+from study.claims.arms import (
+    BY_LATENT,
+    BY_MOMENT,
+    BY_TASK,
+    CONTROL,
+    TRIALS,
+    learned,
+    moment,
+    on_task,
+    with_latent,
+)
 from study.errors import StudyError
-from study.presets import procgen, toy
+from study.presets import atari, procgen, toy
 
 SEEDS, TASKS = 8, ("a", "b", "c")
 SPREAD = [-0.02, 0.01, 0.02, -0.01, 0.0, 0.015, -0.015, 0.0]
@@ -68,8 +87,8 @@ def test_c2_and_c3_need_several_sizes_and_read_slopes_per_tenfold_levels() -> No
     one = {VALUE: cells({"multitask": 0.5, "scratch": 0.1}), NEW_LEVELS: cells({"multitask": 0.4})}
     for name in ("C2", "C3"):
         assert "not run: multitask at another number of levels" in decide(claim(name), one, {}).reason
-    config = replace(procgen.SMALL, train_levels=(100, 1000, 10_000))
-    names = [f"multitask@{size}" for size in config.train_levels]
+    config = replace(procgen.SMALL, train_sizes=(100, 1000, 10_000))
+    names = [f"multitask@{size}" for size in config.train_sizes]
     new = cells(
         {
             **dict(zip(names, (0.2, 0.3, 0.4), strict=True)),
@@ -115,6 +134,85 @@ def test_the_toys_claims_are_mirrored_between_the_families() -> None:
     assert [c.id for c in claims_of(hidden, 4)] == ["T1", "T2", "T3"]
 
 
+GAMES = ("pong", "assault", "battle_zone", "ms_pacman", "beam_rider")
+
+
+def by_game(method: str, scores: dict[str, float]) -> dict[str, pl.DataFrame]:
+    return {
+        on_task(method, f"atari/{game}"): cells({method: scores[game]}, (f"atari/{game}",))[method]
+        for game in GAMES
+    }
+
+
+def test_c8_needs_every_game_and_one_lost_contradicts_it() -> None:
+    c8 = claim("C8 multitask", atari.SMALL)
+    scratch = by_game("scratch", dict.fromkeys(GAMES, 0.1))
+    learnt = {learned("multitask", "game"): Precondition("", True, "")}
+    everywhere = by_game("multitask", dict.fromkeys(GAMES, 0.3))
+    assert decide(c8, {BY_TASK: scratch | everywhere}, learnt).label == "supported"
+    but_one = by_game("multitask", {**dict.fromkeys(GAMES, 0.3), "pong": 0.1})
+    assert decide(c8, {BY_TASK: scratch | but_one}, learnt).label == "undecided"
+    worse = by_game("multitask", {**dict.fromkeys(GAMES, 0.3), "pong": -0.1})
+    assert decide(c8, {BY_TASK: scratch | worse}, learnt).label == "contradicted"
+
+
+def pearl_tables(gain: float, latents: tuple[float, float, float]) -> dict[str, dict[str, pl.DataFrame]]:
+    """Where PEARL starts at .1 and gains so much, and plays so well with its own, another's and no z."""
+    start, inferred, other, zero = 0.1, *latents
+    moments = {moment("pearl", "0"): start, moment("pearl", "the budget"): start + gain}
+    played = {"inferred": inferred, "another task's": other, "zero": zero}
+    return {
+        BY_MOMENT: cells(moments, shared="pearl"),
+        BY_LATENT: cells({with_latent("pearl", name): score for name, score in played.items()}, shared="p"),
+        CONTROL: cells({moment("pearl", "0"): 0.3, moment("pearl", "the budget"): 0.6}, shared="control"),
+        ZERO_SHOT: cells({"pearl": start, "multitask": start, "reptile": start, "scratch": 0.0}),
+        VALUE: cells({"pearl": start + gain, "multitask:none": start, "scratch": 0.0}),
+    }
+
+
+def test_c9_holds_where_pearl_stands_still_and_would_not_elsewhere() -> None:
+    config = replace(atari.SMALL, margin=0.1)  # the made-up cells spread more than games of .02 could
+    c9, learnt = claim("C9", config), {learned("pearl", "game"): Precondition("", True, "")}
+    still = pearl_tables(0.0, (0.1, 0.1, 0.1))
+    assert decide(c9, still, learnt).label == "supported"
+    assert decide(c9, pearl_tables(0.4, (0.5, 0.1, 0.1)), learnt).label == "contradicted"
+    no_control = decide(c9, {**still, CONTROL: {}}, learnt)
+    assert (no_control.label, "assay" in no_control.reason) == ("undecided", True)
+
+
+def test_pearl_on_toys_must_gain_by_what_it_infers_and_only_where_the_task_is_hidden() -> None:
+    hidden, learnt = replace(toy.PEARL, family="toy/hidden-catch"), met("pearl", "multitask")
+    (t4,) = claims_of(hidden, 4)
+    assert decide(t4, pearl_tables(0.4, (0.5, 0.1, 0.1)), learnt).label == "supported"
+    # it gains, but not by its z
+    assert decide(t4, pearl_tables(0.4, (0.5, 0.5, 0.5)), learnt).label == "contradicted"
+    (t5,) = claims_of(toy.PEARL, 4)
+    no_gain, gain = (pearl_tables(more, (0.1, 0.1, 0.1)) for more in (0.0, 0.5))
+    seen = cells({"multitask:none": 0.8, "scratch": 0.0})
+    assert decide(t5, {**no_gain, ZERO_SHOT: seen}, learnt).label == "supported"
+    assert decide(t5, {**gain, ZERO_SHOT: seen}, learnt).label == "contradicted"
+
+
+def test_cells_by_task_and_moment_are_means_at_the_ends_of_curves(tmp_path: Path) -> None:
+    rows = [
+        ("pearl", 0, 0, "pearl/0", task, step, episode, score)
+        for task, ends in (("a", (0.0, 0.6)), ("b", (0.2, 0.4)))
+        for step, score in zip((0, 100), ends, strict=True)
+        for episode in (0, 1)
+    ]
+    names = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
+    episodes = pl.DataFrame(rows, schema=names, orient="row")
+    tasks = by_task(episodes, 100)
+    assert dict(tasks.select("method", "value").iter_rows()) == {"pearl on a": 0.6, "pearl on b": 0.4}
+    moments = by_moment(episodes, 100).filter(pl.col("task") == "a")
+    assert dict(moments.select("method", "value").iter_rows()) == {
+        "pearl at 0": 0.0,
+        "pearl at the budget": 0.6,
+    }
+    moments.write_parquet(tmp_path / MOMENTS_TABLE)
+    assert set(control_cells(tmp_path)["method"]) == {"pearl at 0", "pearl at the budget"}
+
+
 def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_path: Path) -> None:
     rows = [
         ("rl2", 0, 0, "rl2/0", "toy/hidden-catch/1", lifetime, trial, float(trial == 2 and lifetime > 0))
@@ -126,9 +224,9 @@ def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_pat
     found = by_trial(table, {"toy/hidden-catch/1": (0.0, 2.0)})
     assert dict(found.select("method", "value").iter_rows()) == {"rl2 trial 1": 0.0, "rl2 trial 2": 0.375}
     with pytest.raises(StudyError, match=r"no finished study with RL²"):
-        control_trials(tmp_path)
-    table.write_parquet(tmp_path / CONTROL_TABLE)
-    assert set(control_trials(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
+        control_cells(tmp_path)
+    table.write_parquet(tmp_path / TRIALS_TABLE)
+    assert set(control_cells(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
 
 
 def test_seconds_to_score_need_scratch() -> None:

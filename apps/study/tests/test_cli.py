@@ -71,7 +71,7 @@ def test_ctrl_c_before_anything_runs_is_quiet(
         Arguments(
             benchmark="procgen",
             methods=("scratch", "multitask"),
-            train_levels=(100, 1000),
+            train_sizes=(100, 1000),
             output=Path("/tmp/my results/it's"),
             tracking=False,
             plain=True,
@@ -128,4 +128,12 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     ):
         assert part in words
     assert max(map(len, shown.out.splitlines())) < 200
+    assert not any(tmp_path.iterdir())
+
+    asked = ("--dry-run", "--tracking", "--workers", "1", "--tune", "2")
+    assert run(tiny(tmp_path / "deep" / "down", *asked)) == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    # Two trials of scratch, and two pretrainings with theirs, on the family's two validation levels.
+    assert "toy quick: 14 jobs" in words
+    assert "10 tuning (all methods) 8,192" in words
     assert not any(tmp_path.iterdir())

@@ -64,23 +64,64 @@ def test_a_job_stopped_at_every_iteration_gives_the_same_bytes(
     recurrent: bool,
     pauses_at_least: int,
 ) -> None:
-    ppo = replace(small.adapt.ppo, recurrent=recurrent, lstm_size=16)
+    ppo = replace(small.adapt.learner, recurrent=recurrent, lstm_size=16)
     short = replace(
         small,
         methods=(method,),
-        held_out_levels=(84,),
-        pretrain=replace(small.pretrain, env_steps=256, ppo=ppo),
-        adapt=replace(small.adapt, env_steps=224, ppo=ppo),  # the last rollout is shortened
+        held_out=(84,),
+        pretrain=replace(small.pretrain, env_steps=256, learner=ppo),
+        adapt=replace(small.adapt, env_steps=224, learner=ppo),  # the last rollout is shortened
     )
-    plan = make_plan(short)
     whole, pieces = Store(tmp_path / "whole"), Store(tmp_path / "pieces")
+    stop_at_every_iteration(make_plan(short), whole, pieces, run_plan, pauses_at_least)
+
+
+@pytest.mark.parametrize("method", ["multitask", "reptile", "pearl", "pearl:both"])
+def test_so_does_one_with_a_replay(
+    small_rainbow: StudyConfig, run_plan: Callable[..., list[Event]], tmp_path: Path, method: str
+) -> None:
+    short = replace(
+        small_rainbow,
+        methods=(method,),
+        held_out=(84,),
+        pretrain=replace(small_rainbow.pretrain, env_steps=256),
+        adapt=replace(small_rainbow.adapt, env_steps=224),
+    )
+    whole, pieces = Store(tmp_path / "whole"), Store(tmp_path / "pieces")
+    stop_at_every_iteration(make_plan(short), whole, pieces, run_plan, 6)
+
+
+def test_so_does_one_whose_envs_can_be_saved_at_restarts_only(
+    small_rainbow: StudyConfig, run_plan: Callable[..., list[Event]], tmp_path: Path
+) -> None:
+    short = replace(
+        small_rainbow,
+        methods=("multitask",),
+        held_out=(84,),
+        pretrain=replace(small_rainbow.pretrain, env_steps=256, restart_every=64),
+        adapt=replace(small_rainbow.adapt, env_steps=224, restart_every=64),
+    )
+    whole, pieces = Store(tmp_path / "whole"), Store(tmp_path / "pieces")
+    # Stopped after three iterations of 32 env steps, it goes on from the end of the second.
+    stop_at_every_iteration(make_plan(short), whole, pieces, run_plan, 2, iterations=3)
+
+
+def stop_at_every_iteration(
+    plan: Plan,
+    whole: Store,
+    pieces: Store,
+    run_plan: Callable[..., list[Event]],
+    pauses_at_least: int,
+    iterations: int = 1,
+) -> None:
+    """Runs a plan in one go and in pieces of so many iterations, and compares what is left of both."""
     run_plan(plan, whole)
     (pieces.root / "jobs").mkdir(parents=True)
     for job in plan.jobs:
         pauses = 0
         while not pieces.done(job):
             with closing(run_job(job, pieces, device="cpu", checkpoint_every_s=1e9)) as running:
-                if next(running, None) is not None:
+                if all(next(running, None) is not None for _ in range(iterations)):
                     pauses += 1
         if job.kind != "baseline":
             assert pauses >= pauses_at_least
@@ -121,6 +162,7 @@ def test_two_worker_processes_give_the_same_bytes_as_this_one(
 @pytest.mark.parametrize("method", [*PARADIGMS, "rl2:both"])
 def test_a_worker_killed_at_three_random_moments_loses_nothing(
     small: StudyConfig,
+    small_rainbow: StudyConfig,
     run_plan: Callable[..., list[Event]],
     store: Store,
     tmp_path: Path,
@@ -131,7 +173,7 @@ def test_a_worker_killed_at_three_random_moments_loses_nothing(
     seed = random.SystemRandom().randrange(2**32)
     print(f"moments drawn with seed {seed}")  # shown if the test fails
     rng = random.Random(seed)
-    config = replace(small, methods=(method,))
+    config = replace(small_rainbow if method == "pearl" else small, methods=(method,))
     if method == "reptile":  # as many outer steps as the others have iterations
         config = replace(config, pretrain=replace(config.pretrain, env_steps=3 * config.pretrain.env_steps))
     plan = make_plan(config)

@@ -8,6 +8,8 @@ import pytest
 from study import config as study_config
 from study.cli import Arguments
 from study.config import StudyConfig
+from study.errors import StudyError
+from study.job import build_paradigm
 from study.plan import Job, Plan, make_plan
 from study.presets import resolve
 
@@ -80,11 +82,11 @@ def test_keys_do_not_depend_on_how_and_where_it_runs(tmp_path: Path) -> None:
     [
         lambda c: replace(c, seeds=5),
         lambda c: replace(c, methods=("scratch", "multitask")),
-        lambda c: replace(c, train_levels=(4, 8)),
-        lambda c: replace(c, train_levels=(8, 4)),
+        lambda c: replace(c, train_sizes=(4, 8)),
+        lambda c: replace(c, train_sizes=(8, 4)),
         lambda c: replace(c, note="other words", preset="mine", margin=0.2),
     ],
-    ids=["seeds", "methods", "train_levels", "order of train_levels", "words"],
+    ids=["seeds", "methods", "train_sizes", "order of train_sizes", "words"],
 )
 def test_a_wider_grid_keeps_all_its_jobs(
     small: StudyConfig, wider: Callable[[StudyConfig], StudyConfig]
@@ -97,7 +99,7 @@ def test_a_wider_grid_keeps_all_its_jobs(
     "other",
     [
         lambda c: replace(c, adapt=replace(c.adapt, env_steps=1024)),
-        lambda c: replace(c, adapt=replace(c.adapt, ppo=replace(c.adapt.ppo, learning_rate=1e-3))),
+        lambda c: replace(c, adapt=replace(c.adapt, learner=replace(c.adapt.learner, learning_rate=1e-3))),
         lambda c: replace(c, evaluation=replace(c.evaluation, episodes=5)),
     ],
     ids=["budget", "learning rate", "episodes"],
@@ -138,7 +140,7 @@ def test_a_raised_result_version_runs_its_jobs_again(
 
 
 def test_no_two_jobs_share_a_key_or_a_seed(small: StudyConfig) -> None:
-    plan = make_plan(replace(small, seeds=4, train_levels=(4, 8)))
+    plan = make_plan(replace(small, seeds=4, train_sizes=(4, 8)))
     assert len(keys(plan)) == len(plan.jobs) == 1 + 4 * (2 + 2 * (1 + 2))
     training = {int(job.seeds()[0].integers(2**63)) for job in plan.jobs}
     evaluation = {job.seeds()[1] for job in plan.jobs}
@@ -155,7 +157,7 @@ def test_evaluation_draws_from_another_stream_than_training(small: StudyConfig) 
 
 
 def test_parents_come_before_children_and_env_steps_add_up(small: StudyConfig) -> None:
-    plan = make_plan(replace(small, seeds=2, train_levels=(4, 8)))
+    plan = make_plan(replace(small, seeds=2, train_sizes=(4, 8)))
     seen: set[str] = set()
     for job in plan.jobs:
         if job.kind == "adapt" and job.method != "scratch":
@@ -171,7 +173,7 @@ def test_parents_come_before_children_and_env_steps_add_up(small: StudyConfig) -
 
 
 def test_training_sets_are_nested_and_redrawn_for_each_seed(small: StudyConfig) -> None:
-    plan = make_plan(replace(small, seeds=3, train_levels=(8, 4, 16)))
+    plan = make_plan(replace(small, seeds=3, train_sizes=(8, 4, 16)))
     for seed in range(3):
         sets = [set(plan.folds[f"{size}/{seed}"].train) for size in (4, 8, 16)]
         assert [len(s) for s in sets] == [4, 8, 16]
@@ -212,3 +214,12 @@ def test_snapshots_begin_at_zero_and_end_at_the_budget() -> None:
 def test_a_budget_of_few_rows_has_fewer_snapshots(small: StudyConfig) -> None:
     phase = replace(small.adapt, env_steps=16)  # two rows of eight envs
     assert phase.at(4) == (0, 8, 16)
+
+
+def test_envs_that_do_not_split_into_equal_parts_are_refused(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, methods=("reptile-batch",)))  # 16 tasks a step, on 8 envs
+    (pretraining,) = (job for job in plan.jobs if job.kind == "pretrain")
+    rng, _ = pretraining.seeds()
+    paradigm = build_paradigm(pretraining.spec, "cpu")
+    with pytest.raises(StudyError, match="8 envs cannot be split into 16 equal parts"):
+        next(paradigm.pretrain(pretraining.spec["tasks"], small.pretrain, rng))

@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fvm_learners import PPOConfig
+from fvm_learners.rainbow_config import RainbowConfig
+from fvm_meta.pearl import PEARLConfig
 from study.cli import Arguments, run
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
-from study.methods import Method
+from study.methods import PRETRAININGS, Method
 from study.plan import make_plan
-from study.presets import PRESETS, procgen, resolve, resolve_all, toy
+from study.presets import PRESETS, atari, procgen, resolve, resolve_all, toy
 
 ALL = [(benchmark, name) for benchmark, presets in PRESETS.items() for name in presets]
 
@@ -20,45 +23,88 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     config = resolve(Arguments(benchmark=benchmark, preset=name), "quick")
     assert config == PRESETS[benchmark][name]
     assert (config.benchmark, config.preset) == (benchmark, name)
-    pool = set(range(*config.pool))
-    held_out, validation = set(config.held_out_levels), set(config.validation_levels)
+    pool = set(config.train_pool)
+    held_out, validation = set(config.held_out), set(config.validation)
     assert held_out
     assert validation
     assert pool.isdisjoint(held_out | validation)
     assert held_out.isdisjoint(validation)
-    assert len(held_out) == len(config.held_out_levels)
-    assert {"scratch", "multitask", "reptile", "rl2"} <= set(config.methods)
+    assert len(held_out) == len(config.held_out)
+    meta = "pearl" if isinstance(config.adapt.learner, RainbowConfig) else "rl2"
+    paradigms = {PRETRAININGS[Method.parse(method).pretraining].paradigm for method in config.methods}
+    reptile = {"reptile"} if (benchmark, name) != ("toy", "pearl") else set()
+    assert {"scratch", "multitask", meta} | reptile <= paradigms
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
-        rollout = phase.num_envs * phase.ppo.num_steps
+        rollout = phase.num_envs * phase.learner.num_steps
         assert phase.env_steps >= rollout
-        assert rollout % phase.ppo.num_minibatches == 0
+        if isinstance(phase.learner, PPOConfig):
+            assert rollout % phase.learner.num_minibatches == 0
+        else:  # it learns, and its replay is full at most once
+            assert phase.learner.learn_start < phase.env_steps <= phase.learner.replay_capacity
     plan = make_plan(config)
     methods = [Method.parse(method) for method in config.methods]
     pretrained = {method.pretraining for method in methods} - {"scratch"}
-    per_size = len(pretrained) + (len(methods) - 1) * len(held_out)
-    per_seed = len(config.train_levels) * per_size + len(held_out)
+    folds = [len(held_out) if size == 1 and config.pairs else 1 for size in config.train_sizes]
+    per_size = (len(methods) - 1) * len(held_out)
+    per_seed = sum(per_size + number * len(pretrained) for number in folds) + len(held_out)
     assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
     new = {config.new_levels_from + i for i in range(config.evaluation.new_levels)}
     assert new.isdisjoint(pool | validation | held_out)
     for name in pretrained:
         phase = config.phase("pretrain", name)
-        assert phase.ppo.num_minibatches <= phase.num_envs or not phase.ppo.recurrent
+        if isinstance(phase.learner, PPOConfig):
+            assert phase.learner.num_minibatches <= phase.num_envs or not phase.learner.recurrent
 
 
 def test_the_papers_numbers() -> None:
     paper = procgen.PAPER
-    assert paper.train_levels == (100, 1_000, 10_000)
-    assert len(paper.held_out_levels) == 20
+    assert paper.train_sizes == (100, 1_000, 10_000)
+    assert len(paper.held_out) == 20
     assert paper.seeds == 5
     assert paper.pretrain.env_steps == 1_500 * 256 * 256  # "100M"
-    assert (paper.pretrain.num_envs, paper.pretrain.ppo.num_steps) == (256, 256)
+    assert (paper.pretrain.num_envs, paper.pretrain.learner.num_steps) == (256, 256)
     assert paper.adapt.env_steps == 2_000_000
-    assert (paper.pretrain.ppo.num_minibatches, paper.pretrain.ppo.num_epochs) == (8, 3)
-    assert paper.pretrain.ppo.network == paper.adapt.ppo.network == "impala"
+    assert (paper.pretrain.learner.num_minibatches, paper.pretrain.learner.num_epochs) == (8, 3)
+    assert paper.pretrain.learner.network == paper.adapt.learner.network == "impala"
     assert paper.env_options["actions"] == "full"
     assert paper.family.startswith("procgen/coinrun-")
+
+
+def test_the_authors_preset_has_each_of_their_oddities_and_no_other_preset_has_one() -> None:
+    def oddities(config: StudyConfig) -> dict[str, object]:
+        reptile = "reptile-rising" if "reptile-rising" in config.methods else "reptile"
+        plain, scratch = config.phase("pretrain", "multitask"), config.phase("adapt", "scratch")
+        meta, latent = config.phase("pretrain", reptile), config.phase("pretrain", "pearl").learner
+        pearl = PEARLConfig(**config.settings["pearl"].config)
+        return {
+            "shifted transitions": plain.learner.shifted_transitions,
+            "output ReLU": plain.learner.output_relu,
+            "padding": config.env_options["action_space"],
+            "narrow scratch": scratch.learner.hidden_size < plain.learner.hidden_size,
+            "Reptile's updates": meta.learner.updates_per_env_step / plain.learner.updates_per_env_step,
+            "Reptile's Adam": config.settings[reptile].config.get("inner_optimiser", "fresh"),
+            "z": "each step" if latent.latent_every_step else "each episode",
+            "with replacement": pearl.context_with_replacement,
+            "KL": pearl.kl_weight,
+        }
+
+    theirs = {
+        "shifted transitions": True,
+        "output ReLU": True,
+        "padding": "index",
+        "narrow scratch": True,
+        "Reptile's updates": 5.0,
+        "Reptile's Adam": "kept",
+        "z": "each step",
+        "with replacement": True,
+        "KL": 1.0,
+    }
+    assert oddities(atari.AUTHORS) == theirs
+    for config in (atari.QUICK, atari.SMALL, atari.PAPER):
+        ours = oddities(config)
+        assert all(ours[name] != value for name, value in theirs.items())
 
 
 def test_the_quick_presets_say_that_they_are_not_the_papers() -> None:
@@ -69,7 +115,7 @@ def test_the_quick_presets_say_that_they_are_not_the_papers() -> None:
 def test_without_a_preset_the_device_decides() -> None:
     assert resolve(Arguments(benchmark="procgen"), default_preset="quick").preset == "quick"
     assert resolve(Arguments(benchmark="procgen"), default_preset="small").preset == "small"
-    assert resolve(Arguments(benchmark="toy"), default_preset="small").preset == "schedules"  # on any device
+    assert resolve_all(Arguments(benchmark="toy"), default_preset="small")[0].preset == "schedules"  # on any
 
 
 def test_arguments_change_the_preset() -> None:
@@ -79,17 +125,17 @@ def test_arguments_change_the_preset() -> None:
             preset="quick",
             methods=("multitask", "multitask"),
             seeds=7,
-            train_levels=(10, 20, 10),
-            held_out_levels=(300_000,),
+            train_sizes=(10, 20, 10),
+            held_out=("300000",),
             pretrain_env_steps=6_400,
             adapt_env_steps=3_200,
         ),
         "quick",
     )
     assert (config.methods, config.seeds) == (("multitask",), 7)
-    assert (config.train_levels, config.held_out_levels) == ((10, 20), (300_000,))
+    assert (config.train_sizes, config.held_out) == ((10, 20), (300_000,))
     assert (config.pretrain.env_steps, config.adapt.env_steps) == (6_400, 3_200)
-    assert config.pretrain.ppo == procgen.QUICK.pretrain.ppo
+    assert config.pretrain.learner == procgen.QUICK.pretrain.learner
 
 
 def test_another_game_keeps_no_knowledge_of_coinrun() -> None:
@@ -106,9 +152,9 @@ def test_another_mode_keeps_the_game() -> None:
 
 def test_hidden_catch_has_levels_of_its_own_unless_asked_otherwise() -> None:
     config = resolve(Arguments(benchmark="toy", game="hidden-catch"), "quick")
-    assert max(*config.held_out_levels, *config.validation_levels, config.pool[1] - 1) < 24
-    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out_levels=(21,)), "quick")
-    assert config.held_out_levels == (21,)
+    assert max(*config.held_out, *config.validation, config.pool[1] - 1) < 24
+    config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out=("21",)), "quick")
+    assert config.held_out == (21,)
 
 
 BAD = {
@@ -116,7 +162,7 @@ BAD = {
     "--benchmark progen": ("unknown benchmark 'progen'", "'procgen'"),
     "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, toy"),
     "--benchmark toy --preset quik": ("'quik'", "did you mean 'quick'"),
-    "--benchmark toy --preset paper": ("'paper'", "choose one of quick, schedules"),
+    "--benchmark toy --preset large": ("'large'", "choose one of pearl, quick, schedules"),
     "--benchmark procgen --game coinrum": ("'coinrum'", "'coinrun'"),
     "--benchmark procgen --mode eazy": ("'eazy'", "'easy'"),
     "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),
@@ -126,23 +172,30 @@ BAD = {
     "--benchmark toy --game cath": ("'cath'", "'catch'"),
     "--benchmark toy --methods multitaks": ("unknown method 'multitaks'", "'multitask'"),
     "--benchmark toy --methods": ("no methods given", "at least one"),
+    "--benchmark toy --preset quick --methods pearl": ("pearl needs rainbow", "has ppo"),
+    "--benchmark atari --methods scratch rl2": ("rl2 needs ppo", "has rainbow"),
+    "--benchmark procgen --methods multitask:frozen": ("multitask:frozen needs rainbow",),
+    "--benchmark atari --held-out pong asault": ("'asault'", "assault"),
+    "--benchmark atari --train-sizes 11": ("of 11 games", "1 to 10"),
+    "--benchmark atari --game pong": ("neither --game nor --mode",),
+    "--benchmark procgen --held-out pong": ("'pong' is no level",),
     "--benchmark toy --seeds 0": ("seeds is 0", "at least 1"),
     "--benchmark toy --seeds -3": ("seeds is -3", "at least 1"),
     "--benchmark toy --pretrain-env-steps 0": ("0 env steps", "at least 32"),
     "--benchmark toy --pretrain-env-steps -5": ("-5 env steps", "at least 32"),
     "--benchmark toy --adapt-env-steps 500": ("500 env steps", "use 496 or 512"),
-    "--benchmark toy --train-levels": ("no training-set sizes", "at least one"),
-    "--benchmark toy --game catch --train-levels 0": ("of 0 levels", "1 to 78"),
-    "--benchmark toy --game catch --train-levels 79": ("of 79 levels", "pool 0:78", "1 to 78"),
-    "--benchmark toy --held-out-levels": ("no held-out levels", "at least one"),
-    "--benchmark toy --game catch --held-out-levels 5 84": (
+    "--benchmark toy --train-sizes": ("no training-set sizes", "at least one"),
+    "--benchmark toy --game catch --train-sizes 0": ("of 0 levels", "1 to 78"),
+    "--benchmark toy --game catch --train-sizes 79": ("of 79 levels", "pool 0:78", "1 to 78"),
+    "--benchmark toy --held-out": ("no held-out levels", "at least one"),
+    "--benchmark toy --game catch --held-out 5 84": (
         "[5] overlap the training pool 0:78",
         "other held-out levels",
     ),
-    "--benchmark toy --game catch --held-out-levels 78": ("[78]", "both held-out and validation"),
-    "--benchmark toy --game catch --held-out-levels 96": ("toy/catch/96 does not exist", "0 to 95"),
-    "--benchmark toy --held-out-levels -1": ("-1",),
-    "--benchmark procgen --held-out-levels 99999999999": ("99999999999", "too large", "2147483646"),
+    "--benchmark toy --game catch --held-out 78": ("[78]", "both held out and for validation"),
+    "--benchmark toy --game catch --held-out 96": ("toy/catch/96 does not exist", "0 to 95"),
+    "--benchmark toy --held-out -1": ("-1",),
+    "--benchmark procgen --held-out 99999999999": ("99999999999", "too large", "2147483646"),
     "--benchmark toy --device cdua": ("unknown device 'cdua'", "auto, cpu or cuda"),
     "--benchmark toy --device cuda:99": ("'cuda:99' is not here", "--device cpu"),
     "--benchmark toy --workers -1": ("--workers -1", "0"),
@@ -192,7 +245,7 @@ def test_what_the_parser_refuses_ends_with_status_2(
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: Phase(env_steps=64, num_envs=0, ppo=toy.QUICK.adapt.ppo), "num_envs is 0"),
+        (lambda: Phase(env_steps=64, num_envs=0, learner=toy.QUICK.adapt.learner), "num_envs is 0"),
         (
             lambda: Evaluation(snapshots=0, episodes=1, training_tasks=1, training_episodes=1, max_steps=1),
             "evaluation snapshots is 0",
@@ -216,18 +269,24 @@ def test_a_study_is_the_same_whatever_its_grid() -> None:
         )
         return config.identity
 
-    assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_levels=(3, 4))
+    assert identity() == identity(seeds=9) == identity(methods=("scratch",)) == identity(train_sizes=(3, 4))
     assert identity() != identity(adapt_env_steps=512)
-    assert identity() != identity(held_out_levels=(84,))
+    assert identity() != identity(held_out=("84",))
     assert identity() != {**identity(), "settings": {}}  # tuned or not
 
 
 def test_the_toy_benchmark_is_two_studies_that_differ_in_the_legend_alone() -> None:
-    visible, hidden = resolve_all(Arguments(benchmark="toy"), "quick")
+    configs = resolve_all(Arguments(benchmark="toy"), "quick")
+    assert [config.preset for config in configs] == ["schedules", "schedules", "pearl", "pearl"]
+    for visible, hidden in (configs[:2], configs[2:]):
+        assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
+    visible, hidden = configs[:2]
     assert (visible.family, hidden.family) == ("toy/visible-catch", "toy/hidden-catch")
     assert visible.seeds >= 12
     assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
-    assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 1
+    assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 2
+    assert len(resolve_all(Arguments(benchmark="toy", preset="pearl"), "quick")) == 2
+    assert len(resolve_all(Arguments(benchmark="toy", preset="pearl", game="catch"), "quick")) == 1
 
 
 @pytest.mark.parametrize(
@@ -256,5 +315,5 @@ def test_a_way_to_adapt_that_makes_no_sense_is_refused() -> None:
 
 
 def test_the_nearest_name_needs_some_likeness() -> None:
-    with pytest.raises(StudyError, match=r"choose one of multitask, reptile, .*scratch"):
+    with pytest.raises(StudyError, match=r"choose one of multitask, .*scratch"):
         resolve(Arguments(benchmark="toy", methods=("zzz",)), "quick")

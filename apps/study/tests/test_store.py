@@ -55,7 +55,7 @@ def test_splits_are_recorded_once_and_kept(small: StudyConfig, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("other", "difference"),
     [
-        (lambda c: replace(c, held_out_levels=(84,)), "held_out_levels"),
+        (lambda c: replace(c, held_out=(84,)), "held_out"),
         (lambda c: replace(c, adapt=replace(c.adapt, env_steps=1024)), "adapt"),
         (lambda c: replace(c, family="toy/hidden-catch", script="x"), "family, script"),
     ],

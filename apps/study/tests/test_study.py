@@ -61,7 +61,7 @@ def test_a_study_says_what_it_does_and_where_things_are(
 
 @pytest.mark.usefixtures("no_report")
 def test_several_training_set_sizes_and_a_method_less(tiny: Callable[..., list[str]], tmp_path: Path) -> None:
-    assert run(tiny(tmp_path / "s", "--methods", "multitask", "--train-levels", "4", "8")) == 0
+    assert run(tiny(tmp_path / "s", "--methods", "multitask", "--train-sizes", "4", "8")) == 0
     table = pl.read_parquet(tmp_path / "s" / "results.parquet")
     assert sorted(set(table["method"])) == ["multitask@4", "multitask@8", "random"]
 
@@ -69,7 +69,7 @@ def test_several_training_set_sizes_and_a_method_less(tiny: Callable[..., list[s
 def test_real_procgen_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = (
         "--benchmark procgen --preset quick --seeds 1 --pretrain-env-steps 4096 --adapt-env-steps 2048 "
-        "--train-levels 8 --held-out-levels 200001 --no-tracking --workers 0 "
+        "--train-sizes 8 --held-out 200001 --no-tracking --workers 0 "
         "--video procgen/coinrun-easy/200001"
     )
     assert run([*line.split(), "--output", str(tmp_path / "s")]) == 0
@@ -264,17 +264,17 @@ def test_a_run_that_diverges_is_kept_and_scored(
 
     from study.presets import PRESETS, toy
 
-    absurd = replace(toy.QUICK.adapt.ppo, learning_rate=1e30)
+    absurd = replace(toy.QUICK.adapt.learner, learning_rate=1e30)
     wild = replace(
         toy.QUICK,
         preset="wild",
         methods=("scratch", "multitask", "reptile"),
         settings={},
         seeds=1,
-        train_levels=(4,),
-        held_out_levels=(20,),
-        pretrain=replace(toy.QUICK.pretrain, env_steps=2048, ppo=absurd),
-        adapt=replace(toy.QUICK.adapt, env_steps=1024, ppo=absurd),
+        train_sizes=(4,),
+        held_out=(20,),
+        pretrain=replace(toy.QUICK.pretrain, env_steps=2048, learner=absurd),
+        adapt=replace(toy.QUICK.adapt, env_steps=1024, learner=absurd),
     )
     monkeypatch.setitem(PRESETS["toy"], "wild", wild)
     root = tmp_path / "s"

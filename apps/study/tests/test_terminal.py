@@ -14,7 +14,7 @@ from study.terminal import Terminal, count, duration
 
 @pytest.fixture
 def plan(small: StudyConfig) -> Plan:
-    return make_plan(replace(small, train_levels=(4, 8), held_out_levels=(84, 87)))
+    return make_plan(replace(small, train_sizes=(4, 8), held_out=(84, 87)))
 
 
 class Clock:

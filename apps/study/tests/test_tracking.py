@@ -77,7 +77,7 @@ def test_a_study_is_a_parent_run_and_a_child_run_a_job(
     assert len(found) == 1 + len(plan.jobs)
     parent = parents[0]
     assert parent.info.status == "FINISHED"
-    assert parent.data.params["adapt.ppo.learning_rate"] == str(small.adapt.ppo.learning_rate)
+    assert parent.data.params["adapt.learner.learning_rate"] == str(small.adapt.learner.learning_rate)
     assert parent.data.metrics == {"multitask-100/Value at -x-": 0.5}
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert files == {"report", "results.parquet"}

@@ -8,18 +8,19 @@ import pytest
 from fvm_learners import PPOConfig
 from study.cli import run
 from study.config import Evaluation, Phase, StudyConfig
+from study.methods import Method
 from study.plan import make_plan
-from study.presets import toy
+from study.presets import PRESETS, toy
 from study.tuning import FIRST_SEED, Tuning, candidates
 
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
 LITTLE = replace(
     toy.QUICK,
     seeds=1,
-    train_levels=(4,),
-    held_out_levels=(20,),
-    pretrain=Phase(env_steps=384, num_envs=8, ppo=PPO),
-    adapt=Phase(env_steps=256, num_envs=8, ppo=PPO),
+    train_sizes=(4,),
+    held_out=(20,),
+    pretrain=Phase(env_steps=384, num_envs=8, learner=PPO),
+    adapt=Phase(env_steps=256, num_envs=8, learner=PPO),
     evaluation=Evaluation(snapshots=1, episodes=4, training_tasks=2, training_episodes=2, max_steps=20),
 )
 
@@ -47,8 +48,8 @@ def test_every_method_has_the_same_trials_on_validation_tasks_with_seeds_of_thei
     for name, _ in tuning.grid:
         counts[name] += 1
     assert counts == {"scratch": 3, "multitask": 3, "reptile": 3, "rl2": 3}
-    validation = {config.task_id(level) for level in config.validation_levels}
-    held_out = {config.task_id(level) for level in config.held_out_levels}
+    validation = {config.task_id(level) for level in config.validation}
+    held_out = {config.task_id(level) for level in config.held_out}
     study_keys = {job.key for job in make_plan(config).jobs}
     for job in tuning.plan.jobs:
         assert job.seed >= FIRST_SEED
@@ -57,6 +58,14 @@ def test_every_method_has_the_same_trials_on_validation_tasks_with_seeds_of_thei
             assert job.spec["task"] in validation
         else:
             assert held_out.isdisjoint(job.spec["tasks"])
+
+
+def test_every_method_can_be_tuned_on_every_benchmark() -> None:
+    for presets in PRESETS.values():
+        for config in presets.values():
+            for name in {Method.parse(method).pretraining for method in config.methods}:
+                trials = candidates(config, name, 5)
+                assert len({str(settings) for settings in trials}) == 5
 
 
 def test_the_best_trial_wins_and_the_earlier_of_two_equal_ones() -> None:
@@ -71,7 +80,7 @@ def test_the_best_trial_wins_and_the_earlier_of_two_equal_ones() -> None:
 
 @pytest.mark.parametrize(
     ("config", "trials", "words"),
-    [(LITTLE, 0, "--tune 0"), (replace(LITTLE, validation_levels=()), 2, "no validation levels")],
+    [(LITTLE, 0, "--tune 0"), (replace(LITTLE, validation=()), 2, "no validation levels")],
 )
 def test_what_cannot_be_tuned_is_refused(config: StudyConfig, trials: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -1,5 +1,6 @@
 import pytest
 from fvm_envs import Task, score_range
+from fvm_envs.atari import SCORES
 from fvm_envs.procgen import GAMES
 from fvm_envs.scores import PROCGEN_EASY, PROCGEN_HARD
 
@@ -25,5 +26,18 @@ def test_toy_and_unknown():
     assert score_range(Task.parse("toy/hidden-catch/3")) == (0, 1)
     with pytest.raises(ValueError, match="easy or the hard mode"):
         score_range(Task.parse("procgen/maze-memory/3"))
-    with pytest.raises(ValueError, match="atari/pong"):
-        score_range(Task.parse("atari/pong"))
+    assert score_range(Task.parse("rlbench/push_button/3")) == (0, 1)
+    with pytest.raises(ValueError, match="chess/queens"):
+        score_range(Task.parse("chess/queens"))
+    with pytest.raises(ValueError, match="did you mean 'pong'"):
+        score_range(Task.parse("atari/pogn"))
+
+
+def test_published_atari_numbers():
+    assert score_range(Task.parse("atari/pong")) == (-20.7, 14.6)
+    assert score_range(Task.parse("atari/ms_pacman")) == (307.3, 6951.6)
+    for low, high in SCORES.values():
+        assert low < high
+    # Column sums of DQN Zoo's table guard against slips of the hand.
+    assert sum(low for low, _ in SCORES.values()) == pytest.approx(50864.9)
+    assert sum(high for _, high in SCORES.values()) == pytest.approx(606494.2)

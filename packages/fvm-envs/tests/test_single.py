@@ -2,23 +2,33 @@ import fvm_envs
 import gymnasium as gym
 import numpy as np
 import pytest
+from fvm_envs import atari
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen import GAMES, modes_of
 from gymnasium.utils.env_checker import check_env
 
 IDS = sorted(id for id in gym.registry if gym.registry[id].entry_point == "fvm_envs.single:make_single")
-NEEDS = {"procgen": pytest.mark.procgen, "rlbench": pytest.mark.manipulation}
 
 
 def test_every_game_and_family_has_an_id():
     expected = {f"procgen/{game}-{mode}-v0" for game in GAMES for mode in modes_of(game)}
-    assert set(IDS) == expected | {"toy/catch-v0", "toy/hidden-catch-v0", "toy/visible-catch-v0"} | {
-        f"rlbench/{name}-v0" for name in TASKS
-    }
+    expected |= {f"atari/{game}-v0" for game in atari.GAMES}
+    expected |= {f"rlbench/{name}-v0" for name in TASKS}
+    assert set(IDS) == expected | {"toy/catch-v0", "toy/hidden-catch-v0", "toy/visible-catch-v0"}
     fvm_envs.register()  # May be repeated: no warning that an id is overridden.
 
 
-@pytest.mark.parametrize("id", [pytest.param(id, marks=NEEDS.get(id.split("/")[0], ())) for id in IDS])
+MARKS = {
+    "procgen": pytest.mark.procgen,
+    "atari": pytest.mark.atari,
+    "rlbench": pytest.mark.manipulation,
+    "toy": (),
+}
+# Atari's games differ by name alone, and each takes a second here.
+CHECKED = [id for id in IDS if not id.startswith("atari/") or id == "atari/ms_pacman-v0"]
+
+
+@pytest.mark.parametrize("id", [pytest.param(id, marks=MARKS[id.split("/")[0]]) for id in CHECKED])
 def test_check_env(id):
     env = gym.make(id, render_mode="rgb_array")
     check_env(env.unwrapped)
@@ -40,6 +50,20 @@ def test_levels_seeds_and_the_end_of_an_episode():
     assert info["task_index"] == 4
     assert not np.array_equal(obs, first)
     assert env.render() is None
+    env.close()
+
+
+@pytest.mark.atari
+def test_an_atari_game_tells_of_lost_lives():
+    env = gym.make("atari/breakout-v0", fire_reset=True, max_frames=400).unwrapped
+    _, info = env.reset(seed=0)
+    assert info == {"task_index": 0, "lives": 5}
+    steps = [env.step(0) for _ in range(100)]
+    lost = [info["life_lost"] for *_, info in steps]
+    assert lost.count(True) == 1
+    assert steps[lost.index(True)][-1] == {"task_index": 0, "lives": 4, "life_lost": True}
+    assert steps[-1][2:4] == (False, True)
+    assert steps[-1][0][..., 0].any()  # the last observation of the episode, not the first of the next
     env.close()
 
 

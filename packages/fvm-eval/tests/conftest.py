@@ -113,7 +113,7 @@ def synthetic():
             "folds": {"fixed": fold},
             "recorded_splits": [fold.sha256],
             "leak_audit": LeakAudit(tasks + 1, 100, ("procgen/coinrun-easy/999",), "serialised entities"),
-            "config": {"preset": "quick", "benchmark": "procgen", "train_levels": 100, "seeds": seeds},
+            "config": {"preset": "quick", "benchmark": "procgen", "train_sizes": 100, "seeds": seeds},
             "environment": {"python": "3.11.9", "torch": "2.9.0", "cpu": "2 cores", "commit": "0000000"},
             "rerun": "uv run study --benchmark procgen --preset quick --seeds 3",
             "notes": ["Tiny preset: small network, small budget; not the paper's setting."],

@@ -170,7 +170,7 @@ def test_numbers_and_names():
         "0.00",
     ]
     assert number(1, signed=True) == "+1.00"
-    assert [steps_text(v) for v in (0, 500, 40_000, 2.5e6)] == ["0", "500", "40k", "2.5M"]
+    assert [steps_text(v) for v in (0, 500, 40_000, 32_768, 2.5e6)] == ["0", "500", "40k", "32.8k", "2.5M"]
     assert short("procgen/coinrun-easy/7", ["procgen/coinrun-easy/7", "procgen/coinrun-easy/8"]) == "level 7"
     assert short("atari/pong", ["atari/pong", "toy/x"]) == "atari/pong"
     assert short("atari/pong", ["atari/pong"]) == "atari/pong"

@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_learners import gae
 from fvm_learners.autoreset import autoreset_mode
+from fvm_learners.gae import gae
 from fvm_learners.networks import ActorCritic
 from fvm_learners.rollout import Rollout, begin, collect
 from gymnasium.vector import AutoresetMode

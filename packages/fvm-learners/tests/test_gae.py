@@ -1,6 +1,6 @@
 import pytest
 import torch
-from fvm_learners import gae
+from fvm_learners.gae import gae
 
 
 def rows(*values):

@@ -7,7 +7,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPO, PPOConfig, gae
+from fvm_learners import PPO, PPOConfig
+from fvm_learners.gae import gae
 from fvm_learners.minibatches import minibatches
 from fvm_learners.networks import ActorCritic
 from fvm_learners.observations import map_parts, parts_of, to_tensor

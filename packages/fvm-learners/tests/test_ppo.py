@@ -5,7 +5,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPO, Batch, PPOConfig
+from fvm_learners import PPO, PPOConfig
+from fvm_learners.minibatches import Batch
 from fvm_learners.networks.heads import Categorical
 from fvm_learners.ppo import ppo_loss
 from gymnasium.vector import AutoresetMode

@@ -2,14 +2,21 @@ import re
 from pathlib import Path
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-EXAMPLE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+PPO, RAINBOW = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_example_solves_cartpole():
+def test_ppos_example_solves_cartpole():
     names: dict = {}
-    exec(EXAMPLE, names)
+    exec(PPO, names)
     assert names["mean"] >= 475
 
 
-def test_the_example_is_short():
-    assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 15
+def test_rainbows_example_balances_the_pole_for_100_steps():
+    names: dict = {}
+    exec(RAINBOW, names)
+    assert names["mean"] >= 100
+
+
+def test_the_examples_are_short():
+    for example in (PPO, RAINBOW):
+        assert len([line for line in example.splitlines() if line.strip()]) <= 15

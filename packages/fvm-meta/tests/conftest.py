@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig
+from fvm_learners.rainbow import Rainbow
+from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import Policy
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -180,7 +182,7 @@ class Lab:
         self.envs: list[GoalLine | GoalTrials] = []
         self.options: list[dict[str, Any]] = []
 
-    def make_learner(self, observation_space, action_space, *, seed, loss_term=None) -> PPO:
+    def make_learner(self, observation_space, action_space, *, seed, loss_term=None, **_) -> PPO:
         self.learners.append(
             PPO(observation_space, action_space, self.config, seed=seed, loss_term=loss_term)
         )
@@ -199,7 +201,37 @@ class Lab:
         return paradigm(self.make_learner, self.make_envs, config)
 
     def with_config(self, **changes) -> "Lab":
-        return Lab(self.num_envs, replace(self.config, **changes))
+        return type(self)(self.num_envs, replace(self.config, **changes))
+
+
+TINY_RAINBOW = RainbowConfig(
+    num_steps=4,
+    updates_per_env_step=0.5,
+    learn_start=48,
+    batch_size=8,
+    replay_capacity=600,
+    n_step=3,
+    num_atoms=7,
+    v_min=-1.0,
+    v_max=1.0,
+    mlp_sizes=(8,),
+    hidden_size=8,
+    context_hidden_size=8,
+    target_period_updates=10,
+    beta_anneal_env_steps=200,
+    learning_rate=1e-3,
+)
+
+
+@dataclass
+class ReplayLab(Lab):
+    """As `Lab`, with Rainbow."""
+
+    config: RainbowConfig = TINY_RAINBOW
+
+    def make_learner(self, observation_space, action_space, *, seed, **options) -> Rainbow:
+        self.learners.append(Rainbow(observation_space, action_space, self.config, seed=seed, **options))
+        return self.learners[-1]
 
 
 def mean_return(policy: Policy, goals: Sequence[int], episodes: int = 512, seed: int = 0) -> float:
@@ -220,6 +252,11 @@ def mean_return(policy: Policy, goals: Sequence[int], episodes: int = 512, seed:
 @pytest.fixture
 def lab() -> Lab:
     return Lab()
+
+
+@pytest.fixture
+def replay_lab() -> ReplayLab:
+    return ReplayLab()
 
 
 def same(a: Any, b: Any) -> bool:

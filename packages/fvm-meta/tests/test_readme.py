@@ -14,7 +14,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def readme():
     blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names = {"__name__": "readme"}  # dataclasses look their module up
     exec("\n".join(blocks), names)
     return names
@@ -52,7 +52,9 @@ def test_what_it_cannot_do_it_says(readme):
 
 
 def test_the_new_paradigm_is_some_30_lines():
-    (paradigm,) = re.findall(r"^```python\n(from dataclasses.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (paradigm,) = re.findall(
+        r"^```python\n(from dataclasses import dataclass.*?)^```$", README, re.MULTILINE | re.DOTALL
+    )
     assert len([line for line in paradigm.splitlines() if line.strip()]) <= 30
 
 
@@ -75,3 +77,21 @@ def test_rl2_finds_in_two_trials_where_the_cheese_is(readme):
     assert min(first_trial(readme, agent, room, 3) for room in range(3)) < 0.4
     assert first_trial(readme, readme["lived"].policy, 1, 3) > 0.9
     assert (readme["lived"].env_step, readme["lived"].ledger.env_steps) == (100, 2)
+
+
+def test_pearl_finds_the_room_it_is_not_shown(readme):
+    """Random choice finds it in a third of the episodes; what z says of the context decides."""
+    envs = readme["make_dark_rooms"]([1], seed=0, on_episode_end="stay")
+    rngs = [np.random.default_rng(slot) for slot in range(envs.num_envs)]
+
+    def found(policy):
+        obs, _ = envs.reset()
+        start, state, rewards = np.ones(envs.num_envs, bool), policy.initial_state(envs.num_envs), []
+        for _ in range(20):
+            action, state = policy.act(obs, state, start, rngs)
+            obs, reward, start, *_ = envs.step(action)
+            rewards.append(reward)
+        return np.mean(rewards)
+
+    assert found(readme["inferred"].policy) > 0.9
+    assert found(readme["inferred"].policy.with_latent(None)) < 0.7

@@ -22,19 +22,19 @@ class Arguments:
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games) or toy (Catch, with a known best return)."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """procgen: quick (a quarter of an hour on 2 cores, the default without a GPU), small (an hour) or paper
-    (GPUs). toy: schedules (an hour), quick, or untuned, which --tune started from."""
+    """procgen: quick (a quarter of an hour on 2 cores, the default without a GPU), small (1.5 hours) or
+    paper (GPUs). toy: schedules (an hour), quick, or untuned, which --tune started from."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, ...; with another adaptation than its own such as
     multitask:none (zero-shot) or rl2:both (memory and fine-tuning)."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
-    train_levels: Annotated[tuple[int, ...] | None, shown("N ...")] = None
-    """Sizes of the training set, one pretraining each, on nested sets: --train-levels 100 1000."""
+    train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None
+    """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation levels, then run the study with the best."""
-    held_out_levels: Annotated[tuple[int, ...] | None, shown("LEVEL ...")] = None
-    """Levels to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
+    held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
+    """Levels or games to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch), instead of the preset's."""
     mode: Annotated[str | None, shown("NAME")] = None

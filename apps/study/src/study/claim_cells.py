@@ -15,7 +15,8 @@ from study.store import Store
 
 RUN = ["method", "fold", "seed", "checkpoint", "task"]
 Ranges = Mapping[str, tuple[float, float]]
-CONTROL_TABLE = "trials.parquet"
+TRIALS_TABLE = "trials.parquet"
+MOMENTS_TABLE = "moments.parquet"  # of a study with PEARL: cells before and after adaptation
 
 
 def trials_table(adaptations: Sequence[Job], store: Store) -> pl.DataFrame | None:
@@ -80,20 +81,53 @@ def seconds_to_score(
     return _cells(rows)
 
 
-def control_trials(folder: Path) -> pl.DataFrame:
-    """Returns the by-trial cells of a finished toy study, in which RL2 is known to have something to gain.
+def control_cells(folder: Path) -> pl.DataFrame:
+    """Returns the cells of a finished toy study, in which RL2 or PEARL is known to have something to gain.
 
     Raises:
         StudyError: The folder holds no such table.
     """
-    path = folder / CONTROL_TABLE
-    if not path.is_file():
+    cells = []
+    if (folder / TRIALS_TABLE).is_file():
+        table = pl.read_parquet(folder / TRIALS_TABLE)
+        cells.append(by_trial(table, dict.fromkeys(table["task"].unique().to_list(), (0.0, 1.0))))
+    if (folder / MOMENTS_TABLE).is_file():
+        cells.append(pl.read_parquet(folder / MOMENTS_TABLE))
+    if not cells:
         raise StudyError(
-            f"{folder} is no finished study with RL² (it has no {CONTROL_TABLE}); run "
-            "`study --benchmark toy` first and name its hidden-catch folder"
+            f"{folder} is no finished study with RL² or PEARL (it has neither {TRIALS_TABLE} nor "
+            f"{MOMENTS_TABLE}); run `study --benchmark toy` first and name one of its hidden-catch folders"
         )
-    table = pl.read_parquet(path)
-    return by_trial(table, dict.fromkeys(table["task"].unique().to_list(), (0.0, 1.0)))
+    return pl.concat(cells)
+
+
+def by_task(episodes: pl.DataFrame, budget: int) -> pl.DataFrame:
+    """Returns cells with an arm for each method on each task, at the budget."""
+    values = value_at(run_curves(episodes), budget)
+    return values.with_columns(method=pl.format("{} on {}", "method", "task")).select(*RUN, "value").sort(RUN)
+
+
+def by_moment(episodes: pl.DataFrame, budget: int) -> pl.DataFrame:
+    """Returns cells with an arm for each method before adaptation and at the budget."""
+    runs = run_curves(episodes)
+    parts = [
+        value_at(runs, step).with_columns(method=pl.format("{} at {}", "method", pl.lit(when)))
+        for step, when in ((0, "0"), (budget, "the budget"))
+    ]
+    return pl.concat(parts).select(*RUN, "value").sort(RUN)
+
+
+def by_latent(adaptations: Sequence[Job], ranges: Ranges, store: Store) -> pl.DataFrame | None:
+    """Returns cells with an arm for each latent that PEARL's agents played with at the budget."""
+    mine = [
+        job for job in adaptations if job.spec["paradigm"] == "pearl" and job.spec["adaptation"] == "context"
+    ]
+    if not mine:
+        return None
+    table = normalise(store.table(mine, "latents").filter(pl.col("task").is_in(list(ranges))), ranges)
+    mean = table.group_by(*RUN, "latent").agg(value=pl.col("score").mean())
+    arm = pl.format("{}, z {}", "method", "latent")
+    return mean.with_columns(method=arm).select(*RUN, "value").sort(RUN)
 
 
 def _device_s(job: Job, store: Store) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from fvm_learners import PPOConfig
+from study.learners import LearnerConfig
 
 # Raise the number of an algorithm or environment when its results change: its finished jobs then run again.
 RESULT_VERSIONS = {
@@ -17,8 +17,13 @@ RESULT_VERSIONS = {
     "multitask": 1,
     "reptile": 1,
     "rl2": 1,
+    "pearl": 1,
+    "rainbow": 1,
+    "atari": 1,
     "evaluation": 1,
 }
+
+UNITS = {"procgen": "level", "toy": "level", "atari": "game"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,9 @@ class Phase:
 
     env_steps: int  # budget of one run
     num_envs: int  # parallel envs
-    ppo: PPOConfig
+    learner: LearnerConfig
+    # Env steps after which envs that cannot save their state begin afresh: a run can be resumed there.
+    restart_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
@@ -42,6 +49,12 @@ class Phase:
             raise ValueError(
                 f"a budget of {self.env_steps} env steps is not a whole number of steps of {self.num_envs} "
                 f"parallel envs; use {low} or {low + self.num_envs}"
+            )
+        iteration = self.learner.num_steps * self.num_envs
+        if self.restart_every is not None and self.restart_every % iteration:
+            raise ValueError(
+                f"restarts every {self.restart_every} env steps do not fall between iterations of "
+                f"{iteration}; give a multiple"
             )
 
     def at(self, points: int) -> tuple[int, ...]:
@@ -77,12 +90,12 @@ class Settings:
 
     Attributes:
         config: Fields of the paradigm's config.
-        ppo: Fields of PPOConfig, in both phases.
-        pretrain, adapt: Fields of PPOConfig in one of them.
+        learner: Fields of the base learner's config, in both phases.
+        pretrain, adapt: Fields of it in one of them.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
-    ppo: Mapping[str, Any] = field(default_factory=dict)
+    learner: Mapping[str, Any] = field(default_factory=dict)
     pretrain: Mapping[str, Any] = field(default_factory=dict)
     adapt: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,9 +105,15 @@ class StudyConfig:
     """A grid of methods x training-set sizes x seeds x held-out tasks.
 
     Attributes:
-        family: Task ids without their level, such as "procgen/coinrun-easy".
-        pool: First and one past the last level that training sets are drawn from.
-        train_levels: Sizes of the training sets; nested, and redrawn for each seed.
+        family: What all task ids begin with, such as "procgen/coinrun-easy", or "atari".
+        pool: What training sets are drawn from: the first and one past the last of numbered levels, of
+            which each seed draws its own; or names in order, of which a set takes the first.
+        train_sizes: Sizes of the training sets; the larger contain the smaller.
+        pairs: By held-out task, the one to train on in sets of one; without it sets of one are the pool's
+            first.
+        pretrain_env_steps: By size of the training set, the budget of a pretraining where it is not the
+            phase's.
+        reset_sigmas: Whether fine-tuning begins with the noisy layers' first scale.
         new_levels_from: First of the levels that nothing else uses, for `Evaluation.new_levels`.
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
@@ -106,15 +125,18 @@ class StudyConfig:
     family: str
     methods: tuple[str, ...]
     seeds: int
-    train_levels: tuple[int, ...]
-    pool: tuple[int, int]
-    validation_levels: tuple[int, ...]
-    held_out_levels: tuple[int, ...]
+    train_sizes: tuple[int, ...]
+    pool: tuple[int, int] | tuple[str, ...]
+    validation: tuple[int | str, ...]
+    held_out: tuple[int | str, ...]
     env_options: Mapping[str, Any] = field(default_factory=dict)
     pretrain: Phase
     adapt: Phase
     evaluation: Evaluation
     first_seed: int = 0
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    pretrain_env_steps: Mapping[int, int] = field(default_factory=dict)
+    reset_sigmas: bool = False
     new_levels_from: int = 0
     settings: Mapping[str, Settings] = field(default_factory=dict)
     script: str | None = None  # a scripted player to compare with
@@ -128,40 +150,56 @@ class StudyConfig:
             raise ValueError(f"seeds is {self.seeds}; a study needs at least 1")
         if not self.methods:
             raise ValueError("no methods given; name at least one")
-        if not self.held_out_levels:
-            raise ValueError("no held-out levels given; name at least one level to adapt to")
-        if not self.train_levels:
-            raise ValueError("no training-set sizes given; give at least one number of levels")
-        low, high = self.pool
-        for split, levels in (("held-out", self.held_out_levels), ("validation", self.validation_levels)):
-            inside = [level for level in levels if low <= level < high]
-            if inside:
+        if not self.held_out:
+            raise ValueError(f"no held-out {self.unit}s given; name at least one to adapt to")
+        if not self.train_sizes:
+            raise ValueError(f"no training-set sizes given; give at least one number of {self.unit}s")
+        pool = self.train_pool
+        shown = f"{pool[0]}:{pool[-1] + 1}" if isinstance(pool, range) else ", ".join(pool)
+        for split, tasks in (("held-out", self.held_out), ("validation", self.validation)):
+            if inside := [task for task in tasks if task in pool]:
                 raise ValueError(
-                    f"{split} levels {inside} overlap the training pool {low}:{high}; "
-                    f"move the pool or choose other {split} levels"
+                    f"{split} {self.unit}s {inside} overlap the training pool {shown}; "
+                    f"move the pool or choose other {split} {self.unit}s"
                 )
-        both = sorted(set(self.held_out_levels) & set(self.validation_levels))
-        if both:
-            raise ValueError(f"levels {both} are both held-out and validation levels; take them out of one")
-        for size in self.train_levels:
-            if not 1 <= size <= high - low:
+        if both := [task for task in self.held_out if task in self.validation]:
+            raise ValueError(
+                f"{self.unit}s {both} are both held out and for validation; take them out of one"
+            )
+        for size in self.train_sizes:
+            if not 1 <= size <= len(pool):
                 raise ValueError(
-                    f"a training set of {size} levels cannot be drawn from the pool {low}:{high}; "
-                    f"give 1 to {high - low}"
+                    f"a training set of {size} {self.unit}s cannot be drawn from the pool {shown}; "
+                    f"give 1 to {len(pool)}"
                 )
+        if 1 in self.train_sizes and self.pairs and (lacking := set(self.held_out) - set(self.pairs)):
+            raise ValueError(f"no {self.unit} to train on is paired with {sorted(map(str, lacking))}")
 
-    def task_id(self, level: int) -> str:
-        """Returns the id of a level of this study's family."""
-        return f"{self.family}/{level}"
+    @property
+    def train_pool(self) -> range | tuple[str, ...]:
+        """What training sets are drawn from, one by one."""
+        first = self.pool[0]
+        return range(first, int(self.pool[1])) if isinstance(first, int) else tuple(map(str, self.pool))
 
-    def phase(self, kind: str, pretraining: str) -> Phase:
-        """Returns the phase "pretrain" or "adapt" as this pretraining has it."""
+    @property
+    def unit(self) -> str:
+        """What a task is called."""
+        return UNITS[self.benchmark]
+
+    def task_id(self, task: int | str) -> str:
+        """Returns the id of a task of this study's family."""
+        return f"{self.family}/{task}"
+
+    def phase(self, kind: str, pretraining: str, size: int = 0) -> Phase:
+        """Returns the phase "pretrain" or "adapt" as this pretraining has it, on a set of this size."""
         phase: Phase = getattr(self, kind)
+        if kind == "pretrain" and size in self.pretrain_env_steps:
+            phase = replace(phase, env_steps=self.pretrain_env_steps[size])
         own = self.settings.get(pretraining, Settings())
-        return replace(phase, ppo=replace(phase.ppo, **{**own.ppo, **getattr(own, kind)}))
+        return replace(phase, learner=replace(phase.learner, **{**own.learner, **getattr(own, kind)}))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "first_seed", "train_levels", "note", "preset", "trials"}
+        axes = {"methods", "seeds", "first_seed", "train_sizes", "note", "preset", "trials"}
         return {key: value for key, value in asdict(self).items() if key not in axes}

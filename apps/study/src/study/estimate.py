@@ -19,6 +19,8 @@ from rich.table import Table
 from study.checkpoint import write_state
 from study.config import StudyConfig
 from study.executors.processes import one_thread
+from study.learners import read_spec, words_for
+from study.methods import GRADIENT
 from study.plan import Job, Plan
 from study.terminal import count, duration
 
@@ -37,25 +39,41 @@ class Measured:
     evaluation_s: float  # of one snapshot
 
 
-def show(console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int) -> None:
-    """Prints the grid and what it would take; runs a few seconds of each kind of job, and keeps nothing."""
+def show(
+    console: Console,
+    config: StudyConfig,
+    plan: Plan,
+    tuning: Plan | None,
+    output: Path,
+    device: str,
+    workers: int,
+) -> None:
+    """Prints the grid and what it would take; runs a few seconds of each kind of job, and keeps nothing.
+
+    `tuning` holds the trials that come before, if any.
+    """
+    trials = tuning.jobs if tuning else ()
+    everything = (*trials, *plan.jobs)
     kinds = {
         kind: [job for job in plan.jobs if job.kind == kind] for kind in ("baseline", "pretrain", "adapt")
     }
-    grid = Table(title=f"{config.benchmark} {config.preset}: {len(plan.jobs)} jobs", title_justify="left")
+    grid = Table(title=f"{config.benchmark} {config.preset}: {len(everything)} jobs", title_justify="left")
     for column in ("jobs", "of", "env steps each", "env steps"):
         grid.add_column(column, justify="left" if column == "of" else "right")
+    if tuning:
+        grid.add_row(str(len(trials)), "tuning (all methods)", "", f"{tuning.env_steps:,}")
     for kind, jobs in kinds.items():
         methods = ", ".join(dict.fromkeys(job.method for job in jobs))
         if jobs:
             steps = jobs[0].budget_env_steps
             grid.add_row(str(len(jobs)), f"{kind} ({methods})", f"{steps:,}", f"{steps * len(jobs):,}")
-    grid.add_row(str(len(plan.jobs)), "in all", "", f"{plan.env_steps:,}")
+    env_steps = sum(job.budget_env_steps for job in everything)
+    grid.add_row(str(len(everything)), "in all", "", f"{env_steps:,}")
     console.print(grid)
     console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
 
     seconds, disk, checkpoints, memory = 0.0, 0, 0, 0
-    for (kind, learner, trains), jobs in alike(plan.jobs).items():
+    for (kind, learner, trains), jobs in alike(everything).items():
         measured = measure(jobs[-1], device, max(workers, 1))
         snapshots = len(jobs[0].spec.get("at", (0,)))
         training = jobs[0].budget_env_steps / measured.steps_per_s if trains else 0.0
@@ -85,9 +103,9 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
     groups: dict[tuple[str, str, bool], list[Job]] = {}
     for job in jobs:
         if job.kind != "baseline":
-            learner = "with memory" if job.spec["phase"]["ppo"]["recurrent"] else "without memory"
-            trains = job.spec.get("adaptation", "gradient") in ("gradient", "both")
-            groups.setdefault((job.kind, learner, trains), []).append(job)
+            learner = read_spec(job.spec["phase"])
+            trains = job.spec.get("adaptation", "gradient") in GRADIENT
+            groups.setdefault((job.kind, words_for(learner), trains), []).append(job)
     return groups
 
 

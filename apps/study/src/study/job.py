@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,16 +15,21 @@ import fvm_envs
 import numpy as np
 import polars as pl
 import torch
+from fvm_envs.restarts import Restarts
 from fvm_eval import Budget, Ledger
-from fvm_learners import PPO, Episode, LossTerm, PPOConfig
+from fvm_learners import Episode
 from fvm_meta import Ledger as SpentLedger
 from fvm_meta import Paradigm, Snapshot
+from fvm_meta.paradigm import EVERYTHING
+from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
 
+from study import learners
 from study.errors import StudyError
-from study.methods import CONFIGS, NONE, PARADIGMS
+from study.learners import read_spec
+from study.methods import NONE, TRANSFERS, paradigm_of
 from study.plan import Job
-from study.scoring import env_options, score, score_new_levels, score_training, score_trials
+from study.scoring import env_options, score, score_latents, score_new_levels, score_training, score_trials
 from study.store import Store
 
 ONLINE_BINS = 100  # points of the online curve
@@ -55,6 +60,11 @@ class MeteredEnvs(VectorWrapper):
         """Takes one step in every env and charges it; raises BudgetExceeded before a step too many."""
         self.ledger.charge(env_steps=self.charge)
         return super().step(actions)
+
+    @property
+    def can_save(self) -> bool:
+        """Whether the envs below can be saved now."""
+        return can_save(self.env)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of the envs below; the ledger is saved apart."""
@@ -152,7 +162,7 @@ def run_stream(
         online = OnlineCurve(budget.env_steps, **saved["online"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     started = last_saved = time.perf_counter()
-    before = spent["wall_s"]
+    before, rare = spent["wall_s"], False
     # What training takes of the device: of a core its own time, whatever else runs on it.
     device_clock = time.process_time if device == "cpu" else time.perf_counter
     training = device_clock()
@@ -173,14 +183,16 @@ def run_stream(
             spent["evaluation_s"] += time.perf_counter() - evaluating
         if snapshot.env_step == budget.env_steps:
             break  # nothing left to resume
-        if time.perf_counter() - last_saved >= checkpoint_every_s:
+        rare |= not snapshot.resumable  # then each moment at which the run can be resumed is used
+        if snapshot.resumable and (rare or time.perf_counter() - last_saved >= checkpoint_every_s):
             save(snapshot)
-            last_saved = time.perf_counter()
+            last_saved, rare = time.perf_counter(), False
         try:
             lately = {"return": sum(recent) / len(recent)} if recent else {}
             yield Progress(env_step=snapshot.env_step, metrics={**snapshot.metrics, **lately})
         except GeneratorExit:
-            save(snapshot)
+            if snapshot.resumable:  # else the last checkpoint stands
+                save(snapshot)
             raise
         training = device_clock()
 
@@ -191,6 +203,8 @@ def run_stream(
         tables["episodes"] = pl.DataFrame(rows).select(COLUMNS)
         if spec["paradigm"] == "rl2" and spec["adaptation"] == "context":
             tables["trials"] = pl.DataFrame(score_trials(job, snapshot.policy))
+        if spec["paradigm"] == "pearl" and spec["adaptation"] == "context":
+            tables["latents"] = pl.DataFrame(score_latents(job, snapshot.policy))
     else:
         tables["training"] = pl.DataFrame(score_training(job, snapshot))
         if "new_tasks" in spec:
@@ -228,12 +242,11 @@ def open_stream(
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
     """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
     phase, paradigm = spec["phase"], spec["paradigm"]
-    ppo = PPOConfig(**phase["ppo"])
+    learner_config = read_spec(phase)
 
-    def make_learner(
-        observation_space: Any, action_space: Any, *, seed: int, loss_term: LossTerm | None = None
-    ) -> PPO:
-        return PPO(observation_space, action_space, ppo, seed=seed, device=device, loss_term=loss_term)
+    def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
+        spaces = observation_space, action_space
+        return learners.make(learner_config, *spaces, seed=seed, device=device, **options)
 
     def make_envs(
         tasks: Sequence[Any],
@@ -250,14 +263,20 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
         if phase["num_envs"] % split:
             raise StudyError(f"{phase['num_envs']} envs cannot be split into {split} equal parts")
         num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
-        envs = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
+        envs: Any = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
+        if (every := phase.get("restart_every")) is not None:
+            envs = Restarts(envs, seed, every)
         return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
 
     config = dict(spec.get("config", {}))
-    if paradigm == "rl2" and spec.get("adaptation", NONE) != NONE:
-        config["adaptation"] = spec["adaptation"]
-    made = CONFIGS[paradigm](**config) if paradigm in CONFIGS else None
-    return PARADIGMS[paradigm](make_learner, make_envs, made)
+    adaptation = spec.get("adaptation", NONE)
+    if paradigm in ("rl2", "pearl") and adaptation != NONE:
+        config["adaptation"] = adaptation
+    kind = paradigm_of(paradigm, learner_config)
+    transfer = TRANSFERS.get(adaptation, EVERYTHING)
+    if spec.get("reset_sigmas"):
+        transfer = replace(transfer, reset_sigmas=True)
+    return kind(make_learner, make_envs, kind.Config(**config) if kind.Config else None, transfer)
 
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:

@@ -11,25 +11,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fvm_meta import RL2, MultiTask, Paradigm, Reptile, ReptileConfig, RL2Config, Scratch
+from fvm_learners.rainbow_config import RainbowConfig
+from fvm_meta import RL2, MultiTask, Paradigm, Reptile, Scratch
+from fvm_meta.paradigm import Transfer
+from fvm_meta.pearl import PEARL
+from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import EPS_SCHEDULES
 
 from study.errors import StudyError, unknown
+from study.learners import LearnerConfig
 
 PARADIGMS: Mapping[str, type[Paradigm]] = {
     "scratch": Scratch,
     "multitask": MultiTask,
     "reptile": Reptile,
     "rl2": RL2,
+    "pearl": PEARL,
 }
-CONFIGS: Mapping[str, Any] = {"reptile": ReptileConfig, "rl2": RL2Config}
+OFF_POLICY: Mapping[str, type[Paradigm]] = {"reptile": ReplayReptile}  # where it differs
+ONE_LEARNER = {"rl2": "ppo", "pearl": "rainbow"}  # paradigms that work with one kind of learner only
 NONE = "none"  # zero-shot: the pretrained agent as it is
 ADAPTATIONS = {
     "gradient": "fine-tuning",
     "context": "context",
     "both": "context + fine-tuning",
+    "encoder": "encoder only",
+    "frozen": "encoder only, frozen",
     NONE: "zero-shot",
 }
+# What fine-tuning takes over from the pretrained agent, where that is not everything.
+TRANSFERS: Mapping[str, Transfer] = {
+    "encoder": Transfer(parts="encoder"),
+    "frozen": Transfer(parts="encoder", frozen=True),
+}
+GRADIENT = ("gradient", "both", *TRANSFERS)
+
+
+def paradigm_of(name: str, learner: LearnerConfig) -> type[Paradigm]:
+    """Returns the class of a paradigm for a base learner."""
+    off_policy = isinstance(learner, RainbowConfig)
+    return OFF_POLICY.get(name, PARADIGMS[name]) if off_policy else PARADIGMS[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +66,7 @@ class Pretraining:
 
     paradigm: str
     label: str
-    adaptations: tuple[str, ...] = ("gradient", NONE)
+    adaptations: tuple[str, ...] = ("gradient", NONE, *TRANSFERS)
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,6 +90,7 @@ PRETRAININGS: Mapping[str, Pretraining] = {
     "rl2-reset": Pretraining(
         paradigm="rl2", label="RL², memory reset", adaptations=("context", "gradient"), config={"trials": 1}
     ),
+    "pearl": Pretraining(paradigm="pearl", label="PEARL", adaptations=("context", "both", NONE)),
 }
 
 
@@ -107,8 +129,10 @@ class Method:
     def label(self) -> str:
         """For people, as in "Multi-task + fine-tuning"."""
         kind = PRETRAININGS[self.pretraining]
-        if self.pretraining == "scratch" or (kind.paradigm == "rl2" and self.adaptation == "context"):
+        if self.pretraining == "scratch" or self.adaptation == "context":
             return kind.label
+        if self.adaptation in TRANSFERS:
+            return f"{kind.label}, {ADAPTATIONS[self.adaptation]}"
         if self.adaptation == "both":
             return f"{kind.label} + fine-tuning"
         if self.adaptation == NONE:
@@ -120,8 +144,13 @@ class Method:
 SCRIPTS = {"random": "Random", "always_right": "Always right"}
 
 
-def label_of(name: str) -> str:
+def label_of(name: str, unit: str = "level") -> str:
     """Returns what people call a row: "multitask@1000" is multi-task on 1,000 levels, "random" a player."""
-    method, _, levels = name.partition("@")
+    method, _, size = name.partition("@")
     label = SCRIPTS.get(method) or Method.parse(method).label
-    return f"{label} ({int(levels):,} levels)" if levels else label
+    return f"{label} ({counted(int(size), unit)})" if size else label
+
+
+def counted(number: int, unit: str) -> str:
+    """Returns as many of a unit, as in "1 game" and "1,000 levels"."""
+    return f"{number:,} {unit}" + "s" * (number != 1)

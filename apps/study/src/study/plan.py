@@ -20,7 +20,8 @@ from fvm_eval.folds import Fold, nested_train_sets
 
 from study.checkpoint import canonical_json
 from study.config import RESULT_VERSIONS, Settings, StudyConfig
-from study.methods import CONFIGS, PRETRAININGS, Method
+from study.learners import name_of, spec_of
+from study.methods import GRADIENT, PARADIGMS, PRETRAININGS, Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class Job:
     fold: int
     seed: int
     parent: Job | None = None
+    held_out: str = ""  # the one task that a pretraining is for, where it is not for all
 
     @cached_property
     def key(self) -> str:
@@ -44,7 +46,8 @@ class Job:
         """Name of the cluster whose runs share an error: the pretraining; a run without one is its own."""
         if self.kind == "adapt" and self.parent is None:
             return f"{self.method}/{self.seed}/{self.spec['task']}"
-        return f"{(self.parent or self).method}/{self.seed}"
+        pretraining = self.parent or self
+        return f"{pretraining.method}/{self.seed}" + f"/{pretraining.held_out}" * bool(pretraining.held_out)
 
     @property
     def title(self) -> str:
@@ -69,7 +72,7 @@ class Plan:
     """All jobs of a study, parents before children, and the folds they come from."""
 
     jobs: tuple[Job, ...]
-    folds: Mapping[str, Fold]  # by "levels/seed"
+    folds: Mapping[str, Fold]  # by "size/seed"
 
     @property
     def splits(self) -> dict[str, str]:
@@ -84,41 +87,62 @@ class Plan:
 
 def make_plan(config: StudyConfig) -> Plan:
     """Returns the jobs of the grid: baselines first, then pretrainings, then adaptations."""
-    held_out = tuple(config.task_id(level) for level in config.held_out_levels)
-    validation = tuple(config.task_id(level) for level in config.validation_levels)
-    pool = [config.task_id(level) for level in range(*config.pool)]
     methods = [Method.parse(name) for name in config.methods]
+    pretrained = dict.fromkeys(method.pretraining for method in methods)
     folds: dict[str, Fold] = {}
     pretrainings: list[Job] = []
     adaptations: list[Job] = []
+    held_out = [config.task_id(task) for task in config.held_out]
     for seed in range(config.first_seed, config.first_seed + config.seeds):
-        if Method.parse("scratch") in methods:
+        if "scratch" in pretrained:
             adaptations += [
                 _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out
             ]
-        drawn = nested_train_sets(pool, config.train_levels, np.random.default_rng(seed))
-        for position, (size, train) in enumerate(zip(config.train_levels, drawn, strict=True)):
-            folds[f"{size}/{seed}"] = Fold(train, validation, held_out)
-            pretrained = dict.fromkeys(method.pretraining for method in methods)
+        for number, (name, fold) in enumerate(training_folds(config, seed).items()):
+            folds[f"{name}/{seed}"] = fold
             parents = {
-                name: _pretraining(config, name, train, seed, position)
-                for name in pretrained
-                if name != "scratch"
+                pretraining: _pretraining(config, pretraining, fold, seed, number)
+                for pretraining in pretrained
+                if pretraining != "scratch"
             }
             pretrainings += parents.values()
             adaptations += [
                 _adaptation(config, method, task, seed, parents[method.pretraining])
                 for method in methods
                 if method.pretraining in parents
-                for task in held_out
+                for task in fold.held_out
             ]
     jobs = (*_baselines(config, held_out), *pretrainings, *adaptations)
     return Plan(jobs=jobs, folds=folds)
 
 
-def sized(name: str, config: StudyConfig, position: int) -> str:
-    """Returns a method's row label: with its number of training levels where there are several."""
-    return name if len(config.train_levels) == 1 else f"{name}@{config.train_levels[position]}"
+def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
+    """Returns what one seed trains on and adapts to, by the training set's name.
+
+    Sets of numbered levels are the seed's own draw. Sets of named tasks are the first ones of the pool; where
+    held-out tasks have a training task each, a set of one is a fold for each of them.
+    """
+    validation = tuple(config.task_id(task) for task in config.validation)
+    held_out = tuple(config.task_id(task) for task in config.held_out)
+    pool = [config.task_id(task) for task in config.train_pool]
+    if isinstance(config.train_pool, range):
+        drawn = nested_train_sets(pool, config.train_sizes, np.random.default_rng(seed))
+        sets = zip(config.train_sizes, drawn, strict=True)
+        return {str(size): Fold(train, validation, held_out) for size, train in sets}
+    folds: dict[str, Fold] = {}
+    for size in config.train_sizes:
+        if size > 1 or not config.pairs:
+            folds[str(size)] = Fold(tuple(pool[:size]), validation, held_out)
+            continue
+        for task in config.held_out:
+            train = (config.task_id(config.pairs[str(task)]),)
+            folds[f"1 for {task}"] = Fold(train, validation, (config.task_id(task),))
+    return folds
+
+
+def sized(name: str, config: StudyConfig, size: int) -> str:
+    """Returns a method's row label: with its number of training tasks where there are several."""
+    return name if len(config.train_sizes) == 1 else f"{name}@{size}"
 
 
 def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
@@ -131,35 +155,48 @@ def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
     return jobs
 
 
-def _pretraining(config: StudyConfig, name: str, train: Sequence[str], seed: int, position: int) -> Job:
-    spec = {"kind": "pretrain", "tasks": list(train), "seed": seed, **_learning(config, name, "pretrain")}
+def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: int) -> Job:
+    spec = {
+        "kind": "pretrain",
+        "tasks": list(fold.train),
+        "seed": seed,
+        **_learning(config, name, "pretrain", len(fold.train)),
+    }
     if config.evaluation.new_levels:
         first = config.new_levels_from
         spec["new_tasks"] = [config.task_id(first + i) for i in range(config.evaluation.new_levels)]
-    return Job(kind="pretrain", spec=spec, method=sized(name, config, position), fold=position, seed=seed)
+    method = sized(name, config, len(fold.train))
+    only = fold.held_out[0] if len(fold.held_out) < len(config.held_out) else ""
+    return Job(kind="pretrain", spec=spec, method=method, fold=number, seed=seed, held_out=only)
 
 
 def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None) -> Job:
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
     spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
     spec["adaptation"] = method.adaptation
+    if config.reset_sigmas and parent and method.adaptation in GRADIENT:
+        spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None
+    label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
     fold = parent.fold if parent else 0
-    label = sized(method.name, config, fold) if parent else method.name
     return Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
 
 
-def _learning(config: StudyConfig, name: str, kind: str) -> dict[str, Any]:
+def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[str, Any]:
     """Returns what a pretraining's spec and those of its adaptations share."""
     pretraining = PRETRAININGS[name]
-    spec = _common(config, "evaluation", "ppo", pretraining.paradigm)
-    spec |= {"paradigm": pretraining.paradigm, "phase": asdict(config.phase(kind, name))}
-    if pretraining.paradigm in CONFIGS:
+    phase = config.phase(kind, name, size)
+    spec = _common(config, "evaluation", name_of(phase.learner), pretraining.paradigm)
+    spec["paradigm"] = pretraining.paradigm
+    spec["phase"] = {"env_steps": phase.env_steps, "num_envs": phase.num_envs, **spec_of(phase.learner)}
+    if phase.restart_every is not None:
+        spec["phase"]["restart_every"] = phase.restart_every
+    if make_config := PARADIGMS[pretraining.paradigm].Config:
         own = config.settings.get(name, Settings()).config
-        spec["config"] = asdict(CONFIGS[pretraining.paradigm](**{**own, **pretraining.config}))
+        spec["config"] = asdict(make_config(**{**own, **pretraining.config}))
     if pretraining.paradigm == "rl2":
         # Its input is the reward as a part of the best, never normalised by what was seen.
-        task = Task.parse(config.task_id(config.held_out_levels[0]))
+        task = Task.parse(config.task_id(config.held_out[0]))
         spec["reward_scale"] = 1.0 / score_range(task)[1]
     return spec
 

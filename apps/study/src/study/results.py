@@ -18,20 +18,26 @@ from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
 from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.rules import LeakAudit
+from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 
 from study.checkpoint import canonical_json, write_bytes
 from study.claim_cells import (
-    CONTROL_TABLE,
+    MOMENTS_TABLE,
+    TRIALS_TABLE,
+    by_latent,
+    by_moment,
+    by_task,
     by_trial,
-    control_trials,
+    control_cells,
     new_levels,
     seconds,
     seconds_to_score,
     trials_table,
 )
-from study.claims import CONTROL, SECONDS_TO_SCORE, TRIALS, claims_of, learned
+from study.claims import claims_of
+from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, CONTROL, SECONDS_TO_SCORE, TRIALS, learned
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
@@ -118,15 +124,23 @@ def collect(
     curves = kept.filter(~pl.col("method").is_in(played))
     trials = trials_table(adaptations, store)
     if trials is not None:
-        write_table(store.root / CONTROL_TABLE, trials)
+        write_table(store.root / TRIALS_TABLE, trials)
         trials = trials.filter(pl.col("task").is_in(tasks))
+    normalised = normalise(curves, ranges)
+    moments = by_moment(normalised, config.adapt.env_steps)
+    latents = by_latent(adaptations, ranges, store)
+    if latents is not None:
+        write_table(store.root / MOMENTS_TABLE, moments)
     cells = {
+        BY_TASK: by_task(normalised, config.adapt.env_steps),
+        BY_MOMENT: moments,
+        BY_LATENT: latents,
         TRIALS: None if trials is None else by_trial(trials, ranges),
-        CONTROL: None if control is None else control_trials(control),
+        CONTROL: None if control is None else control_cells(control),
         NEW_LEVELS: new_levels(pretrainings, store, ranges[tasks[0]]),
         LOG_SECONDS: seconds(pretrainings, store),
         SECONDS_TO_SCORE: seconds_to_score(
-            pretrainings, adaptations, normalise(curves, ranges), config.adapt.env_steps, store
+            pretrainings, adaptations, normalised, config.adapt.env_steps, store
         ),
     }
     study = StudyResults(
@@ -134,7 +148,8 @@ def collect(
         estimand=estimand_of(config, len(tasks)),
         episodes=curves,
         score_ranges=ranges,
-        score_bounds=None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds),
+        normalised_name="Human-normalised score",  # of tasks with ranges of their own, as Atari's games
+        score_bounds=score_bounds_of(config, tasks),
         budget=Budget(env_steps=config.adapt.env_steps),
         claims=claims_of(config, trained_trials(config, "rl2")),
         cells={name: table for name, table in cells.items() if table is not None and len(table)},
@@ -144,7 +159,7 @@ def collect(
             for job in adaptations
             if job.spec["paradigm"] == "rl2" and job.spec["config"]["trials"] > 1
         },
-        train_sizes={job.method: config.train_levels[job.fold] for job in adaptations if job.parent},
+        train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
@@ -154,7 +169,7 @@ def collect(
         best_scores={task: fvm_envs.best_return(fvm_envs.Task.parse(task)) for task in tasks}
         if config.benchmark == "toy"
         else None,
-        preconditions=preconditions_of(pretrainings, store),
+        preconditions=preconditions_of(pretrainings, store, config.unit),
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
@@ -167,7 +182,7 @@ def collect(
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
         notes=[note for note in (config.note, divergence(pretrainings + adaptations, store)) if note],
-        labels=labels_of(methods, played),
+        labels=labels_of(methods, played, config.unit),
     )
     return Results(study=study, analysis=analyse(study))
 
@@ -182,10 +197,10 @@ def write_report(store: Store, results: Results) -> Path:
     return folder / "report.html"
 
 
-def labels_of(methods: Sequence[str], played: Sequence[str]) -> dict[str, str]:
+def labels_of(methods: Sequence[str], played: Sequence[str], unit: str) -> dict[str, str]:
     """Returns the labels of methods, of the families that their sizes share, and of scripted players."""
     names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods), *played])
-    return {name: label_of(name) for name in names}
+    return {name: label_of(name, unit) for name in names}
 
 
 def trained_trials(config: StudyConfig, name: str) -> int:
@@ -194,33 +209,46 @@ def trained_trials(config: StudyConfig, name: str) -> int:
     return RL2Config(**own).trials
 
 
+def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:
+    """Returns the lowest and highest return of each task, empty if there are none, None if its range's."""
+    if config.benchmark == "atari":
+        return {}
+    return None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds)
+
+
 def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
     """Returns the report's title: who against whom, where those are few."""
     if len(methods) > 4:
         return f"{len(methods)} ways to adapt to a new task of {config.family}"
-    return f"{' vs '.join(label_of(method) for method in methods)} on {config.family}"
+    return f"{' vs '.join(label_of(method, config.unit) for method in methods)} on {config.family}"
 
 
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     """Returns the sentence that says what is estimated."""
+    learner = config.adapt.learner
+    acts = "sampled"
+    if isinstance(learner, RainbowConfig):
+        acts = f"greedy but for {learner.evaluation_eps:.1%} random ones"
     return (
-        f"Expected episode return of the adapted agent, its actions sampled, after "
+        f"Expected episode return of the adapted agent, its actions {acts}, after "
         f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of "
         f"{config.family} (tasks fixed), and on a new task chosen by the same rule (tasks random)."
     )
 
 
-def preconditions_of(pretrainings: Sequence[Job], store: Store) -> list[Precondition]:
+def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> list[Precondition]:
     """Returns, for each pretrained method, whether its agents beat random play on their training tasks."""
     found = []
     for method in dict.fromkeys(job.method for job in pretrainings):
         scores: dict[bool, list[float]] = {True: [], False: []}
         for job in (job for job in pretrainings if job.method == method):
             table = store.table([job], "training")
+            ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in table["task"].unique()}
+            table = normalise(table, ranges)
             for is_random, mine in scores.items():
                 chosen = table.filter((pl.col("policy") == "random") == is_random)
                 mine.append(float(chosen["score"].to_numpy().mean()))
-        found.append(pretraining_learned(scores[False], scores[True], name=learned(method)))
+        found.append(pretraining_learned(scores[False], scores[True], name=learned(method, unit)))
     return found
 
 
@@ -245,7 +273,7 @@ def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
 def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:
     """Looks for each held-out level among the training levels of all seeds."""
     train = sorted({fvm_envs.Task.parse(task) for fold in plan.folds.values() for task in fold.train})
-    held_out = [fvm_envs.Task.parse(config.task_id(level)) for level in config.held_out_levels]
+    held_out = [fvm_envs.Task.parse(config.task_id(level)) for level in config.held_out]
     themes = bool(config.env_options.get("restrict_themes", False))
     found = leaked(fvm_envs.TaskSet(train), fvm_envs.TaskSet(held_out), restrict_themes=themes)
     how = (

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.padding import Padding
 
 from study import estimate, tracking
 from study.arguments import Arguments, command_of
-from study.claim_cells import control_trials
+from study.claim_cells import control_cells
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
@@ -43,15 +44,29 @@ def run_study(arguments: Arguments) -> int:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
-    root = arguments.output or Path("studies") / f"{configs[0].benchmark}-{configs[0].preset}"
+    if arguments.video and not any(plays(config, arguments.video) for config in configs):
+        players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
+    if arguments.control:
+        control_cells(arguments.control)  # to say now, not after hours, that it holds none
     for config in configs:
-        if arguments.video and not any(arguments.video.startswith(f"{c.family}/") for c in configs):
-            players(
-                config, make_plan(config), arguments.video
-            )  # says now, not after hours, that nobody plays it
-        own = config.family.rsplit("/", 1)[-1]
-        run_one(arguments, config, root if len(configs) == 1 else root / own, device)
+        run_one(arguments, config, folder_of(arguments, config, configs), device)
     return 0
+
+
+def folder_of(arguments: Arguments, config: StudyConfig, configs: Sequence[StudyConfig]) -> Path:
+    """Returns where one of several studies goes: by preset, and by family where there are several."""
+    if arguments.output is None:
+        folder = Path("studies") / f"{config.benchmark}-{config.preset}"
+    else:
+        several = len({other.preset for other in configs}) > 1
+        folder = arguments.output / config.preset if several else arguments.output
+    several = len({other.family for other in configs}) > 1
+    return folder / config.family.rsplit("/", 1)[-1] if several else folder
+
+
+def plays(config: StudyConfig, task: str) -> bool:
+    """Whether a task is of the study's family."""
+    return task.startswith(f"{config.family}/")
 
 
 def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
@@ -66,11 +81,10 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     plan = make_plan(config)
     workers = choose_workers(arguments.workers, device, len(plan.jobs))
     if arguments.dry_run:
-        estimate.show(console, config, plan, output, device, workers)
+        tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
+        estimate.show(console, config, plan, tuning, output, device, workers)
         return
-    video = arguments.video if arguments.video and arguments.video.startswith(f"{config.family}/") else None
-    if arguments.control:
-        control_trials(arguments.control)  # to say now, not after hours, that it holds none
+    video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
         players(config, plan, video)
     store = Store(output)
@@ -104,17 +118,14 @@ def tune(
     console: Console, arguments: Arguments, config: StudyConfig, output: Path, options: RunOptions
 ) -> StudyConfig:
     """Runs the trials on the validation levels; returns the study with each method's best settings."""
-    try:
-        tuning = Tuning(config, arguments.tune or 0)
-    except ValueError as error:
-        raise StudyError(str(error)) from None
+    tuning = make_tuning(config, arguments.tune or 0)
     plan = tuning.plan
     store = Store(output.with_name(f"{output.name}-tuning"))
     store.claim(config.identity, asdict(config), plan.splits)
     try:
         workers = choose_workers(arguments.workers, options.device, len(plan.jobs))
         console.print(
-            f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation_levels)} "
+            f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation levels of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
         run_jobs(console, plan, store, None, options, workers)
@@ -127,6 +138,18 @@ def tune(
         console.print(f"  {name}: {listed}; the best is trial {mine.index(max(mine))}", markup=False)
     console.print()
     return tuning.choose(scores)
+
+
+def make_tuning(config: StudyConfig, trials: int) -> Tuning:
+    """Returns the trials that come before a study.
+
+    Raises:
+        StudyError: There can be none.
+    """
+    try:
+        return Tuning(config, trials)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
 
 
 def run_jobs(
@@ -198,13 +221,13 @@ def announce(
     console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
 ) -> None:
     """Says what is about to run."""
-    sizes = " / ".join(f"{size:,}" for size in config.train_levels)
+    sizes = " / ".join(f"{size:,}" for size in config.train_sizes)
     where = f"{workers} workers" if workers else "this process"
     console.print(
         f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}"
     )
     console.print(
-        f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out_levels)} held-out levels; "
+        f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out)} held-out levels; "
         f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
     )
     trained = [

@@ -7,10 +7,16 @@ from typing import Any
 
 import fvm_envs
 import numpy as np
+import torch
 from fvm_envs.scripted import RandomPolicy, UniformPolicy, always_right
 from fvm_eval import EpisodeScore, evaluate
+from fvm_learners.frozen_q_policy import LatentDistribution
+from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.replay import Context
 from fvm_meta import Snapshot
+from fvm_meta.pearl import infer
 
+from study.learners import read_spec
 from study.plan import Job
 
 
@@ -74,6 +80,56 @@ def score_trials(job: Job, policy: Any) -> list[dict[str, Any]]:
         for lifetime in range(lifetimes)
         for trial in range(trials)
     ]
+
+
+def score_latents(job: Job, policy: Any) -> list[dict[str, Any]]:
+    """Returns rows task, latent, episode, score of a PEARL agent with z inferred, of another task, and zero.
+
+    They tell a useless context from a posterior that is ignored or has collapsed; they cost no budget.
+    """
+    spec, evaluation = job.spec, job.spec["evaluation"]
+    assert job.parent is not None
+    other = job.parent.spec["tasks"][0]
+    network = policy.network
+    zero = LatentDistribution(*(network.atoms.new_zeros(1, network.latent_size) for _ in range(2)))
+    policies = {
+        "inferred": policy,
+        "another task's": infer(policy, explore(job, policy.with_latent(None), other)),
+        "zero": policy.with_latent(zero),
+    }
+    rows = []
+    for latent, mine in policies.items():
+        played = score(job, mine, [spec["task"]], evaluation["episodes"], spec["phase"]["env_steps"])
+        rows += [{"latent": latent, **row} for row in played]
+    return rows
+
+
+def explore(job: Job, policy: Any, task: str) -> Context:
+    """Returns a context of the training's size that a PEARL agent collects on a task."""
+    config = job.spec["config"]
+    learner = read_spec(job.spec["phase"])
+    assert isinstance(learner, RainbowConfig)
+    envs = fvm_envs.make_vec([task], 1, 0, on_episode_end="stay", **env_options(job.spec))
+    _, seed = job.seeds()
+    rng = np.random.default_rng([seed, 1])
+    obs, _ = envs.reset(seed=seed)
+    state, start = policy.initial_state(1), np.ones(1, dtype=bool)
+    seen: list[tuple[Any, int, float]] = []
+    try:
+        for _ in range(config["context_window"]):
+            action, state = policy.act(obs, state, start, [rng])
+            following, reward, terminated, truncated, _ = envs.step(action)
+            limit = learner.reward_clip or np.inf
+            seen.append((obs[0], int(action[0]), float(np.clip(reward[0], -limit, limit))))
+            obs, start = following, terminated | truncated
+    finally:
+        envs.close()
+    chosen = rng.choice(len(seen), min(config["context_size"], len(seen)), replace=False)
+    return Context(
+        obs=torch.from_numpy(np.stack([seen[i][0] for i in chosen])).to(policy.network.atoms.device),
+        action=torch.tensor([seen[i][1] for i in chosen]).to(policy.network.atoms.device),
+        reward=torch.tensor([seen[i][2] for i in chosen]).to(policy.network.atoms.device),
+    )
 
 
 def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> UniformPolicy:

@@ -19,6 +19,7 @@ from fvm_eval.table import TableError
 
 from study.checkpoint import write_bytes
 from study.config import Settings, StudyConfig
+from study.learners import name_of
 from study.methods import PRETRAININGS, Method
 from study.plan import Job, Plan, make_plan
 from study.store import Store
@@ -38,24 +39,34 @@ def eps_schedule(rng: np.random.Generator) -> tuple[float, float]:
     return start, round(float(rng.choice([0.0, start, 1.0])), 2)
 
 
-# By paradigm: which settings are drawn, from where. Learning rates are factors of the phase's own.
-SPACE: Mapping[str, Mapping[str, Draw]] = {
-    "scratch": {"adapt.learning_rate": log_uniform(0.3, 4.0), "adapt.entropy_coef": log_uniform(1e-3, 0.05)},
-    "multitask": {
-        "pretrain.learning_rate": log_uniform(0.5, 3.0),
-        "adapt.learning_rate": log_uniform(0.3, 4.0),
-        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+RATES: Mapping[str, Draw] = {
+    "pretrain.learning_rate": log_uniform(0.5, 3.0),
+    "adapt.learning_rate": log_uniform(0.3, 4.0),
+}
+ENTROPY: Mapping[str, Draw] = {"learner.entropy_coef": log_uniform(1e-3, 0.05)}
+# By learner and paradigm: which settings are drawn, from where; learning rates are factors of the phase's.
+SPACE: Mapping[str, Mapping[str, Mapping[str, Draw]]] = {
+    "ppo": {
+        "scratch": {
+            "adapt.learning_rate": log_uniform(0.3, 4.0),
+            "adapt.entropy_coef": log_uniform(1e-3, 0.05),
+        },
+        "multitask": {**RATES, **ENTROPY},
+        "reptile": {"config.eps_schedule": eps_schedule, **RATES, **ENTROPY},
+        "rl2": {
+            "learner.learning_rate": log_uniform(0.5, 3.0),
+            "learner.gae_lambda": lambda rng: float(rng.choice([0.8, 0.9, 0.95])),
+            **ENTROPY,
+        },
     },
-    "reptile": {
-        "config.eps_schedule": eps_schedule,
-        "pretrain.learning_rate": log_uniform(0.5, 3.0),
-        "adapt.learning_rate": log_uniform(0.3, 4.0),
-        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
-    },
-    "rl2": {
-        "ppo.learning_rate": log_uniform(0.5, 3.0),
-        "ppo.gae_lambda": lambda rng: float(rng.choice([0.8, 0.9, 0.95])),
-        "ppo.entropy_coef": log_uniform(1e-3, 0.05),
+    "rainbow": {
+        "scratch": {"adapt.learning_rate": log_uniform(0.3, 4.0)},
+        "multitask": RATES,
+        "reptile": {"config.eps_schedule": eps_schedule, **RATES},
+        "pearl": {
+            "config.kl_weight": lambda rng: float(rng.choice([0.01, 0.1, 1.0])),
+            "pretrain.learning_rate": log_uniform(0.5, 3.0),
+        },
     },
 }
 
@@ -66,13 +77,13 @@ def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
     rng = np.random.default_rng(int(hashlib.sha256(f"{config.family} {name}".encode()).hexdigest(), 16))
     found = [own]
     for _ in range(trials - 1):
-        drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "ppo", "pretrain", "adapt")}
-        for setting, draw in SPACE[kind.paradigm].items():
+        drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "learner", "pretrain", "adapt")}
+        for setting, draw in SPACE[name_of(config.adapt.learner)][kind.paradigm].items():
             part, _, field = setting.partition(".")
             value = draw(rng)
             if field == "learning_rate":
                 phase = config.phase("adapt" if part == "adapt" else "pretrain", name)
-                value = float(f"{value * phase.ppo.learning_rate:.1e}")
+                value = float(f"{value * phase.learner.learning_rate:.1e}")
             if not (part == "config" and field in kind.config):  # a fixed schedule stays fixed
                 drawn[part][field] = value
         merged = {part: {**getattr(own, part), **drawn[part]} for part in drawn}
@@ -90,7 +101,7 @@ class Tuning:
     def __init__(self, config: StudyConfig, trials: int) -> None:
         if trials < 1:
             raise ValueError(f"--tune {trials}: give the number of trials for each method, 1 or more")
-        if not config.validation_levels:
+        if not config.validation:
             raise ValueError("this study has no validation levels to tune on")
         self.config, self.trials = config, trials
         self.grid: dict[tuple[str, int], tuple[Settings, Plan]] = {}
@@ -104,9 +115,9 @@ class Tuning:
             methods=(name,),
             seeds=1,
             first_seed=FIRST_SEED,
-            train_levels=self.config.train_levels[-1:],
-            held_out_levels=self.config.validation_levels,
-            validation_levels=(),
+            train_sizes=self.config.train_sizes[-1:],
+            held_out=self.config.validation,
+            validation=(),
             settings={**self.config.settings, name: settings},
         )
 

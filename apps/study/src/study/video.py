@@ -46,7 +46,7 @@ def players(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
     """
     jobs = {job.method: job for job in reversed(plan.jobs) if _plays(job, task, config)}
     if not jobs:
-        raise unknown("task", task, [config.task_id(level) for level in config.held_out_levels])
+        raise unknown("task", task, [config.task_id(level) for level in config.held_out])
     try:
         fvm_envs.make_vec([task], 1, 0, **dict(config.env_options)).close()
     except ValueError as error:
@@ -59,7 +59,7 @@ def _plays(job: Job, task: str, config: StudyConfig) -> bool:
         return False
     if job.kind == "adapt":
         return bool(job.spec["task"] == task)
-    held_out = {config.task_id(level) for level in config.held_out_levels}
+    held_out = {config.task_id(level) for level in config.held_out}
     return task not in held_out and task.rsplit("/", 1)[0] == config.family
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fvm_envs.atari.env import AtariVec
 from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
 from fvm_envs.rlbench.env import RLBenchVec
@@ -13,7 +14,12 @@ from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
 from fvm_envs.trials import Trials
 
-BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "rlbench": ManipulationVec, "toy": CatchVec}
+BENCHMARKS: dict[str, type[SlotEnv]] = {
+    "procgen": ProcgenVec,
+    "atari": AtariVec,
+    "rlbench": ManipulationVec,
+    "toy": CatchVec,
+}
 """The vector environment of each benchmark."""
 SIMULATORS: dict[str, type[SlotEnv]] = {"mujoco": ManipulationVec, "coppeliasim": RLBenchVec}
 """Those of RLBench's tasks: our re-creations, whose scores are not RLBench's, and RLBench itself."""
@@ -40,14 +46,16 @@ def make_vec(
             `math.inf` for as many as fit. None: an episode is an episode.
         reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
-            restrict_themes, num_threads; `ManipulationVec`: cameras, image_size and others,
-            and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
+            restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
+            repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
+            cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
             cell_pixels).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option
             value.
         TypeError: If the benchmark has no such option.
+        ImportError: If the benchmark's extra is not installed.
     """
     if num_envs < 1:
         raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")

@@ -3,14 +3,15 @@
 Procgen: R_min and R_max of Cobbe et al. 2020, "Leveraging Procedural Generation to Benchmark Reinforcement
     Learning",
 appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best possible
-return, or what a well trained agent reaches. Toy: 0 and the best return of the task. RLBench: the
-share of episodes that are solved.
+return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says whose).
+RLBench: the share of episodes that are solved. Toy: 0 and the best return of the task.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
+from fvm_envs.atari.games import SCORES, game_of
 from fvm_envs.procgen.games import parse_name
 from fvm_envs.task import Task
 from fvm_envs.toy.catch import best_return
@@ -71,6 +72,10 @@ def score_range(task: Task) -> tuple[float, float]:
         if ranges is None:
             raise ValueError(f"no score range is published for {task.id}: use the easy or the hard mode")
         return ranges[game]
+    if task.benchmark == "atari":
+        return SCORES[game_of(task)]
     if task.benchmark == "rlbench":
         return 0.0, 1.0
-    raise ValueError(f"no score range is known for {task.id}: expected a task of procgen, rlbench or toy")
+    raise ValueError(
+        f"no score range is known for {task.id}: expected a task of procgen, atari, rlbench or toy"
+    )

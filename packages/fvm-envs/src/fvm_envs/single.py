@@ -1,7 +1,8 @@
 """One slot as a `gymnasium.Env`, and the ids under which Gymnasium finds it.
 
-`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `rlbench/<task>-v0` and `toy/<family>-v0`, for
-`gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for `gymnasium.make_vec`.
+`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `atari/<game>-v0`, `rlbench/<task>-v0` and
+`toy/<family>-v0`, for `gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for
+`gymnasium.make_vec`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_envs.atari.games import GAMES as ATARI_GAMES
 from fvm_envs.make import make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import GAMES, modes_of
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv
+from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 
@@ -63,7 +65,7 @@ class SlotAsEnv(gym.Env[Any, Any]):
         slot_seed = None if seed is None else [seed]
         obs, info = self.envs.reset(seed=slot_seed, options={"tasks": [task]})
         self._obs = _first(obs)
-        return self._obs, {"task_index": int(info["task_index"][0])}
+        return self._obs, _of_the_slot(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Observation, reward, terminated, truncated, and info (manipulation: `success`, `failure`)."""
@@ -76,8 +78,7 @@ class SlotAsEnv(gym.Env[Any, Any]):
         elif "final_obs" in info:
             self._obs = info["final_obs"][0]
         ending = bool(terminated[0]), bool(truncated[0])
-        told: dict[str, Any] = {key: info[key][0].item() for key in ("success", "failure") if key in info}
-        return self._obs, float(reward[0]), *ending, {"task_index": int(info["task_index"][0]), **told}
+        return self._obs, float(reward[0]), *ending, _of_the_slot(info)
 
     def render(self) -> NDArray[np.uint8] | None:
         """The current frame for a video, if `render_mode` is "rgb_array"."""
@@ -90,6 +91,11 @@ class SlotAsEnv(gym.Env[Any, Any]):
 
 def _first(obs: Any) -> Any:
     return {key: part[0] for key, part in obs.items()} if isinstance(obs, dict) else obs[0]
+
+
+def _of_the_slot(info: dict[str, Any]) -> dict[str, Any]:
+    """What a vector environment of one slot says about its task and the last transition."""
+    return {key: info[key][0].item() for key in info if key not in OF_THE_EPISODE}
 
 
 def make_single(
@@ -123,12 +129,15 @@ def _tasks(name: str, levels: str | None) -> TaskSet:
 
 
 def register() -> None:
-    """Make the ids known to Gymnasium: 200 levels as in Cobbe et al. 2020, all toy tasks, variation 0."""
+    """Make the ids known to Gymnasium: Procgen with 200 levels as Cobbe et al. 2020, toys with all tasks,
+    manipulation with variation 0.
+    """
     levels: dict[str, str | None] = {
         f"procgen/{game}-{mode}": None if mode == "exploration" else "0:200"
         for game in GAMES
         for mode in modes_of(game)
     }
+    levels |= {f"atari/{game}": None for game in ATARI_GAMES}
     levels |= {f"toy/{name}": f"0:{family.num_tasks}" for name, family in FAMILIES.items()}
     levels |= {f"rlbench/{name}": None for name in TASKS}
     for name, default in levels.items():

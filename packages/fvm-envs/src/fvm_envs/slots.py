@@ -25,18 +25,25 @@ OnEpisodeEnd = Literal["resample", "stay"]
 State = dict[str, Any]
 Seed = int | Sequence[int | None] | None
 
+OF_THE_EPISODE = ("episode", "_episode", "final_obs", "_final_obs")
+"""Entries of a step's `info` that tell of the episodes that it ended."""
+
 
 class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
     """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
 
     A subclass gives `_begin`, `_advance`, `_observe`, `_own_state` and `_load_own_state`.
 
+    Attributes:
+        saves_state: Whether `state_dict` can save what goes on; where not, a run can be resumed from seeded
+            resets of all slots.
+
     Args:
         tasks: What the slots may play.
         num_envs: Number of slots.
         seed: Seeds the draws of tasks and the slots' own dynamics.
-        on_episode_end: Who decides what a slot plays next: "resample" draws uniformly from `tasks`, "stay"
-            repeats.
+        on_episode_end: Who decides what a slot plays next: "resample" draws from `tasks`, uniformly unless a
+            benchmark says otherwise; "stay" repeats.
         observation_space: Of one slot.
         action_space: Of one slot; where it is not discrete, the subclass reads actions itself.
     """
@@ -45,6 +52,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         "autoreset_mode": AutoresetMode.SAME_STEP,
         "render_modes": ["rgb_array"],
     }
+    saves_state: bool = True
 
     def __init__(
         self,
@@ -113,6 +121,10 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
     def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
         """Seed the own dynamics of a slot, where the benchmark has any."""
 
+    def _draw_tasks(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The positions of the tasks that `slots` play next under "resample"."""
+        return self.np_random.integers(len(self.tasks), size=len(slots))
+
     # The vector environment.
 
     def reset(
@@ -138,7 +150,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         self._seed_slots(seed, mask)
         free = np.flatnonzero(mask & (requested < 0))
         if self.on_episode_end == "resample":
-            requested[free] = self.np_random.integers(len(self.tasks), size=len(free))
+            requested[free] = self._draw_tasks(free)
         else:
             first = np.arange(self.num_envs) % len(self.tasks)
             requested[free] = np.where(self._task_index < 0, first, self._task_index)[free]
@@ -176,7 +188,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
                     info["final_obs"][slot] = obs
                 info["_final_obs"] = ended.copy()
             if self.on_episode_end == "resample":
-                self._task_index[slots] = self.np_random.integers(len(self.tasks), size=len(slots))
+                self._task_index[slots] = self._draw_tasks(slots)
             self._returns[slots] = 0.0
             self._lengths[slots] = 0
             self._begin(slots, autoreset=True)
@@ -189,7 +201,11 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         return tuple(self.render_slot(slot) for slot in range(self.num_envs))
 
     def state_dict(self) -> State:
-        """Everything, also in mid-episode: nested dicts of arrays and JSON values."""
+        """Everything, also in mid-episode: nested dicts of arrays and JSON values.
+
+        Raises:
+            NotImplementedError: If the benchmark cannot (`saves_state` is False).
+        """
         return {
             "tasks_sha256": self.tasks.sha256,
             "num_envs": self.num_envs,

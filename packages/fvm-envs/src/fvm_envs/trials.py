@@ -20,9 +20,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
-
-_OF_THE_EPISODE = ("episode", "_episode", "final_obs", "_final_obs")
+from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, State
 
 
 class Trials(SlotEnv):
@@ -67,6 +65,7 @@ class Trials(SlotEnv):
                 "lifetime's trials are of one task"
             )
         self.env = env
+        self.saves_state = env.saves_state
         self.trials = trials
         self.reward_scale = reward_scale
         num_feedback = int(env.single_action_space.n) + 2  # type: ignore[attr-defined]
@@ -115,7 +114,7 @@ class Trials(SlotEnv):
         self._feedback[np.arange(self.num_envs), actions] = 1.0
         self._feedback[:, -2] = reward * self.reward_scale
         self._feedback[:, -1] = trial_end
-        kept = {key: value for key, value in info.items() if key not in _OF_THE_EPISODE}
+        kept = {key: value for key, value in info.items() if key not in OF_THE_EPISODE}
         of_trial = {"trial_end": trial_end, "trial_return": info["episode"]["r"]}
         lifetime_end = self._trial >= self.trials
         return reward, lifetime_end, np.zeros(self.num_envs, dtype=bool), {**kept, **of_trial}

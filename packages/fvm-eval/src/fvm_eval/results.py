@@ -32,7 +32,9 @@ class StudyResults:
         episodes: The episode table of the deployment evaluations (`fvm_eval.table`).
         score_name: Axis label of a raw score, as in "Episode return".
         score_ranges: (min, max) by task for normalising; without it raw scores are compared.
-        score_bounds: Lowest and highest possible raw score by task where they differ from the ranges.
+        normalised_name: Axis label of a score normalised over tasks of several ranges.
+        score_bounds: Lowest and highest possible raw score by task where they differ from the ranges; empty
+            where there are none.
         budget: What one adaptation could spend; without it the last env step stands for it.
         comparisons: Fixed beforehand, of two methods each; without claims the first is answered in the
             headline.
@@ -75,6 +77,7 @@ class StudyResults:
     estimand: str
     episodes: pl.DataFrame
     score_name: str = "Episode return"
+    normalised_name: str = "Normalised score (0 to 1)"
     score_ranges: Mapping[str, tuple[float, float]] | None = None
     score_bounds: Mapping[str, tuple[float, float]] | None = None
     budget: Budget | None = None

@@ -1,7 +1,7 @@
 """A policy as it was at one moment, for evaluation and as a teacher."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -42,23 +42,34 @@ class Memory:
             torch.where(rows[:, None], by.feedback, self.feedback),
         )
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Copies on the CPU."""
+        return {"state": self.state.cpu().clone(), "feedback": self.feedback.cpu().clone()}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor], device: torch.device) -> "Memory":
+        """What `state_dict` gave."""
+        return cls(state["state"].to(device, copy=True), state["feedback"].to(device, copy=True))
+
 
 class FrozenPolicy:
     """Samples actions from a copy of a policy that nothing trains.
 
     Args:
         policy: copied.
-        memory: with which slot i begins each episode, that of its row i (modulo L); None begins with nothing.
     """
 
-    def __init__(self, policy: ActorCritic, memory: Memory | None = None) -> None:
+    def __init__(self, policy: ActorCritic) -> None:
         self._policy = deepcopy(policy).requires_grad_(False).eval()
         self._device = self._policy.value.weight.device
-        self._memory = memory
+        # With which slot i begins each episode: that of its row i, modulo L. None begins with nothing.
+        self._memory: Memory | None = None
 
     def remembering(self, memory: Memory | None) -> "FrozenPolicy":
-        """This policy with another memory to begin with."""
-        return FrozenPolicy(self._policy, memory)
+        """This policy with another memory to begin with; nothing trains it, so both share its parameters."""
+        other = copy(self)
+        other._memory = memory
+        return other
 
     @property
     def weights(self) -> Mapping[str, Tensor]:

@@ -26,10 +26,12 @@ def optimiser_state(optimiser: Optimizer, module: nn.Module) -> dict[str, dict[s
 def load_optimiser_state(optimiser: Optimizer, module: nn.Module, state: dict[str, dict[str, Any]]) -> None:
     """Put back what `optimiser_state` gave, in each parameter's memory format."""
     optimiser.state.clear()
+    counts_on_device = optimiser.defaults.get("fused") or optimiser.defaults.get("capturable")
     for name, parameter in module.named_parameters():
         if name not in state["step"]:
             continue
-        entry: dict[str, Any] = {"step": torch.tensor(float(state["step"][name]))}
+        device = parameter.device if counts_on_device else None
+        entry: dict[str, Any] = {"step": torch.tensor(float(state["step"][name]), device=device)}
         for moment in ("exp_avg", "exp_avg_sq"):
             entry[moment] = torch.empty_like(parameter, requires_grad=False).copy_(state[moment][name])
         optimiser.state[parameter] = entry

@@ -9,8 +9,7 @@ with A from `gae`, normalised in each minibatch, and R = A + V_old. Rewards are 
 Not in: KL penalty, early stopping, shared statistics between processes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,34 +20,13 @@ from torch import Tensor
 from fvm_learners.autoreset import Envs
 from fvm_learners.frozen_policy import FrozenPolicy, Memory, policy_weights
 from fvm_learners.gae import gae
+from fvm_learners.iteration import Iteration, LossTerm, State
 from fvm_learners.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.networks import ActorCritic
 from fvm_learners.optimiser_state import load_optimiser_state, optimiser_state
 from fvm_learners.ppo_config import PPOConfig
 from fvm_learners.reward_scale import RewardScale
-from fvm_learners.rollout import Carry, Episode, Rollout, begin, collect
-
-State = dict[str, Any]
-
-
-LossTerm = Callable[[ActorCritic, Batch, torch.Generator], Tensor]
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """One rollout and the updates on it.
-
-    Attributes:
-        env_steps: taken in this iteration, all slots together (NEXT_STEP's reset rows included).
-        updates: optimiser steps in this iteration.
-        metrics: means over the updates.
-        episodes: that ended in this iteration.
-    """
-
-    env_steps: int
-    updates: int
-    metrics: dict[str, float]
-    episodes: tuple[Episode, ...]
+from fvm_learners.rollout import Carry, Rollout, begin, collect
 
 
 def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:

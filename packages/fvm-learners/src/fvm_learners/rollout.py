@@ -128,9 +128,7 @@ class Carry:
         return {
             "obs": map_parts(lambda part: part.cpu().clone(), self.obs),
             "state": None if self.state is None else self.state.cpu().clone(),
-            "memory": None
-            if self.memory is None
-            else {name: getattr(self.memory, name).cpu().clone() for name in ("state", "feedback")},
+            "memory": None if self.memory is None else self.memory.state_dict(),
             **{name: getattr(self, name).tolist() for name in _CARRY_DTYPES},
         }
 
@@ -141,9 +139,7 @@ class Carry:
         return cls(
             obs=map_parts(lambda part: part.to(device, copy=True), state["obs"]),
             state=None if state["state"] is None else state["state"].to(device, copy=True),
-            memory=None
-            if memory is None
-            else Memory(*(memory[name].to(device, copy=True) for name in ("state", "feedback"))),
+            memory=None if memory is None else Memory.from_state_dict(memory, device),
             **{name: np.array(state[name], dtype=dtype) for name, dtype in _CARRY_DTYPES.items()},
         )
 
@@ -232,7 +228,7 @@ def collect(
 
         return_ = carry.return_ + np.where(valid, outcome.reward, 0.0)
         length = carry.length + valid
-        episodes += _episodes(outcome, ended, return_, length, carry.task_index, env_step)
+        episodes += finished_episodes(outcome, ended, return_, length, carry.task_index, env_step)
         obs, memory = to_tensor(outcome.obs, policy.obs_dtype, device), carry.memory
         new_trial = np.asarray(outcome.info.get("trial_end", np.zeros_like(ended)), dtype=np.bool_) & ~ended
         if memory is not None and state is not None and isinstance(obs, dict) and new_trial.any():
@@ -253,7 +249,7 @@ def collect(
     return carry, tuple(episodes)
 
 
-def _episodes(
+def finished_episodes(
     outcome: Step,
     ended: NDArray[np.bool_],
     return_: NDArray[np.float64],

@@ -13,20 +13,26 @@ envs are closed when it ends, is closed, or fails.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from fvm_learners import LossTerm
+from fvm_learners.rainbow import Rainbow
 from torch import Tensor
 
 from fvm_meta.stream import Budget, Envs, Learner, Ledger, Snapshot, State, train
 
 
 class MakeLearner(Protocol):
-    """Builds a learner with a fresh optimiser for these spaces."""
+    """Builds a learner with a fresh optimiser for these spaces.
+
+    Besides `seed` it is given `loss_term`, added to the learner's loss; and what off-policy learners need and
+    others ignore: `num_tasks`, one replay buffer each, and `sampler`, which buffers a batch comes from.
+    """
 
     def __call__(  # noqa: D102
-        self, observation_space: Any, action_space: Any, *, seed: int, loss_term: LossTerm | None = None
+        self, observation_space: Any, action_space: Any, *, seed: int, **options: Any
     ) -> Learner: ...
 
 
@@ -43,17 +49,66 @@ class MakeEnvs(Protocol):
     ) -> Envs: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """What fine-tuning takes over from the pretrained agent.
+
+    Attributes:
+        parts: "all" parameters, or the convolutional "encoder" alone, the rest drawn anew.
+        frozen: Whether the encoder stays as it is.
+        reset_sigmas: Whether noisy layers begin with their first scale, to explore anew.
+    """
+
+    parts: Literal["all", "encoder"] = "all"
+    frozen: bool = False
+    reset_sigmas: bool = False
+
+    def load(self, learner: Any, weights: Mapping[str, Tensor]) -> None:
+        """Put it into a learner.
+
+        Raises:
+            ValueError: The learner has no such part.
+        """
+        if self != EVERYTHING and not isinstance(learner, Rainbow):
+            raise ValueError(
+                f"{self} was asked for, but {type(learner).__name__} takes over all parameters as they are"
+            )
+        if self.parts == "all":
+            learner.load_weights(weights)
+        else:
+            learner.load_weights(weights, only=self.parts)
+        if self.frozen:
+            learner.freeze("encoder")
+        if self.reset_sigmas:
+            learner.reset_sigmas()
+
+
+EVERYTHING = Transfer()
+
+
 class Paradigm:
     """Base of all paradigms: how to build envs and learners, and plain fine-tuning as the way to adapt.
 
-    A subclass overrides `pretrain`, or `adapt`, or both. Fine-tuning starts from the snapshot's weights with
-    a fresh optimiser and fresh normalisers, in every paradigm alike.
+    A subclass overrides `pretrain`, or `adapt`, or both. Fine-tuning starts from the snapshot's weights, or
+    what `transfer` takes of them, with a fresh optimiser and fresh normalisers, in every paradigm alike.
+
+    Attributes:
+        Config: A subclass's own settings, a dataclass with defaults; None where there are none.
     """
 
-    def __init__(self, make_learner: MakeLearner, make_envs: MakeEnvs, config: Any = None) -> None:
+    Config: ClassVar[type[Any] | None] = None
+
+    def __init__(
+        self,
+        make_learner: MakeLearner,
+        make_envs: MakeEnvs,
+        config: Any = None,
+        transfer: Transfer = EVERYTHING,
+    ) -> None:
         self.make_learner = make_learner
         self.make_envs = make_envs
-        self.config = config
+        self.transfer = transfer
+        self.config = self.Config() if config is None and self.Config is not None else config
 
     def pretrain(
         self,
@@ -112,7 +167,7 @@ class Paradigm:
                 f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()"
             )
         weights = None if snapshot is None else snapshot.policy.weights
-        learner, envs = self.start([task], rng, "stay", loss_term, weights, **options)
+        learner, envs = self.start([task], rng, "stay", loss_term, weights, transfer=self.transfer, **options)
         yield from train(learner, envs, budget, at, resume)
 
     def start(
@@ -122,6 +177,8 @@ class Paradigm:
         on_episode_end: str,
         loss_term: LossTerm | None = None,
         weights: Mapping[str, Tensor] | None = None,
+        sampler: Any = None,
+        transfer: Transfer = EVERYTHING,
         **options: Any,
     ) -> tuple[Any, Envs]:
         """Returns a fresh learner and vector envs over `tasks`, each seeded by its own child of `rng`.
@@ -132,6 +189,8 @@ class Paradigm:
             on_episode_end: "resample" or "stay".
             loss_term: Added to the learner's loss.
             weights: What the learner starts from; None leaves its random initialisation.
+            sampler: Of an off-policy learner's batches; None for its own.
+            transfer: What it takes of the weights.
             **options: For `make_envs`.
         """
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
@@ -142,9 +201,11 @@ class Paradigm:
                 envs.single_action_space,
                 seed=learner_seed,
                 loss_term=loss_term,
+                num_tasks=len(tasks),
+                sampler=sampler,
             )
             if weights is not None:
-                learner.load_weights(weights)
+                transfer.load(learner, weights)
         except BaseException:
             envs.close()
             raise

@@ -24,7 +24,7 @@ import numpy as np
 from fvm_learners import Iteration
 from torch import Tensor
 
-from fvm_meta.paradigm import MakeEnvs, MakeLearner, Paradigm
+from fvm_meta.paradigm import Paradigm
 from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, State, train
 
 Weights = Mapping[str, Tensor]
@@ -189,12 +189,8 @@ class OuterLoop:
 class Reptile(Paradigm):
     """Weights from which a few updates on any training task go far; then fine-tuned on the new one."""
 
+    Config = ReptileConfig
     config: ReptileConfig
-
-    def __init__(
-        self, make_learner: MakeLearner, make_envs: MakeEnvs, config: ReptileConfig | None = None
-    ) -> None:
-        super().__init__(make_learner, make_envs, config or ReptileConfig())
 
     def pretrain(
         self,

@@ -32,7 +32,7 @@ import torch
 from fvm_learners import Episode, FrozenPolicy, Memory
 from torch import Tensor
 
-from fvm_meta.paradigm import MakeEnvs, MakeLearner, Paradigm
+from fvm_meta.paradigm import Paradigm
 from fvm_meta.stream import (
     Budget,
     Envs,
@@ -71,12 +71,8 @@ class RL2Config:
 class RL2(Paradigm):
     """A recurrent policy that has learned to learn from what its actions led to."""
 
+    Config = RL2Config
     config: RL2Config
-
-    def __init__(
-        self, make_learner: MakeLearner, make_envs: MakeEnvs, config: RL2Config | None = None
-    ) -> None:
-        super().__init__(make_learner, make_envs, config or RL2Config())
 
     def pretrain(
         self,
@@ -246,7 +242,7 @@ class Lifetimes:
         return {
             "obs": {name: np.array(part) for name, part in self.obs.items()},
             "state": self.state.cpu().clone(),
-            "memory": {"state": self.memory.state.cpu(), "feedback": self.memory.feedback.cpu()},
+            "memory": self.memory.state_dict(),
             "length": self.length.copy(),
             "begin": self.begin.tolist(),
             "exploring": self.exploring.tolist(),
@@ -261,8 +257,7 @@ class Lifetimes:
         device = self.state.device
         self.obs = {name: np.asarray(part) for name, part in state["obs"].items()}
         self.state = state["state"].to(device)
-        memory = state["memory"]
-        self.memory = Memory(memory["state"].to(device), memory["feedback"].to(device))
+        self.memory = Memory.from_state_dict(state["memory"], device)
         self.length = np.array(state["length"], dtype=np.int64)
         self.begin, self.exploring = (
             np.array(state[name], dtype=np.bool_) for name in ("begin", "exploring")

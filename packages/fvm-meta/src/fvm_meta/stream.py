@@ -89,6 +89,7 @@ class Snapshot:
         metrics: Numbers of the update that led here, by name; empty if none did.
         episodes: Training episodes of the rollout that led here (the online return), empty if none did;
             their `env_step` counts in this stream.
+        resumable: Whether `state` can be had: some envs (ALE) can be saved only where they start afresh.
         state: Returns all that `resume` needs, a copy. Raises ValueError once the stream has gone on or
             ended: the learner and the envs are then no longer as they were.
     """
@@ -98,6 +99,7 @@ class Snapshot:
     policy: Policy
     metrics: Mapping[str, float] = field(default_factory=dict)
     episodes: tuple[Episode, ...] = ()
+    resumable: bool = True
     state: Callable[[], State] = _not_resumable
 
 
@@ -137,6 +139,7 @@ def train(
             policy=learner.frozen_policy(),
             metrics=iteration.metrics if iteration else {},
             episodes=iteration.episodes if iteration else (),
+            resumable=can_save(envs),
             state=state,
         )
 
@@ -182,6 +185,11 @@ def check_steps(budget: Budget, num_envs: int, at: Sequence[int]) -> None:
     outside = [step for step in at if not 0 <= step <= budget.env_steps]
     if outside:
         raise ValueError(f"snapshots wanted at {outside}, outside the budget of {budget.env_steps} env steps")
+
+
+def can_save(envs: Envs) -> bool:
+    """Whether `envs_state` gives the state of the envs as they are now."""
+    return bool(getattr(envs, "can_save", hasattr(envs, "state_dict")))
 
 
 def envs_state(envs: Envs) -> State:

@@ -9,29 +9,33 @@ from typing import Any
 from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError, unknown
-from study.methods import Method
-from study.presets import procgen, toy
+from study.learners import name_of
+from study.methods import ONE_LEARNER, PRETRAININGS, TRANSFERS, Method
+from study.presets import atari, procgen, toy
 
-PRESETS = {"procgen": procgen.PRESETS, "toy": toy.PRESETS}
-FAMILY = {"procgen": procgen.family, "toy": toy.family}
-CHECK_TASK = {"procgen": procgen.check_task, "toy": toy.check_task}
+PRESETS = {"atari": atari.PRESETS, "procgen": procgen.PRESETS, "toy": toy.PRESETS}
+FAMILY = {"atari": atari.family, "procgen": procgen.family, "toy": toy.family}
+CHECK_TASK = {"atari": atari.check_task, "procgen": procgen.check_task, "toy": toy.check_task}
 
 
-# Without a --preset and a --game some benchmarks run one preset on several families, a study each.
-DEFAULTS = {"toy": "schedules"}
+# Without a --preset some benchmarks run several, without a --game on several families: a study each.
+DEFAULTS = {"toy": toy.BY_DEFAULT}
 FAMILIES = {"toy": toy.PAIR}
 
 
 def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
-    """Returns the studies that the arguments ask for: one, or one a family.
+    """Returns the studies that the arguments ask for: one, or one for each preset and family.
 
     Raises:
         StudyError: As `resolve`.
     """
-    families = FAMILIES.get(arguments.benchmark, ())
-    if not families or arguments.game is not None:
-        return [resolve(arguments, default_preset)]
-    return [resolve(replace(arguments, game=game), default_preset) for game in families]
+    presets = DEFAULTS.get(arguments.benchmark, (None,)) if arguments.preset is None else (arguments.preset,)
+    games = FAMILIES.get(arguments.benchmark, (None,)) if arguments.game is None else (arguments.game,)
+    return [
+        resolve(replace(arguments, preset=preset, game=game), default_preset)
+        for preset in presets
+        for game in games
+    ]
 
 
 def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
@@ -43,15 +47,16 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     if arguments.benchmark not in PRESETS:
         raise unknown("benchmark", arguments.benchmark, PRESETS)
     presets = PRESETS[arguments.benchmark]
-    default = DEFAULTS.get(arguments.benchmark, default_preset if default_preset in presets else "quick")
-    name = arguments.preset or default
+    name = arguments.preset or (default_preset if default_preset in presets else "quick")
     if name not in presets:
         raise unknown(f"preset of {arguments.benchmark}", name, presets)
     preset = presets[name]
     changed: dict[str, Any] = {}
-    for field in ("methods", "train_levels", "held_out_levels"):
+    for field in ("methods", "train_sizes", "held_out"):
         if (value := getattr(arguments, field)) is not None:
             changed[field] = tuple(dict.fromkeys(value))
+    if "held_out" in changed and isinstance(preset.train_pool, range):
+        changed["held_out"] = tuple(level_number(word) for word in changed["held_out"])
     if "methods" in changed:
         changed["methods"] = tuple(dict.fromkeys(Method.parse(name).name for name in changed["methods"]))
     if arguments.seeds is not None:
@@ -65,11 +70,37 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
             if steps is not None:
                 changed[phase] = replace(getattr(preset, phase), env_steps=steps)
         config = replace(preset, **changed)
-        for level in (*config.held_out_levels, *config.validation_levels, config.pool[1] - 1):
-            CHECK_TASK[arguments.benchmark](config.task_id(level))
+        for name in config.methods:
+            check_learner(Method.parse(name), config)
+        for task in (*config.held_out, *config.validation, config.train_pool[-1]):
+            CHECK_TASK[arguments.benchmark](config.task_id(task))
         return config
     except ValueError as error:
         raise StudyError(str(error)) from None
+
+
+def check_learner(method: Method, config: StudyConfig) -> None:
+    """Raises StudyError unless the method works with the study's base learner."""
+    learner = name_of(config.adapt.learner)
+    needed = ONE_LEARNER.get(PRETRAININGS[method.pretraining].paradigm, learner)
+    if method.adaptation in TRANSFERS:
+        needed = "rainbow"
+    if needed != learner:
+        raise StudyError(
+            f"{method.name} needs {needed}, and preset {config.preset} of {config.benchmark} has {learner}; "
+            "leave it out, or choose another preset or benchmark"
+        )
+
+
+def level_number(word: str) -> int:
+    """Returns the level that a word of the command line names.
+
+    Raises:
+        StudyError: It is no number.
+    """
+    if not word.isdecimal():
+        raise StudyError(f"--held-out {word!r} is no level; give numbers, such as 200001")
+    return int(word)
 
 
 def _other_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.manipulation.pool import Pool, Processes
@@ -73,7 +73,7 @@ class RLBenchVec(ManipulationVec):
     `num_processes` and `renderer` have no meaning here. All of RLBench's tasks can be played.
     """
 
-    saves_state: ClassVar[bool] = False
+    saves_state = False
 
     def _make_pool(self, num_envs: int, num_processes: int) -> Pool:
         make = functools.partial(RLBenchSlot, *self._slot_options)

@@ -71,14 +71,16 @@ def scale_of(study: StudyResults) -> Scale:
     if len(ranges) == 1:
         low, high = next(iter(ranges))
         return Scale(study.score_name, low, high - low)
-    return Scale("Normalised score (0 to 1)")
+    return Scale(study.normalised_name)
 
 
 def bounds_of(study: StudyResults) -> tuple[float, float] | None:
     """Returns the lowest and highest possible normalised score where all tasks share them."""
     if study.score_ranges is None:
         return None
-    possible = study.score_bounds or study.score_ranges
+    possible = study.score_ranges if study.score_bounds is None else study.score_bounds
+    if not possible:
+        return None
     both = [(study.score_ranges[t], possible[t]) for t in study.tasks if t in study.score_ranges]
     found = {((b[0] - r[0]) / (r[1] - r[0]), (b[1] - r[0]) / (r[1] - r[0])) for r, b in both if r[1] > r[0]}
     return next(iter(found)) if len(found) == 1 else None

@@ -5,9 +5,18 @@ from torch import Tensor
 
 
 def from_image(obs: Tensor) -> Tensor:
-    """uint8 [B, H, W, C] as float32 [B, C, H, W] in [0, 1].
+    """uint8 [B, H, W, C] as float32 [B, C, H, W] in [0, 1]; what is float already stays as it is.
 
-    The permuted view of channels-last bytes already has torch's channels_last strides, and `to` keeps them,
-    so the only copy is the one from uint8 to float.
+    Convolutions are fastest on channels-last memory. The permuted view of channels-last bytes has it already,
+    and `to` keeps it. Of bytes that lie channel by channel, each channel is copied at once: half the time of
+    what `to` with another memory format takes on a CPU.
     """
-    return obs.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+    if obs.is_floating_point():
+        return obs
+    if obs.is_contiguous():
+        image = obs.to(torch.float32)
+    else:
+        image = torch.empty(obs.shape, dtype=torch.float32, device=obs.device)
+        for channel in range(obs.shape[-1]):
+            image[..., channel] = obs[..., channel]
+    return image.div_(255.0).permute(0, 3, 1, 2)

@@ -13,29 +13,37 @@ from fvm_learners.networks.image import from_image
 
 
 class Nature(nn.Module):
-    """uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions."""
+    """uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions and a dense layer.
+
+    With `num_features=None` it ends after the convolutions, where Rainbow's heads begin.
+    """
 
     min_size = 36
     cpu_chunk_size: int | None = 512  # as `Impala`'s, for smaller activations
     init_gain = math.sqrt(2)
 
     def __init__(
-        self, shape: tuple[int, ...], channels: tuple[int, int, int] = (32, 64, 64), num_features: int = 512
+        self,
+        shape: tuple[int, ...],
+        channels: tuple[int, int, int] = (32, 64, 64),
+        num_features: int | None = 512,
     ) -> None:
         super().__init__()
         height, width, in_channels = shape
         self.conv0 = nn.Conv2d(in_channels, channels[0], kernel_size=8, stride=4)
         self.conv1 = nn.Conv2d(channels[0], channels[1], kernel_size=4, stride=2)
         self.conv2 = nn.Conv2d(channels[1], channels[2], kernel_size=3, stride=1)
-        self.dense = nn.Linear(channels[2] * _out(height) * _out(width), num_features)
-        self.num_features = num_features
+        flat = channels[2] * _out(height) * _out(width)
+        self.dense = None if num_features is None else nn.Linear(flat, num_features)
+        self.num_features = num_features or flat
 
     def forward(self, obs: Tensor) -> Tensor:
         """Features [B, num_features]."""
         x = F.relu(self.conv0(from_image(obs)), inplace=True)
         x = F.relu(self.conv1(x), inplace=True)
         x = F.relu(self.conv2(x), inplace=True)
-        return F.relu(self.dense(torch.flatten(x, 1)))
+        x = torch.flatten(x, 1)
+        return x if self.dense is None else F.relu(self.dense(x))
 
 
 class NatureSmall(Nature):

@@ -161,7 +161,7 @@ def steps_text(value: float, _: object = None) -> str:
     """Returns a number of env steps with its unit, as in "2.5M"."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:g}{unit}"
+            return f"{value / size:.3g}{unit}"
     return f"{value:g}"
 
 

@@ -1,0 +1,40 @@
+"""What claims are about: the summaries beside those of the adaptation curves, their arms, preconditions."""
+
+from __future__ import annotations
+
+from study.methods import PRETRAININGS, counted
+
+TRIALS = "Return by trial"
+CONTROL = "Return by trial on the control family"
+SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
+BY_TASK = "Value at budget by task"
+BY_MOMENT = "Value before and after adaptation"
+BY_LATENT = "Value at budget by latent"
+TRIAL_MARGIN = 0.05  # of the score range
+
+
+def trial(method: str, number: int) -> str:
+    """Returns the arm of a method's n-th trial."""
+    return f"{method} trial {number}"
+
+
+def learned(method: str, unit: str = "level") -> str:
+    """Returns the name of the precondition that a pretraining learned."""
+    name, _, size = method.partition("@")
+    on = f" on {counted(int(size), unit)}" if size else ""
+    return f"{PRETRAININGS[name].label}{on} beats random play on its training {unit}s before adapting"
+
+
+def on_task(method: str, task: str) -> str:
+    """Returns the arm of a method's runs on one task."""
+    return f"{method} on {task}"
+
+
+def moment(method: str, when: str) -> str:
+    """Returns the arm of a method before adaptation, "0", or after it, "the budget"."""
+    return f"{method} at {when}"
+
+
+def with_latent(method: str, latent: str) -> str:
+    """Returns the arm of PEARL when it plays with a latent: "inferred", "another task's" or "zero"."""
+    return f"{method}, z {latent}"

@@ -1,0 +1,151 @@
+"""What was predicted of the toy families, before they were played."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fvm_eval.claims import Claim, Component
+from fvm_eval.results import AREA, VALUE, ZERO_SHOT
+
+from study.claims.arms import (
+    BY_LATENT,
+    BY_MOMENT,
+    TRIAL_MARGIN,
+    TRIALS,
+    learned,
+    moment,
+    trial,
+    with_latent,
+)
+from study.config import StudyConfig
+from study.methods import PRETRAININGS, label_of
+
+# Which of two schedules was predicted to be better, by toy family.
+REPTILES = {
+    "visible-catch": ("reptile-authors", "reptile-printed"),
+    "hidden-catch": ("reptile-printed", "reptile-authors"),
+}
+
+
+def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
+    """Returns what was predicted of a toy family before it was played."""
+    if "pearl" in config.methods:
+        return pearl_claims(config)
+    family = config.family.rsplit("/", 1)[-1]
+    claims = []
+    if family in REPTILES:
+        better, worse = REPTILES[family]
+        names = [PRETRAININGS[schedule].label for schedule in (better, worse)]
+        claims.append(
+            Claim(
+                id="T1",
+                statement=f"{names[0]} beats {names[1]} (in the other family, the reverse).",
+                components=[
+                    Component(
+                        name=" − ".join(names),
+                        summary=AREA,
+                        weights={better: 1, worse: -1},
+                        margin=0,
+                        detect=config.margin,
+                    )
+                ],
+            )
+        )
+    visible = family != "hidden-catch"
+    mine, theirs = ("multitask", "scratch") if visible else ("scratch", "multitask")
+    claims.append(
+        Claim(
+            id="T2",
+            statement="Multi-task + fine-tuning beats scratch."
+            if visible
+            else "Scratch beats multi-task + fine-tuning.",
+            components=[
+                Component(
+                    name=f"{label_of(mine)} − {label_of(theirs)}",
+                    summary=VALUE,
+                    weights={mine: 1, theirs: -1},
+                    margin=config.margin,
+                )
+            ],
+            preconditions=[learned("multitask")],
+        )
+    )
+    if not visible:
+        gain = {trial("rl2", trials): 1.0, trial("rl2", 1): -1.0}
+        control = {trial("rl2-reset", trials): 1.0, trial("rl2-reset", 1): -1.0}
+        rise = Component(
+            name=f"RL², trial {trials} − trial 1", summary=TRIALS, weights=gain, margin=TRIAL_MARGIN
+        )
+        claims.append(
+            Claim(
+                id="T3",
+                statement="RL² gains within a lifetime, RL² with its memory reset does not.",
+                components=[
+                    rise,
+                    Component(
+                        name=f"memory reset, trial {trials} − trial 1",
+                        summary=TRIALS,
+                        weights=control,
+                        kind="equivalence",
+                        margin=TRIAL_MARGIN,
+                    ),
+                ],
+                preconditions=[learned("rl2")],
+                assay=rise,
+            )
+        )
+    return claims
+
+
+def pearl_claims(config: StudyConfig) -> list[Claim]:
+    """What PEARL is for: it gains where the task is hidden, and has nothing to gain where it can be seen."""
+    hidden = config.family.endswith("/hidden-catch")
+    label = label_of("pearl")
+    alone = "multitask:none"  # the same network without a latent, as PEARL's without gradients
+    gain = Component(
+        name=f"{label} at the budget − {label} at 0",
+        summary=BY_MOMENT,
+        weights={moment("pearl", "the budget"): 1, moment("pearl", "0"): -1},
+        margin=TRIAL_MARGIN,
+    )
+    better = Component(
+        name=f"{label} − {label_of(alone)}",
+        summary=VALUE,
+        weights={"pearl": 1, alone: -1},
+        margin=config.margin,
+    )
+    preconditions = [learned("pearl"), learned("multitask")]
+    if hidden:
+        heard = [
+            Component(
+                name=f"{label}'s z − {latent} z",
+                summary=BY_LATENT,
+                weights={with_latent("pearl", "inferred"): 1, with_latent("pearl", latent): -1},
+                margin=TRIAL_MARGIN,
+            )
+            for latent in ("another task's", "zero")
+        ]
+        statement = "Where the task is hidden, PEARL beats the same network without a latent, by inferring."
+        return [
+            Claim(
+                id="T4", statement=statement, components=[better, gain, *heard], preconditions=preconditions
+            )
+        ]
+    no_better = replace(better, weights={"pearl": -1, alone: 1}, kind="non-inferiority")
+    no_better = replace(no_better, name=f"{label_of(alone)} − {label}")
+    sees = Component(
+        name=f"{label_of(alone)} − Scratch, before adapting",
+        summary=ZERO_SHOT,
+        weights={alone: 1, "scratch": -1},
+        margin=config.margin,
+    )
+    return [
+        Claim(
+            id="T5",
+            statement="Where the task can be seen, PEARL does not beat the same network without a latent.",
+            paper_says="Vision tells tasks apart, so that a latent brings nothing.",
+            components=[no_better],
+            preconditions=preconditions,
+            assay=sees,
+        )
+    ]

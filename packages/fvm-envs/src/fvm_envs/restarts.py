@@ -1,0 +1,91 @@
+"""Environments that cannot save their state begin afresh every so many env steps, where a run can be resumed.
+
+Such a run is interrupted, and goes on, only where all slots have just been reset with a seed that follows
+from the first one and the number of restarts. The uninterrupted run restarts as well, so both are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorWrapper
+from numpy.typing import NDArray
+
+from fvm_envs.slots import Seed, SlotEnv, State
+
+
+class Restarts(VectorWrapper[Any, NDArray[np.int64], NDArray[Any]]):
+    """Truncates all episodes at every multiple of `every` env steps, and resets all slots with a new seed.
+
+    Args:
+        envs: Whose seeded reset of all slots determines what follows.
+        seed: Of the restarts, until `reset` is given another.
+        every: Env steps, of all slots together, from one restart to the next.
+
+    Raises:
+        ValueError: If `every` is no whole number of steps of all slots.
+    """
+
+    def __init__(self, envs: SlotEnv, seed: int, every: int) -> None:
+        if every < envs.num_envs or every % envs.num_envs:
+            low = max(every // envs.num_envs, 1) * envs.num_envs
+            raise ValueError(
+                f"restarts every {every} env steps do not fall on steps of {envs.num_envs} slots: give {low}"
+            )
+        super().__init__(envs)
+        self.every = every
+        self._seed, self._env_step, self._count = seed, 0, 0
+
+    @property
+    def can_save(self) -> bool:
+        """Whether nothing has happened since the last restart: then `state_dict` says it all."""
+        return self._env_step % self.every == 0
+
+    def reset(
+        self, *, seed: Seed = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """As that of the environments; an int seeds the restarts as well and counts from 0 again."""
+        if isinstance(seed, (int, np.integer)):
+            self._seed, self._env_step, self._count = int(seed), 0, 0
+        return self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """As that of the environments; where they restart, whoever has not ended is truncated."""
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        self._env_step += self.num_envs
+        if self._env_step % self.every:
+            return obs, reward, terminated, truncated, info
+        cut = ~(terminated | truncated)
+        final_obs = info.get("final_obs", np.full(self.num_envs, None, dtype=object))
+        for slot in np.flatnonzero(cut):
+            final_obs[slot] = obs[slot]
+        shown = info.get("_final_obs", np.zeros(self.num_envs, dtype=bool)) | cut
+        self._count += 1
+        obs, fresh = self.env.reset(seed=self._restart_seed())
+        info |= {**fresh, "final_obs": final_obs, "_final_obs": shown}
+        return obs, reward, terminated, truncated | cut, info
+
+    def _restart_seed(self) -> int:
+        return int(np.random.SeedSequence([self._seed, self._count]).generate_state(1)[0])
+
+    def state_dict(self) -> State:
+        """The seed and the number of restarts.
+
+        Raises:
+            ValueError: Something has happened since the last restart.
+        """
+        if not self.can_save:
+            raise ValueError(
+                f"{self._env_step % self.every} env steps after a restart these envs cannot be saved; "
+                f"they can every {self.every}"
+            )
+        return {"seed": self._seed, "env_step": self._env_step, "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on after the restart where `state_dict` was taken."""
+        self._seed, self._env_step, self._count = state["seed"], state["env_step"], state["count"]
+        self.env.reset(seed=self._restart_seed() if self._count else self._seed)

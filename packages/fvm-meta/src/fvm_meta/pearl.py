@@ -1,0 +1,308 @@
+"""PEARL (Rakelly et al. 2019, arXiv 1903.08254), on Rainbow instead of SAC as in Mandi, Abbeel, James 2022.
+
+    q(z | c) = product over the context's transitions of N(mu_i, sigma_i^2)                          (eq. 2)
+             = N(mu, sigma^2),  sigma^2 = 1 / sum 1 / sigma_i^2,  mu = sigma^2 sum mu_i / sigma_i^2
+    pretrain: z ~ q(z | c) for each task of a batch; loss = J_Q(s, z) + beta mean_tasks KL(q || N(0, I))
+    adapt:    no gradients; act with z ~ q(z | c), drawn once an episode; c from what was collected so far
+
+The encoder learns from J_Q and the KL. A context is drawn uniformly from a task's latest steps, apart from
+the prioritised batch; it has one-step rewards and one-hot actions. One z a task and update is shared by
+online and target network, at s and s', without gradients through the targets. An empty context means the
+prior.
+
+*A posterior may collapse to the prior, or a network may ignore it*: `posterior_kl` is in the metrics in nats,
+and `FrozenQPolicy.with_latent` plays with another task's z, or with z = 0.
+
+`fvm_learners.RainbowConfig` has the size of z, and whether acting draws it at every step, as the authors'
+Atari code does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from fvm_learners import Iteration
+from fvm_learners.frozen_q_policy import FrozenQPolicy, LatentDistribution
+from fvm_learners.networks.q_network import QNetwork
+from fvm_learners.rainbow import Rainbow
+from fvm_learners.replay import Context, Replay
+from fvm_learners.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fvm_meta.paradigm import EVERYTHING, Paradigm, Transfer
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
+
+SMALLEST_VARIANCE = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class PEARLConfig:
+    """Settings of PEARL.
+
+    Attributes:
+        kl_weight: beta. More: a posterior nearer to the prior; too much and it says nothing.
+        context_size: transitions of a context.
+        context_window: a task's latest steps that they are drawn from.
+        context_with_replacement: whether one step may be drawn twice, as the authors do.
+        prior_frac: fraction of the collected episodes, in pretraining and adaptation alike, that are played
+            with z from the prior. With none, an agent that knows its tasks fails in none of them, its encoder
+            forgets what failures mean, and on a new task it may go on in an error that it never sees
+            corrected (Rakelly et al. collect under prior and posterior, algorithm 1; the authors do not).
+        adaptation: "context", or "both" to fine-tune as well.
+    """
+
+    kl_weight: float = 0.1
+    context_size: int = 10
+    context_window: int = 100
+    context_with_replacement: bool = False
+    prior_frac: float = 0.25
+    adaptation: Literal["context", "both"] = "context"
+
+    def __post_init__(self) -> None:
+        for name in ("context_size", "context_window"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        if not 0 <= self.prior_frac <= 1:
+            raise ValueError(f"prior_frac={self.prior_frac}: give a fraction from 0 to 1")
+        if not self.kl_weight >= 0:
+            raise ValueError(f"kl_weight={self.kl_weight}: give 0 or more")
+        if self.adaptation not in ("context", "both"):
+            raise ValueError(f"adaptation={self.adaptation!r}: give 'context' or 'both'")
+
+
+def product_of_gaussians(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance [..., L] of the product of K factors [..., K, L]."""
+    precision = 1 / variance.clamp(min=SMALLEST_VARIANCE)
+    product = 1 / precision.sum(dim=-2)
+    return product * (precision * mean).sum(dim=-2), product
+
+
+def kl_to_prior(mean: Tensor, variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, I)) in nats [...], of [..., L]."""
+    return 0.5 * (variance + mean**2 - 1 - variance.log()).sum(dim=-1)
+
+
+def posterior(network: QNetwork, contexts: Sequence[Context]) -> tuple[Tensor, Tensor]:
+    """Mean and variance [T, L] of q(z | context) of T contexts; the prior's for one that is empty."""
+    assert network.context_encoder is not None
+    sizes = [len(context.action) for context in contexts]
+    means = [network.atoms.new_zeros(network.latent_size)] * len(sizes)
+    variances = [network.atoms.new_ones(network.latent_size)] * len(sizes)
+    if any(sizes):
+        parts = {
+            part: torch.cat([getattr(context, part) for context in contexts])
+            for part in ("obs", "action", "reward", "next_obs")
+            if part != "next_obs" or network.context_encoder.next_obs
+        }
+        factors = network.context_encoder(**parts)
+        for task, (mean, variance) in enumerate(zip(*(f.split(sizes) for f in factors), strict=True)):
+            if sizes[task]:
+                means[task], variances[task] = product_of_gaussians(mean, variance)
+    return torch.stack(means), torch.stack(variances)
+
+
+@dataclass(frozen=True)
+class PosteriorBatch(ReplayBatch):
+    """A batch with the posteriors [T, L] that its tasks' latents were drawn from."""
+
+    mean: Tensor | None = None
+    variance: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TaskInference:
+    """The sampler of a PEARL learner: infers each task from its own latest steps."""
+
+    config: PEARLConfig
+
+    def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
+        """Equal shares from tasks drawn without replacement, each with one z."""
+        tasks = draw_tasks(learner, rng)
+        mean, variance = posterior(
+            learner.policy, [self.context(learner.policy, learner.replays[task], rng) for task in tasks]
+        )
+        plain = prioritised_batch(learner, tasks, rng, latent=sample(mean, variance, rng))
+        return PosteriorBatch(**vars(plain), mean=mean, variance=variance)
+
+    def latent(
+        self,
+        policy: QNetwork,
+        replays: Sequence[Replay],
+        task_index: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """A z for each slot that begins an episode, from what was seen of its task or from the prior."""
+        told = rng.random(len(task_index)) >= self.config.prior_frac
+        contexts = [
+            self.context(policy, replays[task], rng, None if knows else 0)
+            for task, knows in zip(task_index, told, strict=True)
+        ]
+        return sample(*posterior(policy, contexts), rng)
+
+    def context(
+        self, network: QNetwork, replay: Replay, rng: np.random.Generator, size: int | None = None
+    ) -> Context:
+        """A context of the config's size or of another; of fewer transitions where there are not enough."""
+        config = self.config
+        assert network.context_encoder is not None
+        return replay.recent(
+            config.context_size if size is None else size,
+            config.context_window,
+            rng,
+            replace=config.context_with_replacement,
+            next_obs=network.context_encoder.next_obs,
+        )
+
+    def kl_term(self, policy: Any, batch: Any, rng: Any) -> Tensor:
+        """Beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
+        return self.config.kl_weight * kl_to_prior(batch.mean, batch.variance)
+
+
+def sample(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
+    """Z = mean + std * noise [T, L], with gradients to both."""
+    noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32)).to(mean.device)
+    return mean + variance.sqrt() * noise
+
+
+class Inferring:
+    """A PEARL learner that adapts: its policies carry what was inferred from all that it has collected.
+
+    Args:
+        learner: Of one task; trained in place, or only followed.
+        inference: Its sampler.
+        updates: Whether it learns as well.
+    """
+
+    def __init__(self, learner: Rainbow, inference: TaskInference, *, updates: bool) -> None:
+        self.learner, self.inference, self.updates = learner, inference, updates
+
+    def iteration_env_steps(self, num_envs: int) -> int:
+        """Env steps of a full iteration."""
+        return self.learner.iteration_env_steps(num_envs)
+
+    def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
+        """The learner's iteration, or the same rows without its updates."""
+        if self.updates:
+            return self.learner.iteration(envs, max_env_steps)
+        env_steps = self.iteration_env_steps(envs.num_envs)
+        rows = min(env_steps, max_env_steps or env_steps) // envs.num_envs
+        episodes = self.learner.collect(envs, rows)
+        self.learner.updates_due = 0.0
+        return Iteration(rows * envs.num_envs, 0, {}, episodes)
+
+    def frozen_policy(self) -> FrozenQPolicy:
+        """The policy with q(z | c); c is drawn by a generator of its own, as snapshots change no stream."""
+        learner = self.learner
+        rng = np.random.default_rng(learner.env_step)
+        context = self.inference.context(learner.policy, learner.replays[0], rng)
+        return infer(learner.frozen_policy(), context)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Overwrite the learner's parameters."""
+        self.learner.load_weights(weights)
+
+    def state_dict(self) -> State:
+        """The learner's."""
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on as the learner that gave `state`."""
+        self.learner.load_state_dict(state)
+
+
+class PEARL(Paradigm):
+    """A policy that is told what the latest transitions reveal of its task."""
+
+    Config = PEARLConfig
+    config: PEARLConfig
+
+    def pretrain(
+        self,
+        tasks: Sequence[Any],
+        budget: Budget,
+        rng: np.random.Generator,
+        at: Sequence[int] = (),
+        resume: State | None = None,
+    ) -> Iterator[Snapshot]:
+        """Yields snapshots as the networks learn from all tasks; their policies draw z from the prior."""
+        learner, envs = self._start(tasks, rng, "resample")
+        for snapshot in train(learner, envs, budget, at, resume):
+            yield _with_kl(snapshot, self.config.kl_weight)
+
+    def adapt(
+        self,
+        snapshot: Snapshot | None,
+        task: Any,
+        budget: Budget,
+        rng: np.random.Generator,
+        at: Sequence[int] = (0,),
+        demos: Sequence[Any] = (),
+        resume: State | None = None,
+    ) -> Iterator[Snapshot]:
+        """Yields snapshots of the agent as it collects context on `task`, each with what it has inferred.
+
+        Raises:
+            ValueError: No snapshot was given, or demonstrations were.
+        """
+        if snapshot is None:
+            raise ValueError("PEARL adapts a pretrained snapshot; None was given, use Scratch for that")
+        if len(demos):
+            raise ValueError(f"{len(demos)} demonstrations given, but PEARL takes none; use demos=()")
+        tuned = self.config.adaptation == "both"
+        learner, envs = self._start(
+            [task], rng, "stay", snapshot.policy, self.transfer if tuned else EVERYTHING
+        )
+        inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
+        for adapted in train(inferring, envs, budget, at, resume):
+            yield _with_kl(adapted, self.config.kl_weight)
+
+    def _start(
+        self,
+        tasks: Sequence[Any],
+        rng: np.random.Generator,
+        on_episode_end: str,
+        policy: Policy | None = None,
+        transfer: Transfer = EVERYTHING,
+    ) -> tuple[Rainbow, Envs]:
+        """Returns a learner with a latent, and its envs.
+
+        Raises:
+            ValueError: The learner has none.
+        """
+        inference = TaskInference(self.config)
+        weights = None if policy is None else policy.weights
+        learner, envs = self.start(
+            tasks,
+            rng,
+            on_episode_end,
+            inference.kl_term,
+            weights,
+            sampler=inference,
+            transfer=transfer,
+        )
+        if not isinstance(learner, Rainbow) or not learner.config.latent_size:
+            envs.close()
+            raise ValueError(
+                "PEARL needs a learner with a latent: fvm_learners.Rainbow and RainbowConfig(latent_size=...)"
+            )
+        return learner, envs
+
+
+def infer(policy: FrozenQPolicy, context: Context) -> FrozenQPolicy:
+    """The policy with q(z | context)."""
+    with torch.no_grad():
+        mean, variance = posterior(policy.network, [context])
+    return policy.with_latent(LatentDistribution(mean, variance.sqrt()))
+
+
+def _with_kl(snapshot: Snapshot, kl_weight: float) -> Snapshot:
+    """The snapshot with the posteriors' mean KL to the prior in nats among its metrics."""
+    if "loss_term" not in snapshot.metrics or not kl_weight:
+        return snapshot
+    kl = snapshot.metrics["loss_term"] / kl_weight
+    return replace(snapshot, metrics={**snapshot.metrics, "posterior_kl": kl})
