@@ -62,7 +62,16 @@ class OpenDoor(ManipulationTask):
             "box", (0.0095, 0.014, 0.035), mjcf.STEEL, pos=(0, -0.11, LEVER_HEIGHT), visual=True
         )
         lever = (
-            mjcf.hinge("handle_joint", (1, 0, 0), (-1.1, 0.0), damping=0.05, stiffness=0.8, armature=0.002)
+            # The spring holds the levers' weight against the upper stop: without that they sag and swing.
+            mjcf.hinge(
+                "handle_joint",
+                (1, 0, 0),
+                (-1.1, 0.0),
+                damping=0.05,
+                stiffness=0.75,
+                springref=0.05,
+                armature=0.002,
+            )
             # One lever on each side, so that the cameras behind the door see it too.
             + mjcf.geom("cylinder", (0.007,), mjcf.STEEL, ends=(-STAND_OFF, 0, 0, STAND_OFF, 0, 0), mass=0.02)
             + "".join(
