@@ -25,6 +25,8 @@ from fvm_envs.manipulation.world import model_of
 CAMERAS = ("front", "left_shoulder", "right_shoulder", "wrist")
 VIEW = ObservationConfig(cameras=CAMERAS)
 EPISODE_LENGTH = 10
+FIRST_SEED = 50_000
+"""Seeds 10,000 and up were looked at while some tasks were tuned; these were not."""
 
 
 class Stopwatch:
@@ -45,7 +47,7 @@ class Stopwatch:
 def scripted(simulator: Simulator, name: str, resets: int, watch: Stopwatch) -> int:
     solved, task = 0, TASKS[name]
     for seed in range(resets):
-        simulator.reset(task, seed % task.num_variations, 10_000 + seed)
+        simulator.reset(task, seed % task.num_variations, FIRST_SEED + seed)
         for waypoint in task.demonstration(simulator.world):
             with watch:
                 outcome = simulator.execute(waypoint.position, quaternion_of(waypoint.matrix), waypoint.open)
@@ -59,7 +61,7 @@ def scripted(simulator: Simulator, name: str, resets: int, watch: Stopwatch) -> 
 def random(simulator: Simulator, name: str, resets: int) -> int:
     solved, task, rng = 0, TASKS[name], np.random.default_rng(0)
     for seed in range(resets):
-        simulator.reset(task, seed % task.num_variations, 10_000 + seed)
+        simulator.reset(task, seed % task.num_variations, FIRST_SEED + seed)
         for _ in range(EPISODE_LENGTH):
             position, quaternion = rng.uniform(BOUNDS[:3], BOUNDS[3:]), rng.uniform(-1, 1, size=4)
             outcome = simulator.execute(position, quaternion, bool(rng.uniform() > 0.5))
