@@ -20,7 +20,7 @@ from fvm_envs.manipulation.tasks import TASKS
 from PIL import Image, ImageDraw
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images"
-SIDE, LABEL = 160, 14
+SIDE, HEADER, LABEL = 160, 24, 18
 FROM_BEHIND = ("open_door", "open_drawer", "close_drawer")
 """Tasks whose front the front camera does not see: filmed over the left shoulder."""
 ZOOM, CUTS = 0.62, {"front": (0.19, 0.3), "left_shoulder": (0.03, 0.2)}
@@ -36,18 +36,18 @@ def frame(simulator: Simulator, camera: str, side: int) -> Image.Image:
 
 
 def sheet(simulator: Simulator) -> Image.Image:
-    """A row for each task, a column for each camera, the gripper above the first waypoint."""
-    out = Image.new("RGB", (SIDE * len(CAMERAS), (SIDE + LABEL) * len(TASKS)), "white")
+    """The cameras' names, then for each task its name and a row of pictures of its start."""
+    out = Image.new("RGB", (SIDE * len(CAMERAS), HEADER + (SIDE + LABEL) * len(TASKS)), "white")
     draw = ImageDraw.Draw(out)
+    for column, camera in enumerate(CAMERAS):
+        draw.text((SIDE * (column + 0.5), 0.5 * HEADER), camera, fill="black", anchor="mm", font_size=14)
     for row, name in enumerate(TASKS):
         demo = get_demos(name, 1, SEED, variation=VARIATIONS.get(name, 0), simulator=simulator)[0]
         simulator.stage(TASKS[name], demo.qpos[0], demo.mocap, demo.colours[0])
+        top = HEADER + (SIDE + LABEL) * row
+        draw.text((3, top + 0.5 * LABEL), name, fill="black", anchor="lm", font_size=12)
         for column, camera in enumerate(CAMERAS):
-            left, top = SIDE * column, (SIDE + LABEL) * row
-            if row == 0 or column == 0:
-                label = name if column == 0 else camera
-                draw.text((left + 3, top + 1), label, fill="black")
-            out.paste(frame(simulator, camera, SIDE), (left, top + LABEL))
+            out.paste(frame(simulator, camera, SIDE), (SIDE * column, top + LABEL))
     return out
 
 
