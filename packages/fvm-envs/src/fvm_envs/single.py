@@ -17,7 +17,7 @@ from fvm_envs.atari.games import GAMES as ATARI_GAMES
 from fvm_envs.make import make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import GAMES, modes_of
-from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv
+from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, obs_of_slot
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 
@@ -64,7 +64,7 @@ class SlotAsEnv(gym.Env[Any, Any]):
             task = tasks[int(self.np_random.integers(len(tasks)))]
         slot_seed = None if seed is None else [seed]
         obs, info = self.envs.reset(seed=slot_seed, options={"tasks": [task]})
-        self._obs = _first(obs)
+        self._obs = obs_of_slot(obs, 0)
         return self._obs, _of_the_slot(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -74,7 +74,7 @@ class SlotAsEnv(gym.Env[Any, Any]):
         obs, reward, terminated, truncated, info = self.envs.step(np.array([action]))
         over = bool(terminated[0] or truncated[0])
         if not over:
-            self._obs = _first(obs)
+            self._obs = obs_of_slot(obs, 0)
         elif "final_obs" in info:
             self._obs = info["final_obs"][0]
         ending = bool(terminated[0]), bool(truncated[0])
@@ -87,10 +87,6 @@ class SlotAsEnv(gym.Env[Any, Any]):
     def close(self) -> None:
         """Free the slot."""
         self.envs.close()
-
-
-def _first(obs: Any) -> Any:
-    return {key: part[0] for key, part in obs.items()} if isinstance(obs, dict) else obs[0]
 
 
 def _of_the_slot(info: dict[str, Any]) -> dict[str, Any]:

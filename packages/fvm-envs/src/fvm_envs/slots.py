@@ -29,6 +29,11 @@ OF_THE_EPISODE = ("episode", "_episode", "final_obs", "_final_obs")
 """Entries of a step's `info` that tell of the episodes that it ended."""
 
 
+def obs_of_slot(obs: Any, slot: int) -> Any:
+    """The observation of one slot out of that of all: an array, or a dict of arrays."""
+    return {key: part[slot] for key, part in obs.items()} if isinstance(obs, dict) else obs[slot]
+
+
 class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
     """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
 
