@@ -1,9 +1,13 @@
+import inspect
 import subprocess
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from fvm_envs import make_vec
-from fvm_envs.rlbench import check_installation
+from fvm_envs.manipulation import Demo, ObservationConfig
+from fvm_envs.restarts import Restarts
+from fvm_envs.rlbench import RecordedDemo, check_installation, get_demos
 
 
 @pytest.fixture
@@ -91,6 +95,98 @@ def test_a_simulator_that_dies_is_started_again(make):
     envs.step(np.stack([action(0.3, 0.1, 1.0)] * 2))
     with pytest.raises(RuntimeError, match=r"check_installation\(deep=True\)"):
         envs.step(np.stack([action(0.3, 0.1, 1.0)] * 2))
+
+
+def test_a_simulator_that_hangs_is_started_again(make, monkeypatch):
+    monkeypatch.setattr("fvm_envs.rlbench.env.SILENCE_S", 8.0)
+    envs = make("rlbench/fall_asleep", num_envs=1)
+    envs.reset()
+    *_, terminated, _, info = envs.step(action(0.3, 0.1, 1.0)[None])
+    assert (terminated[0], info["failure"][0]) == (True, "simulator crashed")
+
+
+def test_a_task_that_is_hard_to_place_is_reset_again(make):
+    envs = make("rlbench/hide_away", num_envs=1, image_size=1)
+    pictures = {int(envs.reset()[0]["front_rgb"].max()) for _ in range(20)}
+    assert len(pictures) > 5
+    with pytest.raises(RuntimeError, match="no place for stay_away in 10 resets"):
+        make("rlbench/stay_away", num_envs=1).reset()
+
+
+def test_restarts_in_place_of_a_saved_state(make):
+    def play(envs, seed):
+        envs = Restarts(envs, seed, every=2)
+        obs, _ = envs.reset(seed=seed)
+        told = [obs["front_rgb"]]
+        for _ in range(5):
+            obs, _, _, truncated, info = envs.step(action(0.3, 0.1, 1.0)[None])
+            told.append(obs["front_rgb"])
+        return told, truncated, info, envs
+
+    one, truncated, info, envs = play(make(num_envs=1), 3)
+    assert not envs.env.saves_state
+    assert not truncated[0]
+    np.testing.assert_array_equal(one, play(make(num_envs=1), 3)[0])
+    *_, truncated, info = envs.step(action(0.3, 0.1, 1.0)[None])
+    assert truncated[0]
+    np.testing.assert_allclose(info["final_obs"][0]["gripper_pose"][:3], [0.3, 0.1, 1.0], atol=1e-6)
+    again = make(num_envs=1)
+    resumed = Restarts(again, 0, every=2)
+    resumed.load_state_dict(envs.state_dict())
+    resumed_obs, _ = again.reset(options={"reset_mask": np.zeros(1, dtype=bool)})
+    obs, _ = envs.env.reset(options={"reset_mask": np.zeros(1, dtype=bool)})
+    np.testing.assert_array_equal(obs["front_rgb"], resumed_obs["front_rgb"])
+
+
+def test_a_single_environment(standin):
+    env = gym.make("rlbench/reach_target-v0", simulator="coppeliasim", image_size=8).unwrapped
+    obs, info = env.reset(seed=0)
+    assert env.observation_space.contains(obs)
+    *_, info = env.step(action(2.0, 0.0, 1.0))
+    assert info == {"task_index": 0, "success": False, "failure": "outside workspace"}
+    env.close()
+
+
+def test_demonstrations(standin):
+    config = ObservationConfig(cameras=("front", "wrist"), image_size=(8, 12))
+    one, two = get_demos("reach_target", 2, seed=4, variation=3, config=config)
+    assert (one.task, one.variation, len(one)) == ("reach_target", 3, 25)
+    # The stop half way and the gripper's change in the last frame, by ARM's rule.
+    assert one.keyframes == (13, 24)
+    assert one.frames["joint_positions"].shape == (25, 7)
+    np.testing.assert_allclose(one.actions[:, :7], one.frames["gripper_pose"][[13, 24]])
+    assert one.actions[:, 7].tolist() == [1, 0]
+    assert sorted(one.observations) == [0, 10, 13, 20, 24]
+    obs = one.observation(10, config, time=0.5)
+    assert config.space().contains(obs)
+    assert obs["time"] == [0.5]
+    np.testing.assert_array_equal(obs["gripper_pose"], one.frames["gripper_pose"][10])
+    assert not np.array_equal(one.actions, two.actions)
+    (alone,) = get_demos("reach_target", 1, seed=4, variation=3, config=config, picture_every=1)
+    np.testing.assert_array_equal(alone.actions, one.actions)
+    assert len(alone.observations) == 25
+    with pytest.raises(ValueError, match=r"only of \[0, 10, 13, 20, 24\]"):
+        one.observation(11, config)
+    with pytest.raises(ValueError, match="recorded with"):
+        one.observation(10, ObservationConfig())
+
+
+def test_demonstrations_that_there_are_not(standin):
+    with pytest.raises(RuntimeError, match="Could not collect demos"):
+        get_demos("stumble", 1, seed=0)
+    with pytest.raises(ValueError, match="20 variations"):
+        get_demos("reach_target", 1, seed=0, variation=20)
+
+
+def test_both_kinds_of_demonstrations_are_used_alike():
+    def public(kind):
+        return {name for name in dir(kind) if not name.startswith("_")} | set(kind.__annotations__)
+
+    assert {"frames", "keyframes", "actions", "observation", "task", "variation"} <= (
+        public(Demo) & public(RecordedDemo)
+    )
+    ours, theirs = (list(inspect.signature(kind.observation).parameters) for kind in (Demo, RecordedDemo))
+    assert ours == theirs
 
 
 def test_what_there_is_not(make):
@@ -189,3 +285,6 @@ def test_the_real_one():
     *_, info = envs.step(action(0.3, 0.0, 1.0)[None])
     assert info["failure"][0] in ("", "unreachable")
     envs.close()
+    (demo,) = get_demos("reach_target", 1, seed=0)
+    assert demo.keyframes[-1] == len(demo) - 1
+    assert demo.actions.shape == (len(demo.keyframes), 8)

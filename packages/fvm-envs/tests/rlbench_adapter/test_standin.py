@@ -87,6 +87,21 @@ def test_actions(rl, env):
             task.step(wrong)
 
 
+def test_a_place_is_not_always_found(rl, env):
+    with pytest.raises(rl.exceptions.TaskEnvironmentError, match="Could not place"):
+        env.get_task(rl.task_class("stay_away")).reset()
+
+
+def test_demonstrations(rl, env):
+    task = env.get_task(rl.task_class("reach_target"))
+    with pytest.raises(RuntimeError, match="no dataset root"):
+        task.get_demos(1)
+    (demo,) = task.get_demos(1, live_demos=True)
+    assert len(demo) == 25
+    with pytest.raises(RuntimeError, match="Could not collect demos"):
+        env.get_task(rl.task_class("stumble")).get_demos(1, live_demos=True)
+
+
 def test_what_is_not_asked_for_is_none(rl):
     config = rl.ObservationConfig()
     config.set_all(False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,15 +61,20 @@ class Demo:
     @property
     def actions(self) -> NDArray[np.float32]:
         """The macro actions [k, 8] that lead from one keyframe to the next."""
-        chosen = list(self.keyframes)
-        return np.concatenate(
-            [self.frames["gripper_pose"][chosen], self.frames["gripper_open"][chosen]], axis=1
-        )
+        return actions_of(self.frames, self.keyframes)
 
     def observation(
-        self, frame: int, config: ObservationConfig, simulator: Simulator, time: float = 1.0
+        self, frame: int, config: ObservationConfig, simulator: Simulator | None = None, time: float = 1.0
     ) -> Observation:
-        """The observation of a frame, its pictures rendered now; uses the simulator's table up."""
+        """The observation of a frame, its pictures rendered now.
+
+        Args:
+            frame: Its index.
+            config: Which pictures.
+            simulator: To show it on, whose table is used up; a new one by default.
+            time: What the observation says of it.
+        """
+        simulator = simulator or Simulator()
         simulator.stage(
             TASKS[self.task], self.qpos[frame], self.mocap, self.colours[int(frame >= self.solved)]
         )
@@ -76,7 +82,13 @@ class Demo:
         return obs | {name: values[frame] for name, values in self.frames.items()}
 
 
-def keyframes_of(gripper_open: Array, joint_velocities: Array) -> tuple[int, ...]:
+def actions_of(frames: dict[str, NDArray[np.float32]], keyframes: Sequence[int]) -> NDArray[np.float32]:
+    """The macro actions [k, 8] that lead to the poses and gripper states of these frames."""
+    chosen = list(keyframes)
+    return np.concatenate([frames["gripper_pose"][chosen], frames["gripper_open"][chosen]], axis=1)
+
+
+def keyframes_of(gripper_open: NDArray[Any], joint_velocities: NDArray[Any]) -> tuple[int, ...]:
     """ARM's keyframes: where the gripper changed, where the arm stopped, and the last frame.
 
     The arm has stopped in frame i if all joints are slower than .1 rad/s, the gripper did not change over

@@ -40,12 +40,21 @@ class Here:
 class Processes:
     """Slot i in process i modulo their number, started by spawning.
 
+    Args:
+        make: Makes a slot.
+        num_slots: How many.
+        num_processes: How many processes share them.
+        silence_s: A process that does not answer for so long is killed and counts as dead; None waits.
+
     Raises:
         RuntimeError: If a process died.
     """
 
-    def __init__(self, make: MakeSlot, num_slots: int, num_processes: int) -> None:
+    def __init__(
+        self, make: MakeSlot, num_slots: int, num_processes: int, *, silence_s: float | None = None
+    ) -> None:
         self._make = make
+        self._silence_s = silence_s
         self._num = min(num_processes, num_slots)
         started = [self._start() for _ in range(self._num)]
         self._pipes = [pipe for pipe, _ in started]
@@ -92,6 +101,8 @@ class Processes:
                 except OSError:
                     dead.extend(share)
         for worker in sent:
+            if not self._pipes[worker].poll(self._silence_s):
+                self._processes[worker].kill()
             try:
                 error, answers = self._pipes[worker].recv()
             except (EOFError, OSError):

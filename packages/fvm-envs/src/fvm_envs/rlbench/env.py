@@ -18,14 +18,16 @@ from fvm_envs.slots import State
 from fvm_envs.task import Task
 
 RESTARTS = 3
-"""Deaths in a row, without a step between them, after which the environment gives up."""
+"""Deaths in a row, without a step or a demonstration between them, after which the environment gives up."""
+SILENCE_S = 600.0
+"""A simulator that answers nothing for so long hangs, and is started again as one that died."""
 
 
 class Simulators(Processes):
     """One process a slot; one that died is started again."""
 
     def __init__(self, make: Callable[[], Any], num_slots: int) -> None:
-        super().__init__(make, num_slots, num_slots)
+        super().__init__(make, num_slots, num_slots, silence_s=SILENCE_S)
         self._seeds: dict[int, tuple[Any, ...]] = {}
         self._obs: dict[int, Any] = {}
         self._deaths = dict.fromkeys(range(num_slots), 0)
@@ -38,10 +40,10 @@ class Simulators(Processes):
         for slot in dead:
             results[slot] = self._again(slot, method, arguments[slot])
         for slot, result in results.items():
+            if method in ("step", "demo") and slot not in dead:
+                self._deaths[slot] = 0
             if isinstance(result, Transition):
                 self._obs[slot] = result.obs
-                if slot not in dead:
-                    self._deaths[slot] = 0
             elif method == "begin":
                 self._obs[slot] = result
         return {slot: results[slot] for slot in arguments}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 PROBE_TIMEOUT_S = 60
 _ROOT = "COPPELIASIM_ROOT"
-_REQUIREMENTS = "pip install -r " + str(Path(__file__).with_name("requirements.txt"))
+_REQUIREMENTS = "pip install --no-deps -r " + str(Path(__file__).with_name("requirements.txt"))
 _PROBE = """
 from fvm_envs.manipulation.observation import ObservationConfig
 from fvm_envs.rlbench.slot import RLBenchSlot

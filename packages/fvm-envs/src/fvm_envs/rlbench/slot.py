@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_envs.manipulation.demos import keyframes_of
 from fvm_envs.manipulation.observation import Observation, ObservationConfig, remaining_time
 from fvm_envs.manipulation.scene import CAMERAS
 from fvm_envs.manipulation.slot import Transition
 
+RESETS = 10
+"""Resets after which a task that RLBench cannot place is given up; it tries 40 places in each."""
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0]).astype(np.float32)
 _PROPRIOCEPTION = ("gripper_pose", "gripper_joint_positions", "joint_positions", "joint_velocities")
 
@@ -43,6 +46,7 @@ class RLBenchSlot:
         self._last: Any = None
         self._steps = 0
         self._errors: tuple[type[Exception], ...] = ()
+        self._not_placed: type[Exception] = Exception
 
     def seed(self, entropy: Sequence[int]) -> None:
         """Seed the draws of episodes."""
@@ -53,7 +57,41 @@ class RLBenchSlot:
 
         Raises:
             ValueError: If RLBench has no such task or variation.
+            RuntimeError: If RLBench finds no place for it.
         """
+        self._prepare(task, variation)
+        for _ in range(RESETS):
+            self._seed_numpy()
+            try:
+                _, self._last = self._task.reset()
+            except self._not_placed:
+                continue
+            self._steps = 0
+            return self.observe()
+        raise RuntimeError(f"RLBench found no place for {task} in {RESETS} resets")
+
+    def demo(self, task: str, variation: int, picture_every: int) -> dict[str, Any]:
+        """What RLBench's own waypoints did in a new episode; RLBench draws another if they fail.
+
+        Returns:
+            `frames`, proprioception [T, ...]; `keyframes`, their indices; `observations`, those of the
+            keyframes and of every `picture_every`-th frame, by index.
+
+        Raises:
+            ValueError: If RLBench has no such task or variation.
+            RuntimeError: If ten episodes in a row could not be demonstrated.
+        """
+        self._prepare(task, variation)
+        self._seed_numpy()
+        (recorded,) = self._task.get_demos(1, live_demos=True)
+        felt = [_proprioception(recorded[i]) for i in range(len(recorded))]
+        frames = {name: np.stack([frame[name] for frame in felt]) for name in felt[0]}
+        keyframes = keyframes_of(frames["gripper_open"][:, 0], frames["joint_velocities"])
+        chosen = sorted({*range(0, len(recorded), picture_every), *keyframes})
+        observations = {i: self._observation(recorded[i], 1.0) for i in chosen}
+        return {"frames": frames, "keyframes": keyframes, "observations": observations}
+
+    def _prepare(self, task: str, variation: int) -> None:
         self._launch()
         if task != self._task_name:
             try:
@@ -66,10 +104,9 @@ class RLBenchSlot:
         if variation >= count:
             raise ValueError(f"RLBench's {task} has {count} variations, 0 to {count - 1}")
         self._task.set_variation(variation)
+
+    def _seed_numpy(self) -> None:
         np.random.seed(int(self._rng.integers(2**32)))  # noqa: NPY002 (RLBench draws from the global one)
-        _, self._last = self._task.reset()
-        self._steps = 0
-        return self.observe()
 
     def step(self, action: NDArray[np.float64]) -> Transition:
         """Carry out a macro action; what RLBench cannot plan ends the episode with a failure."""
@@ -89,13 +126,11 @@ class RLBenchSlot:
 
     def observe(self) -> Observation:
         """The current observation."""
-        obs = self._last
-        out: Observation = {
-            name: np.asarray(getattr(obs, name), dtype=np.float32) for name in _PROPRIOCEPTION
-        }
-        out["gripper_joint_positions"] = np.clip(out["gripper_joint_positions"], 0.0, 0.04)
-        out["gripper_open"] = np.array([obs.gripper_open], dtype=np.float32)
-        out["time"] = np.array([remaining_time(self._steps, self._episode_length)], dtype=np.float32)
+        return self._observation(self._last, remaining_time(self._steps, self._episode_length))
+
+    def _observation(self, obs: Any, time: float) -> Observation:
+        out: Observation = dict(_proprioception(obs))
+        out["time"] = np.array([time], dtype=np.float32)
         for camera in self._config.cameras:
             if self._config.rgb:
                 out[f"{camera}_rgb"] = np.asarray(getattr(obs, f"{camera}_rgb"), dtype=np.uint8)
@@ -148,6 +183,7 @@ class RLBenchSlot:
         module = importlib.import_module
         pyrep_errors = module("pyrep.errors")
         exceptions = module("rlbench.backend.exceptions")
+        self._not_placed = exceptions.TaskEnvironmentError
         self._errors = (
             exceptions.InvalidActionError,
             pyrep_errors.IKError,
@@ -180,3 +216,11 @@ class RLBenchSlot:
         env = module("rlbench.environment").Environment(mode, obs_config=wanted, headless=True)
         env.launch()
         self._env = env
+
+
+def _proprioception(obs: Any) -> dict[str, NDArray[np.float32]]:
+    """What the robot feels, of an observation of RLBench's."""
+    felt = {name: np.asarray(getattr(obs, name), dtype=np.float32) for name in _PROPRIOCEPTION}
+    felt["gripper_joint_positions"] = np.clip(felt["gripper_joint_positions"], 0.0, 0.04)
+    felt["gripper_open"] = np.array([obs.gripper_open], dtype=np.float32)
+    return felt

@@ -1,10 +1,11 @@
 import os
+import time
 
 import numpy as np
 from pyrep import PyRep
 
 from rlbench.action_modes.action_mode import MoveArmThenGripper
-from rlbench.backend.exceptions import TaskEnvironmentError
+from rlbench.backend.exceptions import DemoError, TaskEnvironmentError
 from rlbench.observation_config import CAMERAS, ObservationConfig
 
 FOCAL = -110.0
@@ -26,9 +27,20 @@ class Observation:
     pass
 
 
+class Demo:
+    def __init__(self, observations, random_seed=None):
+        self._observations, self.random_seed = observations, random_seed
+
+    def __len__(self):
+        return len(self._observations)
+
+    def __getitem__(self, i):
+        return self._observations[i]
+
+
 class TaskEnvironment:
-    def __init__(self, scene, task, action_mode, obs_config):
-        self._scene, self._task = scene, task
+    def __init__(self, scene, task, action_mode, obs_config, dataset_root):
+        self._scene, self._task, self._dataset_root = scene, task, dataset_root
         self._action_mode, self._config = action_mode, obs_config
         self._variation, self._reset_called = 0, False
 
@@ -44,6 +56,8 @@ class TaskEnvironment:
 
     def reset(self):
         self._scene.reset()
+        if np.random.uniform() < getattr(self._task, "hard_to_place", 0.0):  # noqa: NPY002
+            raise TaskEnvironmentError("Could not place the task in the scene.")
         self._reset_called = True
         return ["reach the target"], self._observe()
 
@@ -54,9 +68,53 @@ class TaskEnvironment:
             raise RuntimeError("an action has 8 numbers")
         if getattr(self._task, "dies", False):
             os.abort()
+        if getattr(self._task, "hangs", False):
+            time.sleep(3600)
         self._action_mode.action(self._scene, action)
         success = bool(np.linalg.norm(self._scene.tip[:3] - self._scene.target) < 0.03)
         return self._observe(), float(success), success
+
+    def get_demos(
+        self,
+        amount,
+        live_demos=False,
+        image_paths=False,
+        callable_each_step=None,
+        max_attempts=10,
+        random_selection=True,
+        from_episode_number=0,
+    ):
+        if not live_demos:
+            if not self._dataset_root:
+                raise RuntimeError("Can't ask for a stored demo when no dataset root provided.")
+            raise NotImplementedError("no data set here")
+        demos = []
+        for _ in range(amount):
+            for _ in range(max_attempts):
+                random_seed = np.random.get_state()  # noqa: NPY002
+                self.reset()
+                try:
+                    demos.append(Demo(self._play(), random_seed))
+                    break
+                except DemoError:
+                    continue
+            else:
+                raise RuntimeError("Could not collect demos. Maybe a problem with the task?")
+        return demos
+
+    def _play(self):
+        """To the target in 25 frames, a stop half way, the gripper closed at the end."""
+        if np.random.uniform() < getattr(self._task, "hard_to_demonstrate", 0.0):  # noqa: NPY002
+            raise DemoError("The demo was completed, but was not successful.")
+        start, frames = self._scene.tip.copy(), []
+        for i in range(25):
+            moved = min(i, 12) if i < 16 else i - 3
+            self._scene.tip[:3] = start[:3] + (self._scene.target - start[:3]) * moved / 20
+            self._scene.open = float(i < 24)
+            frames.append(self._observe())
+            if frames[-1].joint_velocities is not None:
+                frames[-1].joint_velocities = np.full(7, 0.0 if 12 < i < 16 else 0.5)
+        return frames
 
     def _observe(self):
         config, obs = self._config, Observation()
@@ -95,6 +153,7 @@ class Environment:
         if not headless and "DISPLAY" not in os.environ:
             raise RuntimeError("no display")
         self._action_mode, self._config, self._pyrep = action_mode, obs_config, None
+        self._dataset_root = dataset_root
         self._scene = Scene()
 
     def launch(self):
@@ -113,4 +172,4 @@ class Environment:
             raise TypeError("get_task takes a class, not a name")
         if self._pyrep is None:
             self.launch()
-        return TaskEnvironment(self._scene, task_class(), self._action_mode, self._config)
+        return TaskEnvironment(self._scene, task_class(), self._action_mode, self._config, self._dataset_root)
