@@ -42,7 +42,7 @@ _OPTION = (
 _VISUAL = (
     '<visual><global offwidth="640" offheight="640"/><quality shadowsize="1024" offsamples="4"/>'
     '<headlight ambient=".35 .35 .35" diffuse=".35 .35 .35" specular="0 0 0"/>'
-    '<map znear=".01" zfar="10"/></visual>'
+    '<map zfar="10"/></visual>'
 )
 
 
