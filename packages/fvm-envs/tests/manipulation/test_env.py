@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from fvm_envs import make_vec
+from fvm_envs.manipulation.observation import ObservationConfig
 from fvm_envs.manipulation.rotation import quaternion_of
 from fvm_envs.manipulation.simulator import Simulator
 from fvm_envs.manipulation.tasks import TASKS
@@ -136,6 +137,11 @@ def test_pictures_can_be_chosen():
     assert obs["overhead_camera_extrinsics"].shape == (1, 4, 4)
 
 
+def test_options_may_come_from_json():
+    envs = make_vec("rlbench/push_button", 1, 0, cameras=["front", "wrist"], image_size=[8, 12])
+    assert envs.observation_config == ObservationConfig(cameras=("front", "wrist"), image_size=(8, 12))
+
+
 @pytest.mark.parametrize(
     ("tasks", "options", "message"),
     [
@@ -144,6 +150,7 @@ def test_pictures_can_be_chosen():
         ("rlbench/lamp_on", {"cameras": ("side",)}, r"no cameras \['side'\]"),
         ("rlbench/lamp_on", {"cameras": ("front", "front")}, "name each once"),
         ("rlbench/lamp_on", {"image_size": 0}, "at least one pixel"),
+        ("rlbench/lamp_on", {"image_size": [8]}, "give height and width"),
         ("rlbench/lamp_on", {"renderer": "oil"}, "expected 'ray' or 'gl'"),
         ("rlbench/lamp_on", {"num_processes": -1}, "num_processes is -1"),
         ("rlbench/lamp_on", {"episode_length": 0}, "at least one action"),

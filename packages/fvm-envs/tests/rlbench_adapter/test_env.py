@@ -1,3 +1,4 @@
+import importlib.util
 import inspect
 import subprocess
 
@@ -174,6 +175,12 @@ def test_demonstrations(standin):
 def test_demonstrations_that_there_are_not(standin):
     with pytest.raises(RuntimeError, match="Could not collect demos"):
         get_demos("stumble", 1, seed=0)
+    # As an error of Python's: to read one of RLBench's the caller would have to import it.
+    with pytest.raises(RuntimeError, match="NoWaypointsError: Task does not have any waypoints"):
+        get_demos("wander", 1, seed=0)
+    with pytest.raises(RuntimeError, match="no place for stay_away"):
+        get_demos("stay_away", 1, seed=0)
+    assert len(get_demos("hide_away", 1, seed=0)) == 1
     with pytest.raises(ValueError, match="20 variations"):
         get_demos("reach_target", 1, seed=0, variation=20)
 
@@ -200,6 +207,20 @@ def test_what_there_is_not(make):
         envs.state_dict()
     with pytest.raises(ValueError, match="expected 'mujoco' or 'coppeliasim'"):
         make_vec("rlbench/reach_target", 1, 0, simulator="gazebo")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rlbench") is not None, reason="RLBench is installed here")
+def test_without_rlbench_it_says_so():
+    envs = make_vec("rlbench/reach_target", 1, 0, simulator="coppeliasim")
+    with pytest.raises(ImportError, match=r"No module named.*check_installation\(\) says what is missing"):
+        envs.reset()
+    envs.close()
+
+
+def test_without_its_simulator_it_says_so(make, monkeypatch):
+    monkeypatch.delenv("COPPELIASIM_ROOT")
+    with pytest.raises(ImportError, match="COPPELIASIM_ROOT not defined"):
+        make(num_envs=1).reset()
 
 
 def installed(tmp_path, monkeypatch, *, extension=True, backend=True, rlbench=True):

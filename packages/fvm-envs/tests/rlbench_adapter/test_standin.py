@@ -98,6 +98,8 @@ def test_demonstrations(rl, env):
         task.get_demos(1)
     (demo,) = task.get_demos(1, live_demos=True)
     assert len(demo) == 25
+    with pytest.raises(rl.exceptions.NoWaypointsError, match="any waypoints"):
+        env.get_task(rl.task_class("wander")).get_demos(1, live_demos=True)
     with pytest.raises(RuntimeError, match="Could not collect demos"):
         env.get_task(rl.task_class("stumble")).get_demos(1, live_demos=True)
 

@@ -9,8 +9,8 @@ truncated.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
 
 import gymnasium as gym
 import numpy as np
@@ -75,8 +75,8 @@ class ManipulationVec(SlotEnv):
         seed: int,
         *,
         on_episode_end: OnEpisodeEnd = "resample",
-        cameras: tuple[str, ...] = ("front",),
-        image_size: int | tuple[int, int] = 128,
+        cameras: Sequence[str] = ("front",),
+        image_size: int | Sequence[int] = 128,
         rgb: bool = True,
         depth: bool = True,
         point_cloud: bool = True,
@@ -92,9 +92,11 @@ class ManipulationVec(SlotEnv):
         if episode_length < 1:
             raise ValueError(f"episode_length is {episode_length}: an episode needs at least one action")
         self._variations = [self._variation(task) for task in tasks]
+        # Lists come from JSON; ObservationConfig says so if they are not two numbers.
+        size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
         self.observation_config = ObservationConfig(
             cameras=tuple(cameras),
-            image_size=(image_size, image_size) if isinstance(image_size, int) else image_size,
+            image_size=cast("tuple[int, int]", size),
             rgb=rgb,
             depth=depth,
             point_cloud=point_cloud,

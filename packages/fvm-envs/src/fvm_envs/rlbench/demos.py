@@ -91,6 +91,7 @@ def get_demos(
         picture_every: Record pictures of every so many frames, besides those of the keyframes.
 
     Raises:
+        ImportError: If RLBench, PyRep or CoppeliaSim is missing.
         ValueError: If RLBench has no such task or variation.
         RuntimeError: If RLBench cannot demonstrate it, or the simulator keeps dying.
     """

@@ -9,7 +9,7 @@ upwards, and RLBench writes that as negative focal lengths.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,19 +56,14 @@ class RLBenchSlot:
         """The first observation of a new episode.
 
         Raises:
+            ImportError: If RLBench, PyRep or CoppeliaSim is missing.
             ValueError: If RLBench has no such task or variation.
             RuntimeError: If RLBench finds no place for it.
         """
         self._prepare(task, variation)
-        for _ in range(RESETS):
-            self._seed_numpy()
-            try:
-                _, self._last = self._task.reset()
-            except self._not_placed:
-                continue
-            self._steps = 0
-            return self.observe()
-        raise RuntimeError(f"RLBench found no place for {task} in {RESETS} resets")
+        _, self._last = self._placed(self._task.reset)
+        self._steps = 0
+        return self.observe()
 
     def demo(self, task: str, variation: int, picture_every: int) -> dict[str, Any]:
         """What RLBench's own waypoints did in a new episode; RLBench draws another if they fail.
@@ -78,12 +73,12 @@ class RLBenchSlot:
             keyframes and of every `picture_every`-th frame, by index.
 
         Raises:
+            ImportError: If RLBench, PyRep or CoppeliaSim is missing.
             ValueError: If RLBench has no such task or variation.
-            RuntimeError: If ten episodes in a row could not be demonstrated.
+            RuntimeError: If ten episodes in a row could not be demonstrated, or the task finds no place.
         """
         self._prepare(task, variation)
-        self._seed_numpy()
-        (recorded,) = self._task.get_demos(1, live_demos=True)
+        (recorded,) = self._placed(lambda: self._task.get_demos(1, live_demos=True))
         felt = [_proprioception(recorded[i]) for i in range(len(recorded))]
         frames = {name: np.stack([frame[name] for frame in felt]) for name in felt[0]}
         keyframes = keyframes_of(frames["gripper_open"][:, 0], frames["joint_velocities"])
@@ -105,8 +100,15 @@ class RLBenchSlot:
             raise ValueError(f"RLBench's {task} has {count} variations, 0 to {count - 1}")
         self._task.set_variation(variation)
 
-    def _seed_numpy(self) -> None:
-        np.random.seed(int(self._rng.integers(2**32)))  # noqa: NPY002 (RLBench draws from the global one)
+    def _placed(self, begin: Callable[[], Any]) -> Any:
+        """What `begin` gives with a seed for which RLBench finds a place for the task."""
+        for _ in range(RESETS):
+            np.random.seed(int(self._rng.integers(2**32)))  # noqa: NPY002 (RLBench draws from the global one)
+            try:
+                return begin()
+            except self._not_placed:
+                continue
+        raise RuntimeError(f"RLBench found no place for {self._task_name} in {RESETS} resets")
 
     def step(self, action: NDArray[np.float64]) -> Transition:
         """Carry out a macro action; what RLBench cannot plan ends the episode with a failure."""
@@ -180,6 +182,15 @@ class RLBenchSlot:
     def _launch(self) -> None:
         if self._env is not None:
             return
+        try:
+            self._env = self._launched()
+        except (ImportError, RuntimeError) as error:
+            raise ImportError(
+                f"RLBench does not start ({error}): "
+                "fvm_envs.rlbench.check_installation() says what is missing"
+            ) from error
+
+    def _launched(self) -> Any:
         module = importlib.import_module
         pyrep_errors = module("pyrep.errors")
         exceptions = module("rlbench.backend.exceptions")
@@ -215,7 +226,7 @@ class RLBenchSlot:
         mode = module("rlbench.action_modes.action_mode").MoveArmThenGripper(arm, gripper)
         env = module("rlbench.environment").Environment(mode, obs_config=wanted, headless=True)
         env.launch()
-        self._env = env
+        return env
 
 
 def _proprioception(obs: Any) -> dict[str, NDArray[np.float32]]:

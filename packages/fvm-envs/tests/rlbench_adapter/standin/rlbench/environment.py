@@ -5,7 +5,7 @@ import numpy as np
 from pyrep import PyRep
 
 from rlbench.action_modes.action_mode import MoveArmThenGripper
-from rlbench.backend.exceptions import DemoError, TaskEnvironmentError
+from rlbench.backend.exceptions import DemoError, NoWaypointsError, TaskEnvironmentError
 from rlbench.observation_config import CAMERAS, ObservationConfig
 
 FOCAL = -110.0
@@ -104,6 +104,8 @@ class TaskEnvironment:
 
     def _play(self):
         """To the target in 25 frames, a stop half way, the gripper closed at the end."""
+        if getattr(self._task, "waypoints", True) is False:
+            raise NoWaypointsError("Task does not have any waypoints.")
         if np.random.uniform() < getattr(self._task, "hard_to_demonstrate", 0.0):  # noqa: NPY002
             raise DemoError("The demo was completed, but was not successful.")
         start, frames = self._scene.tip.copy(), []
