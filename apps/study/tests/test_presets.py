@@ -282,6 +282,7 @@ def test_the_toy_benchmark_is_two_studies_that_differ_in_the_legend_alone() -> N
         assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
     visible, hidden = configs[:2]
     assert (visible.family, hidden.family) == ("toy/visible-catch", "toy/hidden-catch")
+    assert [config.family for config in configs[2:]] == ["toy/visible-long-catch", "toy/hidden-long-catch"]
     assert visible.seeds >= 12
     assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
     assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 2

@@ -20,13 +20,15 @@ class Arguments:
     """Everything a user can ask of a study."""
 
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
-    """Family of tasks: procgen (Coinrun and 15 other games) or toy (Catch, with a known best return)."""
+    """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow) or toy (Catch,
+    with a known best return)."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """procgen: quick (a quarter of an hour on 2 cores, the default without a GPU), small (1.5 hours) or
-    paper (GPUs). toy: schedules (an hour), quick, or untuned, which --tune started from."""
+    """procgen and atari: quick (a quarter of an hour on 2 cores, the default without a GPU), small (1.5 to 2
+    hours) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules and pearl (both by
+    default), quick, or untuned, which --tune started from."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
-    """What to compare: scratch, multitask, reptile, rl2, ...; with another adaptation than its own such as
-    multitask:none (zero-shot) or rl2:both (memory and fine-tuning)."""
+    """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
+    such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None
@@ -34,7 +36,7 @@ class Arguments:
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation levels, then run the study with the best."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
-    """Levels or games to adapt to, instead of the preset's (chosen beforehand for their headroom)."""
+    """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch), instead of the preset's."""
     mode: Annotated[str | None, shown("NAME")] = None
@@ -45,7 +47,8 @@ class Arguments:
     """Env steps of one adaptation."""
 
     control: Annotated[Path | None, shown("FOLDER")] = None
-    """Finished toy study (.../hidden-catch) in which RL² gains: without it, not gaining says nothing."""
+    """Finished toy study (.../hidden-catch) in which RL² or PEARL gains: without it, not gaining says
+    nothing."""
     output: Annotated[Path | None, shown("FOLDER")] = None
     """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"

@@ -10,9 +10,9 @@ import tyro
 from study.arguments import Arguments
 from study.errors import StudyError
 
-ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile and RL2 on held-out tasks.
+ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile, RL2 and PEARL on held-out tasks.
 
-Pretrains on training levels, adapts to each held-out level at an equal budget of env steps, evaluates frozen
+Pretrains on training tasks, adapts to each held-out task at an equal budget of env steps, evaluates frozen
 snapshots on fresh episodes, and writes a report with 95 % intervals over pretrainings and a verdict on each
 claim that was fixed beforehand.
 
@@ -21,6 +21,7 @@ claim that was fixed beforehand.
   study --benchmark procgen --seeds 5            more seeds: only what is missing is run
   study --benchmark procgen --methods rl2:both   another method: only what is missing is run
   study --benchmark procgen --tune 4             first tune every method equally on validation levels
+  study --benchmark atari                        Rainbow on real games, a quarter of an hour
   study --benchmark toy                          where the best return is known
   study --benchmark procgen --preset paper --device cuda
 

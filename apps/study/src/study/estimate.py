@@ -7,21 +7,27 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
 import torch
+from fvm_envs import make_vec
+from fvm_learners.rainbow_config import RainbowConfig
+from fvm_meta.stream import can_save
 from rich.console import Console
 from rich.table import Table
 
 from study.checkpoint import write_state
 from study.config import StudyConfig
+from study.errors import StudyError
 from study.executors.processes import one_thread
-from study.learners import read_spec, words_for
+from study.learners import read_spec, replays_nbytes, spec_of, updating_at_once, words_for
 from study.methods import GRADIENT
 from study.plan import Job, Plan
+from study.scoring import env_options
 from study.terminal import count, duration
 
 MEASURE_S = 3.0  # per kind of job and method
@@ -98,6 +104,31 @@ def show(
         console.print("          more than is available: use fewer --workers", style="yellow")
 
 
+def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:
+    """Say now, not when they have filled up after hours, that the replays do not fit.
+
+    Raises:
+        StudyError: Those of all workers together are larger than this machine's memory.
+    """
+    phases = {}
+    for job in jobs:
+        if job.kind != "baseline":
+            tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
+            phases[job.kind, len(tasks)] = read_spec(job.spec["phase"]), tasks, job
+    needed = 0
+    for config, tasks, job in phases.values():
+        if isinstance(config, RainbowConfig) and device == "cpu":
+            with closing(make_vec(tasks[:1], 1, 0, **env_options(job.spec))) as envs:
+                nbytes = replays_nbytes(config, envs.single_observation_space, len(tasks))
+            needed = max(needed, nbytes * max(workers, 1))
+    memory = psutil.virtual_memory().total
+    if needed > memory:
+        raise StudyError(
+            f"the replays of {max(workers, 1)} jobs at a time take {needed / 1e9:.1f} GB and this machine "
+            f"has {memory / 1e9:.1f} GB of memory; use fewer --workers or a smaller preset"
+        )
+
+
 def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
     """Returns the trainings that take about the same: by kind, base learner, and whether it takes updates."""
     groups: dict[tuple[str, str, bool], list[Job]] = {}
@@ -127,9 +158,10 @@ def _measure(job: Job, device: str) -> Measured:
     from study.scoring import score
 
     torch.set_num_threads(1)
-    learner, envs = build_paradigm(job.spec, device).start(
-        job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]], job.seeds()[0], "resample"
-    )
+    phase, tasks = job.spec["phase"], job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
+    config = updating_at_once(read_spec(phase), phase["num_envs"])
+    spec = {**job.spec, "phase": {**phase, **spec_of(config)}}
+    learner, envs = build_paradigm(spec, device).start(tasks, job.seeds()[0], "resample")
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
     part = min(
         whole, max(MEASURE_STEPS // envs.num_envs, 1) * envs.num_envs
@@ -142,6 +174,7 @@ def _measure(job: Job, device: str) -> Measured:
     observation = envs.single_observation_space.sample()
     parts = observation.values() if isinstance(observation, dict) else [observation]
     rest_of_rollout = (whole - part) * sum(array.nbytes for array in parts)
+    replays = replays_nbytes(config, envs.single_observation_space, len(tasks))  # nearly empty as yet
     evaluation_s = 0.0
     if job.kind == "adapt":
         evaluating = time.perf_counter()
@@ -150,12 +183,13 @@ def _measure(job: Job, device: str) -> Measured:
         evaluation_s = time.perf_counter() - evaluating
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
-        write_state(path, {"learner": learner.state_dict(), "envs": envs.state_dict()})  # type: ignore[attr-defined]
-        checkpoint_bytes = path.stat().st_size
+        envs_state = envs.state_dict() if can_save(envs) else {}  # type: ignore[attr-defined]
+        write_state(path, {"learner": learner.state_dict(), "envs": envs_state})
+        checkpoint_bytes = path.stat().st_size + replays
     weights = learner.frozen_policy().weights
     return Measured(
         steps_per_s=steps_per_s,
-        memory_bytes=psutil.Process().memory_info().rss + rest_of_rollout,
+        memory_bytes=psutil.Process().memory_info().rss + rest_of_rollout + replays,
         checkpoint_bytes=checkpoint_bytes,
         weights_bytes=sum(tensor.nbytes for tensor in weights.values()),
         evaluation_s=evaluation_s,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+import torch
 from fvm_learners import PPO, PPOConfig
 from fvm_learners.rainbow import Rainbow
 from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.replay_memory import replay_nbytes
 
 LearnerConfig = PPOConfig | RainbowConfig
 CONFIGS: Mapping[str, type[PPOConfig] | type[RainbowConfig]] = {"ppo": PPOConfig, "rainbow": RainbowConfig}
@@ -35,6 +37,22 @@ def read_spec(spec: Mapping[str, Any]) -> LearnerConfig:
     """Returns the config in a phase's spec."""
     name = next(name for name in CONFIGS if name in spec)
     return CONFIGS[name](**{field: _tuple(value) for field, value in spec[name].items()})
+
+
+def updating_at_once(config: LearnerConfig, num_envs: int) -> LearnerConfig:
+    """Returns a config whose first iteration has updates, as a measurement of its speed needs."""
+    if isinstance(config, RainbowConfig):
+        return replace(config, learn_start=min(config.learn_start, config.num_steps * num_envs // 2))
+    return config
+
+
+def replays_nbytes(config: LearnerConfig, observation_space: Any, num_tasks: int) -> int:
+    """Returns the memory of a learner's replays once they are full; 0 where there are none."""
+    if not isinstance(config, RainbowConfig):
+        return 0
+    dtype = torch.float32 if config.encoder == "mlp" else torch.uint8
+    capacity = config.replay_capacity // num_tasks
+    return num_tasks * replay_nbytes(capacity, observation_space.shape, dtype, config.frame_stack)
 
 
 def _tuple(value: Any) -> Any:

@@ -84,6 +84,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
         estimate.show(console, config, plan, tuning, output, device, workers)
         return
+    estimate.check_memory(plan.jobs, device, workers)
     video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
         players(config, plan, video)
@@ -126,7 +127,7 @@ def tune(
         workers = choose_workers(arguments.workers, options.device, len(plan.jobs))
         console.print(
             f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation)} "
-            f"validation levels of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
+            f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
@@ -227,7 +228,7 @@ def announce(
         f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}"
     )
     console.print(
-        f"  {config.seeds} seeds, {sizes} training levels, {len(config.held_out)} held-out levels; "
+        f"  {config.seeds} seeds, {sizes} training {config.unit}s, {len(config.held_out)} held-out; "
         f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
     )
     trained = [

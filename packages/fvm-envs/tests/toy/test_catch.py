@@ -71,3 +71,14 @@ def test_bad_questions():
         best_first_trial_return(TaskSet(["toy/catch/0", "toy/hidden-catch/0"]))
     with pytest.raises(ValueError, match="no toy task"):
         best_return(Task("procgen", "maze-easy", 24))
+
+
+@pytest.mark.parametrize("name", ["hidden-long-catch", "visible-long-catch"])
+def test_every_ball_of_a_long_episode_can_be_caught_and_none_without_moving(name):
+    tasks = TaskSet.parse(f"toy/{name}/0:24")
+    assert {best_return(task) for task in tasks} == {1.0}
+    family = FAMILIES[name]
+    assert all(abs(paddle - ball) > family.reach + 2 for paddle, ball in family.starts)
+    assert all(
+        family.reach <= paddle < 14 - family.reach and 0 <= ball < 14 for paddle, ball in family.starts
+    )

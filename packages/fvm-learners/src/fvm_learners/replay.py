@@ -63,7 +63,8 @@ class Context:
         obs: [B, *obs_shape].
         action: [B] int64.
         reward: [B] of that one step.
-        next_obs: [B, *obs_shape] that it led to, `obs` again where the episode was done; None if not asked for.
+        next_obs: [B, *obs_shape] that it led to, `obs` again where the episode was done; None if not asked
+            for.
     """
 
     obs: Tensor
@@ -271,7 +272,9 @@ class Replay:
             obs=self._frames.observations(rows).to(self.device),
             action=self._tensor(self._action[rows]).long(),
             reward=self._tensor(self._reward[rows]),
-            next_obs=self._frames.observations(self._frames.after(rows)).to(self.device) if next_obs else None,
+            next_obs=self._frames.observations(self._frames.after(rows)).to(self.device)
+            if next_obs
+            else None,
         )
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:

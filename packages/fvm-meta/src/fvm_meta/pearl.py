@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from fvm_learners import Iteration
+from fvm_learners import Iteration, LossTerm
 from fvm_learners.frozen_q_policy import FrozenQPolicy, LatentDistribution
 from fvm_learners.networks.q_network import QNetwork
 from fvm_learners.rainbow import Rainbow
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_meta.paradigm import EVERYTHING, Paradigm, Transfer
-from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
+from fvm_meta.stream import Budget, Envs, Snapshot, State, train
 
 SMALLEST_VARIANCE = 1e-7
 
@@ -230,7 +230,7 @@ class PEARL(Paradigm):
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
         """Yields snapshots as the networks learn from all tasks; their policies draw z from the prior."""
-        learner, envs = self._start(tasks, rng, "resample")
+        learner, envs = self.start(tasks, rng, "resample")
         for snapshot in train(learner, envs, budget, at, resume):
             yield _with_kl(snapshot, self.config.kl_weight)
 
@@ -254,36 +254,43 @@ class PEARL(Paradigm):
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but PEARL takes none; use demos=()")
         tuned = self.config.adaptation == "both"
-        learner, envs = self._start(
-            [task], rng, "stay", snapshot.policy, self.transfer if tuned else EVERYTHING
+        learner, envs = self.start(
+            [task],
+            rng,
+            "stay",
+            weights=snapshot.policy.weights,
+            transfer=self.transfer if tuned else EVERYTHING,
         )
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
         for adapted in train(inferring, envs, budget, at, resume):
             yield _with_kl(adapted, self.config.kl_weight)
 
-    def _start(
+    def start(
         self,
         tasks: Sequence[Any],
         rng: np.random.Generator,
         on_episode_end: str,
-        policy: Policy | None = None,
+        loss_term: LossTerm | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+        sampler: Any = None,
         transfer: Transfer = EVERYTHING,
+        **options: Any,
     ) -> tuple[Rainbow, Envs]:
-        """Returns a learner with a latent, and its envs.
+        """As every paradigm's; the sampler infers tasks and the loss has the KL, if no other are given.
 
         Raises:
-            ValueError: The learner has none.
+            ValueError: The learner has no latent.
         """
         inference = TaskInference(self.config)
-        weights = None if policy is None else policy.weights
-        learner, envs = self.start(
+        learner, envs = super().start(
             tasks,
             rng,
             on_episode_end,
-            inference.kl_term,
+            loss_term or inference.kl_term,
             weights,
-            sampler=inference,
-            transfer=transfer,
+            sampler or inference,
+            transfer,
+            **options,
         )
         if not isinstance(learner, Rainbow) or not learner.config.latent_size:
             envs.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fvm_envs.toy.catch import FAMILIES
 from fvm_eval.claims import Claim, Component
 from fvm_eval.results import AREA, VALUE, ZERO_SHOT
 
@@ -51,7 +52,7 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
                 ],
             )
         )
-    visible = family != "hidden-catch"
+    visible = not FAMILIES[family].hidden
     mine, theirs = ("multitask", "scratch") if visible else ("scratch", "multitask")
     claims.append(
         Claim(
@@ -99,7 +100,7 @@ def toy_claims(config: StudyConfig, trials: int) -> list[Claim]:
 
 def pearl_claims(config: StudyConfig) -> list[Claim]:
     """What PEARL is for: it gains where the task is hidden, and has nothing to gain where it can be seen."""
-    hidden = config.family.endswith("/hidden-catch")
+    hidden = FAMILIES[config.family.rsplit("/", 1)[-1]].hidden
     label = label_of("pearl")
     alone = "multitask:none"  # the same network without a latent, as PEARL's without gradients
     gain = Component(

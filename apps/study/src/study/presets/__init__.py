@@ -20,7 +20,7 @@ CHECK_TASK = {"atari": atari.check_task, "procgen": procgen.check_task, "toy": t
 
 # Without a --preset some benchmarks run several, without a --game on several families: a study each.
 DEFAULTS = {"toy": toy.BY_DEFAULT}
-FAMILIES = {"toy": toy.PAIR}
+FAMILIES = {"toy": toy.PAIRS}
 
 
 def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
@@ -30,11 +30,11 @@ def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
         StudyError: As `resolve`.
     """
     presets = DEFAULTS.get(arguments.benchmark, (None,)) if arguments.preset is None else (arguments.preset,)
-    games = FAMILIES.get(arguments.benchmark, (None,)) if arguments.game is None else (arguments.game,)
+    pairs = FAMILIES.get(arguments.benchmark, {})
     return [
         resolve(replace(arguments, preset=preset, game=game), default_preset)
         for preset in presets
-        for game in games
+        for game in (pairs.get(preset, (None,)) if arguments.game is None else (arguments.game,))
     ]
 
 

@@ -1,4 +1,4 @@
-"""The rules of Catch, and the best returns of its three families of tasks.
+"""The rules of Catch, and the best returns of its families of tasks.
 
 A ball falls one cell a step on a board of 14 x 14 cells; a paddle on the last row moves sideways. The episode
 ends when the ball reaches the paddle's row: reward 1 if the paddle is under it, else 0. An action is the
@@ -17,6 +17,10 @@ in 4; having used that trial to try three actions, it catches every ball in the 
 
 `visible-catch`, the same 24 tasks with a legend: a mark for each action, in the column of its effect. Who can
 read it catches every ball of the first trial, also in an order never seen before.
+
+`hidden-long-catch` and `visible-long-catch`: the same two with 6 steps, a paddle of three cells and balls 4
+to 6 columns aside. Who does not know the order may catch a ball by chance, so that value learners, which
+explore by a single move now and then, see rewards at all.
 """
 
 from __future__ import annotations
@@ -59,6 +63,11 @@ class Family:
     stride: int = 1
 
     @property
+    def hidden(self) -> bool:
+        """Whether nothing in the picture tells the order."""
+        return self.num_looks == 1 and not self.legend
+
+    @property
     def orders(self) -> tuple[Permutation, ...]:
         """All permutations of the effects: `orders[p][action]` is the effect of an action."""
         lexicographic = tuple(permutations(range(len(self.effects))))
@@ -79,6 +88,18 @@ _FOUR_MOVES = Family(
     num_looks=1,
     stride=5,
 )
+_LONG = replace(
+    _FOUR_MOVES,
+    reach=1,
+    num_steps=6,
+    starts=tuple(
+        (paddle, paddle + side * aside)
+        for paddle in range(4, 10)
+        for side in (-1, 1)
+        for aside in (4, 5, 6)
+        if 0 <= paddle + side * aside < BOARD
+    ),
+)
 FAMILIES = {
     "catch": Family(
         effects=(-1, 0, 1),
@@ -89,6 +110,8 @@ FAMILIES = {
     ),
     "hidden-catch": _FOUR_MOVES,
     "visible-catch": replace(_FOUR_MOVES, legend=True),
+    "hidden-long-catch": _LONG,
+    "visible-long-catch": replace(_LONG, legend=True),
 }
 
 
@@ -151,7 +174,7 @@ def _mean_over_tasks(tasks: TaskSet, *, second: bool) -> Fraction:
         raise ValueError(f"the tasks are of the families {sorted(names)}: give tasks of exactly one")
     name = names.pop()
     orders = tuple(sorted(order_of(task) for task in tasks))
-    if name != "hidden-catch":  # the first frame tells the order
+    if not FAMILIES[name].hidden:  # the first frame tells the order
         return _mean(_value_of(name, (order,)) for order in orders)
     return _second_value(name, orders) if second else _value_of(name, orders)
 

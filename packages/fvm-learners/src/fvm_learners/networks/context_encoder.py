@@ -1,9 +1,9 @@
 """What one transition says of its task: PEARL's amortised posterior (Rakelly et al. 2019, arXiv 1903.08254).
 
-phi(s, a, r[, s']) = N(mu, var), one Gaussian factor of q(z | context) for each transition of the context (eq. 2)
+phi(s, a, r[, s']) = N(mu, var), one Gaussian factor of q(z | context) for each transition of it   (eq. 2)
 
-The paper's tasks are told by their rewards, and its code leaves s' out; tasks that differ in what an action does
-are told by s' alone.
+The paper's tasks are told by their rewards, and its code leaves s' out; tasks that differ in what an action
+does are told by s' alone.
 """
 
 import torch

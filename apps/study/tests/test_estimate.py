@@ -1,0 +1,54 @@
+"""What a study would take, where replays fill up and envs cannot be saved at any time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import study.estimate
+from study.config import StudyConfig
+from study.errors import StudyError
+from study.plan import make_plan
+
+
+def rare(config: StudyConfig) -> StudyConfig:
+    """The study on envs that can be saved every 64 steps only, with an agent that begins to learn late."""
+    pretrain = replace(config.pretrain, learner=replace(config.pretrain.learner, learn_start=150))
+    return replace(
+        config,
+        methods=("multitask", "pearl"),
+        pretrain=replace(pretrain, restart_every=64),
+        adapt=replace(config.adapt, restart_every=64),
+    )
+
+
+def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_envs(
+    small_rainbow: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study.estimate, "MEASURE_S", 0.05)
+    updates = []
+    learned = study.estimate.updating_at_once
+    monkeypatch.setattr(
+        study.estimate, "updating_at_once", lambda *asked: updates.append(learned(*asked)) or updates[-1]
+    )
+    for job in make_plan(rare(small_rainbow)).jobs:
+        if job.kind == "pretrain":
+            measured = study.estimate._measure(job, "cpu")
+            assert measured.steps_per_s > 0
+            assert measured.checkpoint_bytes > measured.weights_bytes
+    num_envs = small_rainbow.pretrain.num_envs
+    assert updates
+    assert all(config.learn_start <= config.num_steps * num_envs // 2 for config in updates)
+
+
+def test_replays_that_do_not_fit_are_refused_before_the_study_starts(
+    small_rainbow: StudyConfig, small: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = make_plan(small_rainbow).jobs
+    study.estimate.check_memory(jobs, "cpu", workers=2)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=100_000))
+    with pytest.raises(StudyError, match="replays of 2 jobs at a time.*fewer --workers"):
+        study.estimate.check_memory(jobs, "cpu", workers=2)
+    study.estimate.check_memory(make_plan(small).jobs, "cpu", workers=2)  # PPO has none
