@@ -62,6 +62,26 @@ def test_wrong_arguments(rl, env, tmp_path):
         rl.task_class("juggle")
 
 
+def test_wrong_settings(rl, monkeypatch):
+    from rlbench.action_modes.arm_action_modes import EndEffectorPoseViaPlanning
+    from rlbench.observation_config import CameraConfig
+
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(RuntimeError, match="no display"):
+        rl.Environment(rl.mode, obs_config=rl.ObservationConfig())
+    with pytest.raises(ValueError, match="Expected frame"):
+        EndEffectorPoseViaPlanning(frame="table")
+    for wrong in ({"image_size": (8,)}, {"render_mode": "opengl"}):
+        with pytest.raises(ValueError, match="image_size is"):
+            CameraConfig(**wrong)
+
+
+def test_parts_of_actions(rl):
+    for mode, wrong in ((rl.mode.arm_action_mode, np.zeros(6)), (rl.mode.gripper_action_mode, np.zeros(2))):
+        with pytest.raises(rl.exceptions.InvalidActionError, match="action shape"):
+            mode.action(None, wrong)
+
+
 def test_a_task_is_reset_first_and_has_its_variations(rl, env):
     task = env.get_task(rl.task_class("reach_target"))
     with pytest.raises(RuntimeError, match="Call 'reset'"):
