@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent
 FOLDERS = {path.parent.name: path.parent for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
 FOLDERS["fvm-study"] = ROOT / "apps" / "study"
 MODULES = {name: "study" if name == "fvm-study" else name.replace("-", "_") for name in FOLDERS}
-EXTRAS = {"fvm-envs": "[atari,procgen]"}
+EXTRAS = {"fvm-envs": "[atari,manipulation,procgen]"}
 # One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
 TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None}
 
@@ -72,8 +72,8 @@ def numpy2(session: nox.Session) -> None:
     """Tests of fvm-envs with numpy 2: Procgen's library as it is, without what its wheel asks for."""
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-envs", folder)
-        with_atari = f"fvm-envs[atari] @ {Path(wheel).as_uri()}"
-        session.install("--no-config", with_atari, "numpy>=2", "pytest>=8.4")
+        with_extras = f"fvm-envs[atari,manipulation] @ {Path(wheel).as_uri()}"
+        session.install("--no-config", with_extras, "numpy>=2", "pytest>=8.4")
         (procgen,) = load_project("fvm-envs")["optional-dependencies"]["procgen"]
         session.install("--no-config", "--no-deps", procgen)
         check_alone(session, "fvm-envs", absent=["gym", "gym3"])

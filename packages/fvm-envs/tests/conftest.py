@@ -4,7 +4,12 @@ from collections import defaultdict
 import pytest
 from fvm_envs.atari import env as atari_env
 
-NEEDS = {"procgen": ("procgen", "Procgen's wheel"), "atari": ("ale_py", "ale-py")}
+NEEDS = {
+    "procgen": ("procgen", "Procgen's wheel"),
+    "atari": ("ale_py", "ale-py"),
+    "manipulation": ("mujoco", "MuJoCo"),
+    "coppeliasim": ("rlbench", "RLBench with PyRep and CoppeliaSim"),
+}
 
 
 def pytest_configure(config):

@@ -68,3 +68,12 @@ def test_hashes_do_not_depend_on_what_was_generated_before():
 
 def test_other_games_do_not_leak():
     assert leaked(TaskSet(["toy/catch/1"]), TaskSet([Task("toy", "hidden-catch", 1)])) == {}
+
+
+def test_no_variation_is_variation_0():
+    train, held_out = (
+        TaskSet.parse("rlbench/lamp_on,rlbench/pick_up_cup/1"),
+        TaskSet.parse("rlbench/lamp_on/0"),
+    )
+    assert leaked(train, held_out) == {held_out[0]: train[0]}
+    assert leaked(train, TaskSet.parse("rlbench/pick_up_cup,rlbench/push_button")) == {}

@@ -12,7 +12,7 @@ def test_tasks_come_as_text_list_or_set():
     [
         ([], {}, "exactly one"),
         (["toy/catch/0", "procgen/maze-easy/0"], {}, r"\['procgen', 'toy'\]"),
-        ("chess/queens/1", {}, "no benchmark 'chess': the benchmarks are procgen, atari, toy"),
+        ("chess/queens/1", {}, "no benchmark 'chess': the benchmarks are procgen, atari, rlbench, toy"),
         ("toy/catch/96", {}, "toy/catch has the tasks 0 to 95"),
         ("toy/katch/1", {}, "catch or hidden-catch"),
         ("toy/catch/1,toy/hidden-catch/1", {}, "one family"),

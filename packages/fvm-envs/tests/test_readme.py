@@ -7,11 +7,11 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-MARKS = [getattr(pytest.mark, benchmark) for benchmark in ("procgen", "atari")]
+BENCHMARKS = {"procgen/": "procgen", "atari/": "atari", "rlbench/": "manipulation"}
 
 
 def marks_of(example):
-    return [mark for mark in MARKS if f"{mark.name}/" in example]
+    return [getattr(pytest.mark, mark) for text, mark in BENCHMARKS.items() if text in example]
 
 
 @pytest.mark.parametrize("example", [pytest.param(text, marks=marks_of(text)) for text in EXAMPLES])

@@ -26,8 +26,9 @@ def test_toy_and_unknown():
     assert score_range(Task.parse("toy/hidden-catch/3")) == (0, 1)
     with pytest.raises(ValueError, match="easy or the hard mode"):
         score_range(Task.parse("procgen/maze-memory/3"))
-    with pytest.raises(ValueError, match="rlbench/push_button"):
-        score_range(Task.parse("rlbench/push_button"))
+    assert score_range(Task.parse("rlbench/push_button/3")) == (0, 1)
+    with pytest.raises(ValueError, match="chess/queens"):
+        score_range(Task.parse("chess/queens"))
     with pytest.raises(ValueError, match="did you mean 'pong'"):
         score_range(Task.parse("atari/pogn"))
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from fvm_envs import RandomPolicy, always_right, make_vec
 from fvm_envs.procgen import ACTION_SETS
+from fvm_envs.scripted import UniformBoxPolicy
+from gymnasium.spaces import Box
 
 
 def generators(n):
@@ -37,6 +39,30 @@ def test_bad_action_sets(monkeypatch):
         always_right("still")
     with pytest.raises(ValueError, match="at least one action"):
         RandomPolicy(0)
+
+
+def test_uniform_actions_of_a_box():
+    space = Box(np.array([-1, 2], dtype=np.float32), np.array([1, 6], dtype=np.float32))
+    policy = UniformBoxPolicy(space)
+    assert policy.initial_state(3) is None
+    all_slots, last = generators(400), generators(400)[399:]
+    actions, _ = policy.act(None, None, None, all_slots)
+    np.testing.assert_array_equal(actions[399:], policy.act(None, None, None, last)[0])
+    assert actions.dtype == np.float32
+    assert all(action in space for action in actions)
+    np.testing.assert_allclose(actions.mean(axis=0), [0, 4], atol=0.2)
+    with pytest.raises(ValueError, match="not bounded"):
+        UniformBoxPolicy(Box(0, np.inf, (1,)))
+
+
+@pytest.mark.manipulation
+def test_random_poses_are_actions_of_the_robot():
+    envs = make_vec("rlbench/push_button", 2, 0, image_size=8)
+    obs, _ = envs.reset()
+    policy, rngs = UniformBoxPolicy(envs.single_action_space), generators(2)
+    for _ in range(12):
+        obs, reward, *_ = envs.step(policy.act(obs, None, None, rngs)[0])
+        assert set(reward.tolist()) <= {0.0, 1.0}
 
 
 @pytest.mark.procgen

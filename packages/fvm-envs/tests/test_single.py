@@ -3,6 +3,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from fvm_envs import atari
+from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen import GAMES, modes_of
 from fvm_envs.toy import FAMILIES
 from gymnasium.utils.env_checker import check_env
@@ -13,11 +14,17 @@ IDS = sorted(id for id in gym.registry if gym.registry[id].entry_point == "fvm_e
 def test_every_game_and_family_has_an_id():
     expected = {f"procgen/{game}-{mode}-v0" for game in GAMES for mode in modes_of(game)}
     expected |= {f"atari/{game}-v0" for game in atari.GAMES}
+    expected |= {f"rlbench/{name}-v0" for name in TASKS}
     assert set(IDS) == expected | {f"toy/{family}-v0" for family in FAMILIES}
     fvm_envs.register()  # May be repeated: no warning that an id is overridden.
 
 
-MARKS = {"procgen": pytest.mark.procgen, "atari": pytest.mark.atari, "toy": ()}
+MARKS = {
+    "procgen": pytest.mark.procgen,
+    "atari": pytest.mark.atari,
+    "rlbench": pytest.mark.manipulation,
+    "toy": (),
+}
 # Atari's games differ by name alone, and each takes a second here.
 CHECKED = [id for id in IDS if not id.startswith("atari/") or id == "atari/ms_pacman-v0"]
 

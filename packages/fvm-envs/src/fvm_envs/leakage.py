@@ -27,7 +27,8 @@ def leaked(train: TaskSet, held_out: TaskSet, *, restrict_themes: bool = False) 
     """Which held-out tasks are in the training set, and as which of its tasks (the first one).
 
     Memory is that of the held-out levels' hashes; training levels are made one at a time. A task that is in
-    both sets is leaked, whatever its benchmark; tasks of `toy` differ whenever their ids do.
+    both sets is leaked, whatever its benchmark; tasks of `toy` differ whenever their ids do, and so do those
+    of `rlbench`, except that no variation means variation 0.
 
     Args:
         train: Training tasks.
@@ -35,6 +36,11 @@ def leaked(train: TaskSet, held_out: TaskSet, *, restrict_themes: bool = False) 
         restrict_themes: As the environments are made: without themes more levels are the same.
     """
     found = {task: task for task in held_out if task in train}
+    # `rlbench/<task>` is its variation 0.
+    variations = {(task.name, task.level or 0): task for task in train if task.benchmark == "rlbench"}
+    for task in held_out:
+        if task.benchmark == "rlbench" and (task.name, task.level or 0) in variations:
+            found.setdefault(task, variations[task.name, task.level or 0])
     for name in sorted({task.name for task in held_out if task.benchmark == "procgen"}):
         held = [task for task in held_out if task.name == name and task.benchmark == "procgen"]
         seen = [task for task in train if task.name == name and task.benchmark == "procgen"]

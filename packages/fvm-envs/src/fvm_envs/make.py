@@ -6,14 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from fvm_envs.atari.env import AtariVec
+from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
+from fvm_envs.rlbench.env import RLBenchVec
 from fvm_envs.slots import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
 from fvm_envs.trials import Trials
 
-BENCHMARKS: dict[str, type[SlotEnv]] = {"procgen": ProcgenVec, "atari": AtariVec, "toy": CatchVec}
+BENCHMARKS: dict[str, type[SlotEnv]] = {
+    "procgen": ProcgenVec,
+    "atari": AtariVec,
+    "rlbench": ManipulationVec,
+    "toy": CatchVec,
+}
 """The vector environment of each benchmark."""
+SIMULATORS: dict[str, type[SlotEnv]] = {"mujoco": ManipulationVec, "coppeliasim": RLBenchVec}
+"""Those of RLBench's tasks: our re-creations, whose scores are not RLBench's, and RLBench itself."""
 
 
 def make_vec(
@@ -38,7 +47,8 @@ def make_vec(
         reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
             restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
-            repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `CatchVec`:
+            repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
+            cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
             cell_pixels).
 
     Raises:
@@ -58,7 +68,14 @@ def make_vec(
             f"there is no benchmark {benchmarks[0]!r}: the benchmarks are {', '.join(BENCHMARKS)}"
         )
     make = BENCHMARKS[benchmarks[0]]
+    if benchmarks[0] == "rlbench":
+        simulator = options.pop("simulator", "mujoco")
+        if simulator not in SIMULATORS:
+            raise ValueError(f"simulator is {simulator!r}: expected {' or '.join(map(repr, SIMULATORS))}")
+        make = SIMULATORS[simulator]
     if trials is None:
         return make(task_set, num_envs, seed, on_episode_end=on_episode_end, **options)
+    if benchmarks[0] == "rlbench":
+        raise TypeError("manipulation tasks have no trials: their actions are not discrete")
     env = make(task_set, num_envs, seed, on_episode_end="stay", **options)
     return Trials(env, seed, on_episode_end=on_episode_end, trials=trials, reward_scale=reward_scale)

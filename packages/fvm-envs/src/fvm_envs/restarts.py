@@ -13,10 +13,10 @@ import numpy as np
 from gymnasium.vector import VectorWrapper
 from numpy.typing import NDArray
 
-from fvm_envs.slots import Seed, SlotEnv, State
+from fvm_envs.slots import Seed, SlotEnv, State, obs_of_slot
 
 
-class Restarts(VectorWrapper[Any, NDArray[np.int64], NDArray[Any]]):
+class Restarts(VectorWrapper[Any, NDArray[Any], NDArray[Any]]):
     """Truncates all episodes at every multiple of `every` env steps, and resets all slots with a new seed.
 
     Args:
@@ -52,7 +52,7 @@ class Restarts(VectorWrapper[Any, NDArray[np.int64], NDArray[Any]]):
         return self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
 
     def step(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[Any]
     ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """As that of the environments; where they restart, whoever has not ended is truncated."""
         obs, reward, terminated, truncated, info = self.env.step(actions)
@@ -61,8 +61,8 @@ class Restarts(VectorWrapper[Any, NDArray[np.int64], NDArray[Any]]):
             return obs, reward, terminated, truncated, info
         cut = ~(terminated | truncated)
         final_obs = info.get("final_obs", np.full(self.num_envs, None, dtype=object))
-        for slot in np.flatnonzero(cut):
-            final_obs[slot] = obs[slot]
+        for slot in np.flatnonzero(cut).tolist():
+            final_obs[slot] = obs_of_slot(obs, slot)
         shown = info.get("_final_obs", np.zeros(self.num_envs, dtype=bool)) | cut
         self._count += 1
         obs, fresh = self.env.reset(seed=self._restart_seed())

@@ -3,8 +3,8 @@
 Procgen: R_min and R_max of Cobbe et al. 2020, "Leveraging Procedural Generation to Benchmark Reinforcement
     Learning",
 appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best possible
-return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says whose). Toy: 0
-and the best return of the task.
+return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says whose).
+RLBench: the share of episodes that are solved. Toy: 0 and the best return of the task.
 """
 
 from __future__ import annotations
@@ -74,4 +74,8 @@ def score_range(task: Task) -> tuple[float, float]:
         return ranges[game]
     if task.benchmark == "atari":
         return SCORES[game_of(task)]
-    raise ValueError(f"no score range is known for {task.id}: expected a task of procgen, atari or toy")
+    if task.benchmark == "rlbench":
+        return 0.0, 1.0
+    raise ValueError(
+        f"no score range is known for {task.id}: expected a task of procgen, atari, rlbench or toy"
+    )

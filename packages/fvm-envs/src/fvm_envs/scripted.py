@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from fvm_envs.procgen.games import ACTION_SETS
@@ -51,6 +52,36 @@ class RandomPolicy(UniformPolicy):
 
     def __init__(self, num_actions: int) -> None:
         super().__init__(range(num_actions))
+
+
+class UniformBoxPolicy:
+    """Actions drawn uniformly from a box, one draw a slot and step; for manipulation, random poses.
+
+    Args:
+        space: `envs.single_action_space`.
+
+    Raises:
+        ValueError: If the box has no bounds to draw between.
+    """
+
+    def __init__(self, space: Box) -> None:
+        if not space.is_bounded():
+            raise ValueError(f"{space} is not bounded: nothing can be drawn from it uniformly")
+        self._space = space
+
+    def initial_state(self, num_envs: int) -> None:
+        """None: the script remembers nothing."""
+
+    def act(
+        self,
+        obs: Any,
+        state: Any,
+        episode_start: NDArray[np.bool_],
+        rngs: Sequence[np.random.Generator],
+    ) -> tuple[NDArray[Any], Any]:
+        """An action for each slot, [len(rngs), *shape] of the box's dtype, and the state."""
+        low, high = self._space.low, self._space.high
+        return np.stack([rng.uniform(low, high) for rng in rngs]).astype(self._space.dtype), state
 
 
 def always_right(actions: str = "full") -> UniformPolicy:

@@ -1,7 +1,8 @@
 """One slot as a `gymnasium.Env`, and the ids under which Gymnasium finds it.
 
-`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `atari/<game>-v0` and `toy/<family>-v0`, for
-`gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for `gymnasium.make_vec`.
+`import fvm_envs` registers `procgen/<game>-<mode>-v0`, `atari/<game>-v0`, `rlbench/<task>-v0` and
+`toy/<family>-v0`, for `gymnasium.make` and, with `vectorization_mode="vector_entry_point"`, for
+`gymnasium.make_vec`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 
 from fvm_envs.atari.games import GAMES as ATARI_GAMES
 from fvm_envs.make import make_vec
+from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import GAMES, modes_of
-from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv
+from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, obs_of_slot
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 
 
-class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
+class SlotAsEnv(gym.Env[Any, Any]):
     """An environment that plays one task an episode; `reset` draws the next one.
 
     Where the benchmark does not show the last observation of an episode (Procgen), the step that ends it
@@ -45,11 +47,11 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
         self.envs: SlotEnv = make_vec(tasks, 1, 0, on_episode_end="stay", **options)
         self.observation_space = self.envs.single_observation_space
         self.action_space = self.envs.single_action_space
-        self._obs: NDArray[np.uint8] | None = None
+        self._obs: Any = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode of a task drawn uniformly, or of `options["task"]`.
 
         Raises:
@@ -62,17 +64,17 @@ class SlotAsEnv(gym.Env[NDArray[np.uint8], np.int64]):
             task = tasks[int(self.np_random.integers(len(tasks)))]
         slot_seed = None if seed is None else [seed]
         obs, info = self.envs.reset(seed=slot_seed, options={"tasks": [task]})
-        self._obs = obs[0]
+        self._obs = obs_of_slot(obs, 0)
         return self._obs, _of_the_slot(info)
 
-    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Observation, reward, terminated, truncated, info."""
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Observation, reward, terminated, truncated, and info (manipulation: `success`, `failure`)."""
         if self._obs is None:
             raise RuntimeError("step before reset: call reset first")
         obs, reward, terminated, truncated, info = self.envs.step(np.array([action]))
         over = bool(terminated[0] or truncated[0])
         if not over:
-            self._obs = obs[0]
+            self._obs = obs_of_slot(obs, 0)
         elif "final_obs" in info:
             self._obs = info["final_obs"][0]
         ending = bool(terminated[0]), bool(truncated[0])
@@ -123,7 +125,9 @@ def _tasks(name: str, levels: str | None) -> TaskSet:
 
 
 def register() -> None:
-    """Make the ids known to Gymnasium: Procgen with 200 levels as Cobbe et al. 2020, toys with all tasks."""
+    """Make the ids known to Gymnasium: Procgen with 200 levels as Cobbe et al. 2020, toys with all tasks,
+    manipulation with variation 0.
+    """
     levels: dict[str, str | None] = {
         f"procgen/{game}-{mode}": None if mode == "exploration" else "0:200"
         for game in GAMES
@@ -131,6 +135,7 @@ def register() -> None:
     }
     levels |= {f"atari/{game}": None for game in ATARI_GAMES}
     levels |= {f"toy/{name}": f"0:{family.num_tasks}" for name, family in FAMILIES.items()}
+    levels |= {f"rlbench/{name}": None for name in TASKS}
     for name, default in levels.items():
         id = f"{name}-v0"
         if id not in gym.registry:

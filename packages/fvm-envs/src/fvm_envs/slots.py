@@ -29,7 +29,12 @@ OF_THE_EPISODE = ("episode", "_episode", "final_obs", "_final_obs")
 """Entries of a step's `info` that tell of the episodes that it ended."""
 
 
-class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
+def obs_of_slot(obs: Any, slot: int) -> Any:
+    """The observation of one slot out of that of all: an array, or a dict of arrays."""
+    return {key: part[slot] for key, part in obs.items()} if isinstance(obs, dict) else obs[slot]
+
+
+class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
     """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
 
     A subclass gives `_begin`, `_advance`, `_observe`, `_own_state` and `_load_own_state`.
@@ -45,7 +50,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         on_episode_end: Who decides what a slot plays next: "resample" draws from `tasks`, uniformly unless a
             benchmark says otherwise; "stay" repeats.
         observation_space: Of one slot.
-        action_space: Of one slot.
+        action_space: Of one slot; where it is not discrete, the subclass reads actions itself.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -62,7 +67,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         *,
         on_episode_end: OnEpisodeEnd,
         observation_space: gym.Space[Any],
-        action_space: gym.spaces.Discrete,
+        action_space: gym.Space[Any],
     ) -> None:
         if not tasks:
             raise ValueError("the task set is empty: give at least one task")
@@ -76,7 +81,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         self.observation_space = batch_space(observation_space, num_envs)
         self.action_space = batch_space(action_space, num_envs)
         self.render_mode = "rgb_array"
-        self._num_actions = int(action_space.n)
+        self._num_actions = int(action_space.n) if isinstance(action_space, gym.spaces.Discrete) else 0
         self._task_index = np.full(num_envs, -1, dtype=np.int64)
         self._returns = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
@@ -90,7 +95,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
 
     @abc.abstractmethod
     def _advance(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of all slots: new arrays of reward, terminated, truncated, and more entries for `info`."""
 
@@ -163,12 +168,12 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
         return self._observe(), {"task_index": self._task_index.copy(), **self._slot_info()}
 
     def step(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[Any]
     ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One step of all slots: observation, reward, terminated, truncated, info.
 
         Raises:
-            ValueError: If the actions are not integers in range, one for each slot.
+            ValueError: If there is not one action of the action space for each slot.
             RuntimeError: If the environment was never reset.
         """
         if self._task_index[0] < 0:
@@ -279,7 +284,7 @@ class SlotEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]], abc.ABC):
                 positions[slot] = self.tasks.index(tasks[slot])
         return positions
 
-    def _read_actions(self, actions: Any) -> NDArray[np.int64]:
+    def _read_actions(self, actions: Any) -> NDArray[Any]:
         read = np.asarray(actions)
         if read.shape != (self.num_envs,) or read.dtype.kind not in "iu":
             raise ValueError(

@@ -84,7 +84,7 @@ class Trials(SlotEnv):
                     "feedback": gym.spaces.Box(-np.inf, np.inf, (num_feedback,), np.float32),
                 }
             ),
-            action_space=env.single_action_space,  # type: ignore[arg-type]
+            action_space=env.single_action_space,
         )
 
     def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:

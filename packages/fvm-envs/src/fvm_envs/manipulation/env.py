@@ -1,0 +1,193 @@
+"""RLBench's tasks in MuJoCo as a vector environment of macro actions.
+
+An action is float [8]: position of the gripper's tip (m, world), its quaternion xyzw, gripper open (above
+one half). The reward is 1 when the task is solved, and the episode terminates. A pose that cannot be
+reached terminates it with reward 0 and a reason in `info["failure"]`; after `episode_length` actions it is
+truncated.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_envs.manipulation.observation import Observation, ObservationConfig
+from fvm_envs.manipulation.pool import Here, Pool, Processes
+from fvm_envs.manipulation.scene import BOUNDS
+from fvm_envs.manipulation.slot import Slot, Transition
+from fvm_envs.manipulation.tasks import TASKS
+from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.task import Task, TaskSet
+
+ACTION_SIZE = 8
+EPISODE_LENGTH = 10
+"""RLBench's and ARM's: a demonstration has at most six keyframes."""
+_FAILURE = "<U32"
+
+
+def variation_of(task: Task) -> tuple[str, int]:
+    """Name and variation of a task, `rlbench/<name>` (variation 0) or `rlbench/<name>/<variation>`.
+
+    Raises:
+        ValueError: If there is no such task or variation.
+    """
+    if task.name not in TASKS:
+        raise ValueError(f"there is no task {task.id}: the tasks are {', '.join(TASKS)}")
+    num, variation = TASKS[task.name].num_variations, task.level or 0
+    if variation >= num:
+        raise ValueError(f"there is no task {task.id}: {task.name} has {num} variations, 0 to {num - 1}")
+    return task.name, variation
+
+
+class ManipulationVec(SlotEnv):
+    """Slots that play manipulation tasks.
+
+    Args:
+        tasks: Such as `rlbench/push_button` or `rlbench/pick_up_cup/3`.
+        num_envs: Number of slots.
+        seed: Seeds the draws of tasks and the slots' episodes.
+        on_episode_end: "resample" draws the next task from `tasks`, "stay" repeats it.
+        cameras: Names out of `scene.CAMERAS`.
+        image_size: Pixels of a picture's sides, or height and width.
+        rgb: Observe `<camera>_rgb`.
+        depth: Observe `<camera>_depth`.
+        point_cloud: Observe `<camera>_point_cloud`.
+        shadows: Draw shadows.
+        renderer: "ray" or "gl".
+        episode_length: Actions after which an episode is truncated.
+        collision_checking: Plan round obstacles instead of bumping into them.
+        num_processes: Processes that share the slots; 0 plays them in the caller's.
+
+    Raises:
+        ImportError: If MuJoCo is not installed.
+        ValueError: If a task does not exist, or an option has no such value.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskSet,
+        num_envs: int,
+        seed: int,
+        *,
+        on_episode_end: OnEpisodeEnd = "resample",
+        cameras: Sequence[str] = ("front",),
+        image_size: int | Sequence[int] = 128,
+        rgb: bool = True,
+        depth: bool = True,
+        point_cloud: bool = True,
+        shadows: bool = False,
+        renderer: Literal["ray", "gl"] = "ray",
+        episode_length: int = EPISODE_LENGTH,
+        collision_checking: bool = False,
+        num_processes: int = 0,
+    ) -> None:
+        self._pool: Pool | None = None
+        if num_processes < 0:
+            raise ValueError(f"num_processes is {num_processes}: use 0 for the caller's, or more")
+        if episode_length < 1:
+            raise ValueError(f"episode_length is {episode_length}: an episode needs at least one action")
+        self._variations = [self._variation(task) for task in tasks]
+        # Lists come from JSON; ObservationConfig says so if they are not two numbers.
+        size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+        self.observation_config = ObservationConfig(
+            cameras=tuple(cameras),
+            image_size=cast("tuple[int, int]", size),
+            rgb=rgb,
+            depth=depth,
+            point_cloud=point_cloud,
+            shadows=shadows,
+            renderer=renderer,
+        )
+        self._slot_options = self.observation_config, episode_length, collision_checking
+        self._pool = self._make_pool(num_envs, num_processes)
+        self._obs: list[Observation] = [{} for _ in range(num_envs)]
+        low = np.array([*BOUNDS[:3], -1, -1, -1, -1, 0], dtype=np.float32)
+        high = np.array([*BOUNDS[3:], 1, 1, 1, 1, 1], dtype=np.float32)
+        super().__init__(
+            tasks,
+            num_envs,
+            seed,
+            on_episode_end=on_episode_end,
+            observation_space=self.observation_config.space(),
+            action_space=gym.spaces.Box(low, high, dtype=np.float32),
+        )
+
+    def _variation(self, task: Task) -> tuple[str, int]:
+        return variation_of(task)
+
+    def _make_pool(self, num_envs: int, num_processes: int) -> Pool:
+        make = functools.partial(Slot, *self._slot_options)
+        return Here(make, num_envs) if num_processes == 0 else Processes(make, num_envs, num_processes)
+
+    def _call(self, method: str, arguments: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
+        if self._pool is None:
+            raise RuntimeError("the environment is closed: make a new one")
+        return self._pool.call(method, arguments)
+
+    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        self._call("seed", {slot: (seed.generate_state(4).tolist(),)})
+
+    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        arguments = {slot: self._variations[self._task_index[slot]] for slot in slots.tolist()}
+        for slot, obs in self._call("begin", arguments).items():
+            self._obs[slot] = obs
+
+    def _read_actions(self, actions: Any) -> NDArray[Any]:
+        read = np.asarray(actions)
+        if read.shape != (self.num_envs, ACTION_SIZE) or read.dtype.kind != "f":
+            raise ValueError(
+                f"actions have dtype {read.dtype} and shape {read.shape}: expected floats, "
+                f"({self.num_envs}, {ACTION_SIZE}), a position, a quaternion xyzw and the gripper's state"
+            )
+        read = read.astype(np.float64)
+        if not np.isfinite(read).all():
+            raise ValueError("actions hold a number that is not finite")
+        if (np.square(read[:, 3:7]).sum(axis=1) < 1e-12).any():
+            raise ValueError("an action's quaternion is zero: expected a rotation, xyzw")
+        return read
+
+    def _advance(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        results = self._call("step", {slot: (action,) for slot, action in enumerate(actions)})
+        transitions: list[Transition] = [results[slot] for slot in range(self.num_envs)]
+        self._obs = [transition.obs for transition in transitions]
+        reward = np.array([transition.reward for transition in transitions], dtype=np.float64)
+        terminated = np.array([transition.terminated for transition in transitions])
+        truncated = np.array([transition.truncated for transition in transitions])
+        failure = np.array([transition.failure for transition in transitions], dtype=_FAILURE)
+        return reward, terminated, truncated, {"success": reward > 0.0, "failure": failure}
+
+    def _observe(self) -> Any:
+        return {key: np.stack([obs[key] for obs in self._obs]) for key in self._obs[0]}
+
+    def _final_obs(self, slots: NDArray[np.int64]) -> list[Observation]:
+        return [self._obs[slot] for slot in slots]
+
+    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+        """The slot's front view with shadows, uint8 [512, 512, 3]."""
+        if not 0 <= slot < self.num_envs:
+            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
+        frame: NDArray[np.uint8] = self._call("frame", {slot: ()})[slot]
+        return frame
+
+    def _own_state(self) -> State:
+        states = self._call("state", dict.fromkeys(range(self.num_envs), ()))
+        return {f"slot{slot}": states[slot] for slot in range(self.num_envs)}
+
+    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+        arguments = {slot: (state[f"slot{slot}"],) for slot in range(self.num_envs)}
+        self._call("check", arguments)
+        for slot, obs in self._call("load", arguments).items():
+            self._obs[slot] = obs or {}
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None

@@ -1,0 +1,41 @@
+"""Close the one of three drawers that is open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fvm_envs.manipulation import cabinet
+from fvm_envs.manipulation.cabinet import DRAWERS
+from fvm_envs.manipulation.conditions import Condition, JointMoved
+from fvm_envs.manipulation.task import ManipulationTask, Pieces, Waypoint, to
+from fvm_envs.manipulation.world import World
+
+OPENED = 0.1
+
+
+class CloseDrawer(ManipulationTask):
+    """Push a drawer in by 6 cm."""
+
+    name = "close_drawer"
+    description = "close the bottom, middle or top drawer"
+    num_variations = len(DRAWERS)
+
+    def pieces(self) -> Pieces:
+        """The cabinet."""
+        objects, contact = cabinet.pieces()
+        return Pieces(objects, contact=contact)
+
+    def place(self, world: World, variation: int, rng: np.random.Generator) -> None:
+        """In front of the robot, the variation's drawer open."""
+        cabinet.place(world, rng)
+        world.set_joint(f"{DRAWERS[variation]}_joint", OPENED)
+
+    def conditions(self, variation: int) -> tuple[Condition, ...]:
+        """The drawer went in."""
+        return (JointMoved(f"{DRAWERS[variation]}_joint", 0.06, sign=-1),)
+
+    def demonstration(self, world: World) -> list[Waypoint]:
+        """Closed in front of the handle, push."""
+        where, matrix = cabinet.handle(world, DRAWERS[world.variation])
+        pushed = where + world.direction("cabinet", (OPENED - 0.02, 0, 0))
+        return [to(where, matrix, open=False, back=0.08), to(pushed, matrix, open=False)]

@@ -1,0 +1,1 @@
+"""A strict stand-in for RLBench 1.2."""

@@ -1,0 +1,5 @@
+class FallAsleep:
+    """Answers no more."""
+
+    variations = 1
+    hangs = True

@@ -1,0 +1,2 @@
+class ReachTarget:
+    variations = 20
