@@ -95,7 +95,7 @@ def small_rainbow() -> StudyConfig:
     return replace(
         SMALL,
         env_options={"cell_pixels": 1},
-        settings={"pearl": Settings(learner={"latent_size": 2})},
+        settings={"pearl": Settings(learner={"latent_size": 2, "context_next_obs": True})},
         pretrain=replace(SMALL.pretrain, learner=RAINBOW),
         adapt=replace(SMALL.adapt, learner=RAINBOW),
     )

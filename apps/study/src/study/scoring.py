@@ -114,21 +114,26 @@ def explore(job: Job, policy: Any, task: str) -> Context:
     rng = np.random.default_rng([seed, 1])
     obs, _ = envs.reset(seed=seed)
     state, start = policy.initial_state(1), np.ones(1, dtype=bool)
-    seen: list[tuple[Any, int, float]] = []
+    seen: list[tuple[Any, int, float, Any]] = []
     try:
         for _ in range(config["context_window"]):
             action, state = policy.act(obs, state, start, [rng])
             following, reward, terminated, truncated, _ = envs.step(action)
             limit = learner.reward_clip or np.inf
-            seen.append((obs[0], int(action[0]), float(np.clip(reward[0], -limit, limit))))
-            obs, start = following, terminated | truncated
+            start = terminated | truncated
+            led_to = obs[0] if start[0] else following[0]  # as the replay has it where an episode is done
+            seen.append((obs[0], int(action[0]), float(np.clip(reward[0], -limit, limit)), led_to))
+            obs = following
     finally:
         envs.close()
     chosen = rng.choice(len(seen), min(config["context_size"], len(seen)), replace=False)
+    obs, action, reward, next_obs = zip(*(seen[i] for i in chosen), strict=True)
+    device = policy.network.atoms.device
     return Context(
-        obs=torch.from_numpy(np.stack([seen[i][0] for i in chosen])).to(policy.network.atoms.device),
-        action=torch.tensor([seen[i][1] for i in chosen]).to(policy.network.atoms.device),
-        reward=torch.tensor([seen[i][2] for i in chosen]).to(policy.network.atoms.device),
+        obs=torch.from_numpy(np.stack(obs)).to(device),
+        action=torch.tensor(action).to(device),
+        reward=torch.tensor(reward).to(device),
+        next_obs=torch.from_numpy(np.stack(next_obs)).to(device),
     )
 
 
