@@ -16,6 +16,7 @@ from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
+from fvm_eval.report.text import capital
 from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.rules import LeakAudit
 from fvm_learners.rainbow_config import RainbowConfig
@@ -71,7 +72,7 @@ class Results:
         lines = []
         for claim in self.analysis.claims:
             verdict = claim.verdict
-            line = f"{verdict.claim.id}  {verdict.claim.statement} {str(verdict).capitalize()}"
+            line = f"{verdict.claim.id}  {verdict.claim.statement} {capital(str(verdict))}"
             if verdict.seeds_needed:
                 line += f"; about {verdict.seeds_needed} seeds would decide"
             lines.append(line)
