@@ -116,3 +116,13 @@ def test_new_tasks_by_hand(cells):
     paired = new_tasks_interval(cells(left), cells(left - values))
     assert (paired.low, paired.high, paired.df) == pytest.approx((interval.low, interval.high, 1 / 3))
     assert "neither" in new_tasks_interval(cells(values), cells(values)).note
+
+
+def test_checkpoints_good_at_one_task_each_do_not_make_limits_in_the_millions(cells):
+    # Means of checkpoints and of tasks hardly differ, single cells do: 1 on one task, 0 on the others.
+    values = np.eye(4) + np.array([[0.04], [0.0], [0.0], [0.0]])
+    interval = new_tasks_interval(cells(values))
+    assert interval.how == "two-way"
+    assert interval.df == pytest.approx(3)
+    se = np.std(values.mean(axis=1), ddof=1) / 4**0.5
+    assert interval.half_width == pytest.approx(stats.t.ppf(0.975, 3) * se)

@@ -73,8 +73,8 @@ def new_tasks_interval(
 
         var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
 
-    never below the larger of its first two terms; Satterthwaite degrees of freedom. Never narrower than the
-    interval over these tasks.
+    with Satterthwaite degrees of freedom; where that is below the larger of its first two terms, that term with
+    its own. Never narrower than the interval over these tasks.
 
     Args:
         left: Cells of one method.
@@ -94,10 +94,14 @@ def new_tasks_interval(
     checkpoints = tuple(part for arm in arms for part in arm.parts)
     residual = tuple(part for arm in arms for part in arm.residual_parts)
     within = sum(v for v, _ in checkpoints)
-    variance = max(within + tasks[0] - sum(v for v, _ in residual), within, tasks[0])
+    variance = within + tasks[0] - sum(v for v, _ in residual)
+    parts = (*checkpoints, tasks, *residual)
+    if variance < max(within, tasks[0]):
+        # A residual that large would leave hardly a degree of freedom, and limits in the millions.
+        variance, parts = max((within, checkpoints), (tasks[0], (tasks,)))
     if variance <= 0:
         return replace(base, low=None, high=None, how="none", note="neither tasks nor checkpoints differ")
-    df = variance**2 / sum(v**2 / df for v, df in (*checkpoints, tasks, *residual))
+    df = variance**2 / sum(v**2 / df for v, df in parts)
     half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
     half = max(half, base.half_width or 0.0)  # by its larger df it could come out narrower
     return Interval(base.mean, base.mean - half, base.mean + half, "two-way", base.checkpoints, base.sd, df)
