@@ -144,9 +144,12 @@ def tiny_done(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., list
     return root
 
 
+TABLE_NAMES = ("online", "metrics", "episodes", "training")
+
+
 def results_of(root: Path) -> dict[str, bytes]:
     """Returns every file of a study's folder that must not depend on when, where and how it ran, by name."""
-    kept = ("job.json", "weights.safetensors", "online.parquet", "episodes.parquet", "training.parquet")
+    kept = ("job.json", "weights.safetensors", *(f"{table}.parquet" for table in TABLE_NAMES))
     files = {str(p.relative_to(root)): p for name in kept for p in root.glob(f"jobs/*/{name}")}
     if (root / "results.parquet").exists():
         files["results.parquet"] = root / "results.parquet"

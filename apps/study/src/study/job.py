@@ -32,7 +32,7 @@ from study.plan import Job
 from study.scoring import env_options, score, score_latents, score_new_levels, score_training, score_trials
 from study.store import Store
 
-ONLINE_BINS = 100  # points of the online curve
+ONLINE_BINS = 100  # points of the online curve, and of each metric's
 COLUMNS = ("task", "env_step", "episode", "score")
 RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
@@ -109,6 +109,34 @@ class OnlineCurve:
         )
 
 
+@dataclass
+class MetricCurves:
+    """What the learner and the paradigm say of their updates, summed over the same bins of env steps."""
+
+    budget: int
+    count: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=dict)
+    total: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=dict)
+
+    def add(self, env_step: int, metrics: Mapping[str, float]) -> None:
+        """Counts the metrics of an iteration in the bin in which it ended."""
+        i = min(max(env_step - 1, 0) * ONLINE_BINS // self.budget, ONLINE_BINS - 1)
+        for name, value in metrics.items():
+            if name not in self.count:
+                self.count[name], self.total[name] = np.zeros(ONLINE_BINS, np.int64), np.zeros(ONLINE_BINS)
+            self.count[name][i] += 1
+            self.total[name][i] += value
+
+    def table(self) -> pl.DataFrame:
+        """Returns metric, env_step (end of the bin), value (its mean there); empty bins are left out."""
+        rows = [
+            (name, (int(i) + 1) * self.budget // ONLINE_BINS, self.total[name][i] / self.count[name][i])
+            for name in sorted(self.count)
+            for i in np.flatnonzero(self.count[name])
+        ]
+        types = {"metric": pl.String, "env_step": pl.Int64, "value": pl.Float64}
+        return pl.DataFrame(rows, schema=types, orient="row")
+
+
 def run_job(
     job: Job, store: Store, *, device: str, checkpoint_every_s: float
 ) -> Generator[Progress, None, None]:
@@ -151,7 +179,7 @@ def run_stream(
     """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
     spec, evaluation = job.spec, job.spec["evaluation"]
     budget = Budget(env_steps=spec["phase"]["env_steps"])
-    ledger, online = Ledger(budget), OnlineCurve(budget.env_steps)
+    ledger, online, metrics = Ledger(budget), OnlineCurve(budget.env_steps), MetricCurves(budget.env_steps)
     rows: list[dict[str, Any]] = []
     spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
@@ -160,6 +188,7 @@ def run_stream(
         resume, rows, spent = saved["stream"], saved["rows"], saved["spent"]
         ledger.load_state_dict(saved["ledger"])
         online = OnlineCurve(budget.env_steps, **saved["online"])
+        metrics = MetricCurves(budget.env_steps, **saved["metrics"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     started = last_saved = time.perf_counter()
     before, rare = spent["wall_s"], False
@@ -171,11 +200,13 @@ def run_stream(
         spent["wall_s"] = before + time.perf_counter() - started
         curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
         state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
-        store.save_checkpoint(job, {**state, "ledger": ledger.state_dict()})
+        told = {"count": metrics.count, "total": metrics.total}
+        store.save_checkpoint(job, {**state, "metrics": told, "ledger": ledger.state_dict()})
 
     for snapshot in open_stream(job, store, ledger, budget, at, device, resume):
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
+        metrics.add(snapshot.env_step, snapshot.metrics)
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             evaluating = time.perf_counter()
@@ -196,7 +227,7 @@ def run_stream(
             raise
         training = device_clock()
 
-    tables = {"online": online.table()}
+    tables = {"online": online.table(), "metrics": metrics.table()}
     evaluating = time.perf_counter()
     if job.kind == "adapt":
         # A checkpoint's rows come back sorted by name.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fvm_envs
+import numpy as np
 import polars as pl
 from fvm_envs.leakage import leaked
 from fvm_envs.scores import score_range
@@ -182,7 +183,15 @@ def collect(
         config=asdict(config),
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
-        notes=[note for note in (config.note, divergence(pretrainings + adaptations, store)) if note],
+        notes=[
+            note
+            for note in (
+                config.note,
+                posteriors(pretrainings, store),
+                divergence(pretrainings + adaptations, store),
+            )
+            if note
+        ],
         labels=labels_of(methods, played, config.unit),
     )
     return Results(study=study, analysis=analyse(study))
@@ -251,6 +260,23 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> li
                 mine.append(float(chosen["score"].to_numpy().mean()))
         found.append(pretraining_learned(scores[False], scores[True], name=learned(method, unit)))
     return found
+
+
+def posteriors(pretrainings: Sequence[Job], store: Store) -> str:
+    """Returns a sentence on how much PEARL's posteriors say at the end of pretraining, empty without any."""
+    table = store.table([job for job in pretrainings if job.spec["paradigm"] == "pearl"], "metrics")
+    if table.is_empty():
+        return ""
+    last_tenth = pl.col("env_step") > 0.9 * pl.col("env_step").max()
+    late = table.filter((pl.col("metric") == "posterior_kl") & last_tenth)
+    nats = late.group_by("checkpoint").agg(pl.col("value").mean())["value"].to_list()
+    if not nats:
+        return ""
+    return (
+        f"PEARL's posteriors were {np.mean(nats):.2f} nats from the prior in the last tenth of pretraining "
+        f"({min(nats):.2f} to {max(nats):.2f} over {len(nats)} pretrainings); near 0 they say nothing of the "
+        "task."
+    )
 
 
 def divergence(jobs: Sequence[Job], store: Store) -> str:

@@ -121,19 +121,19 @@ def explore(job: Job, policy: Any, task: str) -> Context:
             following, reward, terminated, truncated, _ = envs.step(action)
             limit = learner.reward_clip or np.inf
             start = terminated | truncated
-            led_to = obs[0] if start[0] else following[0]  # as the replay has it where an episode is done
-            seen.append((obs[0], int(action[0]), float(np.clip(reward[0], -limit, limit)), led_to))
+            after = obs[0] if start[0] else following[0]  # as the replay has it where an episode is done
+            seen.append((obs[0], int(action[0]), float(np.clip(reward[0], -limit, limit)), after))
             obs = following
     finally:
         envs.close()
     chosen = rng.choice(len(seen), min(config["context_size"], len(seen)), replace=False)
-    obs, action, reward, next_obs = zip(*(seen[i] for i in chosen), strict=True)
+    shown, actions, rewards, led_to = zip(*(seen[i] for i in chosen), strict=True)
     device = policy.network.atoms.device
     return Context(
-        obs=torch.from_numpy(np.stack(obs)).to(device),
-        action=torch.tensor(action).to(device),
-        reward=torch.tensor(reward).to(device),
-        next_obs=torch.from_numpy(np.stack(next_obs)).to(device),
+        obs=torch.from_numpy(np.stack(shown)).to(device),
+        action=torch.tensor(actions).to(device),
+        reward=torch.tensor(rewards).to(device),
+        next_obs=torch.from_numpy(np.stack(led_to)).to(device),
     )
 
 

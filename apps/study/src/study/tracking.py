@@ -232,6 +232,10 @@ class Sink:
             metrics += [
                 ("online_return", row["return"], row["env_step"]) for row in online.iter_rows(named=True)
             ]
+        metrics += [
+            (row["metric"], row["value"], row["env_step"])
+            for row in self.store.table([job], "metrics").iter_rows(named=True)
+        ]
         return metrics
 
     def _log(

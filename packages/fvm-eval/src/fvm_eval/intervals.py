@@ -73,8 +73,8 @@ def new_tasks_interval(
 
         var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
 
-    with Satterthwaite degrees of freedom; where that is below the larger of its first two terms, that term with
-    its own. Never narrower than the interval over these tasks.
+    with Satterthwaite degrees of freedom; where that is below the larger of its first two terms, that term
+    with its own. Never narrower than the interval over these tasks.
 
     Args:
         left: Cells of one method.
