@@ -98,6 +98,9 @@ def test_a_study_is_a_parent_run_and_a_child_run_a_job(
     assert {point.step: point.value for point in curve} == pytest.approx(means)
     online = client.get_metric_history(by_key[job.key].info.run_id, "online_return")
     assert [point.step for point in online] == store.table([job], "online")["env_step"].to_list()
+    told = store.table([job], "metrics").filter(metric="entropy")
+    logged = client.get_metric_history(by_key[job.key].info.run_id, "entropy")
+    assert {point.step: point.value for point in logged} == dict(told.select("env_step", "value").iter_rows())
 
 
 def test_nothing_is_sent_twice_and_what_is_lost_is_sent_again(

@@ -1,0 +1,43 @@
+"""What a job keeps of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study.config import StudyConfig
+from study.executors import Event
+from study.job import MetricCurves
+from study.plan import Plan, make_plan
+from study.results import posteriors
+from study.store import Store
+
+
+def test_metrics_are_means_over_bins_of_env_steps() -> None:
+    curves = MetricCurves(budget=1_000)
+    curves.add(8, {"loss": 1.0})
+    curves.add(10, {"loss": 3.0, "posterior_kl": 0.5})
+    curves.add(1_000, {"loss": 5.0})
+    assert curves.table().rows() == [("loss", 10, 2.0), ("loss", 1_000, 5.0), ("posterior_kl", 10, 0.5)]
+
+
+def test_a_job_keeps_its_metrics_and_a_report_says_what_pearls_posteriors_are_worth(
+    small_rainbow: StudyConfig, run_plan: Callable[[Plan, Store], list[Event]], tmp_path: Path
+) -> None:
+    short = replace(
+        small_rainbow,
+        methods=("multitask", "pearl"),
+        held_out=(84,),
+        pretrain=replace(small_rainbow.pretrain, env_steps=256),
+        adapt=replace(small_rainbow.adapt, env_steps=64),
+    )
+    plan, store = make_plan(short), Store(tmp_path / "study")
+    assert [event.message for event in run_plan(plan, store) if event.what == "failed"] == []
+    multitask, pearl = (job for job in plan.jobs if job.kind == "pretrain")
+    assert "posterior_kl" not in store.table([multitask], "metrics")["metric"]
+    kl = store.table([pearl], "metrics").filter(metric="posterior_kl")["value"]
+    assert (kl > 0).all()
+    assert kl[-1] == pytest.approx(float(posteriors([pearl], store).split(" nats")[0].split()[-1]), abs=0.2)
+    assert posteriors([multitask], store) == ""
