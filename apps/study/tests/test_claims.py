@@ -28,6 +28,7 @@ from study.claims.arms import (
     learned,
     moment,
     on_task,
+    spoken,
     with_latent,
 )
 from study.errors import StudyError
@@ -172,12 +173,18 @@ def pearl_tables(gain: float, latents: tuple[float, float, float]) -> dict[str, 
 
 def test_c9_holds_where_pearl_stands_still_and_would_not_elsewhere() -> None:
     config = replace(atari.SMALL, margin=0.1)  # the made-up cells spread more than games of .02 could
-    c9, learnt = claim("C9", config), {learned("pearl", "game"): Precondition("", True, "")}
-    still = pearl_tables(0.0, (0.1, 0.1, 0.1))
+    c9, names = claim("C9", config), (learned("pearl", "game"), spoken("pearl", "game"))
+    learnt = {name: Precondition("", True, "") for name in names}
+    still = pearl_tables(0.0, (0.1, 0.0, 0.0))  # though another task's z does hurt
     assert decide(c9, still, learnt).label == "supported"
     assert decide(c9, pearl_tables(0.4, (0.5, 0.1, 0.1)), learnt).label == "contradicted"
     no_control = decide(c9, {**still, CONTROL: {}}, learnt)
     assert (no_control.label, "assay" in no_control.reason) == ("undecided", True)
+    collapsed = decide(c9, still, {**learnt, names[1]: Precondition("", False, "least .01 nats")})
+    assert collapsed.label not in ("supported", "contradicted")
+    c9z = claim("C9z", config)
+    assert decide(c9z, still, learnt).label == "supported"
+    assert decide(c9z, pearl_tables(0.0, (0.1, 0.1, 0.1)), learnt).label == "undecided"
 
 
 def test_pearl_on_toys_must_gain_by_what_it_infers_and_only_where_the_task_is_hidden() -> None:

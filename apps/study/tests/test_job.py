@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
+from study.claims.arms import spoken
 from study.config import StudyConfig
 from study.executors import Event
 from study.job import MetricCurves
 from study.plan import Plan, make_plan
-from study.results import posteriors
+from study.results import not_collapsed, posterior_note, posteriors
 from study.store import Store
 
 
@@ -39,5 +41,14 @@ def test_a_job_keeps_its_metrics_and_a_report_says_what_pearls_posteriors_are_wo
     assert "posterior_kl" not in store.table([multitask], "metrics")["metric"]
     kl = store.table([pearl], "metrics").filter(metric="posterior_kl")["value"]
     assert (kl > 0).all()
-    assert kl[-1] == pytest.approx(float(posteriors([pearl], store).split(" nats")[0].split()[-1]), abs=0.2)
-    assert posteriors([multitask], store) == ""
+    last_tenth = store.table([pearl], "metrics").filter(
+        pl.col("metric") == "posterior_kl", pl.col("env_step") > 230
+    )
+    nats = posteriors([multitask, pearl], store)
+    assert nats == {"pearl": [pytest.approx(last_tenth["value"].mean())]}
+    assert f"PEARL {nats['pearl'][0]:.2f}" in posterior_note(nats, "level")
+    (told,) = not_collapsed({"pearl": [0.5, 0.2]}, "level")
+    (silent,) = not_collapsed({"pearl": [0.5, 0.02]}, "level")
+    assert (told.holds, silent.holds) == (True, False)
+    assert told.name == spoken("pearl")
+    assert posterior_note(posteriors([multitask], store), "level") == ""

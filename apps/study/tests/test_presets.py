@@ -285,7 +285,17 @@ def test_the_toy_benchmark_is_two_studies_that_differ_in_the_legend_alone() -> N
     assert [config.family for config in configs[2:]] == ["toy/visible-long-catch", "toy/hidden-long-catch"]
     assert visible.seeds >= 12
     assert replace(visible, family="", settings={}) == replace(hidden, family="", settings={})
-    assert len(resolve_all(Arguments(benchmark="toy", game="hidden-catch"), "quick")) == 2
+    for asked, preset in (
+        ({"game": "hidden-catch"}, "schedules"),
+        ({"game": "hidden-long-catch"}, "pearl"),
+        ({"game": "catch"}, "schedules"),
+        ({"methods": ("scratch", "rl2"), "game": "visible-catch"}, "schedules"),
+        ({"methods": ("scratch", "pearl"), "game": "visible-long-catch"}, "pearl"),
+    ):
+        (config,) = resolve_all(Arguments(benchmark="toy", **asked), "quick")
+        assert config.preset == preset
+    only = resolve_all(Arguments(benchmark="toy", methods=("multitask", "rl2")), "quick")
+    assert [config.preset for config in only] == ["schedules", "schedules"]
     assert len(resolve_all(Arguments(benchmark="toy", preset="pearl"), "quick")) == 2
     assert len(resolve_all(Arguments(benchmark="toy", preset="pearl", game="catch"), "quick")) == 1
 
@@ -318,3 +328,13 @@ def test_a_way_to_adapt_that_makes_no_sense_is_refused() -> None:
 def test_the_nearest_name_needs_some_likeness() -> None:
     with pytest.raises(StudyError, match=r"choose one of multitask, .*scratch"):
         resolve(Arguments(benchmark="toy", methods=("zzz",)), "quick")
+
+
+def test_sets_of_one_game_are_pretrained_as_long_as_asked_for() -> None:
+    steps = {"paper": 500_000, "small": 20_000, "quick": 4_000}
+    for preset, expected in steps.items():
+        config = resolve(Arguments(benchmark="atari", preset=preset, train_sizes=(5, 1)), "quick")
+        assert config.train_sizes == (1, 5)
+        assert config.phase("pretrain", "multitask", 1).env_steps == expected
+    asked = Arguments(benchmark="atari", preset="paper", train_sizes=(1,), pretrain_env_steps=2_000)
+    assert resolve(asked, "quick").phase("pretrain", "multitask", 1).env_steps == 2_000

@@ -34,11 +34,12 @@ class Arguments:
     train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None
     """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
     tune: Annotated[int | None, shown("N")] = None
-    """First try N settings of each method on the validation levels, then run the study with the best."""
+    """First try N settings of each method on the validation tasks, then run the study with the best."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     game: Annotated[str | None, shown("NAME")] = None
-    """Procgen game, or toy family (catch, hidden-catch, visible-catch), instead of the preset's."""
+    """Procgen game, or toy family (catch, hidden-catch, visible-catch, hidden-long-catch,
+    visible-long-catch), instead of the preset's."""
     mode: Annotated[str | None, shown("NAME")] = None
     """Procgen's easy, hard, extreme or memory, instead of the preset's."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None
@@ -47,8 +48,8 @@ class Arguments:
     """Env steps of one adaptation."""
 
     control: Annotated[Path | None, shown("FOLDER")] = None
-    """Finished toy study (.../hidden-catch) in which RL² or PEARL gains: without it, not gaining says
-    nothing."""
+    """Finished toy study in which a method gains: without it, not gaining says nothing. For RL²
+    .../toy-schedules/hidden-catch, for PEARL .../toy-pearl/hidden-long-catch."""
     output: Annotated[Path | None, shown("FOLDER")] = None
     """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"

@@ -17,7 +17,7 @@ from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
-from fvm_eval.report.text import capital
+from fvm_eval.report.text import capital, plural
 from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.rules import LeakAudit
 from fvm_learners.rainbow_config import RainbowConfig
@@ -39,7 +39,16 @@ from study.claim_cells import (
     trials_table,
 )
 from study.claims import claims_of
-from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, CONTROL, SECONDS_TO_SCORE, TRIALS, learned
+from study.claims.arms import (
+    BY_LATENT,
+    BY_MOMENT,
+    BY_TASK,
+    CONTROL,
+    SECONDS_TO_SCORE,
+    TRIALS,
+    learned,
+    spoken,
+)
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
@@ -47,6 +56,7 @@ from study.methods import label_of
 from study.plan import Job, Plan
 from study.store import Store, write_table
 
+COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -171,7 +181,10 @@ def collect(
         best_scores={task: fvm_envs.best_return(fvm_envs.Task.parse(task)) for task in tasks}
         if config.benchmark == "toy"
         else None,
-        preconditions=preconditions_of(pretrainings, store, config.unit),
+        preconditions=[
+            *preconditions_of(pretrainings, store, config.unit),
+            *not_collapsed(posteriors(pretrainings, store), config.unit),
+        ],
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
@@ -187,7 +200,7 @@ def collect(
             note
             for note in (
                 config.note,
-                posteriors(pretrainings, store),
+                posterior_note(posteriors(pretrainings, store), config.unit),
                 divergence(pretrainings + adaptations, store),
             )
             if note
@@ -262,21 +275,48 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> li
     return found
 
 
-def posteriors(pretrainings: Sequence[Job], store: Store) -> str:
-    """Returns a sentence on how much PEARL's posteriors say at the end of pretraining, empty without any."""
+def posteriors(pretrainings: Sequence[Job], store: Store) -> dict[str, list[float]]:
+    """Returns, for each PEARL, each pretraining's KL to the prior in nats over its last tenth."""
     table = store.table([job for job in pretrainings if job.spec["paradigm"] == "pearl"], "metrics")
     if table.is_empty():
-        return ""
-    last_tenth = pl.col("env_step") > 0.9 * pl.col("env_step").max()
-    late = table.filter((pl.col("metric") == "posterior_kl") & last_tenth)
-    nats = late.group_by("checkpoint").agg(pl.col("value").mean())["value"].to_list()
+        return {}
+    last_tenth = pl.col("env_step") > 0.9 * pl.col("env_step").max().over("checkpoint")
+    late = table.filter(last_tenth).filter(metric="posterior_kl")
+    nats: dict[str, list[float]] = {}
+    for method, mean in (
+        (late.group_by("method", "checkpoint").agg(pl.col("value").mean()).sort("method", "checkpoint"))
+        .drop("checkpoint")
+        .iter_rows()
+    ):
+        nats.setdefault(method, []).append(mean)
+    return nats
+
+
+def posterior_note(nats: Mapping[str, Sequence[float]], unit: str) -> str:
+    """Returns a sentence on how much PEARL's posteriors say, empty where there are none."""
     if not nats:
         return ""
+    each = [
+        f"{label_of(method, unit)} {np.mean(mine):.2f} ({min(mine):.2f} to {max(mine):.2f} over "
+        f"{plural(len(mine), 'pretraining')})"
+        for method, mine in nats.items()
+    ]
     return (
-        f"PEARL's posteriors were {np.mean(nats):.2f} nats from the prior in the last tenth of pretraining "
-        f"({min(nats):.2f} to {max(nats):.2f} over {len(nats)} pretrainings); near 0 they say nothing of the "
-        "task."
+        "Nats between posterior and prior in the last tenth of pretraining, near 0 where it has collapsed: "
+        f"{'; '.join(each)}."
     )
+
+
+def not_collapsed(nats: Mapping[str, Sequence[float]], unit: str) -> list[Precondition]:
+    """Returns, for each PEARL, whether all of its posteriors are further than that from the prior."""
+    return [
+        Precondition(
+            spoken(method, unit),
+            min(mine) > COLLAPSED_NATS,
+            f"least {min(mine):.2f} nats, {COLLAPSED_NATS} wanted",
+        )
+        for method, mine in nats.items()
+    ]
 
 
 def divergence(jobs: Sequence[Job], store: Store) -> str:

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fvm_envs import Task
+from fvm_envs.scores import score_range
+from fvm_eval.curves import normalise
 from fvm_eval.table import TableError
 
 from study.checkpoint import write_bytes
@@ -102,7 +105,7 @@ class Tuning:
         if trials < 1:
             raise ValueError(f"--tune {trials}: give the number of trials for each method, 1 or more")
         if not config.validation:
-            raise ValueError("this study has no validation levels to tune on")
+            raise ValueError(f"this study has no validation {config.unit}s to tune on")
         self.config, self.trials = config, trials
         self.grid: dict[tuple[str, int], tuple[Settings, Plan]] = {}
         for name in dict.fromkeys(Method.parse(method).pretraining for method in config.methods):
@@ -116,6 +119,7 @@ class Tuning:
             seeds=1,
             first_seed=FIRST_SEED,
             train_sizes=self.config.train_sizes[-1:],
+            pairs={},  # with held-out games, not with validation games
             held_out=self.config.validation,
             validation=(),
             settings={**self.config.settings, name: settings},
@@ -131,13 +135,16 @@ class Tuning:
         return Plan(jobs=tuple(ordered), folds={})
 
     def scores(self, store: Store) -> dict[str, list[float]]:
-        """Returns each pretraining's mean value at budget on the validation tasks, trial by trial."""
+        """Returns each pretraining's mean normalised value at budget on the validation tasks, by trial."""
+        validation = [self.config.task_id(task) for task in self.config.validation]
+        ranges = {task: score_range(Task.parse(task)) for task in validation}
         found: dict[str, list[float]] = {}
         for (name, _), (_, plan) in self.grid.items():
             table = store.table([job for job in plan.jobs if job.kind == "adapt"], "episodes")
             last = table.filter(table["env_step"] == self.config.adapt.env_steps)
             if last.is_empty():
                 raise TableError(f"the trials of {name} have no score at the budget")
+            last = normalise(last, ranges)
             found.setdefault(name, []).append(float(last["score"].to_numpy().mean()))
         return found
 

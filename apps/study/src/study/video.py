@@ -55,7 +55,7 @@ def players(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
 
 
 def _plays(job: Job, task: str, config: StudyConfig) -> bool:
-    if job.seed != 0 or job.kind == "baseline":
+    if job.seed != config.first_seed or job.kind == "baseline":
         return False
     if job.kind == "adapt":
         return bool(job.spec["task"] == task)

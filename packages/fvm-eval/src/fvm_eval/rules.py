@@ -20,7 +20,7 @@ from fvm_eval.intervals import Interval
 RULES: Mapping[int, str] = {
     1: "The estimand is a sentence; intervals over these tasks and over new tasks are both printed",
     2: "Splits are fixed before training and hashed; every method is tuned with as many trials",
-    3: "No held-out level leaks into training",
+    3: "No held-out task leaks into training",
     4: "Env steps and demos on the test task are equal, and no ledger went over its budget",
     5: "Random, scripted, scratch and zero-shot baselines are shown; held-out tasks leave headroom",
     6: "Deployment curves of frozen snapshots, and online return as a second curve",
@@ -105,7 +105,7 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str]) -> Check:
     kept = sorted(set(audit.leaked) & set(tasks))
     if kept:
         return Check(3, "failed", f"{len(kept)} leaked tasks are in the table: {', '.join(kept[:5])}")
-    counts = f"{audit.audited:,} held-out levels against {audit.against:,} training levels"
+    counts = f"{audit.audited:,} held-out tasks against {audit.against:,} training tasks"
     return Check(3, "passed", f"{counts}, {len(audit.leaked)} leaked and excluded ({audit.how})")
 
 

@@ -25,6 +25,13 @@ def learned(method: str, unit: str = "level") -> str:
     return f"{PRETRAININGS[name].label}{on} beats random play on its training {unit}s before adapting"
 
 
+def spoken(method: str, unit: str = "level") -> str:
+    """Returns the name of the precondition that a method's posteriors say something of the task."""
+    name, _, size = method.partition("@")
+    on = f" on {counted(int(size), unit)}" if size else ""
+    return f"{PRETRAININGS[name].label}{on}: no pretraining's posterior has collapsed to the prior"
+
+
 def on_task(method: str, task: str) -> str:
     """Returns the arm of a method's runs on one task."""
     return f"{method} on {task}"

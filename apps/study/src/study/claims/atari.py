@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from fvm_eval.claims import Claim, Component
 from fvm_eval.results import ZERO_SHOT
 
-from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, CONTROL, learned, moment, on_task, with_latent
+from study.claims.arms import (
+    BY_LATENT,
+    BY_MOMENT,
+    BY_TASK,
+    CONTROL,
+    learned,
+    moment,
+    on_task,
+    spoken,
+    with_latent,
+)
 from study.claims.cost import cheaper
 from study.config import StudyConfig
 from study.methods import label_of
@@ -24,6 +34,7 @@ def atari_claims(config: StudyConfig, trials: int) -> list[Claim]:
     return [
         *(beats_scratch_everywhere(config, arm) for arm in largest.values()),
         stands_still(config, largest),
+        hears(config, largest["pearl"]),
         grows(config, methods["pearl"]),
         cheaper(methods, META, config.unit),
     ]
@@ -78,19 +89,30 @@ def stands_still(config: StudyConfig, methods: dict[str, str]) -> Claim:
                 BY_MOMENT,
                 {moment(pearl, "the budget"): 1.0, moment(pearl, "0"): -1.0},
             ),
-            # A useless context, not a posterior that has collapsed or is ignored.
-            *(
-                equal(
-                    f"PEARL's z − {latent} z",
-                    BY_LATENT,
-                    {with_latent(pearl, "inferred"): 1.0, with_latent(pearl, latent): -1.0},
-                )
-                for latent in ("another task's", "zero")
-            ),
         ],
-        preconditions=[learned(pearl, config.unit)],
-        # Without a family on which this PEARL does gain, standing still says nothing.
+        # A context that is of no use, not a posterior that has collapsed.
+        preconditions=[learned(pearl, config.unit), spoken(pearl, config.unit)],
+        # Without a family on which PEARL does gain, standing still says nothing.
         assay=gain_on_the_control(),
+    )
+
+
+def hears(config: StudyConfig, pearl: str) -> Claim:
+    """Whether PEARL's network listens to z at all, without which C9 says nothing of contexts."""
+    return Claim(
+        id="C9z",
+        statement="PEARL plays worse with another task's z and with z = 0 than with the one it inferred.",
+        components=[
+            Component(
+                name=f"PEARL's z − {latent} z",
+                summary=BY_LATENT,
+                weights={with_latent(pearl, "inferred"): 1, with_latent(pearl, latent): -1},
+                margin=0,
+                detect=config.margin,
+            )
+            for latent in ("another task's", "zero")
+        ],
+        preconditions=[learned(pearl, config.unit), spoken(pearl, config.unit)],
     )
 
 

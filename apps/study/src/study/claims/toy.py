@@ -129,7 +129,10 @@ def pearl_claims(config: StudyConfig) -> list[Claim]:
         statement = "Where the task is hidden, PEARL beats the same network without a latent, by inferring."
         return [
             Claim(
-                id="T4", statement=statement, components=[better, gain, *heard], preconditions=preconditions
+                id="T4",
+                statement=statement,
+                components=[better, gain, *heard],
+                preconditions=preconditions,
             )
         ]
     no_better = replace(better, weights={"pearl": -1, alone: 1}, kind="non-inferiority")

@@ -29,13 +29,27 @@ def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
     Raises:
         StudyError: As `resolve`.
     """
-    presets = DEFAULTS.get(arguments.benchmark, (None,)) if arguments.preset is None else (arguments.preset,)
-    pairs = FAMILIES.get(arguments.benchmark, {})
+    presets, pairs = (arguments.preset,), FAMILIES.get(arguments.benchmark, {})
+    if arguments.preset is None:
+        several = DEFAULTS.get(arguments.benchmark, (None,))
+        presets = tuple(name for name in several if fits(arguments, name)) or several[:1]
     return [
         resolve(replace(arguments, preset=preset, game=game), default_preset)
         for preset in presets
         for game in (pairs.get(preset, (None,)) if arguments.game is None else (arguments.game,))
     ]
+
+
+def fits(arguments: Arguments, name: str | None) -> bool:
+    """Whether a preset, one of several, has the family and the learner that are asked for."""
+    if name is None:
+        return True
+    try:
+        for method in arguments.methods or ():
+            check_learner(Method.parse(method), PRESETS[arguments.benchmark][name])
+    except StudyError:
+        return False
+    return arguments.game is None or arguments.game in FAMILIES[arguments.benchmark][name]
 
 
 def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
@@ -56,7 +70,13 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
         if (value := getattr(arguments, field)) is not None:
             changed[field] = tuple(dict.fromkeys(value))
     if "held_out" in changed and isinstance(preset.train_pool, range):
-        changed["held_out"] = tuple(level_number(word) for word in changed["held_out"])
+        changed["held_out"] = tuple(level_number(str(word)) for word in changed["held_out"])
+    if "train_sizes" in changed:
+        changed["train_sizes"] = tuple(
+            sorted(changed["train_sizes"])
+        )  # claims compare the largest with others
+    if arguments.pretrain_env_steps is not None:
+        changed["pretrain_env_steps"] = {}
     if "methods" in changed:
         changed["methods"] = tuple(dict.fromkeys(Method.parse(name).name for name in changed["methods"]))
     if arguments.seeds is not None:

@@ -118,6 +118,7 @@ SMALL = replace(
     methods=("scratch", "multitask", "reptile", "pearl"),
     seeds=2,
     train_sizes=(5,),
+    pretrain_env_steps={},
     pretrain=Phase(
         env_steps=20_000,
         num_envs=10,

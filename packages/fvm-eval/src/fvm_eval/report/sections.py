@@ -226,7 +226,7 @@ def splits(analysis: Analysis) -> str:
         audit = study.leak_audit
         leaked = ", ".join(audit.leaked) if audit.leaked else "none"
         parts.append(
-            f"<p>Leak audit: {audit.audited:,} held-out levels against {audit.against:,} training levels by "
+            f"<p>Leak audit: {audit.audited:,} held-out tasks against {audit.against:,} training tasks by "
             f"{escape(audit.how)}. Leaked and excluded: {escape(leaked)}.</p>"
         )
     return f"<section><h2>Splits</h2>{''.join(parts)}</section>"
