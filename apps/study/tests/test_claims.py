@@ -33,6 +33,7 @@ from study.claims.arms import (
 )
 from study.errors import StudyError
 from study.presets import atari, procgen, toy
+from study.run import check_control
 
 SEEDS, TASKS = 8, ("a", "b", "c")
 SPREAD = [-0.02, 0.01, 0.02, -0.01, 0.0, 0.015, -0.015, 0.0]
@@ -240,3 +241,13 @@ def test_seconds_to_score_need_scratch() -> None:
     names = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
     empty = pl.DataFrame([("multitask", 0, 0, "multitask/0", "a", 0, 0, 1.0)], schema=names, orient="row")
     assert seconds_to_score([], [], empty, 0, None) is None  # type: ignore[arg-type]
+
+
+def test_a_control_without_the_method_is_refused_at_once(tmp_path: Path) -> None:
+    cells({moment("pearl", "0"): 0.3, moment("pearl", "the budget"): 0.6})[
+        moment("pearl", "0")
+    ].write_parquet(tmp_path / MOMENTS_TABLE)
+    check_control(tmp_path, [atari.SMALL])
+    check_control(tmp_path, [replace(atari.SMALL, methods=("scratch",))])
+    with pytest.raises(StudyError, match="no results of rl2.*toy-schedules/hidden-catch"):
+        check_control(tmp_path, [toy.SCHEDULES])

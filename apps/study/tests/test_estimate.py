@@ -10,6 +10,7 @@ import pytest
 import study.estimate
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.learners import as_measured
 from study.plan import make_plan
 
 
@@ -28,19 +29,23 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
     small_rainbow: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study.estimate, "MEASURE_S", 0.05)
-    updates = []
-    learned = study.estimate.updating_at_once
-    monkeypatch.setattr(
-        study.estimate, "updating_at_once", lambda *asked: updates.append(learned(*asked)) or updates[-1]
-    )
+    config = rare(small_rainbow).pretrain.learner
+    num_envs = small_rainbow.pretrain.num_envs
+    assert as_measured(config, num_envs, learns=True).learn_start <= config.num_steps * num_envs // 2
+    assert as_measured(config, num_envs, learns=False).learn_start == config.replay_capacity
     for job in make_plan(rare(small_rainbow)).jobs:
         if job.kind == "pretrain":
             measured = study.estimate._measure(job, "cpu")
             assert measured.steps_per_s > 0
             assert measured.checkpoint_bytes > measured.weights_bytes
-    num_envs = small_rainbow.pretrain.num_envs
-    assert updates
-    assert all(config.learn_start <= config.num_steps * num_envs // 2 for config in updates)
+
+
+def test_a_context_counts_as_play_and_zero_shot_as_nothing(small_rainbow: StudyConfig) -> None:
+    methods = ("multitask", "multitask:none", "pearl", "pearl:both")
+    groups = study.estimate.alike(make_plan(replace(small_rainbow, methods=methods)).jobs)
+    kinds = {(kind, does): {job.method for job in jobs} for (kind, _, does), jobs in groups.items()}
+    assert kinds["adapt", "acts"] == {"pearl"}
+    assert kinds["adapt", ""] == {"multitask:none"}
 
 
 def test_replays_that_do_not_fit_are_refused_before_the_study_starts(

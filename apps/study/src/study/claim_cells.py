@@ -96,7 +96,8 @@ def control_cells(folder: Path) -> pl.DataFrame:
     if not cells:
         raise StudyError(
             f"{folder} is no finished study with RL² or PEARL (it has neither {TRIALS_TABLE} nor "
-            f"{MOMENTS_TABLE}); run `study --benchmark toy` first and name one of its hidden-catch folders"
+            f"{MOMENTS_TABLE}); run `study --benchmark toy` first and name .../toy-schedules/hidden-catch "
+            "for RL² or .../toy-pearl/hidden-long-catch for PEARL"
         )
     return pl.concat(cells)
 

@@ -24,7 +24,7 @@ from study.checkpoint import write_state
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors.processes import one_thread
-from study.learners import read_spec, replays_nbytes, spec_of, updating_at_once, words_for
+from study.learners import as_measured, read_spec, replays_nbytes, spec_of, words_for
 from study.methods import GRADIENT
 from study.plan import Job, Plan
 from study.scoring import env_options
@@ -71,25 +71,27 @@ def show(
     for kind, jobs in kinds.items():
         methods = ", ".join(dict.fromkeys(job.method for job in jobs))
         if jobs:
-            steps = jobs[0].budget_env_steps
-            grid.add_row(str(len(jobs)), f"{kind} ({methods})", f"{steps:,}", f"{steps * len(jobs):,}")
+            budgets = " / ".join(f"{steps:,}" for steps in sorted({job.budget_env_steps for job in jobs}))
+            steps = sum(job.budget_env_steps for job in jobs)
+            grid.add_row(str(len(jobs)), f"{kind} ({methods})", budgets, f"{steps:,}")
     env_steps = sum(job.budget_env_steps for job in everything)
     grid.add_row(str(len(everything)), "in all", "", f"{env_steps:,}")
     console.print(grid)
     console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
 
     seconds, disk, checkpoints, memory = 0.0, 0, 0, 0
-    for (kind, learner, trains), jobs in alike(everything).items():
+    for (kind, learner, does), jobs in alike(everything).items():
         measured = measure(jobs[-1], device, max(workers, 1))
         snapshots = len(jobs[0].spec.get("at", (0,)))
-        training = jobs[0].budget_env_steps / measured.steps_per_s if trains else 0.0
-        each = training + snapshots * measured.evaluation_s
+        steps = sum(job.budget_env_steps for job in jobs) if does else 0
+        each = steps / len(jobs) / measured.steps_per_s + snapshots * measured.evaluation_s
         seconds += each * len(jobs) / max(workers, 1)
         disk += len(jobs) * (measured.weights_bytes + 50_000)
         checkpoints = max(checkpoints, max(workers, 1) * 2 * measured.checkpoint_bytes)
         memory = max(memory, max(workers, 1) * measured.memory_bytes)
         console.print(
-            f"  {kind} {learner}: {count(measured.steps_per_s)} env steps/s a worker, "
+            f"  {kind} {learner}{', acting only' if does == 'acts' else ''}: "
+            f"{count(measured.steps_per_s)} env steps/s a worker, "
             f"{duration(each)} a job, {measured.checkpoint_bytes / 1e6:.0f} MB a checkpoint"
         )
     free = shutil.disk_usage(_existing(output)).free
@@ -129,14 +131,19 @@ def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:
         )
 
 
-def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, bool], list[Job]]:
-    """Returns the trainings that take about the same: by kind, base learner, and whether it takes updates."""
-    groups: dict[tuple[str, str, bool], list[Job]] = {}
+def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
+    """Returns the trainings that take about the same: by kind, base learner, and what they do.
+
+    "learns", "acts" (PEARL's context), or next to nothing, "": zero-shot, and RL2's first trials.
+    """
+    groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         if job.kind != "baseline":
-            learner = read_spec(job.spec["phase"])
-            trains = job.spec.get("adaptation", "gradient") in GRADIENT
-            groups.setdefault((job.kind, words_for(learner), trains), []).append(job)
+            words = words_for(read_spec(job.spec["phase"]))
+            does = "learns" if job.spec.get("adaptation", "gradient") in GRADIENT else ""
+            if job.spec["paradigm"] == "pearl" and not does:
+                does = "acts"
+            groups.setdefault((job.kind, words, does), []).append(job)
     return groups
 
 
@@ -159,7 +166,8 @@ def _measure(job: Job, device: str) -> Measured:
 
     torch.set_num_threads(1)
     phase, tasks = job.spec["phase"], job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
-    config = updating_at_once(read_spec(phase), phase["num_envs"])
+    learns = job.spec.get("adaptation", "gradient") in GRADIENT
+    config = as_measured(read_spec(phase), phase["num_envs"], learns=learns)
     spec = {**job.spec, "phase": {**phase, **spec_of(config)}}
     learner, envs = build_paradigm(spec, device).start(tasks, job.seeds()[0], "resample")
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)

@@ -39,10 +39,11 @@ def read_spec(spec: Mapping[str, Any]) -> LearnerConfig:
     return CONFIGS[name](**{field: _tuple(value) for field, value in spec[name].items()})
 
 
-def updating_at_once(config: LearnerConfig, num_envs: int) -> LearnerConfig:
-    """Returns a config whose first iteration has updates, as a measurement of its speed needs."""
+def as_measured(config: LearnerConfig, num_envs: int, *, learns: bool) -> LearnerConfig:
+    """Returns a config whose first iterations are as costly as later ones: with updates at once, or none."""
     if isinstance(config, RainbowConfig):
-        return replace(config, learn_start=min(config.learn_start, config.num_steps * num_envs // 2))
+        at_once = min(config.learn_start, config.num_steps * num_envs // 2)
+        return replace(config, learn_start=at_once if learns else config.replay_capacity)
     return config
 
 

@@ -200,6 +200,7 @@ def collect(
             note
             for note in (
                 config.note,
+                restart_note(config),
                 posterior_note(posteriors(pretrainings, store), config.unit),
                 divergence(pretrainings + adaptations, store),
             )
@@ -273,6 +274,22 @@ def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> li
                 mine.append(float(chosen["score"].to_numpy().mean()))
         found.append(pretraining_learned(scores[False], scores[True], name=learned(method, unit)))
     return found
+
+
+def restart_note(config: StudyConfig) -> str:
+    """Returns a sentence on training episodes that restarts cut, empty where there are none."""
+    cut = {
+        name: phase.restart_every // phase.num_envs
+        for name, phase in (("pretraining", config.pretrain), ("adapting", config.adapt))
+        if phase.restart_every is not None
+    }
+    if not cut:
+        return ""
+    longest = " and ".join(f"{steps:,} steps while {name}" for name, steps in cut.items())
+    return (
+        "So that runs can be resumed, training begins afresh at fixed env steps: no training episode is "
+        f"longer than {longest}. Evaluation episodes are whole."
+    )
 
 
 def posteriors(pretrainings: Sequence[Job], store: Store) -> dict[str, list[float]]:

@@ -18,6 +18,7 @@ from rich.padding import Padding
 from study import estimate, tracking
 from study.arguments import Arguments, command_of
 from study.claim_cells import control_cells
+from study.claims.arms import moment, trial
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
@@ -47,7 +48,7 @@ def run_study(arguments: Arguments) -> int:
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
         players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
     if arguments.control:
-        control_cells(arguments.control)  # to say now, not after hours, that it holds none
+        check_control(arguments.control, configs)  # now, not after hours
     for config in configs:
         run_one(arguments, config, folder_of(arguments, config, configs), device)
     return 0
@@ -62,6 +63,18 @@ def folder_of(arguments: Arguments, config: StudyConfig, configs: Sequence[Study
         folder = arguments.output / config.preset if several else arguments.output
     several = len({other.family for other in configs}) > 1
     return folder / config.family.rsplit("/", 1)[-1] if several else folder
+
+
+def check_control(folder: Path, configs: Sequence[StudyConfig]) -> None:
+    """Raises StudyError unless the folder has results of the methods whose control it is to be."""
+    arms = set(control_cells(folder)["method"])
+    for name, arm in {"rl2": trial("rl2", 1), "pearl": moment("pearl", "0")}.items():
+        asked = any(Method.parse(m).pretraining == name for config in configs for m in config.methods)
+        if asked and arm not in arms:
+            raise StudyError(
+                f"--control {folder} has no results of {name}, whose control it is to be; `study --benchmark "
+                "toy` makes .../toy-schedules/hidden-catch for rl2, .../toy-pearl/hidden-long-catch for pearl"
+            )
 
 
 def plays(config: StudyConfig, task: str) -> bool:

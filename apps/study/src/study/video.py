@@ -68,7 +68,8 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     policy = restore(job, store, "cpu").policy
     frames, return_ = play(policy, task, env_options(job.spec))
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
-    label = f"{job.method}  {task}  return {return_:g}"
+    prior = ", z from the prior" if job.spec["paradigm"] == "pearl" else ""  # weights alone were kept
+    label = f"{job.method}{prior}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
     gif = io.BytesIO()
     images[0].save(

@@ -261,11 +261,7 @@ class Replay:
             replace: a step may be drawn again; then there are `num`, unless there are none at all.
             next_obs: a step comes with what it led to, and counts only once that is known.
         """
-        newest = (self._frames.head - 1 - np.arange(self._frames.size)) % self.capacity
-        newest = newest[self._action[newest] != NO_ACTION]
-        if next_obs:
-            newest = newest[(self._frames.after(newest) != newest) | (self._discount[newest] == 0)]
-        newest = newest[:window]
+        newest = self._newest(window, next_obs)
         count = num if replace and len(newest) else min(num, len(newest))
         rows = rng.choice(newest, count, replace=replace)
         return Context(
@@ -276,6 +272,18 @@ class Replay:
             if next_obs
             else None,
         )
+
+    def _newest(self, num: int, next_obs: bool) -> NDArray[np.int64]:
+        """Rows of the newest `num` steps, newest first; looks no further back than it has to."""
+        looked_at = 0
+        while True:
+            looked_at = min(2 * looked_at or 4 * num, self._frames.size)
+            rows: NDArray[np.int64] = (self._frames.head - 1 - np.arange(looked_at)) % self.capacity
+            rows = rows[self._action[rows] != NO_ACTION]
+            if next_obs:
+                rows = rows[(self._frames.after(rows) != rows) | (self._discount[rows] == 0)]
+            if len(rows) >= num or looked_at == self._frames.size:
+                return rows[:num]
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

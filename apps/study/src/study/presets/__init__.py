@@ -29,21 +29,19 @@ def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
     Raises:
         StudyError: As `resolve`.
     """
-    presets, pairs = (arguments.preset,), FAMILIES.get(arguments.benchmark, {})
-    if arguments.preset is None:
-        several = DEFAULTS.get(arguments.benchmark, (None,))
-        presets = tuple(name for name in several if fits(arguments, name)) or several[:1]
+    pairs = FAMILIES.get(arguments.benchmark, {})
+    several = DEFAULTS.get(arguments.benchmark, (None,)) if arguments.preset is None else (arguments.preset,)
+    presets = [name for name in several if fits(arguments, name)] if len(several) > 1 else several
     return [
         resolve(replace(arguments, preset=preset, game=game), default_preset)
-        for preset in presets
+        for preset in presets or several[:1]
         for game in (pairs.get(preset, (None,)) if arguments.game is None else (arguments.game,))
     ]
 
 
 def fits(arguments: Arguments, name: str | None) -> bool:
     """Whether a preset, one of several, has the family and the learner that are asked for."""
-    if name is None:
-        return True
+    assert name is not None
     try:
         for method in arguments.methods or ():
             check_learner(Method.parse(method), PRESETS[arguments.benchmark][name])
