@@ -244,10 +244,9 @@ def test_seconds_to_score_need_scratch() -> None:
 
 
 def test_a_control_without_the_method_is_refused_at_once(tmp_path: Path) -> None:
-    cells({moment("pearl", "0"): 0.3, moment("pearl", "the budget"): 0.6})[
-        moment("pearl", "0")
-    ].write_parquet(tmp_path / MOMENTS_TABLE)
+    arm = moment("pearl", "0")
+    cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm)).write_parquet(tmp_path / MOMENTS_TABLE)
     check_control(tmp_path, [atari.SMALL])
     check_control(tmp_path, [replace(atari.SMALL, methods=("scratch",))])
-    with pytest.raises(StudyError, match="no results of rl2.*toy-schedules/hidden-catch"):
+    with pytest.raises(StudyError, match=r"no results of rl2.*toy-schedules/hidden-catch"):
         check_control(tmp_path, [toy.SCHEDULES])
