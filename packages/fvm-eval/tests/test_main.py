@@ -37,7 +37,7 @@ def test_table_differences_and_report(run, tmp_path):
     assert (status, err) == (0, "")
     lines = out.splitlines()
     # Checkpoint means 12 and 12.5: 12.25 +- 12.7062 * .25
-    assert lines[2].split() == ["pretrained", "12.25", "[9.07,", "15.43]", "[−35.58,", "60.08]", "2"]
+    assert lines[2].split() == ["pretrained", "12.25", "[9.07,", "15.43]", "[−35.40,", "59.90]", "2"]
     assert lines[4].startswith("pretrained − scratch  +4.25")
     # Checkpoint means 12, 12.5 against 7, 9: df 1.12. Every one of the 8 pairs on a task is won.
     welch = f"{ttest_ind([12, 12.5], [7, 9], equal_var=False).pvalue:.3f}"
