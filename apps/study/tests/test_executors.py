@@ -296,6 +296,8 @@ def test_ctrl_c_in_this_process_keeps_a_checkpoint(
     store: Store,
 ) -> None:
     plan, reference = small_done
+    # Who runs the tests in the background of a shell has it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def go() -> Job:
         with closing(run_in_process(Schedule(plan.jobs, store), EVERY_STEP)) as events:
@@ -304,8 +306,11 @@ def test_ctrl_c_in_this_process_keeps_a_checkpoint(
                     threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
         raise AssertionError("it was not interrupted")
 
-    with pytest.raises(KeyboardInterrupt):
-        go()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    finally:
+        signal.signal(signal.SIGINT, before)
     unfinished = [job for job in plan.jobs if not store.done(job)]
     assert unfinished
     run_plan(plan, store)
