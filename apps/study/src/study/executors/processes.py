@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -150,6 +151,7 @@ def interrupts_held() -> Iterator[None]:
 
     Without this, Ctrl-C would end a worker that still imports, with a traceback.
     """
+    resource_tracker.ensure_running()  # the first start does it, and lets Ctrl-C through from then on
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
