@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from fvm_envs import make_vec
-from fvm_envs.toy.catch import FAMILIES
 from fvm_eval import Budget, evaluate
 from fvm_learners import PPO, PPOConfig
 from fvm_meta import RL2, Reptile, RL2Config, Scratch
@@ -33,14 +32,6 @@ RECURRENT = PPOConfig(
     recurrent=True,
     lstm_size=64,
 )
-
-
-def latin_tasks(family):
-    """Four tasks in which four different actions move the paddle 2 to the left, and four 2 to the right."""
-    levels = (0, 21, 8, 18)
-    orders = np.array([FAMILIES[family].orders[level] for level in levels])
-    assert all(len(set(actions)) == 4 for actions in orders.argsort(1).T)
-    return [f"toy/{family}/{level}" for level in levels]
 
 
 def build(paradigm, config, own=None):
@@ -74,7 +65,7 @@ def mean_return(policy, tasks):
 
 
 @pytest.mark.parametrize("seed", [21, 22, 23])
-def test_reptiles_weights_adapt_where_random_ones_do_not(seed):
+def test_reptiles_weights_adapt_where_random_ones_do_not(seed, latin_tasks):
     """After three updates on one of its training tasks, from theta and from random weights.
 
     On each side of the four tasks each action is right once: who is blind to the legend has .25 at best. On
@@ -119,7 +110,7 @@ def gain(returns):
 
 
 @pytest.mark.parametrize("seed", [31, 32, 33])
-def test_rl2_catches_more_in_a_lifetimes_last_trial_and_not_with_its_memory_reset(seed):
+def test_rl2_catches_more_in_a_lifetimes_last_trial_and_not_with_its_memory_reset(seed, latin_tasks):
     """Intervals are over the 640 lifetimes of a checkpoint, on tasks that only acting can tell apart.
 
     Who knows nothing of the task has .25 at best, since the first wrong move loses the ball; who remembers

@@ -23,9 +23,9 @@ class Arguments:
     """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow) or toy (Catch,
     with a known best return)."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """procgen and atari: quick (a quarter of an hour on 2 cores, the default without a GPU), small (1.5 to 2
-    hours) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules and pearl (both by
-    default), quick, or untuned, which --tune started from."""
+    """procgen and atari: quick (a quarter of an hour on 2 cores, the default without a GPU), small (procgen
+    1.5 hours, atari one) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules and
+    pearl (both by default), quick, or untuned, which --tune started from."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""

@@ -141,7 +141,7 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
         if job.kind != "baseline":
             words = words_for(read_spec(job.spec["phase"]))
             does = "learns" if job.spec.get("adaptation", "gradient") in GRADIENT else ""
-            if job.spec["paradigm"] == "pearl" and not does:
+            if (job.spec["paradigm"], job.spec.get("adaptation")) == ("pearl", "context"):
                 does = "acts"
             groups.setdefault((job.kind, words, does), []).append(job)
     return groups

@@ -70,9 +70,8 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
     if "held_out" in changed and isinstance(preset.train_pool, range):
         changed["held_out"] = tuple(level_number(str(word)) for word in changed["held_out"])
     if "train_sizes" in changed:
-        changed["train_sizes"] = tuple(
-            sorted(changed["train_sizes"])
-        )  # claims compare the largest with others
+        # Claims compare the largest with the others.
+        changed["train_sizes"] = tuple(sorted(changed["train_sizes"]))
     if arguments.pretrain_env_steps is not None:
         changed["pretrain_env_steps"] = {}
     if "methods" in changed:
