@@ -160,7 +160,7 @@ def test_hidden_catch_has_levels_of_its_own_unless_asked_otherwise() -> None:
 BAD = {
     # arguments: words of the one sentence
     "--benchmark progen": ("unknown benchmark 'progen'", "'procgen'"),
-    "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, toy"),
+    "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, rlbench, toy"),
     "--benchmark toy --preset quik": ("'quik'", "did you mean 'quick'"),
     "--benchmark toy --preset large": ("'large'", "choose one of pearl, quick, schedules"),
     "--benchmark procgen --game coinrum": ("'coinrum'", "'coinrun'"),
@@ -179,6 +179,14 @@ BAD = {
     "--benchmark atari --train-sizes 11": ("of 11 games", "1 to 10"),
     "--benchmark atari --game pong": ("neither --game nor --mode",),
     "--benchmark procgen --held-out pong": ("'pong' is no level",),
+    "--benchmark rlbench --methods multitask": ("no learner yet", "--methods", "leave it out"),
+    "--benchmark rlbench --seeds 3": ("no learner yet", "--seeds"),
+    "--benchmark rlbench --video rlbench/lamp_on": ("no learner yet", "--video"),
+    "--benchmark rlbench --preset quick": ("'quick'", "players"),
+    "--benchmark rlbench --simulator mujuco": ("'mujuco'", "'mujoco'"),
+    "--benchmark rlbench --held-out lamp_of": ("'lamp_of'", "'lamp_on'"),
+    "--benchmark rlbench --held-out lamp_on/1": ("no task rlbench/lamp_on/1", "1 variations"),
+    "--benchmark atari --simulator mujoco": ("--simulator is rlbench's", "atari"),
     "--benchmark toy --seeds 0": ("seeds is 0", "at least 1"),
     "--benchmark toy --seeds -3": ("seeds is -3", "at least 1"),
     "--benchmark toy --pretrain-env-steps 0": ("0 env steps", "at least 32"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fvm_envs import RandomPolicy, always_right, make_vec
 from fvm_envs.procgen import ACTION_SETS
-from fvm_envs.scripted import UniformBoxPolicy
+from fvm_envs.scripted import UniformBoxPolicy, WaypointPolicy
 from gymnasium.spaces import Box
 
 
@@ -63,6 +63,39 @@ def test_random_poses_are_actions_of_the_robot():
     for _ in range(12):
         obs, reward, *_ = envs.step(policy.act(obs, None, None, rngs)[0])
         assert set(reward.tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.manipulation
+@pytest.mark.parametrize("num_processes", [0, 2])
+def test_the_planner_plays_each_slots_own_waypoints(num_processes):
+    envs = make_vec(
+        "rlbench/reach_target,rlbench/pick_and_lift", 4, 0, cameras=(), num_processes=num_processes
+    )
+    obs, _ = envs.reset(seed=3)
+    policy, starts = WaypointPolicy(envs), np.ones(4, dtype=bool)
+    state, solved, failed = policy.initial_state(4), 0, 0
+    for _ in range(12):
+        actions, state = policy.act(obs, state, starts, generators(4))
+        obs, _, terminated, truncated, info = envs.step(actions)
+        starts = terminated | truncated
+        solved, failed = solved + int(info["success"].sum()), failed + int((starts & ~info["success"]).sum())
+    envs.close()
+    assert solved >= 10
+    assert failed == 0
+
+
+@pytest.mark.manipulation
+def test_the_planner_stays_at_its_last_waypoint():
+    class Envs:
+        def waypoints(self, slot):
+            return np.arange(16.0).reshape(2, 8)
+
+    policy = WaypointPolicy(Envs())
+    state, seen = policy.initial_state(1), []
+    for start in (True, False, False, True):
+        actions, state = policy.act(None, state, np.array([start]), generators(1))
+        seen.append(actions[0, 0])
+    assert seen == [0.0, 8.0, 8.0, 0.0]
 
 
 @pytest.mark.procgen

@@ -1,5 +1,6 @@
 import itertools
 import re
+from functools import partial
 
 import polars as pl
 import pytest
@@ -28,7 +29,7 @@ def analysis(study):
 @pytest.fixture(scope="module")
 def drawn(analysis):
     """Every figure's inline drawings by name."""
-    return {p.name: inline(p.name, p.draw, analysis, p.heading) for p in pictures(analysis)}
+    return {p.name: inline(p.name, partial(p.draw, analysis), p.heading) for p in pictures(analysis)}
 
 
 EVERYTHING = {
@@ -248,7 +249,7 @@ def test_the_page_has_no_missing_numbers_and_the_same_bytes_in_any_order(design)
 
 def test_twenty_tasks_of_eight_methods_leave_room_for_three_sizes_in_3_mb(design):
     many = analyse(design(families=8, sizes=(1000,), tasks=20, seeds=2, online=None, pretraining=None))
-    drawings = {p.name: len(inline(p.name, p.draw, many, "")) for p in pictures(many)}
+    drawings = {p.name: len(inline(p.name, partial(p.draw, many), "")) for p in pictures(many)}
     assert 3 * drawings["by_task"] < 1_500_000
     assert 3 * sum(drawings.values()) < 2_500_000
 

@@ -20,12 +20,12 @@ class Arguments:
     """Everything a user can ask of a study."""
 
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
-    """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow) or toy (Catch,
-    with a known best return)."""
+    """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow), toy (Catch,
+    with a known best return) or rlbench (manipulation; players only, nothing learns yet)."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """procgen and atari: quick (a quarter of an hour on 2 cores, the default without a GPU), small (procgen
-    1.5 hours, atari one) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules and
-    pearl (both by default), quick, or untuned, which --tune started from."""
+    """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
+    atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
+    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: players."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
@@ -40,6 +40,9 @@ class Arguments:
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch, hidden-long-catch,
     visible-long-catch), instead of the preset's."""
+    simulator: Annotated[str | None, shown("NAME")] = None
+    """What plays rlbench's tasks: mujoco (re-creations, the default) or coppeliasim (RLBench itself, which
+    you install)."""
     mode: Annotated[str | None, shown("NAME")] = None
     """Procgen's easy, hard, extreme or memory, instead of the preset's."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None

@@ -21,8 +21,9 @@ claim that was fixed beforehand.
   study --benchmark procgen --seeds 5            more seeds: only what is missing is run
   study --benchmark procgen --methods rl2:both   another method: only what is missing is run
   study --benchmark procgen --tune 4             first tune every method equally on validation levels
-  study --benchmark atari                        Rainbow on real games, a quarter of an hour
+  study --benchmark atari                        Rainbow on real games, minutes
   study --benchmark toy                          where the best return is known
+  study --benchmark rlbench                      manipulation: what players that never learn solve
   study --benchmark procgen --preset paper --device cuda
 
 Stop with Ctrl-C at any time; the same command goes on where it was."""

@@ -20,6 +20,7 @@ RESULT_VERSIONS = {
     "pearl": 1,
     "rainbow": 1,
     "atari": 1,
+    "rlbench": 1,
     "evaluation": 1,
 }
 

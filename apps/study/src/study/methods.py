@@ -141,7 +141,7 @@ class Method:
         return f"{kind.label} + fine-tuning{reset}"
 
 
-SCRIPTS = {"random": "Random", "always_right": "Always right"}
+SCRIPTS = {"random": "Random", "always_right": "Always right", "waypoints": "Scripted planner"}
 
 
 def label_of(name: str, unit: str = "level") -> str:

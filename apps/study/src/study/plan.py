@@ -52,9 +52,11 @@ class Job:
     @property
     def title(self) -> str:
         """A few words for people."""
-        what = {"baseline": "play", "pretrain": "pretrain", "adapt": "adapt"}[self.kind]
+        if self.kind == "baseline":
+            tasks = self.spec["tasks"]
+            return f"play {self.method}" + (f" on {tasks[0].partition('/')[2]}" if len(tasks) == 1 else "")
         task = self.spec.get("task", "")
-        return f"{what} {self.method} seed {self.seed}" + (f" on {task.rsplit('/')[-1]}" if task else "")
+        return f"{self.kind} {self.method} seed {self.seed}" + (f" on {task.rsplit('/')[-1]}" if task else "")
 
     @property
     def budget_env_steps(self) -> int:

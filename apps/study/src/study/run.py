@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.padding import Padding
 
-from study import estimate, tracking
+from study import estimate, play, tracking
 from study.arguments import Arguments, command_of
 from study.claim_cells import control_cells
 from study.claims.arms import moment, trial
@@ -25,7 +25,7 @@ from study.executors import Event, Schedule, run_in_process, run_in_processes
 from study.executors.schedule import RunOptions
 from study.methods import PRETRAININGS, Method
 from study.plan import Plan, make_plan
-from study.presets import resolve_all
+from study.presets import PLAYERS_ONLY, resolve_all
 from study.results import Results, collect, trained_trials, write_report
 from study.store import Store
 from study.terminal import Terminal, duration
@@ -40,11 +40,16 @@ def run_study(arguments: Arguments) -> int:
         StudyError: It cannot be done as asked.
     """
     device = choose_device(arguments.device)
-    configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
+    if arguments.tracking_uri is not None:
+        tracking.check_uri(arguments.tracking_uri)
     if not math.isfinite(arguments.checkpoint_every_s) or arguments.checkpoint_every_s < 0:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
+    if resolve_players := PLAYERS_ONLY.get(arguments.benchmark):
+        run_players(arguments, resolve_players(arguments), device)
+        return 0
+    configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
         players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
     if arguments.control:
@@ -85,10 +90,8 @@ def plays(config: StudyConfig, task: str) -> bool:
 def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
     """Runs one study of those that the arguments ask for."""
     started = time.monotonic()
-    console = Console(soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False)
+    console = make_console(arguments)
     options = RunOptions(device, arguments.checkpoint_every_s)
-    uri = arguments.tracking_uri or tracking.default_uri(output)
-    tracking.check_uri(uri)
     if arguments.tune is not None and not arguments.dry_run:
         config = tune(console, arguments, config, output, options)
     plan = make_plan(config)
@@ -105,13 +108,60 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     store.claim(config.identity, asdict(config), plan.splits)
     announce(console, config, plan, output, device, workers)
 
-    name = f"{config.benchmark}-{config.preset}"
-    tracker = tracking.Tracker(store, plan.jobs, name, asdict(config), uri) if arguments.tracking else None
-    try:
-        run_jobs(console, plan, store, tracker, options, workers)
+    def finish() -> tuple[Results, Path, list[Path]]:
         results = collect(config, plan, store, rerun=command_of(arguments), control=arguments.control)
         report = write_report(store, results)
-        videos = write_videos(config, plan, store, video) if video else []
+        return results, report, write_videos(config, plan, store, video) if video else []
+
+    carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
+    console.print(f"took      {duration(time.monotonic() - started)}")
+
+
+def run_players(arguments: Arguments, config: play.PlayConfig, device: str) -> None:
+    """Runs a study in which nothing learns."""
+    started = time.monotonic()
+    console = make_console(arguments)
+    plan = play.plan_of(config)
+    workers = choose_workers(arguments.workers, device, len(plan.jobs))
+    output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}" / config.folder
+    play.announce(console, config, output)
+    if arguments.dry_run:
+        console.print(f"time      about {duration(play.estimate_s(plan, max(workers, 1)))}")
+        return
+    store = Store(output)
+    store.claim(config.identity, asdict(config), plan.splits)
+
+    def finish() -> tuple[play.PlayResults, Path, list[Path]]:
+        results = play.collect(config, plan, store, rerun=command_of(arguments))
+        return results, play.write_page(store, results), []
+
+    options = RunOptions(device, arguments.checkpoint_every_s)
+    carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
+    console.print(f"took      {duration(time.monotonic() - started)}")
+
+
+def make_console(arguments: Arguments) -> Console:
+    """Returns the terminal, as live or as plain as was asked for."""
+    return Console(soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False)
+
+
+def carry_out(
+    console: Console,
+    arguments: Arguments,
+    plan: Plan,
+    store: Store,
+    options: RunOptions,
+    workers: int,
+    config: Mapping[str, Any],
+    finish: Callable[[], tuple[Results | play.PlayResults, Path, list[Path]]],
+) -> None:
+    """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
+    name = f"{config['benchmark']}-{config['preset']}"
+    uri = arguments.tracking_uri or tracking.default_uri(store.root)
+    tracker = tracking.Tracker(store, plan.jobs, name, config, uri) if arguments.tracking else None
+    try:
+        run_jobs(console, plan, store, tracker, options, workers)
+        results, report, videos = finish()
         status = None
         if tracker is not None:
             artifacts = [
@@ -125,7 +175,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         if tracker is not None:
             tracker.close()
         store.close()
-    conclude(console, results, report, videos, status, time.monotonic() - started)
+    conclude(console, results, report, videos, status)
 
 
 def tune(
@@ -256,11 +306,10 @@ def announce(
 
 def conclude(
     console: Console,
-    results: Results,
+    results: Results | play.PlayResults,
     report: Path,
     videos: list[Path],
     status: tracking.Status | None,
-    wall_s: float,
 ) -> None:
     """Says what came out and where it lies."""
     console.print()
@@ -285,5 +334,3 @@ def conclude(
             console.print(
                 f"          see it: uv run mlflow ui --backend-store-uri {status.uri}", soft_wrap=True
             )
-    console.print(f"took      {duration(wall_s)}")
-    sys.stdout.flush()

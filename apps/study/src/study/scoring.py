@@ -8,13 +8,14 @@ from typing import Any
 import fvm_envs
 import numpy as np
 import torch
-from fvm_envs.scripted import RandomPolicy, UniformPolicy, always_right
+from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
 from fvm_eval import EpisodeScore, evaluate
 from fvm_learners.frozen_q_policy import LatentDistribution
 from fvm_learners.rainbow_config import RainbowConfig
 from fvm_learners.replay import Context
 from fvm_meta import Snapshot
 from fvm_meta.pearl import infer
+from gymnasium.spaces import Box
 
 from study.learners import read_spec
 from study.plan import Job
@@ -137,10 +138,13 @@ def explore(job: Job, policy: Any, task: str) -> Context:
     )
 
 
-def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> UniformPolicy:
-    """Returns a player that follows a script: "random" or Coinrun's "always_right"."""
+def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> Any:
+    """Returns a player that follows a script: "random", Coinrun's "always_right", a robot's "waypoints"."""
+    if name == "waypoints":
+        return WaypointPolicy(envs)
     if name == "random":
-        return RandomPolicy(int(envs.single_action_space.n))
+        space = envs.single_action_space
+        return UniformBoxPolicy(space) if isinstance(space, Box) else RandomPolicy(int(space.n))
     return always_right(env_options.get("actions", "full"))
 
 

@@ -112,6 +112,8 @@ class Terminal:
     def summary(self) -> str:
         """Returns jobs, env steps, speed and time left, in a line."""
         elapsed = time.monotonic() - self.started
+        if not self.plan.env_steps:  # nothing is trained
+            return f"{self.finished}/{self.total} jobs, {duration(elapsed)} so far"
         steps = self.steps_done + sum(running.env_step for running in self.running.values())
         rate = (steps - self.steps_before) / max(elapsed, 1e-9)
         left = f"about {duration((self.plan.env_steps - steps) / rate)} left" if rate > 0 else "measuring"
@@ -143,8 +145,9 @@ class Terminal:
                 shown,
             )
         rows.add_row("", "", "", "")
-        steps = self.steps_done + sum(running.env_step for running in self.running.values())
-        rows.add_row(
-            Text("all", style="bold"), ProgressBar(total=max(self.plan.env_steps, 1), completed=steps), "", ""
-        )
+        total: float = self.plan.env_steps
+        done: float = self.steps_done + sum(running.env_step for running in self.running.values())
+        if not total:
+            total, done = self.total, self.finished
+        rows.add_row(Text("all", style="bold"), ProgressBar(total=total, completed=done), "", "")
         return Group(rows, Text(self.summary()))

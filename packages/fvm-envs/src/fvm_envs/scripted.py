@@ -84,6 +84,37 @@ class UniformBoxPolicy:
         return np.stack([rng.uniform(low, high) for rng in rngs]).astype(self._space.dtype), state
 
 
+class WaypointPolicy:
+    """Manipulation's scripted planner: the waypoints of each task's demonstration, in order, each once.
+
+    They are read off the objects' true poses, which no observation holds.
+
+    Args:
+        envs: The `ManipulationVec` that it plays in.
+    """
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+
+    def initial_state(self, num_envs: int) -> list[list[NDArray[np.float64]]]:
+        """The actions that are left in each slot: none yet."""
+        return [[] for _ in range(num_envs)]
+
+    def act(
+        self,
+        obs: Any,
+        state: list[list[NDArray[np.float64]]],
+        episode_start: NDArray[np.bool_],
+        rngs: Sequence[np.random.Generator],
+    ) -> tuple[NDArray[np.float64], list[list[NDArray[np.float64]]]]:
+        """The next waypoint of each slot, [len(rngs), 8], the last one again after the last; what is left."""
+        left = [
+            list(self._envs.waypoints(slot)) if start else state[slot]
+            for slot, start in enumerate(episode_start)
+        ]
+        return np.stack([actions[0] for actions in left]), [actions[1:] or actions for actions in left]
+
+
 def always_right(actions: str = "full") -> UniformPolicy:
     """Coinrun's obvious script: RIGHT or RIGHT + UP (a jump), each with probability one half.
 

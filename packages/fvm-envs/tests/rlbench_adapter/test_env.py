@@ -309,3 +309,13 @@ def test_the_real_one():
     (demo,) = get_demos("reach_target", 1, seed=0)
     assert demo.keyframes[-1] == len(demo) - 1
     assert demo.actions.shape == (len(demo.keyframes), 8)
+
+
+def test_a_player_needs_no_pictures_and_the_planner_is_not_for_rlbench(make):
+    envs = make(num_envs=1, cameras=())
+    obs, _ = envs.reset(seed=0)
+    assert envs.observation_space.contains(obs)
+    assert not any("front" in name for name in obs)
+    envs.step(action(0.2, 0.0, 1.0)[None])
+    with pytest.raises(NotImplementedError, match="get_demos"):
+        envs.waypoints(0)

@@ -11,10 +11,12 @@ from study.config import StudyConfig
 from study.errors import StudyError, unknown
 from study.learners import name_of
 from study.methods import ONE_LEARNER, PRETRAININGS, TRANSFERS, Method
-from study.presets import atari, procgen, toy
+from study.presets import atari, procgen, rlbench, toy
 
 PRESETS = {"atari": atari.PRESETS, "procgen": procgen.PRESETS, "toy": toy.PRESETS}
 FAMILY = {"atari": atari.family, "procgen": procgen.family, "toy": toy.family}
+# Benchmarks in which nothing learns yet, and what resolves their arguments.
+PLAYERS_ONLY = {"rlbench": rlbench.resolve}
 CHECK_TASK = {"atari": atari.check_task, "procgen": procgen.check_task, "toy": toy.check_task}
 
 
@@ -57,7 +59,9 @@ def resolve(arguments: Arguments, default_preset: str) -> StudyConfig:
         StudyError: A name nobody knows, or values that do not fit together.
     """
     if arguments.benchmark not in PRESETS:
-        raise unknown("benchmark", arguments.benchmark, PRESETS)
+        raise unknown("benchmark", arguments.benchmark, [*PRESETS, *PLAYERS_ONLY])
+    if arguments.simulator is not None:
+        raise StudyError(f"--simulator is rlbench's; leave it out for {arguments.benchmark}")
     presets = PRESETS[arguments.benchmark]
     name = arguments.preset or (default_preset if default_preset in presets else "quick")
     if name not in presets:

@@ -169,6 +169,13 @@ class ManipulationVec(SlotEnv):
     def _final_obs(self, slots: NDArray[np.int64]) -> list[Observation]:
         return [self._obs[slot] for slot in slots]
 
+    def waypoints(self, slot: int) -> NDArray[np.float64]:
+        """The macro actions [k, 8] that the scripted planner plays from the start of this slot's episode.
+
+        They are read off the objects' true poses, which no observation holds.
+        """
+        return cast("NDArray[np.float64]", self._call("waypoints", {slot: ()})[slot])
+
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's front view with shadows, uint8 [512, 512, 3]."""
         if not 0 <= slot < self.num_envs:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fvm_envs.manipulation import raycast
 from fvm_envs.manipulation.observation import Observation, ObservationConfig, observe, remaining_time
-from fvm_envs.manipulation.rotation import Array
+from fvm_envs.manipulation.rotation import Array, quaternion_of
 from fvm_envs.manipulation.simulator import Simulator
 from fvm_envs.manipulation.tasks import TASKS
 
@@ -72,6 +72,16 @@ class Slot:
         """The current observation."""
         time = remaining_time(self._steps, self._episode_length)
         return observe(self._simulator, self._config, time)
+
+    def waypoints(self) -> NDArray[np.float64]:
+        """The macro actions [k, 8] of the task's scripted demonstration, from the start of an episode."""
+        world = self._simulator.world
+        return np.stack(
+            [
+                np.concatenate([waypoint.position, quaternion_of(waypoint.matrix), [float(waypoint.open)]])
+                for waypoint in world.task.demonstration(world)
+            ]
+        )
 
     def frame(self) -> NDArray[np.uint8]:
         """A picture for a video."""

@@ -10,6 +10,9 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.manipulation.pool import Pool, Processes
 from fvm_envs.manipulation.slot import Transition
@@ -83,6 +86,10 @@ class RLBenchVec(ManipulationVec):
 
     def _variation(self, task: Task) -> tuple[str, int]:
         return task.name, task.level or 0
+
+    def waypoints(self, slot: int) -> NDArray[np.float64]:
+        """Refuses: RLBench plays its scripts itself, in `fvm_envs.rlbench.get_demos`."""
+        raise NotImplementedError("RLBench's own scripts are played by fvm_envs.rlbench.get_demos only")
 
     def _own_state(self) -> State:
         raise NotImplementedError("RLBench in CoppeliaSim cannot save its state: start again from a reset")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.figures import Draw
 from fvm_eval.report.figures.paper import INK, MUTED, PAPER, RULE, SETTINGS
 from fvm_eval.report.looks import METHOD_COLOURS
 
@@ -19,10 +18,15 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} 
 }
 
 
-def files(name: str, draw: Draw, analysis: Analysis) -> dict[str, bytes]:
-    """Returns one figure's PNG (160 dpi) and SVG files on white, by file name."""
+def files(name: str, draw: Callable[[bool], Figure]) -> dict[str, bytes]:
+    """Returns one figure's PNG (160 dpi) and SVG files on white, by file name.
+
+    Args:
+        name: Of the files, without what comes after the point.
+        draw: Makes the figure, for a narrow page or not.
+    """
     with matplotlib.rc_context({**SETTINGS, "svg.fonttype": "path", "svg.hashsalt": name}):
-        figure = draw(analysis, False)
+        figure = draw(False)
         figure.patch.set_facecolor(PAPER)
         FigureCanvasAgg(figure)
         figure.draw_without_rendering()
@@ -32,13 +36,13 @@ def files(name: str, draw: Draw, analysis: Analysis) -> dict[str, bytes]:
         return {f"{name}.png": png.getvalue(), f"{name}.svg": _svg(figure).encode()}
 
 
-def inline(name: str, draw: Draw, analysis: Analysis, description: str) -> str:
+def inline(name: str, draw: Callable[[bool], Figure], description: str) -> str:
     """Returns one figure as two inline SVGs, for wide and for narrow pages, of which CSS shows one."""
     drawings = []
     for narrow in (False, True):
         kind = "narrow" if narrow else "wide"
         with matplotlib.rc_context({**SETTINGS, "svg.fonttype": "none", "svg.hashsalt": name}):
-            figure = draw(analysis, narrow)
+            figure = draw(narrow)
             figure.patch.set_visible(False)
             for axes in figure.axes:
                 axes.patch.set_visible(False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from fvm_eval.report import drawing, sections
 from fvm_eval.report.analysis import analyse
 from fvm_eval.report.captions import pictures
@@ -24,8 +27,9 @@ def render(results: StudyResults) -> dict[str, bytes]:
     content = [sections.header(analysis), claims(analysis), sections.estimand(analysis)]
     files: dict[str, bytes] = {}
     for picture in pictures(analysis):
-        files |= drawing.files(picture.name, picture.draw, analysis)
-        drawn = drawing.inline(picture.name, picture.draw, analysis, escape(picture.heading))
+        draw = partial(picture.draw, analysis)
+        files |= drawing.files(picture.name, draw)
+        drawn = drawing.inline(picture.name, draw, escape(picture.heading))
         figure = f"<figure>{drawn}<figcaption>{escape(picture.caption)}</figcaption></figure>"
         if picture.within:  # belongs to what comes before it
             content.append(figure)
@@ -39,14 +43,19 @@ def render(results: StudyResults) -> dict[str, bytes]:
         sections.checklist(analysis),
         sections.costs(analysis),
         sections.splits(analysis),
-        sections.configuration(analysis),
-        sections.rerun(analysis),
+        sections.configuration(results.config, results.environment),
+        sections.rerun(results.rerun),
     ]
+    return {"report.html": document(results.title, content), **files}
+
+
+def document(title: str, content: Sequence[str]) -> bytes:
+    """Returns the HTML page with these parts, of which empty ones are left out."""
     body = "\n".join(part for part in content if part)
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{escape(results.title)}</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n"
         f"<body><main>\n{body}\n</main></body>\n</html>\n"
     )
-    return {"report.html": page.encode(), **files}
+    return page.encode()

@@ -232,16 +232,15 @@ def splits(analysis: Analysis) -> str:
     return f"<section><h2>Splits</h2>{''.join(parts)}</section>"
 
 
-def configuration(analysis: Analysis) -> str:
+def configuration(config: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     """Returns the configuration and the environment it ran in."""
-    blocks = {"Configuration": analysis.study.config, "Environment": analysis.study.environment}
+    blocks = {"Configuration": config, "Environment": environment}
     shown = [f"<h3>{name}</h3><pre>{escape(_json(value))}</pre>" for name, value in blocks.items() if value]
     return f"<section><h2>Setting</h2>{''.join(shown)}</section>" if shown else ""
 
 
-def rerun(analysis: Analysis) -> str:
+def rerun(command: str) -> str:
     """Returns the command that makes the study again."""
-    command = analysis.study.rerun
     return f"<section><h2>Run it again</h2><pre>{escape(command)}</pre></section>" if command else ""
 
 
