@@ -47,13 +47,14 @@ def sign_flip(differences: Sequence[float], rng: np.random.Generator) -> float:
         rng: Draws the signs beyond 20 checkpoints.
     """
     values = np.asarray(differences, np.float64)
+    seen, scale = float(np.sum(values)), float(np.sum(np.abs(values)))
     if len(values) <= _EXACT_SIGNS:
         sums = np.zeros(1)
         for value in values:
             sums = np.concatenate([sums + value, sums - value])
-        return float(np.mean(_as_far(sums, values.sum(), np.abs(values).sum())))
+        return float(np.mean(_as_far(sums, seen, scale)))
     signs = rng.choice([-1.0, 1.0], (_RESAMPLES, len(values)))
-    far = _as_far(signs @ values, values.sum(), np.abs(values).sum()).sum()
+    far = _as_far(signs @ values, seen, scale).sum()
     return float((1 + far) / (1 + _RESAMPLES))
 
 

@@ -215,7 +215,7 @@ class Replay:
         priority = np.maximum(loss.astype(np.float64), SMALLEST_LOSS) ** self.priority_exponent
         known = self._tree.priorities[rows] > 0
         self._tree.set(rows[known], priority[known])
-        self.max_priority = max(self.max_priority, float(priority.max()))
+        self.max_priority = max(self.max_priority, float(np.max(priority)))
 
     # Reading.
 

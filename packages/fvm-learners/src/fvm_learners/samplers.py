@@ -136,7 +136,7 @@ def prioritised_batch(
         return_=joined("return_"),
         discount=joined("discount"),
         next_obs=joined("next_obs"),
-        weight=torch.from_numpy((weight / weight.max()).astype(np.float32)).to(obs.device),
+        weight=torch.from_numpy((weight / np.max(weight)).astype(np.float32)).to(obs.device),
         task_index=np.repeat(np.asarray(tasks, dtype=np.int64), shares),
         rows=np.concatenate(rows),
         latent=None if latent is None else latent.repeat_interleave(repeats, dim=0),

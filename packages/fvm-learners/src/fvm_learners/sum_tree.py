@@ -54,7 +54,7 @@ class SumTree:
         Raises:
             ValueError: All priorities are 0.
         """
-        ends = self._sums.cumsum()
+        ends = np.cumsum(self._sums)
         total = ends[-1]
         if not total > 0:
             raise ValueError("nothing to sample: every priority is 0")

@@ -126,7 +126,7 @@ def _rrt_connect(
 def _grow(tree: list[Array], parents: list[int], towards: Array, collides: Collides) -> int | None:
     """The index of a new node one step nearer to `towards`, or None if something is in the way."""
     nodes = np.stack(tree)
-    nearest = int(np.square(nodes - towards).sum(axis=1).argmin())
+    nearest = int(np.argmin(np.square(nodes - towards).sum(axis=1)))
     way = towards - tree[nearest]
     size = float(np.abs(way).max())
     if size < 1e-9:
