@@ -288,7 +288,7 @@ def restart_note(config: StudyConfig) -> str:
     longest = " and ".join(f"{steps:,} steps while {name}" for name, steps in cut.items())
     return (
         "So that runs can be resumed, training begins afresh at fixed env steps: no training episode is "
-        f"longer than {longest}. Evaluation episodes are whole."
+        f"longer than {longest}. Evaluation is not cut by it."
     )
 
 
