@@ -63,8 +63,8 @@ def pearl_and_multitask(tasks, env_steps, seed):
 def test_pearl_beats_the_network_without_a_latent_where_the_task_is_hidden(latin_tasks):
     """Mean over three pretrainings of 49,152 env steps, as long as the study's. The best return is 1.
 
-    A pilot on seed 1 had .92 against .66, and at half of the training .73 against .62. With half of it, a margin
-    of .15 and each pretraining judged alone, this test failed on seeds 51, 52 and 53.
+    A pilot on seed 1 had .92 against .66, and at half of the training .73 against .62. With that half, a
+    margin of .15 and each pretraining judged alone, this test failed on seeds 51, 52 and 53.
     """
     tasks, gains = latin_tasks("hidden-long-catch"), []
     for seed in (71, 72, 73):
