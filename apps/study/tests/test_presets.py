@@ -182,6 +182,7 @@ BAD = {
     "--benchmark rlbench --methods multitask": ("no learner yet", "--methods", "leave it out"),
     "--benchmark rlbench --seeds 3": ("no learner yet", "--seeds"),
     "--benchmark rlbench --video rlbench/lamp_on": ("no learner yet", "--video"),
+    "--benchmark rlbench --device cpu": ("no learner yet", "--device"),
     "--benchmark rlbench --preset quick": ("'quick'", "players"),
     "--benchmark rlbench --simulator mujuco": ("'mujuco'", "'mujoco'"),
     "--benchmark rlbench --held-out lamp_of": ("'lamp_of'", "'lamp_on'"),

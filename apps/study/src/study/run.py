@@ -47,7 +47,7 @@ def run_study(arguments: Arguments) -> int:
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
     if resolve_players := PLAYERS_ONLY.get(arguments.benchmark):
-        run_players(arguments, resolve_players(arguments), device)
+        run_players(arguments, resolve_players(arguments))
         return 0
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
@@ -117,12 +117,12 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
-def run_players(arguments: Arguments, config: play.PlayConfig, device: str) -> None:
+def run_players(arguments: Arguments, config: play.PlayConfig) -> None:
     """Runs a study in which nothing learns."""
     started = time.monotonic()
     console = make_console(arguments)
     plan = play.plan_of(config)
-    workers = choose_workers(arguments.workers, device, len(plan.jobs))
+    workers = choose_workers(arguments.workers, "cpu", len(plan.jobs))
     output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}" / config.folder
     play.announce(console, config, output)
     if arguments.dry_run:
@@ -135,7 +135,7 @@ def run_players(arguments: Arguments, config: play.PlayConfig, device: str) -> N
         results = play.collect(config, plan, store, rerun=command_of(arguments))
         return results, play.write_page(store, results), []
 
-    options = RunOptions(device, arguments.checkpoint_every_s)
+    options = RunOptions("cpu", arguments.checkpoint_every_s)
     carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 

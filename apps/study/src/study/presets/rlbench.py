@@ -43,7 +43,6 @@ MEANT = {
     "simulator",
     "held_out",
     "output",
-    "device",
     "workers",
     "dry_run",
     "tracking_uri",
