@@ -58,7 +58,7 @@ def test_a_dry_run_plays_a_little_and_keeps_nothing(
     assert not any(tmp_path.iterdir())
 
 
-def test_the_papers_eleven_tasks_are_played_by_default() -> None:
+def test_the_studys_eleven_tasks_are_played_by_default() -> None:
     config = rlbench.resolve(Arguments(benchmark="rlbench"))
     assert [task.removeprefix("rlbench/") for task in config.tasks] == list(TASKS)[:11]
     jobs = plan_of(config).jobs

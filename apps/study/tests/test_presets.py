@@ -185,6 +185,7 @@ BAD = {
     "--benchmark rlbench --device cpu": ("no learner yet", "--device"),
     "--benchmark rlbench --preset quick": ("'quick'", "players"),
     "--benchmark rlbench --simulator mujuco": ("'mujuco'", "'mujoco'"),
+    "--benchmark rlbench --held-out": ("no tasks given", "at least one"),
     "--benchmark rlbench --held-out lamp_of": ("'lamp_of'", "'lamp_on'"),
     "--benchmark rlbench --held-out lamp_on/1": ("no task rlbench/lamp_on/1", "1 variations"),
     "--benchmark atari --simulator mujoco": ("--simulator is rlbench's", "atari"),

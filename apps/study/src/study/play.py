@@ -17,12 +17,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from study.checkpoint import write_bytes
 from study.config import RESULT_VERSIONS
-from study.errors import writing
 from study.methods import SCRIPTS
 from study.plan import Job, Plan
-from study.results import environments_of
+from study.results import environments_of, write_pages
 from study.scoring import score
 from study.store import Store, write_table
 
@@ -150,9 +148,4 @@ def collect(config: PlayConfig, plan: Plan, store: Store, rerun: str) -> PlayRes
 
 def write_page(store: Store, results: PlayResults) -> Path:
     """Writes the page and its figure; returns the page to open."""
-    folder = store.root / "report"
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
-    for name, data in render_players(results.played).items():
-        write_bytes(folder / name, data)
-    return folder / "report.html"
+    return write_pages(store, render_players(results.played))

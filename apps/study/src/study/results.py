@@ -213,10 +213,15 @@ def collect(
 
 def write_report(store: Store, results: Results) -> Path:
     """Writes the report and its figures; returns the page to open."""
+    return write_pages(store, render(results.study))
+
+
+def write_pages(store: Store, files: Mapping[str, bytes]) -> Path:
+    """Writes a report's files by name; returns the page to open."""
     folder = store.root / "report"
     with writing(folder):
         folder.mkdir(exist_ok=True)
-    for name, data in render(results.study).items():
+    for name, data in files.items():
         write_bytes(folder / name, data)
     return folder / "report.html"
 

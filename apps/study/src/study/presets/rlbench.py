@@ -1,6 +1,7 @@
 """RLBench's tasks, in MuJoCo or in CoppeliaSim: as yet played by players that never learn.
 
-The eleven tasks are those of Mandi, Abbeel, James 2022, section 3.4; its five test tasks come first.
+Mandi, Abbeel, James 2022 (section 5) have eleven tasks and do not name them: these are the eleven that their
+code runs over, the five test tasks first.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from fvm_envs.manipulation.env import EPISODE_LENGTH, variation_of
+from fvm_envs.manipulation.tasks import TASKS
+from fvm_envs.rlbench import check_installation
 from fvm_envs.task import Task
 
 from study.arguments import Arguments
@@ -68,7 +71,9 @@ def resolve(arguments: Arguments) -> PlayConfig:
     simulator = arguments.simulator or "mujoco"
     if simulator not in PLAYERS:
         raise unknown("simulator", simulator, PLAYERS)
-    names = arguments.held_out or (*TEST_TASKS, *TRAINING_TASKS)
+    names = (*TEST_TASKS, *TRAINING_TASKS) if arguments.held_out is None else arguments.held_out
+    if not names:
+        raise StudyError("no tasks given to --held-out; name at least one, such as lamp_on")
     tasks = tuple(dict.fromkeys(task_id(name, simulator) for name in names))
     if simulator == "coppeliasim":
         check_coppeliasim()
@@ -92,8 +97,6 @@ def task_id(name: str, simulator: str) -> str:
     Raises:
         StudyError: There is no such task; CoppeliaSim plays all of RLBench's, and says so itself.
     """
-    from fvm_envs.manipulation.tasks import TASKS
-
     try:
         task = Task.parse(f"rlbench/{name.removeprefix('rlbench/')}")
         if simulator == "mujoco":
@@ -107,8 +110,6 @@ def task_id(name: str, simulator: str) -> str:
 
 def check_coppeliasim() -> None:
     """Raises StudyError, after printing what is missing and what mends it, unless RLBench runs here."""
-    from fvm_envs.rlbench import check_installation
-
     if not check_installation(deep=True).ok:
         raise StudyError(
             "RLBench in CoppeliaSim does not run here; install what is listed as missing above, or use "

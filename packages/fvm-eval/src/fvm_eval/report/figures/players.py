@@ -10,9 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from fvm_eval.rates import Rate
 from fvm_eval.report.figures import labels, panels, paper
-from fvm_eval.report.looks import METHOD_COLOURS
-
-_MARKERS = ("o", "s", "^", "D")
+from fvm_eval.report.looks import METHOD_COLOURS, Look
 
 
 def by_player(rates: Sequence[Rate], names: Mapping[str, str], narrow: bool) -> Figure:
@@ -29,7 +27,8 @@ def by_player(rates: Sequence[Rate], names: Mapping[str, str], narrow: bool) -> 
     axes = figure.subplots()
     handles = []
     for place, player in enumerate(names):
-        colour, marker = METHOD_COLOURS[place % len(METHOD_COLOURS)], _MARKERS[place % len(_MARKERS)]
+        look = Look(place % len(METHOD_COLOURS), place % 4)  # told apart without colours too
+        colour, marker = look.colour, look.marker
         for rate in (rate for rate in rates if rate.player == player and rate.task):
             height = tasks.index(rate.task)
             axes.plot([rate.low, rate.high], [height, height], color=colour, linewidth=2.2)
