@@ -23,11 +23,11 @@ from rich.table import Table
 from study.checkpoint import write_state
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.evaluation import env_options
 from study.executors.processes import one_thread
 from study.learners import as_measured, read_spec, replays_nbytes, spec_of, words_for
 from study.methods import GRADIENT
 from study.plan import Job, Plan
-from study.scoring import env_options
 from study.terminal import count, duration
 
 MEASURE_S = 3.0  # per kind of job and method
@@ -61,7 +61,8 @@ def show(
     trials = tuning.jobs if tuning else ()
     everything = (*trials, *plan.jobs)
     kinds = {
-        kind: [job for job in plan.jobs if job.kind == kind] for kind in ("baseline", "pretrain", "adapt")
+        kind: [job for job in plan.jobs if job.kind == kind]
+        for kind in ("baseline", "pretrain", "adapt", "measure")
     }
     grid = Table(title=f"{config.benchmark} {config.preset}: {len(everything)} jobs", title_justify="left")
     for column in ("jobs", "of", "env steps each", "env steps"):
@@ -114,7 +115,7 @@ def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:
     """
     phases = {}
     for job in jobs:
-        if job.kind != "baseline":
+        if job.kind in ("pretrain", "adapt"):
             tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
             phases[job.kind, len(tasks)] = read_spec(job.spec["phase"]), tasks, job
     needed = 0
@@ -138,7 +139,7 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
     """
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
-        if job.kind != "baseline":
+        if job.kind in ("pretrain", "adapt"):
             words = words_for(read_spec(job.spec["phase"]))
             does = "learns" if job.spec.get("adaptation", "gradient") in GRADIENT else ""
             if (job.spec["paradigm"], job.spec.get("adaptation")) == ("pearl", "context"):
@@ -161,14 +162,14 @@ def measure(job: Job, device: str, workers: int) -> Measured:
 
 
 def _measure(job: Job, device: str) -> Measured:
-    from study.job import build_paradigm
-    from study.scoring import score
+    from study.agents import build_paradigm
+    from study.job import context_of
 
     torch.set_num_threads(1)
     phase, tasks = job.spec["phase"], job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
     learns = job.spec.get("adaptation", "gradient") in GRADIENT
     config = as_measured(read_spec(phase), phase["num_envs"], learns=learns)
-    spec = {**job.spec, "phase": {**phase, **spec_of(config)}}
+    spec = {**job.spec, "phase": {**phase, "learner": spec_of(config)}}
     learner, envs = build_paradigm(spec, device).start(tasks, job.seeds()[0], "resample")
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
     part = min(
@@ -187,7 +188,7 @@ def _measure(job: Job, device: str) -> Measured:
     if job.kind == "adapt":
         evaluating = time.perf_counter()
         policy = learner.frozen_policy()
-        score(job, policy, [job.spec["task"]], job.spec["evaluation"]["episodes"], env_step=0)
+        context_of(job).score(policy, [job.spec["task"]], job.spec["evaluation"]["episodes"], env_step=0)
         evaluation_s = time.perf_counter() - evaluating
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"

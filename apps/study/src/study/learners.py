@@ -35,8 +35,8 @@ def spec_of(config: LearnerConfig) -> dict[str, Any]:
 
 def read_spec(spec: Mapping[str, Any]) -> LearnerConfig:
     """Returns the config in a phase's spec."""
-    name = next(name for name in CONFIGS if name in spec)
-    return CONFIGS[name](**{field: _tuple(value) for field, value in spec[name].items()})
+    ((name, values),) = spec["learner"].items()
+    return CONFIGS[name](**{field: _tuple(value) for field, value in values.items()})
 
 
 def as_measured(config: LearnerConfig, num_envs: int, *, learns: bool) -> LearnerConfig:

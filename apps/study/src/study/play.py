@@ -18,10 +18,10 @@ from rich.padding import Padding
 from rich.table import Table
 
 from study.config import RESULT_VERSIONS
+from study.job import context_of
 from study.methods import SCRIPTS
 from study.plan import Job, Plan
 from study.results import environments_of, write_pages
-from study.scoring import score
 from study.store import Store, write_table
 
 MEASURED_EPISODES = 2  # of each job, for a dry run
@@ -101,14 +101,14 @@ def announce(console: Console, config: PlayConfig, output: Path) -> None:
 def plan_of(config: PlayConfig) -> Plan:
     """Returns a job for each player and task."""
     jobs = []
-    versions = {name: RESULT_VERSIONS[name] for name in (config.benchmark, "evaluation")}
+    versions = {"benchmark": RESULT_VERSIONS[config.benchmark], "evaluation": RESULT_VERSIONS["evaluation"]}
     evaluation = {"episodes": config.episodes, "max_steps": config.max_steps, "num_envs": 1}
     for player in config.players:
         for task in config.tasks:
             spec = {
                 "kind": "baseline",
                 "policy": player,
-                "tasks": [task],
+                "task": task,
                 "benchmark": config.benchmark,
                 "env_options": dict(config.env_options),
                 "evaluation": evaluation,
@@ -122,7 +122,7 @@ def estimate_s(plan: Plan, workers: int) -> float:
     """Returns about how long the jobs would take here, by two episodes of each."""
     started = time.perf_counter()
     for job in plan.jobs:
-        score(job, job.spec["policy"], job.spec["tasks"], MEASURED_EPISODES, env_step=0)
+        context_of(job).score(job.spec["policy"], [job.spec["task"]], MEASURED_EPISODES, env_step=0)
     measured = (time.perf_counter() - started) / MEASURED_EPISODES
     return measured * int(plan.jobs[0].spec["evaluation"]["episodes"]) / workers
 

@@ -8,55 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import fvm_envs
-import numpy as np
 import polars as pl
 from fvm_envs.leakage import leaked
 from fvm_envs.scores import score_range
 from fvm_eval import Budget
-from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_eval.intervals import Interval
 from fvm_eval.report import Analysis, StudyResults, analyse, render
-from fvm_eval.report.text import capital, plural
-from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
+from fvm_eval.report.text import capital
 from fvm_eval.rules import LeakAudit
 from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 
 from study.checkpoint import canonical_json, write_bytes
-from study.claim_cells import (
-    MOMENTS_TABLE,
-    TRIALS_TABLE,
-    by_latent,
-    by_moment,
-    by_task,
-    by_trial,
-    control_cells,
-    new_levels,
-    seconds,
-    seconds_to_score,
-    trials_table,
-)
 from study.claims import claims_of
-from study.claims.arms import (
-    BY_LATENT,
-    BY_MOMENT,
-    BY_TASK,
-    CONTROL,
-    SECONDS_TO_SCORE,
-    TRIALS,
-    learned,
-    spoken,
-)
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
 from study.methods import label_of
 from study.plan import Job, Plan
+from study.registry import Finished, registered
 from study.store import Store, write_table
 
-COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -129,32 +103,24 @@ def collect(
 
     audit = audit_leaks(config, plan)
     kept = everything.filter(~pl.col("task").is_in(list(audit.leaked)))
-    played = [job.method for job in baselines]
+    played = list(dict.fromkeys(job.method for job in baselines))
     methods = list(dict.fromkeys(job.method for job in adaptations))
     tasks = sorted(set(kept["task"]))
     ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in tasks}
     curves = kept.filter(~pl.col("method").is_in(played))
-    trials = trials_table(adaptations, store)
-    if trials is not None:
-        write_table(store.root / TRIALS_TABLE, trials)
-        trials = trials.filter(pl.col("task").is_in(tasks))
-    normalised = normalise(curves, ranges)
-    moments = by_moment(normalised, config.adapt.env_steps)
-    latents = by_latent(adaptations, ranges, store)
-    if latents is not None:
-        write_table(store.root / MOMENTS_TABLE, moments)
-    cells = {
-        BY_TASK: by_task(normalised, config.adapt.env_steps),
-        BY_MOMENT: moments,
-        BY_LATENT: latents,
-        TRIALS: None if trials is None else by_trial(trials, ranges),
-        CONTROL: None if control is None else control_cells(control),
-        NEW_LEVELS: new_levels(pretrainings, store, ranges[tasks[0]]),
-        LOG_SECONDS: seconds(pretrainings, store),
-        SECONDS_TO_SCORE: seconds_to_score(
-            pretrainings, adaptations, normalised, config.adapt.env_steps, store
-        ),
-    }
+    finished = Finished(
+        config=config,
+        plan=plan,
+        store=store,
+        episodes=normalise(curves, ranges),
+        ranges=ranges,
+        control=control,
+    )
+    found = [measure.found(finished) for measure in registered().measures.values()]
+    for name, table in [item for one in found for item in one.tables.items()]:
+        write_table(store.root / name, table)
+    cells = {name: table for one in found for name, table in one.cells.items() if len(table)}
+    shown: dict[str, Any] = {name: value for one in found for name, value in one.shown.items()}
     study = StudyResults(
         title=title_of(config, methods),
         estimand=estimand_of(config, len(tasks)),
@@ -164,13 +130,7 @@ def collect(
         score_bounds=score_bounds_of(config, tasks),
         budget=Budget(env_steps=config.adapt.env_steps),
         claims=claims_of(config, trained_trials(config, "rl2")),
-        cells={name: table for name, table in cells.items() if table is not None and len(table)},
-        trials=trials,
-        trained_trials={  # a memory that is reset at each trial has no horizon to go beyond
-            job.method: job.spec["config"]["trials"]
-            for job in adaptations
-            if job.spec["paradigm"] == "rl2" and job.spec["config"]["trials"] > 1
-        },
+        cells=cells,
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
         eps_schedules={
@@ -181,10 +141,7 @@ def collect(
         best_scores={task: fvm_envs.best_return(fvm_envs.Task.parse(task)) for task in tasks}
         if config.benchmark == "toy"
         else None,
-        preconditions=[
-            *preconditions_of(pretrainings, store, config.unit),
-            *not_collapsed(posteriors(pretrainings, store), config.unit),
-        ],
+        preconditions=[condition for one in found for condition in one.preconditions],
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
@@ -201,12 +158,13 @@ def collect(
             for note in (
                 config.note,
                 restart_note(config),
-                posterior_note(posteriors(pretrainings, store), config.unit),
+                *(note for one in found for note in one.notes),
                 divergence(pretrainings + adaptations, store),
             )
             if note
         ],
         labels=labels_of(methods, played, config.unit),
+        **shown,
     )
     return Results(study=study, analysis=analyse(study))
 
@@ -265,22 +223,6 @@ def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     )
 
 
-def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> list[Precondition]:
-    """Returns, for each pretrained method, whether its agents beat random play on their training tasks."""
-    found = []
-    for method in dict.fromkeys(job.method for job in pretrainings):
-        scores: dict[bool, list[float]] = {True: [], False: []}
-        for job in (job for job in pretrainings if job.method == method):
-            table = store.table([job], "training")
-            ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in table["task"].unique()}
-            table = normalise(table, ranges)
-            for is_random, mine in scores.items():
-                chosen = table.filter((pl.col("policy") == "random") == is_random)
-                mine.append(float(chosen["score"].to_numpy().mean()))
-        found.append(pretraining_learned(scores[False], scores[True], name=learned(method, unit)))
-    return found
-
-
 def restart_note(config: StudyConfig) -> str:
     """Returns a sentence on training episodes that restarts cut, empty where there are none."""
     cut = {
@@ -295,50 +237,6 @@ def restart_note(config: StudyConfig) -> str:
         "So that runs can be resumed, training begins afresh at fixed env steps: no training episode is "
         f"longer than {longest}. Evaluation is not cut by it."
     )
-
-
-def posteriors(pretrainings: Sequence[Job], store: Store) -> dict[str, list[float]]:
-    """Returns, for each PEARL, each pretraining's KL to the prior in nats over its last tenth."""
-    table = store.table([job for job in pretrainings if job.spec["paradigm"] == "pearl"], "metrics")
-    if table.is_empty():
-        return {}
-    last_tenth = pl.col("env_step") > 0.9 * pl.col("env_step").max().over("checkpoint")
-    late = table.filter(last_tenth).filter(metric="posterior_kl")
-    nats: dict[str, list[float]] = {}
-    for method, mean in (
-        (late.group_by("method", "checkpoint").agg(pl.col("value").mean()).sort("method", "checkpoint"))
-        .drop("checkpoint")
-        .iter_rows()
-    ):
-        nats.setdefault(method, []).append(mean)
-    return nats
-
-
-def posterior_note(nats: Mapping[str, Sequence[float]], unit: str) -> str:
-    """Returns a sentence on how much PEARL's posteriors say, empty where there are none."""
-    if not nats:
-        return ""
-    each = [
-        f"{label_of(method, unit)} {np.mean(mine):.2f} ({min(mine):.2f} to {max(mine):.2f} over "
-        f"{plural(len(mine), 'pretraining')})"
-        for method, mine in nats.items()
-    ]
-    return (
-        "Nats between posterior and prior in the last tenth of pretraining, near 0 where it has collapsed: "
-        f"{'; '.join(each)}."
-    )
-
-
-def not_collapsed(nats: Mapping[str, Sequence[float]], unit: str) -> list[Precondition]:
-    """Returns, for each PEARL, whether all of its posteriors are further than that from the prior."""
-    return [
-        Precondition(
-            spoken(method, unit),
-            min(mine) > COLLAPSED_NATS,
-            f"least {min(mine):.2f} nats, {COLLAPSED_NATS} wanted",
-        )
-        for method, mine in nats.items()
-    ]
 
 
 def divergence(jobs: Sequence[Job], store: Store) -> str:

@@ -17,12 +17,12 @@ from rich.padding import Padding
 
 from study import estimate, play, tracking
 from study.arguments import Arguments, command_of
-from study.claim_cells import control_cells
 from study.claims.arms import moment, trial
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.executors import Event, Schedule, run_in_process, run_in_processes
 from study.executors.schedule import RunOptions
+from study.measures.control import control_cells
 from study.methods import PRETRAININGS, Method
 from study.plan import Plan, make_plan
 from study.presets import PLAYERS_ONLY, resolve_all

@@ -28,7 +28,12 @@ from study.plan import Job
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
 # What a finished job of each kind has; one that lacks any of it is damaged.
-TABLES = {"baseline": ("episodes",), "pretrain": ("online", "training"), "adapt": ("online", "episodes")}
+TABLES = {
+    "baseline": ("episodes",),
+    "pretrain": ("online", "metrics"),
+    "adapt": ("online", "metrics", "episodes"),
+    "measure": ("rows",),
+}
 
 
 class Store:

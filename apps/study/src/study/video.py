@@ -10,12 +10,12 @@ import fvm_envs
 import numpy as np
 from PIL import Image, ImageDraw
 
+from study.agents import restore
 from study.checkpoint import write_bytes
 from study.config import StudyConfig
 from study.errors import StudyError, unknown, writing
-from study.job import restore
+from study.evaluation import env_options
 from study.plan import Job, Plan
-from study.scoring import env_options
 from study.store import Store
 
 SIZE = 256  # pixels a side
@@ -55,7 +55,7 @@ def players(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
 
 
 def _plays(job: Job, task: str, config: StudyConfig) -> bool:
-    if job.seed != config.first_seed or job.kind == "baseline":
+    if job.seed != config.first_seed or job.kind in ("baseline", "measure"):
         return False
     if job.kind == "adapt":
         return bool(job.spec["task"] == task)
@@ -68,8 +68,7 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     policy = restore(job, store, "cpu").policy
     frames, return_ = play(policy, task, env_options(job.spec))
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
-    prior = ", z from the prior" if job.spec["paradigm"] == "pearl" else ""  # weights alone were kept
-    label = f"{job.method}{prior}  {task}  return {return_:g}"
+    label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
     gif = io.BytesIO()
     images[0].save(

@@ -11,11 +11,13 @@ BY_TASK = "Value at budget by task"
 BY_MOMENT = "Value before and after adaptation"
 BY_LATENT = "Value at budget by latent"
 TRIAL_MARGIN = 0.05  # of the score range
+# Names of arms, for `str.format` here and `polars.format` over a table's columns.
+TRIAL_ARM, TASK_ARM, MOMENT_ARM, LATENT_ARM = "{} trial {}", "{} on {}", "{} at {}", "{}, z {}"
 
 
 def trial(method: str, number: int) -> str:
     """Returns the arm of a method's n-th trial."""
-    return f"{method} trial {number}"
+    return TRIAL_ARM.format(method, number)
 
 
 def learned(method: str, unit: str = "level") -> str:
@@ -34,14 +36,14 @@ def spoken(method: str, unit: str = "level") -> str:
 
 def on_task(method: str, task: str) -> str:
     """Returns the arm of a method's runs on one task."""
-    return f"{method} on {task}"
+    return TASK_ARM.format(method, task)
 
 
 def moment(method: str, when: str) -> str:
     """Returns the arm of a method before adaptation, "0", or after it, "the budget"."""
-    return f"{method} at {when}"
+    return MOMENT_ARM.format(method, when)
 
 
 def with_latent(method: str, latent: str) -> str:
     """Returns the arm of PEARL when it plays with a latent: "inferred", "another task's" or "zero"."""
-    return f"{method}, z {latent}"
+    return LATENT_ARM.format(method, latent)

@@ -1,0 +1,87 @@
+"""Deployment evaluation: fresh episodes of frozen agents, on envs of their own, which cost no budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fvm_envs
+import numpy as np
+from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
+from fvm_eval import EpisodeScore, evaluate
+from gymnasium.spaces import Box
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a measure plays an agent.
+
+    Attributes:
+        spec: Of the training job that the agent comes from.
+        pretraining: Of the pretraining that job adapts; its own where it is one, empty where there is none.
+        settings: What the study asks of the measure; `max_steps` and `num_envs` among them.
+        seed: Of all that the measure draws; no other job has it.
+    """
+
+    spec: Mapping[str, Any]
+    pretraining: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+
+    def play(
+        self, policy: Any, tasks: Sequence[str], episodes: int, *, env_step: int = 0, trials: int = 1
+    ) -> list[EpisodeScore]:
+        """Returns so many fresh episodes of a frozen policy, or of a scripted player, on each task.
+
+        Args:
+            policy: A frozen policy, or a player's name.
+            tasks: Their ids.
+            episodes: On each of them.
+            env_step: The adaptation step of the agent; every step has a seed of its own.
+            trials: In a lifetime, of an agent that remembers: an episode is then a lifetime.
+        """
+        num_envs = min(self.settings["num_envs"], len(tasks) * episodes)
+        envs = self.make_envs(tasks, num_envs, trials)
+        seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
+        try:
+            return evaluate(
+                scripted(policy, envs, self.spec["env_options"]) if isinstance(policy, str) else policy,
+                envs,
+                [fvm_envs.Task.parse(task) for task in tasks],
+                episodes_per_task=episodes,
+                seed=seed,
+                max_steps=self.settings["max_steps"] * trials,
+            )
+        finally:
+            envs.close()
+
+    def make_envs(self, tasks: Sequence[str], num_envs: int, trials: int = 1) -> Any:
+        """Returns envs over tasks as the agent was trained on; the caller closes them."""
+        options = env_options(self.spec, trials)
+        return fvm_envs.make_vec(tasks, num_envs, 0, on_episode_end="stay", **options)
+
+    def score(self, policy: Any, tasks: Sequence[str], episodes: int, env_step: int) -> list[dict[str, Any]]:
+        """Returns rows task, env_step, episode, score of `play`."""
+        return [
+            {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
+            for s in self.play(policy, tasks, episodes, env_step=env_step)
+        ]
+
+
+def env_options(spec: Mapping[str, Any], trials: float = 1) -> dict[str, Any]:
+    """Returns the options of a job's envs; agents that remember have lifetimes of so many trials."""
+    options = dict(spec["env_options"])
+    if "reward_scale" in spec:
+        options |= {"trials": trials, "reward_scale": spec["reward_scale"]}
+    return options
+
+
+def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> Any:
+    """Returns a player that follows a script: "random", Coinrun's "always_right", a robot's "waypoints"."""
+    if name == "waypoints":
+        return WaypointPolicy(envs)
+    if name == "random":
+        space = envs.single_action_space
+        return UniformBoxPolicy(space) if isinstance(space, Box) else RandomPolicy(int(space.n))
+    return always_right(env_options.get("actions", "full"))
