@@ -21,7 +21,6 @@ from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 
-from study.checkpoint import canonical_json, write_bytes
 from study.claims import claims_of
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
@@ -29,6 +28,7 @@ from study.errors import writing
 from study.methods import label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
+from study.state_file import canonical_json, write_bytes
 from study.store import Store, write_table
 
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]

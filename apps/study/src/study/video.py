@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from study.agents import restore
-from study.checkpoint import write_bytes
 from study.config import StudyConfig
 from study.errors import StudyError, unknown, writing
 from study.evaluation import env_options
 from study.plan import Job, Plan
+from study.state_file import write_bytes
 from study.store import Store
 
 SIZE = 256  # pixels a side
