@@ -144,7 +144,7 @@ def tiny_done(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., list
     return root
 
 
-TABLE_NAMES = ("online", "metrics", "episodes", "training")
+TABLE_NAMES = ("online", "metrics", "episodes", "rows")
 
 
 def results_of(root: Path) -> dict[str, bytes]:

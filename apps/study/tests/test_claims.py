@@ -9,15 +9,6 @@ import polars as pl
 import pytest
 from fvm_eval.claims import Precondition, decide
 from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE, ZERO_SHOT
-from study.claim_cells import (
-    MOMENTS_TABLE,
-    TRIALS_TABLE,
-    by_moment,
-    by_task,
-    by_trial,
-    control_cells,
-    seconds_to_score,
-)
 from study.claims import claims_of
 from study.claims.arms import (
     BY_LATENT,
@@ -32,6 +23,12 @@ from study.claims.arms import (
     with_latent,
 )
 from study.errors import StudyError
+from study.measures import moments, trials
+from study.measures.control import control_cells
+from study.measures.moments import by_moment
+from study.measures.seconds import seconds_to_score
+from study.measures.tasks import by_task
+from study.measures.trials import by_trial
 from study.presets import atari, procgen, toy
 from study.run import check_control
 
@@ -217,7 +214,7 @@ def test_cells_by_task_and_moment_are_means_at_the_ends_of_curves(tmp_path: Path
         "pearl at 0": 0.0,
         "pearl at the budget": 0.6,
     }
-    moments.write_parquet(tmp_path / MOMENTS_TABLE)
+    moments.write_parquet(tmp_path / moments.TABLE)
     assert set(control_cells(tmp_path)["method"]) == {"pearl at 0", "pearl at the budget"}
 
 
@@ -233,7 +230,7 @@ def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_pat
     assert dict(found.select("method", "value").iter_rows()) == {"rl2 trial 1": 0.0, "rl2 trial 2": 0.375}
     with pytest.raises(StudyError, match=r"no finished study with RL²"):
         control_cells(tmp_path)
-    table.write_parquet(tmp_path / TRIALS_TABLE)
+    table.write_parquet(tmp_path / trials.TABLE)
     assert set(control_cells(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
 
 
@@ -245,7 +242,7 @@ def test_seconds_to_score_need_scratch() -> None:
 
 def test_a_control_without_the_method_is_refused_at_once(tmp_path: Path) -> None:
     arm = moment("pearl", "0")
-    cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm)).write_parquet(tmp_path / MOMENTS_TABLE)
+    cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm)).write_parquet(tmp_path / moments.TABLE)
     check_control(tmp_path, [atari.SMALL])
     check_control(tmp_path, [replace(atari.SMALL, methods=("scratch",))])
     with pytest.raises(StudyError, match=r"no results of rl2.*toy-schedules/hidden-catch"):

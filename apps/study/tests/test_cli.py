@@ -116,10 +116,10 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     assert shown.err == ""
     words = " ".join(shown.out.replace("│", " ").split())
     for part in (
-        "toy quick: 4 jobs",
+        "toy quick: 5 jobs",
         "1 pretrain (multitask) 2,048 2,048",
         "2 adapt (scratch, multitask) 512 1,024",
-        "4 in all 3,072",
+        "5 in all 3,072",
         "env steps/s a worker",
         "time about",
         "disk about",

@@ -183,7 +183,7 @@ def test_a_worker_killed_at_three_random_moments_loses_nothing(
 
     # A memory takes in what it can within two iterations; where that stops is tested above.
     trained = [job for job in plan.jobs if job.spec.get("adaptation", "gradient") != "context"]
-    trained = [job for job in trained if job.kind != "baseline"]
+    trained = [job for job in trained if job.budget_env_steps]
     # Which job is hit, and after how many of its iterations; a job that is hit twice counts on from there.
     hits = sorted((rng.randrange(len(trained)), rng.randrange(1, 5)) for _ in range(3))
     waiting: dict[str, list[int]] = {}
@@ -224,7 +224,7 @@ def test_a_job_that_loses_its_worker_too_often_fails_without_its_children(
 ) -> None:
     monkeypatch.setattr("study.engines.processes.MAX_LOSSES", 1)
     plan = make_plan(replace(small, methods=("multitask",)))
-    with closing(run_in_processes(Schedule(plan.jobs[1:], store), EVERY_STEP, workers=1)) as events:
+    with closing(run_in_processes(Schedule(plan.jobs[2:], store), EVERY_STEP, workers=1)) as events:
         what: list[Event] = []
         for event in events:
             what.append(event)
@@ -236,13 +236,13 @@ def test_a_job_that_loses_its_worker_too_often_fails_without_its_children(
     assert not what[-1].mendable
     assert {event.job.kind for event in what} == {"pretrain"}
     assert not any(store.done(job) for job in plan.jobs)
-    assert store.load_checkpoint(plan.jobs[1]) is not None  # the next run goes on from it
+    assert store.load_checkpoint(plan.jobs[2]) is not None  # the next run goes on from it
 
 
 def test_an_idle_worker_that_dies_is_replaced(small: StudyConfig, store: Store) -> None:
     jobs = make_plan(replace(small, methods=("scratch",))).jobs
     done: list[str] = []
-    with closing(run_in_processes(Schedule(jobs[:2], store), NEVER, workers=1)) as events:
+    with closing(run_in_processes(Schedule(jobs[1:3], store), NEVER, workers=1)) as events:
         for event in events:
             if event.what == "finished":
                 done.append(event.job.kind)
@@ -256,7 +256,7 @@ def test_closing_stops_busy_workers_soon_and_keeps_a_checkpoint(
     small: StudyConfig, store: Store, run_plan: Callable[..., list[Event]], small_done: tuple[Plan, Store]
 ) -> None:
     plan = make_plan(replace(small, methods=("scratch",)))
-    job = plan.jobs[1]
+    job = plan.jobs[2]
     events = run_in_processes(Schedule([job], store), NEVER, workers=2)
     for event in events:
         if event.what == "progress":
@@ -323,9 +323,11 @@ def test_a_schedule_gives_children_after_parents_only(small: StudyConfig, store:
     ready = []
     while (job := schedule.next()) is not None:
         ready.append(job)
-    assert [job.method for job in ready] == ["random", "multitask", "scratch", "scratch"]
-    pretraining = ready[1]
-    schedule.again(ready[2])
-    assert schedule.next() == ready[2]
-    assert {job.method for job in schedule.drop_children(pretraining)} == {"multitask"}
+    assert [job.method for job in ready] == ["random", "random", "multitask", "scratch", "scratch"]
+    pretraining = ready[2]
+    schedule.again(ready[3])
+    assert schedule.next() == ready[3]
+    orphans = schedule.drop_children(pretraining)
+    assert {job.method for job in orphans} == {"multitask"}
+    assert {job.kind for job in orphans} == {"adapt", "measure"}
     assert schedule.waiting == []

@@ -11,9 +11,9 @@ from fvm_envs import make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from study.arguments import Arguments
 from study.cli import run
+from study.evaluation import scripted
 from study.play import plan_of
 from study.presets import PLAYERS_ONLY, rlbench
-from study.scoring import scripted
 
 LINE = "--benchmark rlbench --held-out lamp_on reach_target/3 --no-tracking --workers 0"
 

@@ -49,7 +49,9 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     folds = [len(held_out) if size == 1 and config.pairs else 1 for size in config.train_sizes]
     per_size = (len(methods) - 1) * len(held_out)
     per_seed = sum(per_size + number * len(pretrained) for number in folds) + len(held_out)
-    assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
+    kinds = [job.kind for job in plan.jobs]
+    assert kinds.count("pretrain") + kinds.count("adapt") == config.seeds * per_seed
+    assert kinds.count("baseline") == len(held_out) * (1 + (config.script is not None))
     new = {config.new_levels_from + i for i in range(config.evaluation.new_levels)}
     assert new.isdisjoint(pool | validation | held_out)
     for name in pretrained:

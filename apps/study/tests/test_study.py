@@ -34,7 +34,7 @@ def test_a_study_leaves_tables_a_report_and_no_leftovers(tiny_done: Path) -> Non
     assert "Multi-task" in page
     assert "too small" in page
     assert "--adapt-env-steps 512" in page  # how to run it again
-    assert len(list(tiny_done.glob("jobs/*"))) == 4
+    assert len(list(tiny_done.glob("jobs/*"))) == 5
 
 
 def test_a_study_says_what_it_does_and_where_things_are(
@@ -49,8 +49,8 @@ def test_a_study_says_what_it_does_and_where_things_are(
     assert shown.err == ""
     for words in (
         "toy quick: scratch vs multitask on toy/catch",
-        "1 seeds, 4 training levels, 1 held-out; 4 jobs, 3,072 env steps on cpu",
-        "4 of 4 jobs are finished from before",
+        "1 seeds, 4 training levels, 1 held-out; 5 jobs, 3,072 env steps on cpu",
+        "5 of 5 jobs are finished from before",
         "Undecided: too small",
         f"report    {root}/report/report.html",
     ):

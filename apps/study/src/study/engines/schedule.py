@@ -58,8 +58,10 @@ class Schedule:
 
     def drop_children(self, job: Job) -> list[Job]:
         """Takes out and returns the jobs that a failed one leaves without a parent."""
-        orphans = [
-            child for child in self.waiting if child.parent is not None and child.parent.key == job.key
-        ]
-        self.waiting = [child for child in self.waiting if child not in orphans]
+        lost, orphans = {job.key}, []
+        for child in self.waiting:  # parents come before children
+            if child.parent is not None and child.parent.key in lost:
+                lost.add(child.key)
+                orphans.append(child)
+        self.waiting = [child for child in self.waiting if child.key not in lost]
         return orphans
