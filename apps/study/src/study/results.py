@@ -20,7 +20,7 @@ from fvm_eval.report import Analysis, StudyResults, analyse, render
 from fvm_eval.report.text import capital, plural
 from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.rules import LeakAudit
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 

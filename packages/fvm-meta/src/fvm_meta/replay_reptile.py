@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from fvm_learners import Episode, Iteration
 from fvm_learners.rainbow import Rainbow
-from fvm_learners.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
 from torch import Tensor
 
 from fvm_meta.reptile import Reptile, ReptileConfig, reptile_step
