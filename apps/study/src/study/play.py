@@ -1,6 +1,6 @@
 """A study in which nothing learns: players on fixed tasks, where a benchmark has no learner yet.
 
-config -> plan -> jobs -> page, with the jobs, store, executors and MLflow of every other study.
+config -> plan -> jobs -> page, with the jobs, store, engines and MLflow of every other study.
 """
 
 from __future__ import annotations

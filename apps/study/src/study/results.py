@@ -25,7 +25,6 @@ from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 
-from study.checkpoint import canonical_json, write_bytes
 from study.claim_cells import (
     MOMENTS_TABLE,
     TRIALS_TABLE,
@@ -55,6 +54,7 @@ from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
 from study.methods import label_of
 from study.plan import Job, Plan
+from study.state_file import canonical_json, write_bytes
 from study.store import Store, write_table
 
 COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing

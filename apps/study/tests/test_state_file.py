@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from study.checkpoint import canonical_json, read_state, write_bytes, write_state
 from study.errors import StudyError
+from study.state_file import canonical_json, read_state, write_bytes, write_state
 
 
 def state() -> dict[str, Any]:

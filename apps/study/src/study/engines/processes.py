@@ -19,8 +19,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from study.engines.schedule import Event, RunOptions, Schedule
 from study.errors import StudyError
-from study.executors.schedule import Event, RunOptions, Schedule
 from study.plan import Job
 
 MAX_LOSSES = 3  # times a job may lose its worker before it counts as failed

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 from study.config import StudyConfig
-from study.executors import Event, Schedule, run_in_process, run_in_processes
-from study.executors.schedule import RunOptions
+from study.engines import Event, Schedule, run_in_process, run_in_processes
+from study.engines.schedule import RunOptions
 from study.job import run_job
 from study.methods import PARADIGMS
 from study.plan import Job, Plan, make_plan
@@ -169,7 +169,7 @@ def test_a_worker_killed_at_three_random_moments_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     method: str,
 ) -> None:
-    monkeypatch.setattr("study.executors.processes.MAX_LOSSES", 10)  # all three may hit the same job
+    monkeypatch.setattr("study.engines.processes.MAX_LOSSES", 10)  # all three may hit the same job
     seed = random.SystemRandom().randrange(2**32)
     print(f"moments drawn with seed {seed}")  # shown if the test fails
     rng = random.Random(seed)
@@ -222,7 +222,7 @@ def test_a_worker_killed_at_three_random_moments_loses_nothing(
 def test_a_job_that_loses_its_worker_too_often_fails_without_its_children(
     small: StudyConfig, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("study.executors.processes.MAX_LOSSES", 1)
+    monkeypatch.setattr("study.engines.processes.MAX_LOSSES", 1)
     plan = make_plan(replace(small, methods=("multitask",)))
     with closing(run_in_processes(Schedule(plan.jobs[1:], store), EVERY_STEP, workers=1)) as events:
         what: list[Event] = []

@@ -7,8 +7,8 @@ from collections.abc import Generator
 
 import torch
 
+from study.engines.schedule import Event, RunOptions, Schedule
 from study.errors import StudyError
-from study.executors.schedule import Event, RunOptions, Schedule
 from study.job import run_job
 
 
