@@ -11,7 +11,7 @@ import fvm_envs
 import numpy as np
 import polars as pl
 from fvm_envs.leakage import leaked
-from fvm_envs.scores import score_range
+from fvm_envs.score_ranges import score_range
 from fvm_eval import Budget
 from fvm_eval.analysis import Analysis, StudyResults, analyse
 from fvm_eval.analysis.study_results import LOG_SECONDS, NEW_LEVELS

@@ -2,7 +2,7 @@ import pytest
 from fvm_envs import Task, score_range
 from fvm_envs.atari import SCORES
 from fvm_envs.procgen import GAMES
-from fvm_envs.scores import PROCGEN_EASY, PROCGEN_HARD
+from fvm_envs.score_ranges import PROCGEN_EASY, PROCGEN_HARD
 
 
 def test_all_games_have_a_range_in_easy_and_hard():

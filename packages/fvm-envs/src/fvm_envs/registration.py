@@ -17,7 +17,7 @@ from fvm_envs.atari.games import GAMES as ATARI_GAMES
 from fvm_envs.make import make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import GAMES, modes_of
-from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, obs_of_slot
+from fvm_envs.slot_env import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, obs_of_slot
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 
@@ -141,7 +141,7 @@ def register() -> None:
         if id not in gym.registry:
             gym.register(
                 id,
-                entry_point="fvm_envs.single:make_single",
-                vector_entry_point="fvm_envs.single:make_many",
+                entry_point="fvm_envs.registration:make_single",
+                vector_entry_point="fvm_envs.registration:make_many",
                 kwargs={"name": name, "levels": default},
             )

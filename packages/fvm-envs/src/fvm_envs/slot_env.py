@@ -1,10 +1,9 @@
 """A vector environment whose slots move between tasks: what every benchmark here shares.
 
 `reset(options={"tasks": [...], "reset_mask": mask})` moves the masked slots and leaves the others as they
-    are;
-when an episode ends the slot draws its next task itself ("resample") or plays the same one again ("stay").
-Autoreset is SAME_STEP: the observation of a step that ends an episode is the first one of the next episode,
-and `info["task_index"]` belongs to that returned observation.
+are. When an episode ends the slot draws its next task itself ("resample") or plays the same one again
+("stay"). Autoreset is SAME_STEP: the observation of a step that ends an episode is the first one of the next
+episode, and `info["task_index"]` belongs to that returned observation.
 """
 
 from __future__ import annotations
@@ -37,9 +36,13 @@ def obs_of_slot(obs: Any, slot: int) -> Any:
 class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
     """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
 
-    A subclass gives `_begin`, `_advance`, `_observe`, `_own_state` and `_load_own_state`.
+    A subclass gives `begin`, `advance`, `observe`, `render_slot`, `own_state` and `load_own_state`; the other
+    methods between `__init__` and `reset` have a default that it may override.
 
     Attributes:
+        task_index: The position in `tasks` of what each slot plays, int64 [num_envs], -1 before its first.
+        lengths: Env steps of each slot's episode so far, int64 [num_envs].
+        returns: Sum of the rewards of each slot's episode so far, float64 [num_envs].
         saves_state: Whether `state_dict` can save what goes on; where not, a run can be resumed from seeded
             resets of all slots.
 
@@ -82,51 +85,51 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         self.action_space = batch_space(action_space, num_envs)
         self.render_mode = "rgb_array"
         self._num_actions = int(action_space.n) if isinstance(action_space, gym.spaces.Discrete) else 0
-        self._task_index = np.full(num_envs, -1, dtype=np.int64)
-        self._returns = np.zeros(num_envs, dtype=np.float64)
-        self._lengths = np.zeros(num_envs, dtype=np.int64)
-        self._seed_slots(seed, np.ones(num_envs, dtype=bool))
+        self.task_index = np.full(num_envs, -1, dtype=np.int64)
+        self.returns = np.zeros(num_envs, dtype=np.float64)
+        self.lengths = np.zeros(num_envs, dtype=np.int64)
+        self.seed_slots(seed, np.ones(num_envs, dtype=bool))
 
     # What a benchmark gives.
 
     @abc.abstractmethod
-    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
         """Start an episode of their task in `slots`; `autoreset` if their episode has just ended."""
 
     @abc.abstractmethod
-    def _advance(
+    def advance(
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of all slots: new arrays of reward, terminated, truncated, and more entries for `info`."""
 
     @abc.abstractmethod
-    def _observe(self) -> Any:
+    def observe(self) -> Any:
         """The current observation of all slots, a new array or a dict of new arrays."""
 
     @abc.abstractmethod
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
         """What the benchmark must save."""
 
     @abc.abstractmethod
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
-        """Restore what `_own_state` gave; raise ValueError before anything is changed."""
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `own_state` gave; raise ValueError before anything is changed."""
 
     @abc.abstractmethod
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The frame of a slot for a video, uint8 [H, W, 3]."""
 
-    def _final_obs(self, slots: NDArray[np.int64]) -> Iterable[Any] | None:
+    def final_obs(self, slots: NDArray[np.int64]) -> Iterable[Any] | None:
         """The last observations of episodes that have just ended, one a slot, where they can be shown."""
         return None
 
-    def _slot_info(self) -> dict[str, Any]:
+    def slot_info(self) -> dict[str, Any]:
         """More entries for `info` that belong to the returned observation."""
         return {}
 
-    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+    def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
         """Seed the own dynamics of a slot, where the benchmark has any."""
 
-    def _draw_tasks(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    def draw_tasks(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions of the tasks that `slots` play next under "resample"."""
         return self.np_random.integers(len(self.tasks), size=len(slots))
 
@@ -148,24 +151,24 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
             ValueError: If an option is unknown or misshapen, or a task is not in the set.
         """
         options = dict(options or {})
-        mask = self._read_mask(options.pop("reset_mask", None)) | (self._task_index < 0)
+        mask = self._read_mask(options.pop("reset_mask", None)) | (self.task_index < 0)
         requested = self._read_tasks(options.pop("tasks", None), mask)
         if options:
             raise ValueError(f"unknown reset options {sorted(options)}: expected 'tasks' and 'reset_mask'")
-        self._seed_slots(seed, mask)
+        self.seed_slots(seed, mask)
         free = np.flatnonzero(mask & (requested < 0))
         if self.on_episode_end == "resample":
-            requested[free] = self._draw_tasks(free)
+            requested[free] = self.draw_tasks(free)
         else:
             first = np.arange(self.num_envs) % len(self.tasks)
-            requested[free] = np.where(self._task_index < 0, first, self._task_index)[free]
+            requested[free] = np.where(self.task_index < 0, first, self.task_index)[free]
         slots = np.flatnonzero(mask)
         if len(slots):
-            self._task_index[slots] = requested[slots]
-            self._returns[slots] = 0.0
-            self._lengths[slots] = 0
-            self._begin(slots, autoreset=False)
-        return self._observe(), {"task_index": self._task_index.copy(), **self._slot_info()}
+            self.task_index[slots] = requested[slots]
+            self.returns[slots] = 0.0
+            self.lengths[slots] = 0
+            self.begin(slots, autoreset=False)
+        return self.observe(), {"task_index": self.task_index.copy(), **self.slot_info()}
 
     def step(
         self, actions: NDArray[Any]
@@ -176,30 +179,30 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
             ValueError: If there is not one action of the action space for each slot.
             RuntimeError: If the environment was never reset.
         """
-        if self._task_index[0] < 0:
+        if self.task_index[0] < 0:
             raise RuntimeError("step before reset: call reset first")
-        reward, terminated, truncated, info = self._advance(self._read_actions(actions))
-        self._returns += reward
-        self._lengths += 1
+        reward, terminated, truncated, info = self.advance(self.read_actions(actions))
+        self.returns += reward
+        self.lengths += 1
         ended = terminated | truncated
-        info["episode"] = {"r": np.where(ended, self._returns, 0.0), "l": np.where(ended, self._lengths, 0)}
+        info["episode"] = {"r": np.where(ended, self.returns, 0.0), "l": np.where(ended, self.lengths, 0)}
         info["_episode"] = ended
         slots = np.flatnonzero(ended)
         if len(slots):
-            final_obs = self._final_obs(slots)
+            final_obs = self.final_obs(slots)
             if final_obs is not None:
                 info["final_obs"] = np.full(self.num_envs, None, dtype=object)
                 for slot, obs in zip(slots, final_obs, strict=True):
                     info["final_obs"][slot] = obs
                 info["_final_obs"] = ended.copy()
             if self.on_episode_end == "resample":
-                self._task_index[slots] = self._draw_tasks(slots)
-            self._returns[slots] = 0.0
-            self._lengths[slots] = 0
-            self._begin(slots, autoreset=True)
-        info["task_index"] = self._task_index.copy()
-        info.update(self._slot_info())
-        return self._observe(), reward, terminated, truncated, info
+                self.task_index[slots] = self.draw_tasks(slots)
+            self.returns[slots] = 0.0
+            self.lengths[slots] = 0
+            self.begin(slots, autoreset=True)
+        info["task_index"] = self.task_index.copy()
+        info.update(self.slot_info())
+        return self.observe(), reward, terminated, truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...]:
         """The frames of all slots for a video."""
@@ -216,10 +219,10 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
             "num_envs": self.num_envs,
             "np_random": self.np_random.bit_generator.state,
             "np_random_seed": self.np_random_seed,
-            "task_index": self._task_index.copy(),
-            "returns": self._returns.copy(),
-            "lengths": self._lengths.copy(),
-            "own": self._own_state(),
+            "task_index": self.task_index.copy(),
+            "returns": self.returns.copy(),
+            "lengths": self.lengths.copy(),
+            "own": self.own_state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -236,30 +239,35 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
             raise ValueError(
                 "the state belongs to another set of tasks: make the environment with the same tasks"
             )
-        self._load_own_state(state["own"])
+        self.load_own_state(state["own"])
         self.np_random.bit_generator.state = state["np_random"]
         self._np_random_seed = state["np_random_seed"]
-        self._task_index = np.array(state["task_index"], dtype=np.int64)
-        self._returns = np.array(state["returns"], dtype=np.float64)
-        self._lengths = np.array(state["lengths"], dtype=np.int64)
+        self.task_index = np.array(state["task_index"], dtype=np.int64)
+        self.returns = np.array(state["returns"], dtype=np.float64)
+        self.lengths = np.array(state["lengths"], dtype=np.int64)
 
     # Reading what the caller gave.
 
-    def _seed_slots(self, seed: Seed, mask: NDArray[np.bool_]) -> None:
+    def seed_slots(self, seed: Seed, mask: NDArray[np.bool_]) -> None:
+        """Seed the draws of tasks and the dynamics of the masked slots, as `reset` says.
+
+        Raises:
+            ValueError: If there are not as many seeds as slots.
+        """
         if seed is None:
             return
         if isinstance(seed, (int, np.integer)):
             VectorEnv.reset(self, seed=int(seed))
             children = np.random.SeedSequence(int(seed)).spawn(self.num_envs)
             for slot in np.flatnonzero(mask):
-                self._seed_dynamics(int(slot), children[slot])
+                self.seed_dynamics(int(slot), children[slot])
             return
         if len(seed) != self.num_envs:
             raise ValueError(f"{len(seed)} seeds for {self.num_envs} slots: give one (or None) for each")
         for slot in np.flatnonzero(mask):
             own = seed[int(slot)]
             if own is not None:
-                self._seed_dynamics(int(slot), np.random.SeedSequence(own))
+                self.seed_dynamics(int(slot), np.random.SeedSequence(own))
 
     def _read_mask(self, mask: Any) -> NDArray[np.bool_]:
         if mask is None:
@@ -284,7 +292,12 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
                 positions[slot] = self.tasks.index(tasks[slot])
         return positions
 
-    def _read_actions(self, actions: Any) -> NDArray[Any]:
+    def read_actions(self, actions: Any) -> NDArray[Any]:
+        """The actions as an array, here ints [num_envs]; override it where they are not discrete.
+
+        Raises:
+            ValueError: If there is not one action of the action space for each slot.
+        """
         read = np.asarray(actions)
         if read.shape != (self.num_envs,) or read.dtype.kind not in "iu":
             raise ValueError(

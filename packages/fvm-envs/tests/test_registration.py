@@ -1,14 +1,14 @@
-import fvm_envs
 import gymnasium as gym
 import numpy as np
 import pytest
 from fvm_envs import atari
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen import GAMES, modes_of
+from fvm_envs.registration import register
 from fvm_envs.toy import FAMILIES
 from gymnasium.utils.env_checker import check_env
 
-IDS = sorted(id for id in gym.registry if gym.registry[id].entry_point == "fvm_envs.single:make_single")
+IDS = sorted(id for id in gym.registry if gym.registry[id].entry_point == "fvm_envs.registration:make_single")
 
 
 def test_every_game_and_family_has_an_id():
@@ -16,7 +16,7 @@ def test_every_game_and_family_has_an_id():
     expected |= {f"atari/{game}-v0" for game in atari.GAMES}
     expected |= {f"rlbench/{name}-v0" for name in TASKS}
     assert set(IDS) == expected | {f"toy/{family}-v0" for family in FAMILIES}
-    fvm_envs.register()  # May be repeated: no warning that an id is overridden.
+    register()  # May be repeated: no warning that an id is overridden.
 
 
 MARKS = {
