@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 import torch
 from fvm_learners import PPOConfig
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions

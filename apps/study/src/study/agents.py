@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
-from fvm_learners.frozen_policy import Memory
-from fvm_learners.frozen_q_policy import LatentDistribution
-from fvm_meta import Ledger as SpentLedger
-from fvm_meta import Paradigm, Snapshot
+from fvm_learners.ppo.frozen_policy import Memory
+from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
@@ -111,7 +110,7 @@ def restore(job: Job, store: Store, device: str) -> Snapshot:
     learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
     return Snapshot(
         env_step=job.budget_env_steps,
-        ledger=SpentLedger(env_steps=job.budget_env_steps),
+        ledger=Spent(env_steps=job.budget_env_steps),
         policy=carrying(learner.frozen_policy(), saved, device),
     )
 

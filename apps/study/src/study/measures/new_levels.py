@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from fvm_eval.results import NEW_LEVELS
+from fvm_eval.analysis.study_results import NEW_LEVELS
 
 from study.measures.columns import RUN
 from study.registry import Measure, Ranges, Rows

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
+from fvm_eval.analysis.study_results import LOG_SECONDS
 from fvm_eval.curves import run_curves, time_to_threshold, value_at
-from fvm_eval.results import LOG_SECONDS
 
 from study.claims.arms import SECONDS_TO_SCORE
 from study.measures.columns import RUN, cells_of

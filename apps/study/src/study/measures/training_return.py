@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import fvm_envs
 import polars as pl
-from fvm_envs.scores import score_range
+from fvm_envs.score_ranges import score_range
 from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 
