@@ -17,8 +17,8 @@ from fvm_learners import PPOConfig
 from fvm_learners.rainbow_config import RainbowConfig
 from study.cli import run
 from study.config import Evaluation, Phase, Settings, StudyConfig
-from study.executors import Event, Schedule, run_in_process
-from study.executors.schedule import RunOptions
+from study.engines import Event, Schedule, run_in_process
+from study.engines.schedule import RunOptions
 from study.plan import Plan, make_plan
 from study.presets import toy
 from study.results import Results, collect

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from study.claims.arms import spoken
 from study.config import StudyConfig
-from study.executors import Event
+from study.engines import Event
 from study.job import MetricCurves
 from study.plan import Plan, make_plan
 from study.results import not_collapsed, posterior_note, posteriors

@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 from study.cli import run
 from study.config import StudyConfig
+from study.engines import Event, Schedule, run_in_process
+from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.executors import Event, Schedule, run_in_process
-from study.executors.schedule import RunOptions
 from study.job import Progress, run_job
 from study.plan import Job, Plan, make_plan
 from study.results import collect
@@ -323,7 +323,7 @@ def test_a_bug_in_one_job_leaves_the_others_alone(
             raise ZeroDivisionError("a bug")
         yield from run_job(job, store, **options)
 
-    monkeypatch.setattr("study.executors.in_process.run_job", only_others)
+    monkeypatch.setattr("study.engines.in_process.run_job", only_others)
     events = list(run_in_process(Schedule(plan.jobs, store), RunOptions()))
     failures = [event for event in events if event.what == "failed"]
     assert [event.job for event in failures] == [broken]

@@ -283,7 +283,7 @@ def test_a_run_that_diverges_is_kept_and_scored(
     )
     assert run([*line.split(), "--output", str(root)]) == 0
     assert capsys.readouterr().err == ""
-    from study.checkpoint import read_state
+    from study.state_file import read_state
 
     weights = [read_state(path) for path in root.glob("jobs/*/weights.safetensors")]
     assert any(not tensor.isfinite().all() for state in weights for tensor in state.values())  # it did

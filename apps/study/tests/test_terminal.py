@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from study import terminal as shown
 from study.config import StudyConfig
-from study.executors import Event
+from study.engines import Event
 from study.plan import Job, Plan, make_plan
 from study.terminal import Terminal, count, duration
 

@@ -20,14 +20,14 @@ from fvm_meta.stream import can_save
 from rich.console import Console
 from rich.table import Table
 
-from study.checkpoint import write_state
 from study.config import StudyConfig
+from study.engines.processes import one_thread
 from study.errors import StudyError
-from study.executors.processes import one_thread
 from study.learners import as_measured, read_spec, replays_nbytes, spec_of, words_for
 from study.methods import GRADIENT
 from study.plan import Job, Plan
 from study.scoring import env_options
+from study.state_file import write_state
 from study.terminal import count, duration
 
 MEASURE_S = 3.0  # per kind of job and method

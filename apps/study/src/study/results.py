@@ -11,20 +11,20 @@ import fvm_envs
 import numpy as np
 import polars as pl
 from fvm_envs.leakage import leaked
-from fvm_envs.scores import score_range
+from fvm_envs.score_ranges import score_range
 from fvm_eval import Budget
+from fvm_eval.analysis import Analysis, StudyResults, analyse
+from fvm_eval.analysis.study_results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
-from fvm_eval.intervals import Interval
-from fvm_eval.report import Analysis, StudyResults, analyse, render
+from fvm_eval.fairness import LeakAudit
+from fvm_eval.report import render
 from fvm_eval.report.text import capital, plural
-from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
-from fvm_eval.rules import LeakAudit
+from fvm_eval.statistics.intervals import Interval
 from fvm_learners.rainbow_config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 
-from study.checkpoint import canonical_json, write_bytes
 from study.claim_cells import (
     MOMENTS_TABLE,
     TRIALS_TABLE,
@@ -54,6 +54,7 @@ from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
 from study.methods import label_of
 from study.plan import Job, Plan
+from study.state_file import canonical_json, write_bytes
 from study.store import Store, write_table
 
 COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing

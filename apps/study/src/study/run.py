@@ -20,9 +20,9 @@ from study.arguments import Arguments, command_of
 from study.claim_cells import control_cells
 from study.claims.arms import moment, trial
 from study.config import StudyConfig
+from study.engines import Event, Schedule, run_in_process, run_in_processes
+from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.executors import Event, Schedule, run_in_process, run_in_processes
-from study.executors.schedule import RunOptions
 from study.methods import PRETRAININGS, Method
 from study.plan import Plan, make_plan
 from study.presets import PLAYERS_ONLY, resolve_all

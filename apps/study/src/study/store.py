@@ -21,9 +21,9 @@ from typing import IO, Any
 
 import polars as pl
 
-from study.checkpoint import canonical_json, read_state, write_bytes, write_state
 from study.errors import StudyError, writing
 from study.plan import Job
+from study.state_file import canonical_json, read_state, write_bytes, write_state
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"

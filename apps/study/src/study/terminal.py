@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from study.executors import Event
+from study.engines import Event
 from study.plan import Job, Plan
 
 PLAIN_EVERY_S = 30.0

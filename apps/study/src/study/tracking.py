@@ -22,10 +22,10 @@ from typing import Any
 
 import polars as pl
 
-from study.checkpoint import write_bytes
+from study.engines.processes import interrupts_held
 from study.errors import StudyError
-from study.executors.processes import interrupts_held
 from study.plan import Job
+from study.state_file import write_bytes
 from study.store import Store
 
 SENT = "tracking.json"

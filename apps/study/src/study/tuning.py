@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 from fvm_envs import Task
-from fvm_envs.scores import score_range
+from fvm_envs.score_ranges import score_range
 from fvm_eval.curves import normalise
 from fvm_eval.table import TableError
 
-from study.checkpoint import write_bytes
 from study.config import Settings, StudyConfig
 from study.learners import name_of
 from study.methods import PRETRAININGS, Method
 from study.plan import Job, Plan, make_plan
+from study.state_file import write_bytes
 from study.store import Store
 
 FIRST_SEED = 1_000_000  # of the tuning's seeds; a study's own begin at 0

@@ -1,7 +1,0 @@
-"""Who runs the jobs: this process, or local worker processes. Same jobs, same results."""
-
-from study.executors.in_process import run_in_process
-from study.executors.processes import run_in_processes
-from study.executors.schedule import Event, Schedule
-
-__all__ = ["Event", "Schedule", "run_in_process", "run_in_processes"]
