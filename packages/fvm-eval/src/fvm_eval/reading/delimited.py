@@ -81,8 +81,8 @@ def _body(data: bytes, separator: str, name: str, names: list[str], skipped: int
     for line, fields in _records(data, separator):
         if len(fields) > len(names):
             raise TableError(
-                f"{name}, line {skipped + line}: {len(fields)} fields, the header has {len(names)}; is a text with the "
-                f"separator {separator!r} missing its quotes?"
+                f"{name}, line {skipped + line}: {len(fields)} fields, the header has {len(names)}; does a "
+                f"text with the separator {separator!r} lack its quotes?"
             )
     rows = [fields for _, fields in _records(data, separator)][1:]
     width = len(names)
@@ -91,7 +91,7 @@ def _body(data: bytes, separator: str, name: str, names: list[str], skipped: int
 
 
 def _records(data: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line where a record begins, and its fields; a blank line has none, a comment is no record."""
+    """Yields the line where a record begins, and its fields; a blank line has none, a comment is none."""
     pulled: list[int] = []
 
     def lines() -> Iterator[str]:

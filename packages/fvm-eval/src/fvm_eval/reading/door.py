@@ -54,9 +54,10 @@ def read(given: Any, request: Request | None = None) -> Reading:
     """
     request = request or Request()
     sources = open_all(given, request)
-    tables, said = [], []
+    tables, said, online = [], [], False
     for source, path, root in sources:
-        table, heard = _rows(source, path, root, request)
+        table, heard, learning_too = _rows(source, path, root, request)
+        online = online or learning_too
         prefix = f"{source.name}: " if len(sources) > 1 else ""
         said += [f"{prefix}{text}" for text in (*source.said, *heard)]
         tables.append(table)
@@ -93,15 +94,15 @@ def read(given: Any, request: Request | None = None) -> Reading:
         clusters=clusters_said(learning, given=had_checkpoints),
         numbered=has_episodes,
         has_steps=has_steps,
-        online=any(source.online for source, *_ in sources),
+        online=online,
         name=_name([source for source, *_ in sources]),
     )
 
 
 def _rows(
     source: Source, path: Path | None, root: Path | None, request: Request
-) -> tuple[pl.DataFrame, list[str]]:
-    """Returns a source's typed rows, and what was recognised."""
+) -> tuple[pl.DataFrame, list[str], bool]:
+    """Returns a source's typed rows, what was recognised, and whether scores were made while learning."""
     frame, name, constants = source.frame, source.name, dict(request.constants)
     said: list[str] = []
     if frame.is_empty():
@@ -135,14 +136,14 @@ def _rows(
         score = frame[found["score"]]
         kept = frame.filter(score.is_not_null() & (score.cast(pl.String).str.strip_chars() != ""))
         if len(kept) < len(frame):
-            said.append(f"{len(frame) - len(kept)} rows without a score left out")
+            said.append(f"rows left out for having no score: {len(frame) - len(kept):,}")
         frame = kept
         if frame.is_empty():
             raise TableError(f"{name}: column {found['score']!r} is empty in every row")
     mark = request.decimal or _mark(source, frame, found)
     if mark == "," and request.decimal is None:
         said.append("decimal comma")
-    return typed(source, frame, found, constants, mark), said
+    return typed(source, frame, found, constants, mark), said, online
 
 
 def _mark(source: Source, frame: pl.DataFrame, found: Mapping[str, str]) -> Mark:

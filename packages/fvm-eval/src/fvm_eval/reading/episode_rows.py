@@ -162,7 +162,10 @@ def _is_empty(values: pl.Series) -> pl.Series:
 
 
 def _cleaned(value: str) -> str:
-    return unicodedata.normalize("NFC", value.strip().strip(_INVISIBLE).strip())
+    text = value.strip().strip(_INVISIBLE).strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':  # a blank before a quote hides it from CSV readers
+        text = text[1:-1].strip()
+    return unicodedata.normalize("NFC", text)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

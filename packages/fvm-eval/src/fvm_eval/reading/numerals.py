@@ -95,8 +95,10 @@ def whole(column: pl.Series, mark: Mark = ".") -> pl.Series:
 
 def _plain(column: pl.Series, mark: Mark) -> pl.Series:
     """Returns floats of texts with groups of digits, a true minus sign, a decimal comma."""
-    texts = column.str.strip_chars("\ufeff\u200b \t\u00a0\n").str.replace("^\u2212", "-")
-    texts = texts.str.replace_all(rf"(\d){_BLANK}(\d{{3}})", "${1}${2}")
+    texts = column.str.strip_chars('\ufeff\u200b \t\u00a0\n"').str.replace("^\u2212", "-")
+    spaced = texts.str.contains(rf"^[+-]?\d{{1,3}}({_BLANK}\d{{3}})+([.,]\d+)?$")
+    closed = texts.str.replace_all(_BLANK, "")
+    texts = pl.select(pl.when(spaced).then(closed).otherwise(texts)).to_series()
     other = "," if mark == "." else "."
     grouped = texts.str.contains(_GROUPS[other])
     spread = texts.str.replace_all(other, "", literal=True)

@@ -97,9 +97,9 @@ def _without_mark(data: bytes) -> str | None:
     if len(sample) < 4:
         return None
     even, odd = sample[0::2], sample[1::2]
-    if odd.count(0) > 0.4 * len(odd) and not even.count(0):
+    if odd.count(0) > 0.7 * len(odd) and not even.count(0):
         return "utf-16-le"
-    if even.count(0) > 0.4 * len(even) and not odd.count(0):
+    if even.count(0) > 0.7 * len(even) and not odd.count(0):
         return "utf-16-be"
     return None
 

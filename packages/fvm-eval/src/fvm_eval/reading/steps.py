@@ -36,7 +36,7 @@ def cut(rows: pl.DataFrame, at: int | None) -> tuple[pl.DataFrame, list[str]]:
     if later.is_empty():
         return rows, []
     return rows.filter(pl.col("env_step") <= wanted), [
-        f"compared at env step {wanted:,}; {len(later):,} rows of later steps left out"
+        f"compared at env step {wanted:,}; rows of later steps left out: {len(later):,}"
     ]
 
 

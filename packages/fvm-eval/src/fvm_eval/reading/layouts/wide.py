@@ -60,7 +60,7 @@ def unpivoted(
     names = ", ".join(map(shown_name, left[:_NAMES_SHOWN]))
     names += f" and {len(left) - _NAMES_SHOWN} more" if len(left) > _NAMES_SHOWN else ""
     said = f"a wide table, {len(left)} columns taken as {_PLURAL[role]}: {names}"
-    return rows, said + (f" ({empty} empty cell{"s" * (empty > 1)} left out)" if empty else "")
+    return rows, said + (f" (cells left out as empty: {empty})" if empty else "")
 
 
 def _seed(name: str) -> str:
