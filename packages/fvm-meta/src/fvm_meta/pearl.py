@@ -26,10 +26,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from fvm_learners import Iteration, LossTerm
-from fvm_learners.frozen_q_policy import FrozenQPolicy, LatentDistribution
-from fvm_learners.networks.q_network import QNetwork
+from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy, LatentDistribution
+from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Context, Replay
-from fvm_learners.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from fvm_learners import Episode, Iteration
-from fvm_learners.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
 from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
