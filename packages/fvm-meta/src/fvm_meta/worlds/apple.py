@@ -79,8 +79,8 @@ class Arm:
         coef: Of the term.
         decay: By which `coef` is multiplied after each episode.
         pretrained: Whether it starts from the pretrained weights, or from zeros.
-        teacher: "good" is the pretrained agent; "bad" turns the wrong way with the apple as surely as the good
-            one turns the right way.
+        teacher: "good" is the pretrained agent; "bad" is as sure of the wrong way with the apple as the good
+            one is of the right one.
         known_first: Whether an episode begins with what is known, the way back: then no gap is left.
     """
 
@@ -174,7 +174,7 @@ def _arrival(hits: Mask, begin: NDArray[np.int64], distance: int) -> tuple[NDArr
     free = np.cumsum(np.where(going, 2 * hits - 1, 0), axis=1)
     place = free - np.minimum(np.minimum.accumulate(free, axis=1), 0)  # a wall where the way begins
     there = place >= distance
-    arrived = there.any(axis=1)
+    arrived: Mask = np.any(there, axis=1)
     return np.where(arrived, there.argmax(axis=1) + 1, hits.shape[1]), arrived
 
 

@@ -1,15 +1,15 @@
 """Returns of the two-state MDP in closed form: where fine-tuning forgets what it does not visit.
 
-After Wolczyk et al. 2024 (arXiv 2402.02868), appendix A.1. The agent begins in state 0. One parameter theta in
-[0, 1] decides in both states: from state 0 it goes on to state 1 with probability theta, in state 1 it stays
-with probability f(theta).
+After Wolczyk et al. 2024 (arXiv 2402.02868), appendix A.1. The agent begins in state 0. One parameter theta
+in [0, 1] decides in both states: from state 0 it goes on to state 1 with probability theta, in state 1 it
+stays with probability f(theta).
 
     v_0 = theta (1 + gamma v_1) + (1 - theta) (r_0 + gamma v_0)
     v_1 = f (1 + gamma v_1) + (1 - f) (r_1 + gamma v_0)
     f(theta) = 1 - eps / (1 - eps / 2) theta  up to theta = 1 - eps / 2,  2 theta - 1 beyond
 
-The pretrained policy is theta = 0: perfect in state 1 (f = 1), and it never goes there. Going there more often
-first costs what it can do there (f falls with slope eps), so gradient ascent on v_0 stops at a local optimum.
+The pretrained policy is theta = 0: perfect in state 1 (f = 1), and it never goes there. Going there more
+often first costs what it can do there (f falls), so gradient ascent on v_0 stops at a local optimum.
 
 The text of the appendix leaves rewards and discount open; gamma = .9, eps = 1, r_0 = 0, r_1 = -1 give its
 numbers, a local optimum of 2.22 at theta = .11, and 10 at theta = 1.
