@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
+
+from fvm_eval.cli.terminal import say
 
 ABOUT = """\
 Compares reinforcement-learning methods from a table of scores, with intervals that hold, and writes a report.
@@ -16,11 +20,17 @@ what marl-eval, Weights & Biases and Stable-Baselines3 write (a folder of runs, 
 each method and seed is one training, so all of a seed's tasks share its luck."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses with one sentence, as all refusals here."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message}; see {self.prog} --help", sys.stderr)
+        raise SystemExit(2)
+
+
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command's options."""
-    made = argparse.ArgumentParser(
-        prog="fvm-eval", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = _Parser(prog="fvm-eval", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("table", type=Path, nargs="+", help="file, files, or a folder of runs")
     made.add_argument("--out", type=Path, help="folder for the report (default: the table's name + -report)")
     made.add_argument(
