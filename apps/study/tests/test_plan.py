@@ -58,15 +58,6 @@ def test_a_wider_grid_keeps_all_its_jobs(
     assert keys(make_plan(narrow)) <= keys(make_plan(wider(narrow)))
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda c: replace(c, adapt=replace(c.adapt, env_steps=1024)),
-        lambda c: replace(c, adapt=replace(c.adapt, learner=replace(c.adapt.learner, learning_rate=1e-3))),
-        lambda c: replace(c, evaluation=replace(c.evaluation, episodes=5)),
-    ],
-    ids=["budget", "learning rate", "episodes"],
-)
 def test_what_a_pretraining_does_not_use_does_not_change_its_key(small: StudyConfig) -> None:
     other = replace(
         small,
@@ -98,6 +89,15 @@ def test_a_measure_more_retrains_nothing(small: StudyConfig) -> None:
     assert {job.kind for key, job in by_key(wide).items() if key in more} == {"measure"}
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda c: replace(c, adapt=replace(c.adapt, env_steps=1024)),
+        lambda c: replace(c, adapt=replace(c.adapt, learner=replace(c.adapt.learner, learning_rate=1e-3))),
+        lambda c: replace(c, evaluation=replace(c.evaluation, episodes=5)),
+    ],
+    ids=["budget", "learning rate", "episodes"],
+)
 def test_what_changes_results_changes_keys(
     small: StudyConfig, other: Callable[[StudyConfig], StudyConfig]
 ) -> None:
