@@ -4,7 +4,7 @@
     python golden.py --keys          prints the keys alone; trains nothing
     python golden.py --write         writes them into golden.json, which the tests hold them against
 
-Run it in an environment with `ENVIRONMENT`, so that the numbers depend on the version of torch alone, and on
+It runs itself again in `ENVIRONMENT`, so that the numbers depend on the version of torch alone, and on
 no CPU's instruction set.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import tempfile
 from contextlib import closing
@@ -36,6 +37,7 @@ ENVIRONMENT = {
     "MKL_CBWR": "COMPATIBLE",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "OMP_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
 }
 FILE = Path(__file__).with_name("golden.json")
 
@@ -194,6 +196,8 @@ def run() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
     result: dict[str, Any] = keys() if "--keys" in sys.argv else run()
     text = json.dumps(result, indent=1) + "\n"
     if "--write" in sys.argv:

@@ -8,7 +8,6 @@ both; otherwise undo what changed them.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,19 +17,10 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("golden.py")
 GOLDEN: dict[str, Any] = json.loads(SCRIPT.with_name("golden.json").read_text())
-ENVIRONMENT = {
-    "ATEN_CPU_CAPABILITY": "default",
-    "MKL_CBWR": "COMPATIBLE",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "OMP_NUM_THREADS": "1",
-    "POLARS_MAX_THREADS": "1",
-}
-
 
 def output_of(*arguments: str) -> dict[str, Any]:
     shown = subprocess.run(
         [sys.executable, str(SCRIPT), *arguments],
-        env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,
         timeout=600,
