@@ -61,8 +61,8 @@ def met(*names: str) -> dict[str, Precondition]:
     return {learned(name): Precondition(learned(name), True, "") for name in names}
 
 
-def claim(name: str, config=procgen.SMALL, trials: int = 4):  # type: ignore[no-untyped-def]
-    (found,) = [claim for claim in claims_of(config, trials) if claim.id == name]
+def claim(name: str, config=procgen.SMALL):  # type: ignore[no-untyped-def]
+    (found,) = [claim for claim in claims_of(config) if claim.id == name]
     return found
 
 
@@ -130,7 +130,7 @@ def test_the_toys_claims_are_mirrored_between_the_families() -> None:
     for name in ("T1", "T2"):
         assert decide(claim(name, visible), tables, met("multitask")).label == "supported"
         assert decide(claim(name, hidden), tables, met("multitask")).label == "contradicted"
-    assert [c.id for c in claims_of(hidden, 4)] == ["T1", "T2", "T3"]
+    assert [c.id for c in claims_of(hidden)] == ["T1", "T2", "T3"]
 
 
 GAMES = ("pong", "assault", "battle_zone", "ms_pacman", "beam_rider")
@@ -187,7 +187,7 @@ def test_c9_holds_where_pearl_stands_still_and_would_not_elsewhere() -> None:
 
 def test_pearl_on_toys_must_gain_by_what_it_infers_and_only_where_the_task_is_hidden() -> None:
     hidden, learnt = replace(toy.PEARL, family="toy/hidden-catch"), met("pearl", "multitask")
-    (t4,) = claims_of(hidden, 4)
+    (t4,) = claims_of(hidden)
     assert decide(t4, pearl_tables(0.4, (0.5, 0.1, 0.1)), learnt).label == "supported"
     # it gains, but not by its z
     assert decide(t4, pearl_tables(0.4, (0.5, 0.5, 0.5)), learnt).label == "contradicted"

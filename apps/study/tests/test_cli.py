@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import study.estimate
 from study.cli import Arguments, main, run
-from study.methods import PRETRAININGS
-from study.presets import PRESETS
+from study.registry import registered
 from study.run import choose_workers, command_of
 
 
@@ -30,9 +29,9 @@ def test_help_is_good_reading(capsys: pytest.CaptureFixture[str]) -> None:
         "study --benchmark procgen --seeds 5",
         "the same command goes on where it was",
         "Time between checkpoints of a running job",
-        *PRESETS,
-        *{name for presets in PRESETS.values() for name in presets},
-        *(name for name in PRETRAININGS if "-" not in name),
+        *registered().benchmarks,
+        *{name for benchmark in registered().benchmarks.values() for name in benchmark.presets},
+        *(name for name in registered().methods if "-" not in name),
     ):
         assert example in words
     assert "{None}" not in shown.replace("{None}|", "")  # nothing takes only None

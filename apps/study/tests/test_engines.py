@@ -14,13 +14,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from study.collect import collect
 from study.config import StudyConfig
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.schedule import RunOptions
 from study.job import run_job
-from study.methods import PARADIGMS
 from study.plan import Job, Plan, make_plan
-from study.results import collect
+from study.registry import registered
 from study.store import Store
 
 EVERY_STEP = RunOptions("cpu", 0.0)  # a checkpoint after every iteration
@@ -159,7 +159,9 @@ def test_two_worker_processes_give_the_same_bytes_as_this_one(
 
 
 # A paradigm that the study offers is killed here, whoever adds it.
-@pytest.mark.parametrize("method", [*PARADIGMS, "rl2:both"])
+@pytest.mark.parametrize(
+    "method", [*(name for name, kind in registered().methods.items() if not kind.variant_of), "rl2:both"]
+)
 def test_a_worker_killed_at_three_random_moments_loses_nothing(
     small: StudyConfig,
     small_rainbow: StudyConfig,

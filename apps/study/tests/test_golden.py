@@ -18,6 +18,7 @@ import pytest
 SCRIPT = Path(__file__).with_name("golden.py")
 GOLDEN: dict[str, Any] = json.loads(SCRIPT.with_name("golden.json").read_text())
 
+
 def output_of(*arguments: str) -> dict[str, Any]:
     shown = subprocess.run(
         [sys.executable, str(SCRIPT), *arguments],

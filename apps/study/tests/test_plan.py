@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study import config as study_config
 from study.agents import build_paradigm
 from study.cli import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.plan import Job, Plan, make_plan
-from study.presets import resolve
+from study.registry import registered
+from study.resolve import resolve
 
 
 def keys(plan: Plan) -> set[str]:
@@ -128,7 +128,13 @@ def test_a_raised_result_version_runs_its_jobs_again(
     small: StudyConfig, monkeypatch: pytest.MonkeyPatch, name: str, kept: set[str]
 ) -> None:
     before = make_plan(small)
-    monkeypatch.setitem(study_config.RESULT_VERSIONS, name, study_config.RESULT_VERSIONS[name] + 1)
+    records = registered()
+    if name == "toy":
+        monkeypatch.setitem(records.benchmarks, name, replace(records.benchmarks[name], version=2))
+    else:
+        learner = records.learners["ppo"]
+        thing = learner.made_by if name == "ppo" else records.methods[name].made_by(learner)
+        monkeypatch.setattr(thing, "version", 2, raising=False)
     after = keys(make_plan(small))
     assert {job.method for job in before.jobs if job.key in after} == kept
 

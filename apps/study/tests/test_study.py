@@ -262,7 +262,7 @@ def test_a_run_that_diverges_is_kept_and_scored(
 ) -> None:
     from dataclasses import replace
 
-    from study.presets import PRESETS, toy
+    from study.presets import toy
 
     absurd = replace(toy.QUICK.adapt.learner, learning_rate=1e30)
     wild = replace(
@@ -276,7 +276,7 @@ def test_a_run_that_diverges_is_kept_and_scored(
         pretrain=replace(toy.QUICK.pretrain, env_steps=2048, learner=absurd),
         adapt=replace(toy.QUICK.adapt, env_steps=1024, learner=absurd),
     )
-    monkeypatch.setitem(PRESETS["toy"], "wild", wild)
+    monkeypatch.setitem(toy.PRESETS, "wild", wild)
     root = tmp_path / "s"
     line = (
         "--benchmark toy --game visible-catch --preset wild --workers 0 --no-tracking --checkpoint-every-s 0"

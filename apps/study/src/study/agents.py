@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import fvm_envs
 import numpy as np
 import torch
 from fvm_envs.restarts import Restarts
@@ -19,11 +18,11 @@ from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study import learners
+from study.environments import env_options, make_envs
 from study.errors import StudyError
-from study.evaluation import env_options
 from study.learners import read_spec
-from study.methods import NONE, TRANSFERS, paradigm_of
 from study.plan import Job
+from study.registry import registered
 from study.store import Store
 
 CARRIED = "carried/"  # before the names of what an agent has beside its parameters, in its weights' file
@@ -62,14 +61,16 @@ class MeteredEnvs(VectorWrapper):
 
 def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
     """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
-    phase, paradigm = spec["phase"], spec["paradigm"]
-    learner_config = read_spec(phase)
+    phase = spec["phase"]
+    learner, learner_config = read_spec(phase)
+    kind = registered().methods[spec["paradigm"]]
+    adaptation = kind.adaptation(spec["adaptation"]) if "adaptation" in spec else None
 
     def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
         spaces = observation_space, action_space
-        return learners.make(learner_config, *spaces, seed=seed, device=device, **options)
+        return learners.make(learner, learner_config, *spaces, seed=seed, device=device, **options)
 
-    def make_envs(
+    def make(
         tasks: Sequence[Any],
         *,
         seed: int,
@@ -84,20 +85,19 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
         if phase["num_envs"] % split:
             raise StudyError(f"{phase['num_envs']} envs cannot be split into {split} equal parts")
         num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
-        envs: Any = fvm_envs.make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end, **options)
+        ends = {"on_episode_end": on_episode_end}
+        envs: Any = make_envs(spec["benchmark"], tasks, num_envs, seed, **ends, **options)
         if (every := phase.get("restart_every")) is not None:
             envs = Restarts(envs, seed, every)
         return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
 
-    config = dict(spec.get("config", {}))
-    adaptation = spec.get("adaptation", NONE)
-    if paradigm in ("rl2", "pearl") and adaptation != NONE:
-        config["adaptation"] = adaptation
-    kind = paradigm_of(paradigm, learner_config)
-    transfer = TRANSFERS.get(adaptation, EVERYTHING)
+    paradigm = kind.made_by(learner)
+    config = {**spec.get("config", {}), **(adaptation.config if adaptation else {})}
+    transfer = (adaptation and adaptation.transfer) or EVERYTHING
     if spec.get("reset_sigmas"):
         transfer = replace(transfer, reset_sigmas=True)
-    return kind(make_learner, make_envs, kind.Config(**config) if kind.Config else None, transfer)
+    settings = paradigm.Config(**config) if paradigm.Config else None
+    return paradigm(make_learner, make, settings, transfer)
 
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fvm_envs
 import numpy as np
-from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
+from fvm_envs import Task
 from fvm_eval import EpisodeScore, evaluate
-from gymnasium.spaces import Box
+
+from study.environments import env_options, make_envs, suite_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ class Context:
         seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
         try:
             return evaluate(
-                scripted(policy, envs, self.spec["env_options"]) if isinstance(policy, str) else policy,
+                self.player(policy, envs) if isinstance(policy, str) else policy,
                 envs,
-                [fvm_envs.Task.parse(task) for task in tasks],
+                [Task.parse(task) for task in tasks],
                 episodes_per_task=episodes,
                 seed=seed,
                 max_steps=self.settings["max_steps"] * trials,
@@ -58,8 +58,11 @@ class Context:
 
     def make_envs(self, tasks: Sequence[str], num_envs: int, trials: int = 1) -> Any:
         """Returns envs over tasks as the agent was trained on; the caller closes them."""
-        options = env_options(self.spec, trials)
-        return fvm_envs.make_vec(tasks, num_envs, 0, on_episode_end="stay", **options)
+        return make_envs(self.spec["benchmark"], tasks, num_envs, 0, **env_options(self.spec, trials))
+
+    def player(self, name: str, envs: Any) -> Any:
+        """Returns the policy of a scripted player."""
+        return suite_of(self.spec["benchmark"]).player(name, envs, self.spec["env_options"])
 
     def score(self, policy: Any, tasks: Sequence[str], episodes: int, env_step: int) -> list[dict[str, Any]]:
         """Returns rows task, env_step, episode, score of `play`."""
@@ -67,21 +70,3 @@ class Context:
             {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
             for s in self.play(policy, tasks, episodes, env_step=env_step)
         ]
-
-
-def env_options(spec: Mapping[str, Any], trials: float = 1) -> dict[str, Any]:
-    """Returns the options of a job's envs; agents that remember have lifetimes of so many trials."""
-    options = dict(spec["env_options"])
-    if "reward_scale" in spec:
-        options |= {"trials": trials, "reward_scale": spec["reward_scale"]}
-    return options
-
-
-def scripted(name: str, envs: Any, env_options: Mapping[str, Any]) -> Any:
-    """Returns a player that follows a script: "random", Coinrun's "always_right", a robot's "waypoints"."""
-    if name == "waypoints":
-        return WaypointPolicy(envs)
-    if name == "random":
-        space = envs.single_action_space
-        return UniformBoxPolicy(space) if isinstance(space, Box) else RandomPolicy(int(space.n))
-    return always_right(env_options.get("actions", "full"))

@@ -19,7 +19,6 @@ from fvm_meta import Snapshot
 
 from study.agents import build_paradigm, carried, restore
 from study.evaluation import Context
-from study.methods import NONE
 from study.online import MetricCurves, OnlineCurve
 from study.plan import Job
 from study.registry import Measure, registered
@@ -201,7 +200,8 @@ def open_stream(
     if job.kind == "pretrain":
         return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume)
     pretrained = restore(job.parent, store, device) if job.parent else None
-    if pretrained and spec["adaptation"] == NONE:
+    way = registered().methods[spec["paradigm"]].adaptation(spec["adaptation"])
+    if pretrained and way.zero_shot:
         return paradigm.zero_shot(pretrained, at, resume)
     return paradigm.adapt(pretrained, spec["task"], budget, rng, at=at, resume=resume)
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from fvm_envs import Task, score_range
 from fvm_eval.folds import Fold, nested_train_sets
 
-from study.config import RESULT_VERSIONS, Settings, StudyConfig
-from study.learners import name_of, spec_of
-from study.methods import GRADIENT, PARADIGMS, PRETRAININGS, Method
+from study.config import EVALUATION_VERSION, Settings, StudyConfig
+from study.environments import score_range_of
+from study.identity import fields_of, version_of
+from study.learners import kind_of, spec_of
+from study.methods import Method, pretraining_of
 from study.registry import Measure, registered
 from study.state_file import canonical_json
 
@@ -94,28 +95,22 @@ class Plan:
 def make_plan(config: StudyConfig) -> Plan:
     """Returns the jobs of the grid: baselines, pretrainings, adaptations, measures."""
     methods = [Method.parse(name) for name in config.methods]
-    pretrained = dict.fromkeys(method.pretraining for method in methods)
+    alone = [method for method in methods if not method.kind.pretrains]
+    pretrained = dict.fromkeys(method.pretrained_as for method in methods if method.kind.pretrains)
     folds: dict[str, Fold] = {}
     pretrainings: list[Job] = []
     adaptations: list[Job] = []
     held_out = [config.task_id(task) for task in config.held_out]
-    for seed in range(config.first_seed, config.first_seed + config.seeds):
-        if "scratch" in pretrained:
-            adaptations += [
-                _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out
-            ]
+    for seed in range(config.first_seed, config.first_seed + config.seeds) if methods else ():
+        adaptations += [_adaptation(config, one, task, seed, None) for one in alone for task in held_out]
         for number, (name, fold) in enumerate(training_folds(config, seed).items()):
             folds[f"{name}/{seed}"] = fold
-            parents = {
-                pretraining: _pretraining(config, pretraining, fold, seed, number)
-                for pretraining in pretrained
-                if pretraining != "scratch"
-            }
+            parents = {name: _pretraining(config, name, fold, seed, number) for name in pretrained}
             pretrainings += parents.values()
             adaptations += [
-                _adaptation(config, method, task, seed, parents[method.pretraining])
+                _adaptation(config, method, task, seed, parents[method.pretrained_as])
                 for method in methods
-                if method.pretraining in parents
+                if method.kind.pretrains
                 for task in fold.held_out
             ]
     asked = [
@@ -135,6 +130,8 @@ def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
     Sets of numbered levels are the seed's own draw. Sets of named tasks are the first ones of the pool; where
     held-out tasks have a training task each, a set of one is a fold for each of them.
     """
+    if config.folds:
+        return {f"fold {number}": fold for number, fold in enumerate(config.folds)}
     validation = tuple(config.task_id(task) for task in config.validation)
     held_out = tuple(config.task_id(task) for task in config.held_out)
     pool = [config.task_id(task) for task in config.train_pool]
@@ -155,11 +152,11 @@ def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
 
 def sized(name: str, config: StudyConfig, size: int) -> str:
     """Returns a method's row label: with its number of training tasks where there are several."""
-    return name if len(config.train_sizes) == 1 else f"{name}@{size}"
+    return name if len(config.train_sizes) == 1 or config.folds else f"{name}@{size}"
 
 
 def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
-    versions = {"benchmark": RESULT_VERSIONS[config.benchmark], "evaluation": RESULT_VERSIONS["evaluation"]}
+    versions = {"benchmark": benchmark_version(config.benchmark), "evaluation": EVALUATION_VERSION}
     shared = {**_envs(config), "evaluation": everywhere_of(config), "versions": versions}
     return [
         Job(
@@ -169,10 +166,21 @@ def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
             fold=0,
             seed=0,
         )
-        for policy in ("random", config.script)
-        if policy is not None
+        for policy in players_of(config)
         for task in held_out
     ]
+
+
+def players_of(config: StudyConfig) -> list[str]:
+    """Returns the scripted players of a study, chance last where nothing learns."""
+    players = ["random"] if config.script is None else ["random", config.script]
+    return players if config.methods else players[::-1]
+
+
+def benchmark_version(name: str) -> int | str:
+    """Returns the version of a benchmark's environments."""
+    benchmark = registered().benchmarks[name]
+    return version_of(benchmark.suite.make, benchmark.version)
 
 
 def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: int) -> Job:
@@ -191,9 +199,9 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
     spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
     spec["evaluation"] = everywhere_of(config)
-    spec["versions"]["evaluation"] = RESULT_VERSIONS["evaluation"]
+    spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
-    if config.reset_sigmas and parent and method.adaptation in GRADIENT:
+    if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None
     label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
@@ -201,7 +209,10 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     job = Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
     for measure in registered().measures.values():
         if measure.at == "snapshots" and (settings := measure.wanted(config, job)) is not None:
-            spec.setdefault("measures", {})[measure.name] = {"version": measure.version, **settings}
+            spec.setdefault("measures", {})[measure.name] = {
+                "version": version_of(measure.play, measure.version),
+                **settings,
+            }
     return job
 
 
@@ -215,21 +226,22 @@ def _measure(config: StudyConfig, measure: Measure, parent: Job) -> Job | None:
         "measure": measure.name,
         "parent": parent.key,
         "settings": dict(settings),
-        "versions": {"measure": measure.version, "evaluation": RESULT_VERSIONS["evaluation"]},
+        "versions": {"measure": version_of(measure.play, measure.version), "evaluation": EVALUATION_VERSION},
     }
     return replace(parent, kind="measure", spec=spec, parent=parent)
 
 
 def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[str, Any]:
     """Returns what a pretraining's spec and those of its adaptations share."""
-    pretraining = PRETRAININGS[name]
+    method = pretraining_of(name)
     phase = config.phase(kind, name, size)
-    learner = name_of(phase.learner)
-    spec: dict[str, Any] = {**_envs(config), "paradigm": pretraining.paradigm}
+    learner = kind_of(phase.learner)
+    paradigm = method.made_by(learner)
+    spec: dict[str, Any] = {**_envs(config), "paradigm": method.is_a}
     spec["versions"] = {
-        "benchmark": RESULT_VERSIONS[config.benchmark],
-        "learner": RESULT_VERSIONS[learner],
-        "paradigm": RESULT_VERSIONS[pretraining.paradigm],
+        "benchmark": benchmark_version(config.benchmark),
+        "learner": version_of(learner.made_by),
+        "paradigm": version_of(paradigm),
     }
     spec["phase"] = {
         "env_steps": phase.env_steps,
@@ -238,13 +250,13 @@ def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[
     }
     if phase.restart_every is not None:
         spec["phase"]["restart_every"] = phase.restart_every
-    if make_config := PARADIGMS[pretraining.paradigm].Config:
+    if make_config := paradigm.Config:
         own = config.settings.get(name, Settings()).config
-        spec["config"] = asdict(make_config(**{**own, **pretraining.config}))
-    if pretraining.paradigm == "rl2":
+        spec["config"] = fields_of(make_config(**{**own, **method.config}))
+    if method.lifetimes:
         # Its input is the reward as a part of the best, never normalised by what was seen.
-        task = Task.parse(config.task_id(config.train_pool[0]))
-        spec["reward_scale"] = 1.0 / score_range(task)[1]
+        task = config.task_id(config.train_pool[0])
+        spec["reward_scale"] = 1.0 / score_range_of(config.benchmark, task)[1]
     return spec
 
 

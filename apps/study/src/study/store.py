@@ -44,7 +44,11 @@ class Store:
         self._lock: IO[str] | None = None
 
     def claim(
-        self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+        self,
+        identity: Mapping[str, Any],
+        config: Mapping[str, Any],
+        splits: Mapping[str, str],
+        plugins: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the folder this study's own until `close`; records the splits' hashes.
 
@@ -67,6 +71,7 @@ class Store:
                 f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
             ) from None
         study = {"fvm_study": FORMAT, "identity": identity, "config": config}
+        study["plugins"] = plugins or {}  # names and hashes, for people: nothing loads them
         study["splits"] = {**splits, **self.recorded_splits()}  # what was recorded first stays
         text = json.dumps(study, indent=1, sort_keys=True)
         write_bytes(self.root / "study.json", text.encode() + b"\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.methods import PRETRAININGS, counted
+from study.methods import counted, pretraining_of
 
 TRIALS = "Return by trial"
 CONTROL = "Return by trial on the control family"
@@ -24,14 +24,14 @@ def learned(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a pretraining learned."""
     name, _, size = method.partition("@")
     on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{PRETRAININGS[name].label}{on} beats random play on its training {unit}s before adapting"
+    return f"{pretraining_of(name).label}{on} beats random play on its training {unit}s before adapting"
 
 
 def spoken(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a method's posteriors say something of the task."""
     name, _, size = method.partition("@")
     on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{PRETRAININGS[name].label}{on}: no pretraining's posterior has collapsed to the prior"
+    return f"{pretraining_of(name).label}{on}: no pretraining's posterior has collapsed to the prior"
 
 
 def on_task(method: str, task: str) -> str:

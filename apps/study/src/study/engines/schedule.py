@@ -35,6 +35,7 @@ class RunOptions:
 
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
+    plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
 
 
 class Schedule:

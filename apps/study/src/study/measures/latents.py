@@ -54,7 +54,7 @@ def play(agent: Any, context: Context) -> Rows:
 def explore(policy: Any, task: str, context: Context) -> Transitions:
     """Returns a context of the training's size that an agent collects on a task."""
     config = context.spec["config"]
-    limit = getattr(read_spec(context.spec["phase"]), "reward_clip", None) or np.inf
+    limit = getattr(read_spec(context.spec["phase"])[1], "reward_clip", None) or np.inf
     envs = context.make_envs([task], 1)
     rng = np.random.default_rng([context.seed, 1])
     obs, _ = envs.reset(seed=context.seed)
@@ -89,4 +89,4 @@ def cells(rows: pl.DataFrame, ranges: Ranges) -> Mapping[str, pl.DataFrame]:
     return {BY_LATENT: mean.with_columns(method=arm).select(*RUN, "value").sort(RUN)}
 
 
-LATENTS = Measure(name="latents", wanted=wanted, play=play, cells=cells)
+LATENTS = Measure(name="latents", version=1, wanted=wanted, play=play, cells=cells)

@@ -44,4 +44,4 @@ def cells(rows: pl.DataFrame, ranges: Ranges) -> Mapping[str, pl.DataFrame]:
     }
 
 
-ZERO_SHOT_LEVELS = Measure(name="new-levels", of="pretrain", wanted=wanted, play=play, cells=cells)
+ZERO_SHOT_LEVELS = Measure(name="new-levels", version=1, of="pretrain", wanted=wanted, play=play, cells=cells)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import fvm_envs
 import polars as pl
-from fvm_envs.score_ranges import score_range
 from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 
 from study.claims.arms import learned
+from study.environments import score_range_of
 from study.registry import Findings, Finished, Measure, Rows
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def findings(finished: Finished) -> Findings:
     found: list[Precondition] = []
     for method in dict.fromkeys(job.method for job in finished.pretrainings):
         mine = table.filter(method=method)
-        ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in mine["task"].unique()}
+        ranges = {task: score_range_of(finished.config.benchmark, task) for task in mine["task"].unique()}
         mine = normalise(mine, ranges)
         scores = {
             is_random: [
@@ -73,4 +72,6 @@ def findings(finished: Finished) -> Findings:
     return Findings(preconditions=found)
 
 
-TRAINING_RETURN = Measure(name="training-return", of="pretrain", wanted=wanted, play=play, findings=findings)
+TRAINING_RETURN = Measure(
+    name="training-return", version=1, of="pretrain", wanted=wanted, play=play, findings=findings
+)

@@ -76,4 +76,4 @@ def findings(finished: Finished) -> Findings:
     )
 
 
-TRIALS_OF_LIFETIMES = Measure(name="trials", wanted=wanted, play=play, findings=findings)
+TRIALS_OF_LIFETIMES = Measure(name="trials", version=1, wanted=wanted, play=play, findings=findings)
