@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 import polars as pl
-from fvm_eval.aggregate import AGGREGATES
-from fvm_eval.bootstrap import bootstrap
+from fvm_eval.statistics.aggregate import AGGREGATES
+from fvm_eval.statistics.bootstrap import bootstrap
 
 METHODS, TASKS, SEEDS = 4, 20, 10
 

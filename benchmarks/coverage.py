@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
-from fvm_eval.aggregate import Scores, iqm, mean
-from fvm_eval.arms import estimate
-from fvm_eval.bootstrap import bootstrap, cluster_weights, widened, widening
-from fvm_eval.contrasts import contrast
-from fvm_eval.estimates import Interval
-from fvm_eval.hypothesis import equivalence, permutation
-from fvm_eval.intervals import difference_interval, mean_interval, new_tasks_interval
-from fvm_eval.jackknife import jackknife
+from fvm_eval.statistics.aggregate import Scores, iqm, mean
+from fvm_eval.statistics.bootstrap import bootstrap, cluster_weights, widened, widening
+from fvm_eval.statistics.contrasts import contrast
+from fvm_eval.statistics.estimates import Interval
+from fvm_eval.statistics.hypothesis import equivalence, permutation
+from fvm_eval.statistics.intervals import difference_interval, mean_interval, new_tasks_interval
+from fvm_eval.statistics.jackknife import jackknife
+from fvm_eval.statistics.variance import estimate
 from scipy import stats
 
 SHARED, RESIDUAL, TASKS = 0.12, 0.16, 10

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from fvm_eval.analysis.study_results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE, ZERO_SHOT
 from fvm_eval.claims import Precondition, decide
-from fvm_eval.results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE, ZERO_SHOT
 from study.claim_cells import (
     MOMENTS_TABLE,
     TRIALS_TABLE,

@@ -2,10 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 from fvm_eval import Budget, Comparison, Fold, Ledger
+from fvm_eval.analysis import StudyResults
 from fvm_eval.claims import Claim, Component, pretraining_learned
-from fvm_eval.contrasts import slope_weights
-from fvm_eval.report import StudyResults
-from fvm_eval.rules import LeakAudit
+from fvm_eval.fairness import LeakAudit
+from fvm_eval.statistics.contrasts import slope_weights
 
 
 @pytest.fixture

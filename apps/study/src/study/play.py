@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fvm_eval.rates import Rate, success_rates
 from fvm_eval.report.players import Played, interval, percent, render_players
+from fvm_eval.statistics.rates import Rate, success_rates
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table

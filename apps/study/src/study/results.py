@@ -11,16 +11,17 @@ import fvm_envs
 import numpy as np
 import polars as pl
 from fvm_envs.leakage import leaked
-from fvm_envs.scores import score_range
+from fvm_envs.score_ranges import score_range
 from fvm_eval import Budget
+from fvm_eval.analysis import Analysis, StudyResults, analyse
+from fvm_eval.analysis.study_results import LOG_SECONDS, NEW_LEVELS
 from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
-from fvm_eval.intervals import Interval
-from fvm_eval.report import Analysis, StudyResults, analyse, render
+from fvm_eval.fairness import LeakAudit
+from fvm_eval.report import render
 from fvm_eval.report.text import capital, plural
-from fvm_eval.results import LOG_SECONDS, NEW_LEVELS
-from fvm_eval.rules import LeakAudit
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_eval.statistics.intervals import Interval
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 

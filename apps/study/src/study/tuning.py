@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from fvm_envs import Task
-from fvm_envs.scores import score_range
+from fvm_envs.score_ranges import score_range
 from fvm_eval.curves import normalise
 from fvm_eval.table import TableError
 

@@ -9,7 +9,7 @@ from fvm_envs.atari.env import AtariVec
 from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
 from fvm_envs.rlbench.env import RLBenchVec
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
 from fvm_envs.trials import Trials

@@ -20,7 +20,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.slots import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, State
+from fvm_envs.slot_env import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, State
 
 
 class Trials(SlotEnv):
@@ -87,25 +87,28 @@ class Trials(SlotEnv):
             action_space=env.single_action_space,
         )
 
-    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
-        self.env._seed_dynamics(slot, seed)
+    def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        """Seed the dynamics of a slot of `env`."""
+        self.env.seed_dynamics(slot, seed)
 
-    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        """Start a lifetime in `slots`, moving those whose task has changed."""
         self._trial[slots] = 0
         self._feedback[slots] = 0.0
         if autoreset:  # Where the task stays, `env` has already begun its next episode.
-            slots = slots[self.env._task_index[slots] != self._task_index[slots]]
+            slots = slots[self.env.task_index[slots] != self.task_index[slots]]
         if len(slots):
             tasks: list[Any] = [None] * self.num_envs
             mask = np.zeros(self.num_envs, dtype=bool)
             mask[slots] = True
             for slot in slots:
-                tasks[slot] = self.tasks[int(self._task_index[slot])]
+                tasks[slot] = self.tasks[int(self.task_index[slot])]
             self._obs, _ = self.env.reset(options={"tasks": tasks, "reset_mask": mask})
 
-    def _advance(
+    def advance(
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One step of `env`; a lifetime terminates with its last trial."""
         self._obs, reward, terminated, truncated, info = self.env.step(actions)
         trial_end = terminated | truncated
         self._last_obs = info.get("final_obs")
@@ -119,18 +122,21 @@ class Trials(SlotEnv):
         lifetime_end = self._trial >= self.trials
         return reward, lifetime_end, np.zeros(self.num_envs, dtype=bool), {**kept, **of_trial}
 
-    def _observe(self) -> dict[str, Any]:
+    def observe(self) -> dict[str, Any]:
+        """What `env` shows, and the feedback on the last action."""
         # What `env` returned is handed out once: it is the caller's, who may write into it.
         obs, self._obs = self._obs, None
-        return {"obs": self.env._observe() if obs is None else obs, "feedback": self._feedback.copy()}
+        return {"obs": self.env.observe() if obs is None else obs, "feedback": self._feedback.copy()}
 
-    def _final_obs(self, slots: NDArray[np.int64]) -> list[dict[str, Any]] | None:
+    def final_obs(self, slots: NDArray[np.int64]) -> list[dict[str, Any]] | None:
+        """The last observations of the lifetimes that have just ended, where `env` shows them."""
         if self._last_obs is None:
             return None
         return [{"obs": self._last_obs[slot], "feedback": self._feedback[slot].copy()} for slot in slots]
 
-    def _slot_info(self) -> dict[str, Any]:
-        return {"trial": self._trial.copy(), **self.env._slot_info()}
+    def slot_info(self) -> dict[str, Any]:
+        """The trial that each slot is in, and what `env` says."""
+        return {"trial": self._trial.copy(), **self.env.slot_info()}
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
         """The frame of a slot for a video, as `env` draws it."""
@@ -144,7 +150,8 @@ class Trials(SlotEnv):
     def _settings(self) -> str:
         return f"trials={self.trials}, reward_scale={self.reward_scale}"
 
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
+        """Trials, feedback and the state of `env`."""
         return {
             "settings": self._settings,
             "trial": self._trial.copy(),
@@ -152,7 +159,12 @@ class Trials(SlotEnv):
             "env": self.env.state_dict(),
         }
 
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `own_state` gave.
+
+        Raises:
+            ValueError: If it is of other trials, another reward scale, or damaged.
+        """
         if state.get("settings") != self._settings:
             raise ValueError(f"the state is of {state.get('settings')}, not of {self._settings}")
         if np.shape(state["feedback"]) != self._feedback.shape:

@@ -1,8 +1,8 @@
 from itertools import permutations
 
 import pytest
-from fvm_envs import Task, TaskSet, best_first_trial_return, best_return
-from fvm_envs.toy import FAMILIES, best_second_trial_return
+from fvm_envs import Task, TaskSet, best_return
+from fvm_envs.toy import FAMILIES, best_first_trial_return, best_second_trial_return
 from fvm_envs.toy.catch import move, order_of
 
 HIDDEN = TaskSet.parse("toy/hidden-catch/0:24")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from fvm_envs import RandomPolicy, TaskSet, best_first_trial_return, make_vec
-from fvm_envs.toy import FAMILIES
+from fvm_envs import RandomPolicy, TaskSet, make_vec
+from fvm_envs.toy import FAMILIES, best_first_trial_return
 from fvm_envs.toy.catch import order_of
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import polars as pl
 
-from fvm_eval.aggregate import iqm
-from fvm_eval.jackknife import jackknife
-from fvm_eval.pairs import compare_pairs
-from fvm_eval.report import Analysis, StudyResults, analyse, render
-from fvm_eval.report.summaries import Summary
+from fvm_eval.analysis import Analysis, StudyResults, analyse
+from fvm_eval.analysis.summaries import Summary
+from fvm_eval.fairness import Check
+from fvm_eval.report import render
 from fvm_eval.report.text import limits, number, p_value
-from fvm_eval.rules import Check
+from fvm_eval.statistics.aggregate import iqm
+from fvm_eval.statistics.jackknife import jackknife
+from fvm_eval.statistics.pairs import compare_pairs
 from fvm_eval.table import TableError
 
 _TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from fvm_eval.intervals import mean_interval
+from fvm_eval.statistics.intervals import mean_interval
 from fvm_eval.table import TableError
 
 Summary = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64]], float]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fvm_eval.analysis.study_results import ZERO_SHOT
 from fvm_eval.claims import Claim, Component
-from fvm_eval.results import ZERO_SHOT
 
 from study.claims.arms import (
     BY_LATENT,

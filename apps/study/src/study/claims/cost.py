@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from fvm_eval.analysis.study_results import LOG_SECONDS
 from fvm_eval.claims import Claim, Component
-from fvm_eval.results import LOG_SECONDS
 
 from study.claims.arms import SECONDS_TO_SCORE
 from study.methods import label_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from fvm_eval.analysis.study_results import AREA, NEW_LEVELS, VALUE
 from fvm_eval.claims import Claim, Component
-from fvm_eval.contrasts import slope_weights
-from fvm_eval.results import AREA, NEW_LEVELS, VALUE
+from fvm_eval.statistics.contrasts import slope_weights
 
 from study.claims.arms import CONTROL, TRIAL_MARGIN, TRIALS, learned, trial
 from study.claims.cost import cheaper

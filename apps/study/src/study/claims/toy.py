@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fvm_envs.toy.catch import FAMILIES
+from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT
 from fvm_eval.claims import Claim, Component
-from fvm_eval.results import AREA, VALUE, ZERO_SHOT
 
 from study.claims.arms import (
     BY_LATENT,

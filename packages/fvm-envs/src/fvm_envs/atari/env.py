@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.atari.games import NUM_ACTIONS, ActionSpace, game_of, to_native
-from fvm_envs.slots import OnEpisodeEnd, Seed, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, Seed, SlotEnv, State
 from fvm_envs.task import TaskSet
 
 if TYPE_CHECKING:
@@ -149,20 +149,23 @@ class AtariVec(SlotEnv):
             self._to_native[task, : len(positions)] = positions
         return self._natives[slot, task]
 
-    def _seed_slots(self, seed: Seed, mask: NDArray[np.bool_]) -> None:
-        super()._seed_slots(seed, mask)
+    def seed_slots(self, seed: Seed, mask: NDArray[np.bool_]) -> None:
+        """Seed draws and slots; a seed for every slot also sets the games' step counts to zero."""
+        super().seed_slots(seed, mask)
         seeds = [seed] if seed is None or isinstance(seed, (int, np.integer)) else seed
         if mask.all() and all(own is not None for own in seeds):
             self._env_steps[:] = 0
 
-    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+    def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        """Seed a slot: each of its games loads its ROM anew at its next episode."""
         self._slot_seeds[slot] = seed
         self._is_seeded[slot] = False
 
-    def _draw_tasks(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    def draw_tasks(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The games that `slots` play next, as `draw` says."""
         if self.draw == "uniform":
-            return super()._draw_tasks(slots)
-        others = np.delete(self._task_index, slots)
+            return super().draw_tasks(slots)
+        others = np.delete(self.task_index, slots)
         playing = np.bincount(others[others >= 0], minlength=len(self.tasks))
         drawn = np.empty(len(slots), dtype=np.int64)
         for i in range(len(slots)):
@@ -170,9 +173,10 @@ class AtariVec(SlotEnv):
             playing[drawn[i]] += 1
         return drawn
 
-    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        """Start an episode of its game in each of `slots`."""
         for slot in slots.tolist():
-            task = int(self._task_index[slot])
+            task = int(self.task_index[slot])
             native = self._playing[slot] = self._native(slot, task)
             seed = (
                 -1 if self._is_seeded[slot, task] else native_seed(self._slot_seeds[slot], self.games[task])
@@ -182,10 +186,11 @@ class AtariVec(SlotEnv):
             self._stacks[slot] = stack[0]
             self._lives[slot] = info["lives"][0]
 
-    def _advance(
+    def advance(
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        native_actions = self._to_native[self._task_index, actions]
+        """One step of every slot's game, `num_threads` of them at a time."""
+        native_actions = self._to_native[self.task_index, actions]
         reward = np.zeros(self.num_envs, dtype=np.float64)
         terminated = np.zeros(self.num_envs, dtype=bool)
         lives = np.zeros(self.num_envs, dtype=np.int64)
@@ -201,17 +206,20 @@ class AtariVec(SlotEnv):
         # Some games show no lives left for a few frames before they are over; nothing can be won then.
         life_lost = (lives < self._lives) & ~terminated
         self._lives = lives
-        self._env_steps += np.bincount(self._task_index, minlength=len(self.tasks))
-        truncated = ((self._lengths + 1) * FRAME_SKIP >= self.max_frames) & ~terminated
+        self._env_steps += np.bincount(self.task_index, minlength=len(self.tasks))
+        truncated = ((self.lengths + 1) * FRAME_SKIP >= self.max_frames) & ~terminated
         return reward, terminated, truncated, {"life_lost": life_lost}
 
-    def _observe(self) -> NDArray[np.uint8]:
+    def observe(self) -> NDArray[np.uint8]:
+        """The stacks of frames, uint8 [num_envs, 84, 84, frame_stack]."""
         return np.moveaxis(self._stacks.copy(), 1, -1)
 
-    def _final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The stacks at the end of the episodes that have just ended."""
         return np.moveaxis(self._stacks[slots], 1, -1)
 
-    def _slot_info(self) -> dict[str, Any]:
+    def slot_info(self) -> dict[str, Any]:
+        """The lives of the game that each slot shows."""
         return {"lives": self._lives.copy()}
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
@@ -227,14 +235,20 @@ class AtariVec(SlotEnv):
         self._playing.clear()
         self._natives.clear()
 
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
+        """Not possible.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError(
             "ale-py's vector environment cannot save its state: reset all slots with a seed where a run is "
             "to be resumable, and begin again there"
         )
 
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
-        self._own_state()
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Not possible, as `own_state` says."""
+        self.own_state()
 
 
 def make_native(game: str, **options: Any) -> ALEVectorInterface:

@@ -16,17 +16,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_envs.manipulation.observation import EPISODE_LENGTH as EPISODE_LENGTH
 from fvm_envs.manipulation.observation import Observation, ObservationConfig
 from fvm_envs.manipulation.pool import Here, Pool, Processes
 from fvm_envs.manipulation.scene import BOUNDS
 from fvm_envs.manipulation.slot import Slot, Transition
 from fvm_envs.manipulation.tasks import TASKS
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import Task, TaskSet
 
 ACTION_SIZE = 8
-EPISODE_LENGTH = 10
-"""RLBench's and ARM's: a demonstration has at most six keyframes."""
 _FAILURE = "<U32"
 
 
@@ -129,15 +128,22 @@ class ManipulationVec(SlotEnv):
             raise RuntimeError("the environment is closed: make a new one")
         return self._pool.call(method, arguments)
 
-    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+    def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        """Seed the episodes of a slot."""
         self._call("seed", {slot: (seed.generate_state(4).tolist(),)})
 
-    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
-        arguments = {slot: self._variations[self._task_index[slot]] for slot in slots.tolist()}
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        """Lay the table of its task in each of `slots`."""
+        arguments = {slot: self._variations[self.task_index[slot]] for slot in slots.tolist()}
         for slot, obs in self._call("begin", arguments).items():
             self._obs[slot] = obs
 
-    def _read_actions(self, actions: Any) -> NDArray[Any]:
+    def read_actions(self, actions: Any) -> NDArray[Any]:
+        """Macro actions as float64 [num_envs, 8].
+
+        Raises:
+            ValueError: If they are misshapen or not finite, or a quaternion is zero.
+        """
         read = np.asarray(actions)
         if read.shape != (self.num_envs, ACTION_SIZE) or read.dtype.kind != "f":
             raise ValueError(
@@ -151,9 +157,10 @@ class ManipulationVec(SlotEnv):
             raise ValueError("an action's quaternion is zero: expected a rotation, xyzw")
         return read
 
-    def _advance(
+    def advance(
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One macro action of every slot."""
         results = self._call("step", {slot: (action,) for slot, action in enumerate(actions)})
         transitions: list[Transition] = [results[slot] for slot in range(self.num_envs)]
         self._obs = [transition.obs for transition in transitions]
@@ -163,10 +170,12 @@ class ManipulationVec(SlotEnv):
         failure = np.array([transition.failure for transition in transitions], dtype=_FAILURE)
         return reward, terminated, truncated, {"success": reward > 0.0, "failure": failure}
 
-    def _observe(self) -> Any:
+    def observe(self) -> Any:
+        """The slots' observations, each entry stacked."""
         return {key: np.stack([obs[key] for obs in self._obs]) for key in self._obs[0]}
 
-    def _final_obs(self, slots: NDArray[np.int64]) -> list[Observation]:
+    def final_obs(self, slots: NDArray[np.int64]) -> list[Observation]:
+        """The observations after the last actions of the episodes that have just ended."""
         return [self._obs[slot] for slot in slots]
 
     def waypoints(self, slot: int) -> NDArray[np.float64]:
@@ -183,11 +192,17 @@ class ManipulationVec(SlotEnv):
         frame: NDArray[np.uint8] = self._call("frame", {slot: ()})[slot]
         return frame
 
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
+        """The state of each slot, under `slot<i>`."""
         states = self._call("state", dict.fromkeys(range(self.num_envs), ()))
         return {f"slot{slot}": states[slot] for slot in range(self.num_envs)}
 
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `own_state` gave.
+
+        Raises:
+            ValueError: If a slot's state is damaged.
+        """
         arguments = {slot: (state[f"slot{slot}"],) for slot in range(self.num_envs)}
         self._call("check", arguments)
         for slot, obs in self._call("load", arguments).items():

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fvm_envs.procgen.games import ACTION_SETS, level_seed, parse_name
 from fvm_envs.procgen.levels import LevelGenerator, native_options
 from fvm_envs.procgen.native import NativeEnv
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import TaskSet
 
 KEPT_LEVELS = 512
@@ -89,29 +89,33 @@ class ProcgenVec(SlotEnv):
             action_space=gym.spaces.Discrete(len(self.native_actions)),
         )
 
-    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
-        levels = self._levels[self._task_index[slots]]
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        """Load the start of its level into each of `slots`, unless the library already shows it."""
+        levels = self._levels[self.task_index[slots]]
         for slot, level in zip(slots.tolist(), levels.tolist(), strict=True):
             # After an episode the library has already put the slot back to the start of its level.
             if not autoreset or self._slot_level[slot] != level:
                 self._native.set_state(slot, self._generator.initial_state(level))
                 self._slot_level[slot] = level
 
-    def _advance(
+    def advance(
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One step of all games; an episode as long as the game's time-out was truncated unless completed."""
         native = self._native
         np.take(self._to_native, actions, out=native.action)
         native.step()
         ended = native.first.copy()
-        timed_out = self._lengths + 1 >= native.layout.timeout
+        timed_out = self.lengths + 1 >= native.layout.timeout
         truncated = ended & timed_out & (native.info["prev_level_complete"] == 0)
         return native.reward.astype(np.float64), ended & ~truncated, truncated, {}
 
-    def _observe(self) -> NDArray[np.uint8]:
+    def observe(self) -> NDArray[np.uint8]:
+        """The frames, uint8 [num_envs, 64, 64, 3]."""
         return self._native.obs.copy()
 
-    def _slot_info(self) -> dict[str, Any]:
+    def slot_info(self) -> dict[str, Any]:
+        """The level that each slot plays."""
         return {"level": self._slot_level.copy()}
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
@@ -129,7 +133,8 @@ class ProcgenVec(SlotEnv):
         while self._open:
             self._open.pop().close()
 
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
+        """The serialised games, one after the other, with their lengths and a checksum."""
         states = [self._native.get_state(slot) for slot in range(self.num_envs)]
         joined = b"".join(states)
         return {
@@ -138,7 +143,12 @@ class ProcgenVec(SlotEnv):
             "native_crc32": zlib.crc32(joined),
         }
 
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `own_state` gave.
+
+        Raises:
+            ValueError: If it is damaged, or of another game, mode or option.
+        """
         joined = np.asarray(state["native"], dtype=np.uint8).tobytes()
         if zlib.crc32(joined) != state["native_crc32"]:
             raise ValueError("the saved Procgen state is damaged: its checksum differs")

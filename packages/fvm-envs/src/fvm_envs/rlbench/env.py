@@ -17,7 +17,7 @@ from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.manipulation.pool import Pool, Processes
 from fvm_envs.manipulation.slot import Transition
 from fvm_envs.rlbench.slot import RLBenchSlot
-from fvm_envs.slots import State
+from fvm_envs.slot_env import State
 from fvm_envs.task import Task
 
 RESTARTS = 3
@@ -91,8 +91,14 @@ class RLBenchVec(ManipulationVec):
         """Refuses: RLBench plays its scripts itself, in `fvm_envs.rlbench.get_demos`."""
         raise NotImplementedError("RLBench's own scripts are played by fvm_envs.rlbench.get_demos only")
 
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
+        """Not possible.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError("RLBench in CoppeliaSim cannot save its state: start again from a reset")
 
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Not possible, as `own_state` says."""
         raise NotImplementedError("RLBench in CoppeliaSim cannot load a state: start again from a reset")

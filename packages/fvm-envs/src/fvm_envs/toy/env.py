@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.slots import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import BOARD, family_of, order_of
 
@@ -101,18 +101,20 @@ class CatchVec(SlotEnv):
 
     def best_actions(self) -> NDArray[np.int64]:
         """An optimal action for each slot, by a player who knows the tasks: it reaches `best_return`."""
-        columns = self._paddle[:, None] + self._moves[self._task_index]
+        columns = self._paddle[:, None] + self._moves[self.task_index]
         actions: NDArray[np.int64] = np.abs(columns - self._ball[:, None]).argmin(axis=1)
         return actions
 
-    def _seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+    def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        """Seed the starts of a slot's episodes."""
         self._rngs[slot] = np.random.default_rng(seed)
 
-    def _begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        """Draw a start for each of `slots`, and its picture."""
         for slot in slots.tolist():
             self._paddle[slot], self._ball[slot] = self._starts[self._rngs[slot].integers(len(self._starts))]
         self._steps_left[slots] = self.family.num_steps
-        tasks = self._task_index[slots]
+        tasks = self.task_index[slots]
         self._pixels[slots] = self._colours[tasks, 0][:, None, None]
         if self.family.legend:
             for action, row in enumerate(LEGEND_ROWS):
@@ -120,13 +122,14 @@ class CatchVec(SlotEnv):
                 self._cells[slots, row, :, column] = self._colours[tasks, 1][:, None, None]
         self._draw(slots)
 
-    def _advance(
+    def advance(
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Paddles move, balls fall one cell."""
         reach = self.family.reach
         self._erase()
         np.clip(
-            self._paddle + self._moves[self._task_index, actions], reach, BOARD - 1 - reach, out=self._paddle
+            self._paddle + self._moves[self.task_index, actions], reach, BOARD - 1 - reach, out=self._paddle
         )
         self._steps_left -= 1
         self._draw(self._slots)
@@ -136,28 +139,30 @@ class CatchVec(SlotEnv):
 
     def _rows(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The rows of ball and paddle on the picture."""
-        upside_down = self._upside_down[self._task_index[slots]]
+        upside_down = self._upside_down[self.task_index[slots]]
         ball = BOARD - 1 - self._steps_left[slots]
         return np.where(upside_down, BOARD - 1 - ball, ball), np.where(upside_down, 0, BOARD - 1)
 
     def _erase(self) -> None:
-        background = self._colours[self._task_index, 0][:, None, None]
+        background = self._colours[self.task_index, 0][:, None, None]
         ball_row, paddle_row = self._rows(self._slots)
         self._cells[self._slots, ball_row, :, self._ball] = background
         for offset in range(-self.family.reach, self.family.reach + 1):
             self._cells[self._slots, paddle_row, :, self._paddle + offset] = background
 
     def _draw(self, slots: NDArray[np.int64]) -> None:
-        colours = self._colours[self._task_index[slots]]
+        colours = self._colours[self.task_index[slots]]
         ball_row, paddle_row = self._rows(slots)
         for offset in range(-self.family.reach, self.family.reach + 1):
             self._cells[slots, paddle_row, :, self._paddle[slots] + offset] = colours[:, 2, None, None]
         self._cells[slots, ball_row, :, self._ball[slots]] = colours[:, 1, None, None]
 
-    def _observe(self) -> NDArray[np.uint8]:
+    def observe(self) -> NDArray[np.uint8]:
+        """The pictures, uint8 [num_envs, side, side, 3]."""
         return self._pixels.copy()
 
-    def _final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures in which the balls have come down."""
         return self._pixels[slots]
 
     def render_slot(self, slot: int) -> NDArray[np.uint8]:
@@ -168,7 +173,8 @@ class CatchVec(SlotEnv):
         frame: NDArray[np.uint8] = self._pixels[slot].repeat(scale, axis=0).repeat(scale, axis=1)
         return frame
 
-    def _own_state(self) -> State:
+    def own_state(self) -> State:
+        """Positions, clocks, pictures and the slots' generators."""
         return {
             "paddle": self._paddle.copy(),
             "ball": self._ball.copy(),
@@ -177,7 +183,12 @@ class CatchVec(SlotEnv):
             "rngs": [rng.bit_generator.state for rng in self._rngs],
         }
 
-    def _load_own_state(self, state: Mapping[str, Any]) -> None:
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `own_state` gave.
+
+        Raises:
+            ValueError: If its arrays are of another shape.
+        """
         if np.shape(state["pixels"]) != self._pixels.shape or len(state["rngs"]) != self.num_envs:
             raise ValueError(
                 "the saved toy state is damaged, or of another cell_pixels: its arrays have another shape"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.study_results import NEW_LEVELS
+from fvm_eval.analysis.summaries import shown_pairs
 from fvm_eval.report import figures
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
-from fvm_eval.report.looks import family_label, methods_of, sizes
-from fvm_eval.report.summaries import shown_pairs
-from fvm_eval.results import NEW_LEVELS
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided
+from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict, Label
-from fvm_eval.components import ComponentVerdict
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.claims.components import ComponentVerdict
 from fvm_eval.report.text import capital, escape, limits, number, plural
-from fvm_eval.report.verdicts import SECOND_MARGIN, Decided
 
 _MARKS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 _HEAD = ("Claim", "Measured", "95 % interval", "Must be", "Verdict")

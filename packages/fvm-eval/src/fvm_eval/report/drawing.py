@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fvm_eval.report.figures.paper import INK, MUTED, PAPER, RULE, SETTINGS
-from fvm_eval.report.looks import METHOD_COLOURS
+from fvm_eval.report.method_styles import METHOD_COLOURS
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {
     tint: f"--m{index}" for index, tint in enumerate(METHOD_COLOURS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from fvm_eval.analysis.study_analysis import analyse
+from fvm_eval.analysis.study_results import StudyResults
 from fvm_eval.report import drawing, sections
-from fvm_eval.report.analysis import analyse
 from fvm_eval.report.captions import pictures
 from fvm_eval.report.claims_table import claims
 from fvm_eval.report.scores import scores
 from fvm_eval.report.style import CSS
 from fvm_eval.report.text import escape
-from fvm_eval.results import StudyResults
 
 
 def render(results: StudyResults) -> dict[str, bytes]:

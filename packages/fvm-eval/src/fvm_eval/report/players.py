@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from fvm_eval.rates import Rate, success_rates
 from fvm_eval.report import drawing, sections
 from fvm_eval.report.figures.labels import short
 from fvm_eval.report.figures.players import by_player
 from fvm_eval.report.page import document
 from fvm_eval.report.text import escape, plural, table
+from fvm_eval.statistics.rates import Rate, success_rates
 
 FIGURE = "players"
 

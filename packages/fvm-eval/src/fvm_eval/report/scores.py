@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fvm_eval.intervals import Interval
-from fvm_eval.report.analysis import Analysis
-from fvm_eval.report.looks import Look, family_label, methods_of, sizes
-from fvm_eval.report.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.report.families import family_label, methods_of, sizes
+from fvm_eval.report.method_styles import MethodStyle, method_styles
 from fvm_eval.report.text import capital, escape, limits, number, plural, table
+from fvm_eval.statistics.intervals import Interval
 
 
 def scores(analysis: Analysis) -> str:
@@ -36,9 +37,9 @@ def scores(analysis: Analysis) -> str:
     )
 
 
-def swatch(look: Look) -> str:
+def swatch(style: MethodStyle) -> str:
     """Returns a method's line as it is in the figures, to stand before its name."""
-    dashes = "".join(f"{2 * length:g} " for length in look.dashes).strip()
+    dashes = "".join(f"{2 * length:g} " for length in style.dashes).strip()
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     marks = {
         "o": '<circle cx="13" cy="5" r="3.4"/>',
@@ -48,8 +49,8 @@ def swatch(look: Look) -> str:
     }
     line = f'<path d="M1 5h24" fill="none"{dashed}/>'
     return (
-        f'<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true" style="fill:var(--m{look.index});'
-        f'stroke:var(--m{look.index})">{line}{marks[look.marker]}</svg>'
+        f'<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true" style="fill:var(--m{style.index});'
+        f'stroke:var(--m{style.index})">{line}{marks[style.marker]}</svg>'
     )
 
 
@@ -75,7 +76,7 @@ def _methods(analysis: Analysis) -> str:
             if analysis.regret:
                 cells.insert(1, _estimate(analysis.regret[method], None, scale.difference))
             name = family_label(study, method) if title else study.label(method)
-            label = f"{swatch(analysis.looks[method])}{escape(name)}"
+            label = f"{swatch(method_styles(analysis.study)[method])}{escape(name)}"
             rows.append([label, *cells, *([] if same else [f"{summaries[0].fixed[method].checkpoints}"])])
     blank = [""] * (len(head) - 2)
     references = [(study.label(name), value) for name, value in analysis.baselines.items()]

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fvm_eval.analysis.decisions import Decided
+from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.budget import AXES
-from fvm_eval.comparisons import Comparison, Verdict
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.claims.comparisons import Comparison, Verdict
+from fvm_eval.fairness import RULES
 from fvm_eval.report.claims_table import tally
+from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.text import capital, escape, limits, number, plural, table
-from fvm_eval.report.verdicts import Decided
-from fvm_eval.rules import RULES
 
 _SHOWN_TASKS, _UNFOLDED = 60, 6
 
@@ -187,7 +188,7 @@ def costs(analysis: Analysis) -> str:
 
 def _device_seconds(analysis: Analysis) -> str:
     """Returns what one pretraining of each method took, and how that compares with multi-task's."""
-    names = [name for name in analysis.looks if name in analysis.device_seconds]
+    names = [name for name in method_styles(analysis.study) if name in analysis.device_seconds]
     names += [name for name in analysis.device_seconds if name not in names]
     rows = []
     for name in names:

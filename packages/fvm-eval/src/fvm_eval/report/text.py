@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Sequence
 
-from fvm_eval.intervals import Interval
+from fvm_eval.statistics.intervals import Interval
 
 
 def escape(value: object) -> str:

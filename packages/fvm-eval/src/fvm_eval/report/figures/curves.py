@@ -9,13 +9,14 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fvm_eval.report import series
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis import series
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.figures.labels import EndLabel, Reference
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.paper import MUTED
-from fvm_eval.report.looks import Look, family_label, methods_of, sizes
+from fvm_eval.report.method_styles import MethodStyle, method_styles
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     figure, drawn = panels.grid(len(groups), narrow, height=height, named=len(families) if keyed else 0)
     ends: list[panels.End] = []
     for axes, (size, methods) in zip(drawn, groups, strict=True):
-        ends = [_curve(axes, analysis.looks[m], m, curves, plain=many) for m in methods]
+        ends = [_curve(axes, method_styles(analysis.study)[m], m, curves, plain=many) for m in methods]
         for line in curves.references:
             line.draw(axes)
         if many:
@@ -108,7 +109,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
     if not keyed:
         names = [
-            EndLabel(end.value, family_label(study, method), end.look.colour)
+            EndLabel(end.value, family_label(study, method), end.style.colour)
             for end, method in zip(ends, groups[0][1], strict=True)
         ]
         labels.end_labels(drawn[0], [*curves.references, *names], narrow)
@@ -119,21 +120,21 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, look: Look, method: str, curves: Curves, *, plain: bool) -> panels.End:
+def _curve(axes: Axes, style: MethodStyle, method: str, curves: Curves, *, plain: bool) -> panels.End:
     """Draws one method's curve, its band or single seeds unless it is to be plain, and returns its end."""
     mine, shown = curves.rows.filter(pl.col("method") == method), curves.shown
     x, values = mine["env_step"].to_list(), [shown(v) for v in mine["value"]]
-    marker = look.marker if curves.singles is None else ""
-    axes.plot(x, values, color=look.colour, linestyle=look.linestyle, marker=marker, markersize=4)
+    marker = style.marker if curves.singles is None else ""
+    axes.plot(x, values, color=style.colour, linestyle=style.linestyle, marker=marker, markersize=4)
     if curves.singles is not None and not plain:
         for _, seed in curves.singles.filter(pl.col("method") == method).group_by(
             "seed", maintain_order=True
         ):
-            axes.plot(seed["env_step"], seed["value"], color=look.colour, linewidth=0.7, alpha=0.4)
+            axes.plot(seed["env_step"], seed["value"], color=style.colour, linewidth=0.7, alpha=0.4)
     if curves.singles is None and not plain:
-        panels.band(axes, x, mine, look, shown)
+        panels.band(axes, x, mine, style, shown)
     low, high = (None if end is None else shown(end) for end in mine.select("low", "high").row(-1))
-    return panels.End(look, values[-1], low, high)
+    return panels.End(style, values[-1], low, high)
 
 
 def _points(analysis: Analysis, narrow: bool) -> Figure:
@@ -146,7 +147,7 @@ def _points(analysis: Analysis, narrow: bool) -> Figure:
     )
     axes = figure.add_subplot()
     for row, method in enumerate(study.methods):
-        panels.dot(axes, row, analysis.looks[method], fixed[method], analysis.scale.value)
+        panels.dot(axes, row, method_styles(analysis.study)[method], fixed[method], analysis.scale.value)
     for row, line in enumerate(references, len(fixed)):
         axes.plot([line.height], [row], "d", color=MUTED, markersize=6)
     names = [*(study.label(method) for method in study.methods), *(line.text for line in references)]

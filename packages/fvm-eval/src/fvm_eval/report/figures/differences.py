@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.report.families import family_label
 from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.figures.paper import INK, MUTED
-from fvm_eval.report.looks import family_label
-from fvm_eval.report.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.report.method_styles import method_styles
 
 HEADING = "minus "
 _MANY_ROWS, _LINE = 12, 0.19  # inches
@@ -111,14 +112,14 @@ def _places(lines: Sequence[int], tall: float) -> list[float]:
 
 def _draw(axes: Axes, place: float, difference: Difference, analysis: Analysis, *, big: bool) -> None:
     """Draws the interval on these tasks thick with its mean, that on new tasks thin beneath it."""
-    look, shown = analysis.looks[difference.left], analysis.scale.difference
+    style, shown = method_styles(analysis.study)[difference.left], analysis.scale.difference
     lines = ((difference.fixed, -0.1, 3.0 if big else 2.2), (difference.new, 0.16 if big else 0.2, 1.0))
     for interval, offset, width in lines:
         if interval.low is not None and interval.high is not None:
             limits = [shown(interval.low), shown(interval.high)]
-            axes.plot(limits, [place + offset] * 2, color=look.colour, linewidth=width)
+            axes.plot(limits, [place + offset] * 2, color=style.colour, linewidth=width)
     axes.plot(
-        [shown(difference.fixed.mean)], [place - 0.1], look.marker, color=look.colour, ms=7 if big else 4.5
+        [shown(difference.fixed.mean)], [place - 0.1], style.marker, color=style.colour, ms=7 if big else 4.5
     )
 
 

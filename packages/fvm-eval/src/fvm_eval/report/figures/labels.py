@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.report.families import family_label
 from fvm_eval.report.figures.paper import MUTED
-from fvm_eval.report.looks import family_label
+from fvm_eval.report.method_styles import method_styles
 
 
 @dataclass(frozen=True)
@@ -113,18 +114,18 @@ def legend(
     figure: Figure, analysis: Analysis, methods: Sequence[str], narrow: bool, *, markers: bool = True
 ) -> None:
     """Writes the methods' names and lines above the panels, a family once."""
-    entries = {family_label(analysis.study, m): analysis.looks[m] for m in methods}
+    entries = {family_label(analysis.study, m): method_styles(analysis.study)[m] for m in methods}
     handles = [
         Line2D(
             [],
             [],
-            color=look.colour,
-            linestyle=look.linestyle,
-            marker=look.marker if markers else "",
+            color=style.colour,
+            linestyle=style.linestyle,
+            marker=style.marker if markers else "",
             markersize=4,
             label=wrapped(name, 20 if narrow else 26),
         )
-        for name, look in entries.items()
+        for name, style in entries.items()
     ]
     figure.legend(
         handles=handles,

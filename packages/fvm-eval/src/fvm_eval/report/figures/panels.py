@@ -16,11 +16,11 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fvm_eval.intervals import Interval
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.report.figures.labels import legend_height, steps_text
 from fvm_eval.report.figures.paper import INK, MUTED, NARROW, WIDE
-from fvm_eval.report.looks import Look
+from fvm_eval.report.method_styles import MethodStyle
+from fvm_eval.statistics.intervals import Interval
 
 MAX_BANDS = 4
 _COLUMNS = 3
@@ -32,7 +32,7 @@ Draw = Callable[[Analysis, bool], Figure]
 class End:
     """Where a curve ends, in shown units; limits are None where there is no interval."""
 
-    look: Look
+    style: MethodStyle
     value: float
     low: float | None
     high: float | None
@@ -82,14 +82,14 @@ def _spec(axes: Axes) -> SubplotSpec:
 
 
 def band(
-    axes: Axes, x: Sequence[float], rows: pl.DataFrame, look: Look, shown: Callable[[float], float]
+    axes: Axes, x: Sequence[float], rows: pl.DataFrame, style: MethodStyle, shown: Callable[[float], float]
 ) -> None:
     """Draws the limits `low` and `high` of the rows at `x`, where there are any."""
     limits = zip(x, rows["low"], rows["high"], strict=True)
     limited = [(at, shown(low), shown(high)) for at, low, high in limits if low is not None]
     if limited:
         at, low, high = zip(*limited, strict=True)
-        axes.fill_between(at, low, high, color=look.colour, alpha=0.16, linewidth=0)
+        axes.fill_between(at, low, high, color=style.colour, alpha=0.16, linewidth=0)
 
 
 def end_intervals(axes: Axes, ends: Sequence[End], first: float, last: float) -> None:
@@ -105,18 +105,20 @@ def end_intervals(axes: Axes, ends: Sequence[End], first: float, last: float) ->
     start = last + 1.8 * step
     axes.axvspan(start - 0.9 * step, start + (len(ends) - 0.1) * step, color=MUTED, alpha=0.09, linewidth=0)
     for place, end in enumerate(ends):
-        x, look = start + place * step, end.look
+        x, style = start + place * step, end.style
         if end.low is not None and end.high is not None:
-            axes.plot([x, x], [end.low, end.high], color=look.colour, linewidth=1.8)
-        axes.plot([x], [end.value], color=look.colour, marker=look.marker, markersize=3.6, linestyle="")
+            axes.plot([x, x], [end.low, end.high], color=style.colour, linewidth=1.8)
+        axes.plot([x], [end.value], color=style.colour, marker=style.marker, markersize=3.6, linestyle="")
     axes.set_xlim(first - step, start + (len(ends) - 0.1) * step)
 
 
-def dot(axes: Axes, y: float, look: Look, interval: Interval, shown: Callable[[float], float]) -> None:
+def dot(
+    axes: Axes, y: float, style: MethodStyle, interval: Interval, shown: Callable[[float], float]
+) -> None:
     """Draws a mean and its interval as a point on a horizontal bar."""
     if interval.low is not None and interval.high is not None:
-        axes.plot([shown(interval.low), shown(interval.high)], [y, y], color=look.colour, linewidth=2.6)
-    axes.plot([shown(interval.mean)], [y], color=look.colour, marker=look.marker, markersize=6)
+        axes.plot([shown(interval.low), shown(interval.high)], [y, y], color=style.colour, linewidth=2.6)
+    axes.plot([shown(interval.mean)], [y], color=style.colour, marker=style.marker, markersize=6)
 
 
 def rows_of_names(axes: Axes, names: Sequence[str], places: Sequence[float] | None = None) -> None:

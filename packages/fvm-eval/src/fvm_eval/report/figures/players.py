@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from fvm_eval.rates import Rate
 from fvm_eval.report.figures import labels, panels, paper
-from fvm_eval.report.looks import METHOD_COLOURS, Look
+from fvm_eval.report.method_styles import METHOD_COLOURS, MethodStyle
+from fvm_eval.statistics.rates import Rate
 
 
 def by_player(rates: Sequence[Rate], names: Mapping[str, str], narrow: bool) -> Figure:
@@ -27,8 +27,8 @@ def by_player(rates: Sequence[Rate], names: Mapping[str, str], narrow: bool) -> 
     axes = figure.subplots()
     handles = []
     for place, player in enumerate(names):
-        look = Look(place % len(METHOD_COLOURS), place % 4)  # told apart without colours too
-        colour, marker = look.colour, look.marker
+        style = MethodStyle(place % len(METHOD_COLOURS), place % 4)  # told apart without colours too
+        colour, marker = style.colour, style.marker
         for rate in (rate for rate in rates if rate.player == player and rate.task):
             height = tasks.index(rate.task)
             axes.plot([rate.low, rate.high], [height, height], color=colour, linewidth=2.2)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.study_results import AREA, MULTITASK, SCRATCH, ZERO_SHOT
+from fvm_eval.analysis.summaries import Summary
+from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.figures.paper import MUTED
-from fvm_eval.report.looks import family_label, methods_of, sizes
-from fvm_eval.report.summaries import Summary
-from fvm_eval.results import AREA, MULTITASK, SCRATCH, ZERO_SHOT
+from fvm_eval.report.method_styles import method_styles
 
 
 def schedules(analysis: Analysis, narrow: bool) -> Figure:
@@ -58,19 +59,20 @@ def _schedules(axes: Axes, analysis: Analysis, arms: Sequence[str], summary: Sum
     """Draws the arms' means and intervals, beside the value at budget their zero-shot scores."""
     starts = {s.name: s.fixed for s in analysis.summaries if s.name == ZERO_SHOT}.get(ZERO_SHOT, {})
     for place, arm in enumerate(arms):
-        look = analysis.looks[arm]
-        panels.dot(axes, place, look, summary.fixed[arm], analysis.scale.value)
+        style = method_styles(analysis.study)[arm]
+        panels.dot(axes, place, style, summary.fixed[arm], analysis.scale.value)
         if arm in starts and summary is analysis.summaries[0]:
             start = analysis.scale.value(starts[arm].mean)
-            axes.plot([start], [place], look.marker, ms=5, mec=look.colour, mfc="none", alpha=0.8)
+            axes.plot([start], [place], style.marker, ms=5, mec=style.colour, mfc="none", alpha=0.8)
 
 
 def _reference(axes: Axes, analysis: Analysis, method: str, summary: Summary) -> None:
     """Draws a method without a schedule as a vertical line with its interval."""
-    look, interval, shown = analysis.looks[method], summary.fixed[method], analysis.scale.value
-    axes.axvline(shown(interval.mean), color=look.colour, linewidth=1.4, zorder=1)
+    style, interval = method_styles(analysis.study)[method], summary.fixed[method]
+    shown = analysis.scale.value
+    axes.axvline(shown(interval.mean), color=style.colour, linewidth=1.4, zorder=1)
     if interval.low is not None and interval.high is not None:
-        axes.axvspan(shown(interval.low), shown(interval.high), color=look.colour, alpha=0.13, linewidth=0)
+        axes.axvspan(shown(interval.low), shown(interval.high), color=style.colour, alpha=0.13, linewidth=0)
 
 
 def schedule_name(start: float, end: float) -> str:

@@ -8,9 +8,10 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.report.families import methods_of
 from fvm_eval.report.figures import labels, paper
-from fvm_eval.report.looks import methods_of
+from fvm_eval.report.method_styles import method_styles
 
 MAX_TASKS, MAX_RUNS = 24, 12
 
@@ -33,16 +34,17 @@ def by_task(analysis: Analysis, narrow: bool, *, size: int | None = None) -> Fig
     means = means.sort("method", "task", "env_step")
     for axes in drawn.flat[len(tasks) :]:
         axes.set_axis_off()
+    styles = method_styles(analysis.study)
     for task, axes in zip(tasks, drawn.flat, strict=False):
         for method in methods:
-            look, mine = analysis.looks[method], (pl.col("method") == method, pl.col("task") == task)
+            style, mine = styles[method], (pl.col("method") == method, pl.col("task") == task)
             runs = analysis.runs.filter(*mine) if few else analysis.runs.clear()
             for _, run in runs.group_by("fold", "checkpoint", "seed", maintain_order=True):
                 values = [analysis.scale.value(v) for v in run["value"]]
-                axes.plot(run["env_step"], values, color=look.colour, linewidth=0.7, alpha=0.45)
+                axes.plot(run["env_step"], values, color=style.colour, linewidth=0.7, alpha=0.45)
             mean = means.filter(*mine)
             values = [analysis.scale.value(v) for v in mean["value"]]
-            axes.plot(mean["env_step"], values, color=look.colour, linestyle=look.linestyle, linewidth=1.6)
+            axes.plot(mean["env_step"], values, color=style.colour, linestyle=style.linestyle, linewidth=1.6)
         if task in analysis.best:
             labels.Reference(analysis.scale.value(analysis.best[task]), "", best=True).draw(axes)
         axes.set_title(labels.short(task, tasks), fontsize=9)

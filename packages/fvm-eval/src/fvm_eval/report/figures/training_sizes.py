@@ -6,10 +6,11 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.report.families import family_label
 from fvm_eval.report.figures import labels, panels
 from fvm_eval.report.figures.labels import EndLabel, Reference
-from fvm_eval.report.looks import family_label
+from fvm_eval.report.method_styles import method_styles
 
 _APART = 1.05
 
@@ -21,19 +22,19 @@ def zero_shot(analysis: Analysis, narrow: bool) -> Figure:
     sized = rows.filter(pl.col("size").is_not_null())
     positions = sorted(sized["size"].unique().to_list())
     figure, (axes,) = panels.grid(1, narrow, height=3.7)
-    order = list(dict.fromkeys(study.family(method) for method in analysis.looks))
+    order = list(dict.fromkeys(study.family(method) for method in method_styles(analysis.study)))
     families = [family for family in order if family in set(sized["family"])]
     ends: list[EndLabel] = []
     for place, family in enumerate(families):
         mine = sized.filter(pl.col("family") == family)
-        look, name = analysis.looks[mine["method"][0]], family_label(study, mine["method"][0])
+        style, name = method_styles(analysis.study)[mine["method"][0]], family_label(study, mine["method"][0])
         x = [size * _APART ** (place - (len(families) - 1) / 2) for size in mine["size"]]
         values = [shown(v) for v in mine["value"]]
         for at, low, high in zip(x, mine["low"], mine["high"], strict=True):
             if low is not None:
-                axes.plot([at, at], [shown(low), shown(high)], color=look.colour, linewidth=1.4, alpha=0.7)
-        axes.plot(x, values, color=look.colour, linestyle=look.linestyle, marker=look.marker, markersize=5)
-        ends.append(EndLabel(values[-1], name, look.colour))
+                axes.plot([at, at], [shown(low), shown(high)], color=style.colour, linewidth=1.4, alpha=0.7)
+        axes.plot(x, values, color=style.colour, linestyle=style.linestyle, marker=style.marker, markersize=5)
+        ends.append(EndLabel(values[-1], name, style.colour))
     for row in rows.filter(pl.col("size").is_null()).iter_rows(named=True):
         level = Reference(shown(row["value"]), study.label(row["method"]))
         level.draw(axes)

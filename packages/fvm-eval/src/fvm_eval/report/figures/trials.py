@@ -6,11 +6,12 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fvm_eval.report.analysis import Analysis
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.report.families import family_label, sizes
 from fvm_eval.report.figures import labels, panels
 from fvm_eval.report.figures.labels import EndLabel
 from fvm_eval.report.figures.paper import MUTED
-from fvm_eval.report.looks import family_label, sizes
+from fvm_eval.report.method_styles import method_styles
 
 
 def by_trial(analysis: Analysis, narrow: bool) -> Figure:
@@ -18,7 +19,7 @@ def by_trial(analysis: Analysis, narrow: bool) -> Figure:
     study, rows = analysis.study, analysis.trials
     assert rows is not None, "drawn only where there are trials"
     have = rows["method"].unique().sort().to_list()
-    order = [name for name in analysis.looks if name in have]
+    order = [name for name in method_styles(analysis.study) if name in have]
     groups = [
         (size, [m for m in order if size is None or study.train_sizes.get(m, size) == size])
         for size in sizes(study)
@@ -32,18 +33,18 @@ def by_trial(analysis: Analysis, narrow: bool) -> Figure:
     for axes, (size, methods) in zip(drawn, groups, strict=True):
         ends = []
         for method in methods:
-            look, mine = analysis.looks[method], rows.filter(pl.col("method") == method)
+            style, mine = method_styles(analysis.study)[method], rows.filter(pl.col("method") == method)
             values = [analysis.scale.value(v) for v in mine["value"]]
             axes.plot(
                 mine["trial"],
                 values,
-                color=look.colour,
-                linestyle=look.linestyle,
-                marker=look.marker,
+                color=style.colour,
+                linestyle=style.linestyle,
+                marker=style.marker,
                 markersize=4,
             )
-            panels.band(axes, mine["trial"].to_list(), mine, look, analysis.scale.value)
-            ends.append(EndLabel(values[-1], family_label(study, method), look.colour))
+            panels.band(axes, mine["trial"].to_list(), mine, style, analysis.scale.value)
+            ends.append(EndLabel(values[-1], family_label(study, method), style.colour))
         trained = [study.trained_trials[m] for m in methods if m in study.trained_trials]
         if trained and last > min(trained):
             axes.axvspan(min(trained) + 0.5, last + 0.5, color=MUTED, alpha=0.1, linewidth=0)

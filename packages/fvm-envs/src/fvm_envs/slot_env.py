@@ -1,0 +1,310 @@
+"""A vector environment whose slots move between tasks: what every benchmark here shares.
+
+`reset(options={"tasks": [...], "reset_mask": mask})` moves the masked slots and leaves the others as they
+are. When an episode ends the slot draws its next task itself ("resample") or plays the same one again
+("stay"). Autoreset is SAME_STEP: the observation of a step that ends an episode is the first one of the next
+episode, and `info["task_index"]` belongs to that returned observation.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from fvm_envs.task import Task, TaskSet
+
+OnEpisodeEnd = Literal["resample", "stay"]
+State = dict[str, Any]
+Seed = int | Sequence[int | None] | None
+
+OF_THE_EPISODE = ("episode", "_episode", "final_obs", "_final_obs")
+"""Entries of a step's `info` that tell of the episodes that it ended."""
+
+
+def obs_of_slot(obs: Any, slot: int) -> Any:
+    """The observation of one slot out of that of all: an array, or a dict of arrays."""
+    return {key: part[slot] for key, part in obs.items()} if isinstance(obs, dict) else obs[slot]
+
+
+class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
+    """Slots that play tasks of one benchmark, with episode statistics and a state that can be saved.
+
+    A subclass gives `begin`, `advance`, `observe`, `render_slot`, `own_state` and `load_own_state`; the other
+    methods between `__init__` and `reset` have a default that it may override.
+
+    Attributes:
+        task_index: The position in `tasks` of what each slot plays, int64 [num_envs], -1 before its first.
+        lengths: Env steps of each slot's episode so far, int64 [num_envs].
+        returns: Sum of the rewards of each slot's episode so far, float64 [num_envs].
+        saves_state: Whether `state_dict` can save what goes on; where not, a run can be resumed from seeded
+            resets of all slots.
+
+    Args:
+        tasks: What the slots may play.
+        num_envs: Number of slots.
+        seed: Seeds the draws of tasks and the slots' own dynamics.
+        on_episode_end: Who decides what a slot plays next: "resample" draws from `tasks`, uniformly unless a
+            benchmark says otherwise; "stay" repeats.
+        observation_space: Of one slot.
+        action_space: Of one slot; where it is not discrete, the subclass reads actions itself.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "render_modes": ["rgb_array"],
+    }
+    saves_state: bool = True
+
+    def __init__(
+        self,
+        tasks: TaskSet,
+        num_envs: int,
+        seed: int,
+        *,
+        on_episode_end: OnEpisodeEnd,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+    ) -> None:
+        if not tasks:
+            raise ValueError("the task set is empty: give at least one task")
+        if on_episode_end not in ("resample", "stay"):
+            raise ValueError(f"on_episode_end is {on_episode_end!r}: expected 'resample' or 'stay'")
+        self.tasks = tasks
+        self.num_envs = num_envs
+        self.on_episode_end = on_episode_end
+        self.single_observation_space = observation_space
+        self.single_action_space = action_space
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(action_space, num_envs)
+        self.render_mode = "rgb_array"
+        self._num_actions = int(action_space.n) if isinstance(action_space, gym.spaces.Discrete) else 0
+        self.task_index = np.full(num_envs, -1, dtype=np.int64)
+        self.returns = np.zeros(num_envs, dtype=np.float64)
+        self.lengths = np.zeros(num_envs, dtype=np.int64)
+        self.seed_slots(seed, np.ones(num_envs, dtype=bool))
+
+    # What a benchmark gives.
+
+    @abc.abstractmethod
+    def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
+        """Start an episode of their task in `slots`; `autoreset` if their episode has just ended."""
+
+    @abc.abstractmethod
+    def advance(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One step of all slots: new arrays of reward, terminated, truncated, and more entries for `info`."""
+
+    @abc.abstractmethod
+    def observe(self) -> Any:
+        """The current observation of all slots, a new array or a dict of new arrays."""
+
+    @abc.abstractmethod
+    def own_state(self) -> State:
+        """What the benchmark must save."""
+
+    @abc.abstractmethod
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `own_state` gave; raise ValueError before anything is changed."""
+
+    @abc.abstractmethod
+    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+        """The frame of a slot for a video, uint8 [H, W, 3]."""
+
+    def final_obs(self, slots: NDArray[np.int64]) -> Iterable[Any] | None:
+        """The last observations of episodes that have just ended, one a slot, where they can be shown."""
+        return None
+
+    def slot_info(self) -> dict[str, Any]:
+        """More entries for `info` that belong to the returned observation."""
+        return {}
+
+    def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
+        """Seed the own dynamics of a slot, where the benchmark has any."""
+
+    def draw_tasks(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The positions of the tasks that `slots` play next under "resample"."""
+        return self.np_random.integers(len(self.tasks), size=len(slots))
+
+    # The vector environment.
+
+    def reset(
+        self, *, seed: Seed = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """The observation after the masked slots have started an episode.
+
+        Slots that have never started do so too, masked or not.
+
+        Args:
+            seed: An int seeds the draws of tasks and each masked slot's dynamics; a list seeds the dynamics
+                only, `None` entries keep theirs.
+            options: `tasks`, a task (or id, or None) for each slot; `reset_mask`, bool [num_envs].
+
+        Raises:
+            ValueError: If an option is unknown or misshapen, or a task is not in the set.
+        """
+        options = dict(options or {})
+        mask = self._read_mask(options.pop("reset_mask", None)) | (self.task_index < 0)
+        requested = self._read_tasks(options.pop("tasks", None), mask)
+        if options:
+            raise ValueError(f"unknown reset options {sorted(options)}: expected 'tasks' and 'reset_mask'")
+        self.seed_slots(seed, mask)
+        free = np.flatnonzero(mask & (requested < 0))
+        if self.on_episode_end == "resample":
+            requested[free] = self.draw_tasks(free)
+        else:
+            first = np.arange(self.num_envs) % len(self.tasks)
+            requested[free] = np.where(self.task_index < 0, first, self.task_index)[free]
+        slots = np.flatnonzero(mask)
+        if len(slots):
+            self.task_index[slots] = requested[slots]
+            self.returns[slots] = 0.0
+            self.lengths[slots] = 0
+            self.begin(slots, autoreset=False)
+        return self.observe(), {"task_index": self.task_index.copy(), **self.slot_info()}
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """One step of all slots: observation, reward, terminated, truncated, info.
+
+        Raises:
+            ValueError: If there is not one action of the action space for each slot.
+            RuntimeError: If the environment was never reset.
+        """
+        if self.task_index[0] < 0:
+            raise RuntimeError("step before reset: call reset first")
+        reward, terminated, truncated, info = self.advance(self.read_actions(actions))
+        self.returns += reward
+        self.lengths += 1
+        ended = terminated | truncated
+        info["episode"] = {"r": np.where(ended, self.returns, 0.0), "l": np.where(ended, self.lengths, 0)}
+        info["_episode"] = ended
+        slots = np.flatnonzero(ended)
+        if len(slots):
+            final_obs = self.final_obs(slots)
+            if final_obs is not None:
+                info["final_obs"] = np.full(self.num_envs, None, dtype=object)
+                for slot, obs in zip(slots, final_obs, strict=True):
+                    info["final_obs"][slot] = obs
+                info["_final_obs"] = ended.copy()
+            if self.on_episode_end == "resample":
+                self.task_index[slots] = self.draw_tasks(slots)
+            self.returns[slots] = 0.0
+            self.lengths[slots] = 0
+            self.begin(slots, autoreset=True)
+        info["task_index"] = self.task_index.copy()
+        info.update(self.slot_info())
+        return self.observe(), reward, terminated, truncated, info
+
+    def render(self) -> tuple[NDArray[np.uint8], ...]:
+        """The frames of all slots for a video."""
+        return tuple(self.render_slot(slot) for slot in range(self.num_envs))
+
+    def state_dict(self) -> State:
+        """Everything, also in mid-episode: nested dicts of arrays and JSON values.
+
+        Raises:
+            NotImplementedError: If the benchmark cannot (`saves_state` is False).
+        """
+        return {
+            "tasks_sha256": self.tasks.sha256,
+            "num_envs": self.num_envs,
+            "np_random": self.np_random.bit_generator.state,
+            "np_random_seed": self.np_random_seed,
+            "task_index": self.task_index.copy(),
+            "returns": self.returns.copy(),
+            "lengths": self.lengths.copy(),
+            "own": self.own_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken, bit for bit, also in a fresh instance.
+
+        `reset(options={"reset_mask": zeros})` shows the current observation without touching a slot.
+
+        Raises:
+            ValueError: If the state is of other tasks or another number of slots.
+        """
+        if state["num_envs"] != self.num_envs:
+            raise ValueError(f"the state has {state['num_envs']} slots and this environment {self.num_envs}")
+        if state["tasks_sha256"] != self.tasks.sha256:
+            raise ValueError(
+                "the state belongs to another set of tasks: make the environment with the same tasks"
+            )
+        self.load_own_state(state["own"])
+        self.np_random.bit_generator.state = state["np_random"]
+        self._np_random_seed = state["np_random_seed"]
+        self.task_index = np.array(state["task_index"], dtype=np.int64)
+        self.returns = np.array(state["returns"], dtype=np.float64)
+        self.lengths = np.array(state["lengths"], dtype=np.int64)
+
+    # Reading what the caller gave.
+
+    def seed_slots(self, seed: Seed, mask: NDArray[np.bool_]) -> None:
+        """Seed the draws of tasks and the dynamics of the masked slots, as `reset` says.
+
+        Raises:
+            ValueError: If there are not as many seeds as slots.
+        """
+        if seed is None:
+            return
+        if isinstance(seed, (int, np.integer)):
+            VectorEnv.reset(self, seed=int(seed))
+            children = np.random.SeedSequence(int(seed)).spawn(self.num_envs)
+            for slot in np.flatnonzero(mask):
+                self.seed_dynamics(int(slot), children[slot])
+            return
+        if len(seed) != self.num_envs:
+            raise ValueError(f"{len(seed)} seeds for {self.num_envs} slots: give one (or None) for each")
+        for slot in np.flatnonzero(mask):
+            own = seed[int(slot)]
+            if own is not None:
+                self.seed_dynamics(int(slot), np.random.SeedSequence(own))
+
+    def _read_mask(self, mask: Any) -> NDArray[np.bool_]:
+        if mask is None:
+            return np.ones(self.num_envs, dtype=bool)
+        read = np.asarray(mask)
+        if read.dtype != np.bool_ or read.shape != (self.num_envs,):
+            raise ValueError(
+                f"reset_mask has dtype {read.dtype}, shape {read.shape}: expected bool, ({self.num_envs},)"
+            )
+        return read
+
+    def _read_tasks(self, tasks: Any, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        positions = np.full(self.num_envs, -1, dtype=np.int64)
+        if tasks is None:
+            return positions
+        if isinstance(tasks, (str, Task)) or len(tasks) != self.num_envs:
+            raise ValueError(
+                f"options['tasks'] must have one task (or None) for each of the {self.num_envs} slots"
+            )
+        for slot in np.flatnonzero(mask):
+            if tasks[slot] is not None:
+                positions[slot] = self.tasks.index(tasks[slot])
+        return positions
+
+    def read_actions(self, actions: Any) -> NDArray[Any]:
+        """The actions as an array, here ints [num_envs]; override it where they are not discrete.
+
+        Raises:
+            ValueError: If there is not one action of the action space for each slot.
+        """
+        read = np.asarray(actions)
+        if read.shape != (self.num_envs,) or read.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions have dtype {read.dtype} and shape {read.shape}: expected ints, ({self.num_envs},)"
+            )
+        if read.min() < 0 or read.max() >= self._num_actions:
+            raise ValueError(
+                f"actions lie in {read.min()}..{read.max()}: expected 0..{self._num_actions - 1}"
+            )
+        return read

@@ -1,0 +1,168 @@
+"""All numbers of a report: curves, summaries with both intervals, differences, verdicts, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from fvm_eval import fairness
+from fvm_eval.analysis import series
+from fvm_eval.analysis.decisions import Decided, DeviceSeconds, check_decisions, decide_claims, device_seconds
+from fvm_eval.analysis.study_results import ZERO_SHOT, StudyResults
+from fvm_eval.analysis.summaries import (
+    Difference,
+    Scale,
+    Summary,
+    best_of,
+    bounds_of,
+    differences_of,
+    regret_of,
+    scale_of,
+    summaries_of,
+)
+from fvm_eval.claims.comparisons import Comparison, Verdict, judge
+from fvm_eval.curves import normalise, pooled_curves, run_curves
+from fvm_eval.fairness import Check
+from fvm_eval.statistics.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything the page and the figures show. Scores are normalised; `scale` maps them to shown units.
+
+    Attributes:
+        study: What it was computed from.
+        scale: Of the shown units.
+        score_bounds: Lowest and highest possible score, where all tasks share them.
+        runs: Each run's deployment curve (`fvm_eval.curves`).
+        pooled: Each method's, with limits.
+        online: Each method's return while adapting, with limits; None where it was not given.
+        pretraining: The same of the pretraining.
+        trials: Mean return by trial within a lifetime, with limits; None where there are no trials.
+        zero_shot: By training-set size; None where no family has two.
+        summaries: Value at budget first.
+        regret: Best possible minus reached at the budget, by method; empty where the best is unknown.
+        best: Best possible score by task; empty where it is unknown.
+        differences: Of the pairs that are compared.
+        verdicts: On the comparisons.
+        claims: Verdicts on the claims.
+        device_seconds: Of one pretraining, by arm; empty where they were not given.
+        baselines: Mean scores, lowest first.
+        checks: The rules, in order.
+    """
+
+    study: StudyResults
+    scale: Scale
+    score_bounds: tuple[float, float] | None
+    runs: pl.DataFrame
+    pooled: pl.DataFrame
+    online: pl.DataFrame | None
+    pretraining: pl.DataFrame | None
+    trials: pl.DataFrame | None
+    zero_shot: pl.DataFrame | None
+    summaries: tuple[Summary, ...]
+    regret: Mapping[str, Interval]
+    best: Mapping[str, float]
+    differences: tuple[Difference, ...]
+    verdicts: tuple[tuple[Comparison, Verdict], ...]
+    claims: tuple[Decided, ...]
+    device_seconds: Mapping[str, DeviceSeconds]
+    baselines: Mapping[str, float]
+    checks: tuple[Check, ...]
+
+    @property
+    def steps(self) -> list[int]:
+        """Env steps with an evaluation."""
+        return sorted(self.runs["env_step"].unique().to_list())
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether there is more than one point to draw."""
+        return len(self.steps) > 1
+
+
+def analyse(study: StudyResults) -> Analysis:
+    """Returns all numbers of a study's report.
+
+    Raises:
+        TableError: A run lacks its evaluation at the budget, or a task its range.
+    """
+    bounds = bounds_of(study)
+    episodes = study.episodes
+    baselines = study.baselines
+    if study.score_ranges is not None:
+        episodes = normalise(episodes, study.score_ranges)
+        baselines = None if baselines is None else normalise(baselines, study.score_ranges)
+    runs = run_curves(episodes)
+    summaries = summaries_of(study, runs, bounds)
+    verdicts = []
+    for comparison in study.comparisons:
+        cells = summaries[0].cells
+        verdict = judge(
+            comparison,
+            cells[comparison.left],
+            cells[comparison.right],
+            preconditions=study.preconditions,
+            score_bounds=bounds,
+        )
+        verdicts.append((comparison, verdict))
+    means = {}
+    if baselines is not None:
+        by_task = baselines.group_by("baseline", "task").agg(pl.col("score").mean())
+        means = dict(by_task.group_by("baseline").agg(pl.col("score").mean()).sort("baseline").iter_rows())
+    jump_start = next((summary.fixed for summary in summaries if summary.name == ZERO_SHOT), {})
+    claims = decide_claims(study, summaries, bounds)
+    return Analysis(
+        study=study,
+        scale=scale_of(study),
+        score_bounds=bounds,
+        runs=runs,
+        pooled=pooled_curves(runs, score_bounds=bounds),
+        online=series.returns(study, study.online),
+        pretraining=series.returns(study, study.pretraining),
+        trials=series.trial_curves(study),
+        zero_shot=series.zero_shot_by_size(study, jump_start),
+        summaries=summaries,
+        regret=regret_of(study, summaries[0]),
+        best=best_of(study),
+        differences=differences_of(study, summaries, bounds),
+        verdicts=tuple(verdicts),
+        claims=claims,
+        device_seconds=device_seconds(study),
+        baselines={name: means[name] for name in sorted(means, key=lambda n: means[n])},
+        checks=_checks(study, runs, summaries, [verdict for _, verdict in verdicts], claims),
+    )
+
+
+def _checks(
+    study: StudyResults,
+    runs: pl.DataFrame,
+    summaries: tuple[Summary, ...],
+    verdicts: list[Verdict],
+    claims: tuple[Decided, ...],
+) -> tuple[Check, ...]:
+    final = summaries[0]
+    names = [] if study.baselines is None else study.baselines["baseline"].unique().sort().to_list()
+    if len(summaries) > 1:  # the curves begin before any adaptation
+        names.append("zero-shot")
+    script = None
+    if study.baselines is not None:
+        script = study.baselines.filter(~pl.col("baseline").is_in(["random", "zero-shot"]))
+    ranges = study.score_bounds or study.score_ranges
+    best = None if ranges is None else {task: high for task, (_, high) in ranges.items()}
+    computed = [
+        fairness.check_estimand(study.estimand, list(final.fixed.values()), list(final.new.values())),
+        fairness.check_splits(study.folds, study.recorded_splits, study.tasks, study.ledgers),
+        fairness.check_leaks(study.leak_audit, study.tasks),
+        fairness.check_budget(study.budget, study.ledgers, int(runs["env_step"].to_numpy().max())),
+        fairness.check_baselines(names, study.methods, script, best),
+        fairness.check_curves(runs, study.online),
+        fairness.check_episodes(study.episodes),
+        fairness.check_summaries(runs, study.final_step, len(summaries) > 1),
+        fairness.check_complete(runs),
+        check_decisions(study, verdicts, claims),
+    ]
+    given = {check.rule: check for check in study.checks}
+    return tuple(given.get(check.rule, check) for check in computed)

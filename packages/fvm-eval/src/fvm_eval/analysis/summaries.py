@@ -1,0 +1,188 @@
+"""Summaries of a study: one number a method with both intervals, differences, and the units they have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from fvm_eval.analysis.study_results import AREA, MULTITASK, SCRATCH, VALUE, ZERO_SHOT, StudyResults
+from fvm_eval.curves import area_under_curve, value_at
+from fvm_eval.statistics.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
+
+Pair = tuple[str, str]
+MAX_PAIRS = 6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How normalised numbers are shown: as raw scores where all tasks share one range, else as they are.
+
+    Attributes:
+        label: Axis label with its unit.
+        low, span: Of the shared raw range.
+    """
+
+    label: str
+    low: float = 0.0
+    span: float = 1.0
+
+    def value(self, normalised: float) -> float:
+        """Returns a mean in shown units."""
+        return self.low + self.span * normalised
+
+    def difference(self, normalised: float) -> float:
+        """Returns a difference in shown units."""
+        return self.span * normalised
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One number a method, by method: over these tasks and over new tasks. `cells` are the runs' own."""
+
+    name: str
+    cells: Mapping[str, pl.DataFrame]
+    fixed: Mapping[str, Interval]
+    new: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Left minus right in one summary, over these tasks and over new tasks; normalised."""
+
+    left: str
+    right: str
+    summary: str
+    fixed: Interval
+    new: Interval
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is an interval to draw."""
+        return self.fixed.low is not None or self.new.low is not None
+
+
+def scale_of(study: StudyResults) -> Scale:
+    """Returns the units in which scores are shown."""
+    if study.score_ranges is None:
+        return Scale(study.score_name)
+    ranges = {study.score_ranges[task] for task in study.tasks if task in study.score_ranges}
+    if len(ranges) == 1:
+        low, high = next(iter(ranges))
+        return Scale(study.score_name, low, high - low)
+    return Scale(study.normalised_name)
+
+
+def bounds_of(study: StudyResults) -> tuple[float, float] | None:
+    """Returns the lowest and highest possible normalised score where all tasks share them."""
+    if study.score_ranges is None:
+        return None
+    possible = study.score_ranges if study.score_bounds is None else study.score_bounds
+    if not possible:
+        return None
+    both = [(study.score_ranges[t], possible[t]) for t in study.tasks if t in study.score_ranges]
+    found = {((b[0] - r[0]) / (r[1] - r[0]), (b[1] - r[0]) / (r[1] - r[0])) for r, b in both if r[1] > r[0]}
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def best_of(study: StudyResults) -> dict[str, float]:
+    """Returns the best possible score by task, normalised as the scores are; empty where it is unknown."""
+    if study.best_scores is None:
+        return {}
+    ranges = study.score_ranges or {}
+    lows = {task: ranges.get(task, (0.0, 1.0)) for task in study.tasks}
+    return {task: (study.best_scores[task] - low) / (high - low) for task, (low, high) in lows.items()}
+
+
+def summaries_of(
+    study: StudyResults, runs: pl.DataFrame, bounds: tuple[float, float] | None
+) -> tuple[Summary, ...]:
+    """Returns value at budget and, where the curves begin at env step 0, area and jump-start."""
+    steps = runs["env_step"].unique().to_list()
+    tables = [(VALUE if study.final_step else "Score", value_at(runs, study.final_step))]
+    if 0 in steps and len(steps) > 1:
+        tables.append((AREA, area_under_curve(runs, study.final_step)))
+        tables.append((ZERO_SHOT, value_at(runs, 0)))
+    summaries = []
+    for name, table in tables:
+        cells = {method: table.filter(pl.col("method") == method) for method in study.methods}
+        fixed = {method: mean_interval(cells[method], score_bounds=bounds) for method in cells}
+        new = {method: new_tasks_interval(cells[method]) for method in cells}
+        summaries.append(Summary(name, cells, fixed, new))
+    return tuple(summaries)
+
+
+def regret_of(study: StudyResults, summary: Summary) -> dict[str, Interval]:
+    """Returns each method's regret, best possible minus reached, over these tasks; normalised."""
+    best = best_of(study)
+    if not best:
+        return {}
+    ceiling = pl.col("task").replace_strict(best, return_dtype=pl.Float64)
+    return {
+        m: mean_interval(c.with_columns(value=ceiling - pl.col("value"))) for m, c in summary.cells.items()
+    }
+
+
+def differences_of(
+    study: StudyResults, summaries: tuple[Summary, ...], bounds: tuple[float, float] | None
+) -> tuple[Difference, ...]:
+    """Returns the differences of the pairs that the study compares, in every summary."""
+    differences = []
+    for left, right in _pairs(study):
+        for summary in summaries:
+            sides = summary.cells[left], summary.cells[right]
+            if set(sides[0]["task"]) != set(sides[1]["task"]):
+                continue
+            fixed = difference_interval(*sides, score_bounds=bounds)
+            differences.append(Difference(left, right, summary.name, fixed, new_tasks_interval(*sides)))
+    return tuple(differences)
+
+
+def shown_pairs(study: StudyResults, differences: tuple[Difference, ...]) -> list[Pair]:
+    """Returns the pairs that figures and tables show: of many, those fixed beforehand or with a reference."""
+    pairs = list(dict.fromkeys((d.left, d.right) for d in differences))
+    if len(pairs) <= MAX_PAIRS:
+        return pairs
+    chosen = {*_reference_pairs(study), *_compared(study)}
+    return [pair for pair in pairs if pair in chosen] or pairs
+
+
+def pair_groups(study: StudyResults, pairs: Sequence[Pair]) -> dict[tuple[str, int | None], list[Pair]]:
+    """Returns pairs by the family of their right side and, where there are several, by training-set size."""
+    several = len(set(study.train_sizes.values())) > 1
+    groups: dict[tuple[str, int | None], list[Pair]] = {}
+    for left, right in pairs:
+        size = study.train_sizes.get(left, study.train_sizes.get(right)) if several else None
+        groups.setdefault((study.family(right), size), []).append((left, right))
+    return groups
+
+
+def _pairs(study: StudyResults) -> list[Pair]:
+    """Returns the comparisons' pairs, or all where none was fixed; of a large design the reference pairs."""
+    every = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
+    designed = bool(study.claims or study.comparisons or study.train_sizes)
+    if designed:  # minus scratch, else minus multi-task, as in the reference pairs
+        rank = {m: {SCRATCH: 0, MULTITASK: 1}.get(study.family(m), 2) for m in study.methods}
+        every = [(b, a) if rank[a] < rank[b] else (a, b) for a, b in every]
+    pairs = _compared(study) or every
+    if len(pairs) > MAX_PAIRS and designed:
+        pairs = [*_reference_pairs(study), *_compared(study)] or every
+    return list(dict.fromkeys(pairs))
+
+
+def _compared(study: StudyResults) -> list[Pair]:
+    return [(comparison.left, comparison.right) for comparison in study.comparisons]
+
+
+def _reference_pairs(study: StudyResults) -> list[Pair]:
+    """Returns every method with scratch, then with multi-task, of the same training-set size."""
+    pairs = []
+    for family in (SCRATCH, MULTITASK):
+        for reference in (m for m in study.methods if study.family(m) == family):
+            for method in study.methods:
+                unequal = study.train_sizes.get(method) != study.train_sizes.get(reference)
+                sized = method in study.train_sizes and reference in study.train_sizes
+                if study.family(method) not in (family, SCRATCH) and not (sized and unequal):
+                    pairs.append((method, reference))
+    return pairs

@@ -1,0 +1,72 @@
+"""The probability of improvement: how often a run of one method beats one of another on the same task."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from fvm_eval.statistics.aggregate import Array, Scores
+from fvm_eval.statistics.contrasts import comparable
+from fvm_eval.statistics.estimates import Interval
+from fvm_eval.statistics.jackknife import leave_one_out
+from fvm_eval.statistics.variance import estimate, satterthwaite
+
+
+def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level: float = 0.95) -> Interval:
+    """Returns P(left > right) + P(left = right) / 2, the mean over tasks, with its jackknife interval.
+
+    On each task all pairs of runs are compared (Mann & Whitney's U over the number of pairs; Agarwal et al.
+    2021). The interval leaves out checkpoints, of both methods at once where they share them, and is cut to
+    [0, 1].
+
+    Args:
+        left: Columns fold, checkpoint, task, value; one method.
+        right: Another on the same tasks.
+        level: Two-sided coverage.
+
+    Raises:
+        ValueError: As `fvm_eval.statistics.contrasts.contrast`.
+    """
+    groups = comparable({"left": left, "right": right}, {"left": 1.0, "right": 1.0})
+    arms, found = (Scores.of(left), Scores.of(right)), (estimate(left), estimate(right))
+    pairs = []  # by task: which scores of left and right, and who wins
+    for task in range(len(arms[0].task_names)):
+        ours, theirs = (np.flatnonzero(arm.tasks == task) for arm in arms)
+        a, b = arms[0].values[ours][:, None], arms[1].values[theirs][None, :]
+        pairs.append((ours, theirs, (a > b) + 0.5 * (a == b)))
+
+    by_task = np.array([wins.mean() for _, _, wins in pairs])
+    value = float(by_task.mean())
+    once = arms[0].once, arms[1].once
+
+    def share(kept_left: Array, kept_right: Array) -> Array:
+        kept = kept_left, kept_right
+        touched = {task for arm, k in zip(arms, kept, strict=True) for task in arm.tasks[(k != 1).any(0)]}
+        total = np.full(len(kept_left), by_task.sum())
+        for task in touched:
+            ours, theirs, wins = pairs[task]
+            w_left, w_right = kept_left[:, ours], kept_right[:, theirs]
+            won = np.einsum("ri,ij,rj->r", w_left, wins, w_right)
+            total += won / (w_left.sum(1) * w_right.sum(1)) - by_task[task]
+        means: Array = total / len(pairs)
+        return means
+
+    fewest = min(arm.checkpoints for arm in found)
+    problem = next((arm.problem for arm in found if arm.problem), "")
+    if problem:
+        return Interval(value, None, None, "none", fewest, note=problem)
+    if len(groups) == 1:
+        parts = leave_one_out(arms, lambda kept: share(kept[0], kept[1]))
+    else:
+        parts = leave_one_out(arms[:1], lambda kept: share(kept[0], np.repeat(once[1], len(kept[0]), 0)))
+        parts += leave_one_out(arms[1:], lambda kept: share(np.repeat(once[0], len(kept[0]), 0), kept[0]))
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        note = "leaving out any checkpoint changes nothing: no spread, so no interval"
+        return Interval(value, None, None, "none", fewest, note=note)
+    df = satterthwaite(parts)
+    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+    return Interval(value, max(0.0, value - half), min(1.0, value + half), "jackknife", fewest, df=df)

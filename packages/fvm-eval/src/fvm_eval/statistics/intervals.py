@@ -1,0 +1,107 @@
+"""Intervals that respect the shared checkpoint.
+
+All held-out scores of one checkpoint share its pretraining's luck, so the checkpoint is the unit: a mean's
+standard error comes from the spread of checkpoint means, with Student's t for so few units. With tasks fixed,
+
+    theta = sum_h w_h mean_h,  v_h = w_h^2 s_h^2 / n_h, var = sum_h v_h,  df = var^2 / sum_h v_h^2 / (n_h - 1)
+
+where stratum h holds the n_h checkpoints that were tested on the same tasks (a fold; or, for scratch runs
+that are checkpoints of their own, a task) and w_h is its share of the tasks. With one fold this is the
+plain cluster-t interval. A difference of methods with separate checkpoints adds the variances, with
+Welch-Satterthwaite degrees of freedom; methods that start from the same checkpoints are paired by
+checkpoint. Both are contrasts (`fvm_eval.statistics.contrasts`).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+
+import polars as pl
+from scipy import stats
+
+from fvm_eval.statistics.contrasts import contrast
+from fvm_eval.statistics.estimates import Interval
+
+__all__ = ["Interval", "difference_interval", "mean_interval", "new_tasks_interval"]
+
+
+def mean_interval(
+    cells: pl.DataFrame, *, level: float = 0.95, score_bounds: tuple[float, float] | None = None
+) -> Interval:
+    """Returns the task-equal mean of one method's cells with its interval over checkpoints, tasks fixed.
+
+    Args:
+        cells: Columns fold, checkpoint, task, value; one method.
+        level: Two-sided coverage.
+        score_bounds: Lowest and highest possible value; lets the interval of equal checkpoints be a
+            binomial one.
+    """
+    return contrast({"method": cells}, {"method": 1.0}, score_bounds=score_bounds).interval(level)
+
+
+def difference_interval(
+    left: pl.DataFrame,
+    right: pl.DataFrame,
+    *,
+    level: float = 0.95,
+    score_bounds: tuple[float, float] | None = None,
+) -> Interval:
+    """Returns mean(left) - mean(right) with its Welch interval, paired where both sides share checkpoints.
+
+    Args:
+        left: Cells of one method.
+        right: Cells of another on the same tasks; its checkpoints are all the left's (paired) or all others.
+        level: Two-sided coverage.
+        score_bounds: As in `mean_interval`.
+
+    Raises:
+        ValueError: The methods were tested on different tasks, which would compare tasks, not methods; or
+            they share some of their checkpoints but not all.
+    """
+    weights = {"left": 1.0, "right": -1.0}
+    return contrast({"left": left, "right": right}, weights, score_bounds=score_bounds).interval(level)
+
+
+def new_tasks_interval(
+    left: pl.DataFrame, right: pl.DataFrame | None = None, *, level: float = 0.95
+) -> Interval:
+    """Returns the mean, or the difference, with an interval over new tasks of the population (tasks random).
+
+    Two-way variance: checkpoints + tasks - residual, which both contain,
+
+        var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
+
+    with Satterthwaite degrees of freedom; where that is below the larger of its first two terms, that term
+    with its own. Never narrower than the interval over these tasks.
+
+    Args:
+        left: Cells of one method.
+        right: Cells of another on the same tasks, as in `difference_interval`; without it the mean of left.
+        level: Two-sided coverage.
+    """
+    sides = {"left": left} if right is None else {"left": left, "right": right}
+    found = contrast(sides, {"left": 1.0, "right": -1.0} if right is not None else {"left": 1.0})
+    base, arms = found.interval(level), [term.arm for term in found.terms]
+    by_task = [sum(arm.task_means[task] for arm in arms) for task in sorted(arms[0].task_means)]
+    note = next((arm.problem for arm in arms if arm.problem), "")
+    if len(by_task) < 2:
+        note = "one task only: nothing is known of other tasks"
+    if note:
+        return replace(base, low=None, high=None, df=None, how="none", note=note)
+    tasks = (float(statistics.variance(by_task)) / len(by_task), len(by_task) - 1)
+    checkpoints = tuple(part for arm in arms for part in arm.parts)
+    residual = tuple(part for arm in arms for part in arm.residual_parts)
+    within = sum(v for v, _ in checkpoints)
+    variance = within + tasks[0] - sum(v for v, _ in residual)
+    parts = (*checkpoints, tasks, *residual)
+    if variance < max(within, tasks[0]):
+        # A residual that large would leave hardly a degree of freedom, and limits in the millions.
+        variance, parts = max((within, checkpoints), (tasks[0], (tasks,)))
+    if variance <= 0:
+        return replace(base, low=None, high=None, how="none", note="neither tasks nor checkpoints differ")
+    df = variance**2 / sum(v**2 / df for v, df in parts)
+    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+    half = max(half, base.half_width or 0.0)  # by its larger df it could come out narrower
+    return Interval(base.mean, base.mean - half, base.mean + half, "two-way", base.checkpoints, base.sd, df)

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from fvm_eval.statistics.improvement import probability_of_improvement
+from scipy import stats
+
+
+def test_by_hand_ties_count_half(cells):
+    left, right = cells([[1.0, 5.0], [2.0, 5.0]], "l"), cells([[1.0, 9.0], [0.0, 9.0], [3.0, 9.0]], "r")
+    # Task t0: 1 beats 0, ties 1; 2 beats 1 and 0: 3.5 of 6. Task t1: none of 6.
+    found = probability_of_improvement(left, right)
+    assert found.mean == pytest.approx(3.5 / 6 / 2)
+    assert probability_of_improvement(right, left).mean == pytest.approx(1 - found.mean)
+    assert (found.how, found.checkpoints) == ("jackknife", 2)
+    assert 0 <= found.low < found.mean < found.high <= 1
+
+
+def test_it_is_mann_and_whitneys_u(cells):
+    rng = np.random.default_rng(0)
+    left, right = rng.integers(0, 4, (7, 3)), rng.integers(0, 4, (5, 3))
+    us = [stats.mannwhitneyu(left[:, t], right[:, t]).statistic / 35 for t in range(3)]
+    assert probability_of_improvement(cells(left, "l"), cells(right, "r")).mean == pytest.approx(np.mean(us))
+
+
+def test_the_interval_leaves_out_checkpoints_of_each_side(cells):
+    # One task, placements: each left run's share of wins, each right run's share of losses (DeLong 1988).
+    rng = np.random.default_rng(1)
+    left, right = rng.normal(0.5, 1, 9), rng.normal(0, 1, 6)
+    wins = left[:, None] > right[None, :]
+    variance = wins.mean(1).var(ddof=1) / 9 + wins.mean(0).var(ddof=1) / 6
+    found = probability_of_improvement(cells(left[:, None], "l"), cells(right[:, None], "r"))
+    low = found.mean - stats.t.ppf(0.975, found.df) * variance**0.5
+    assert found.low == pytest.approx(max(low, 0))
+
+
+def test_shared_checkpoints_are_left_out_of_both(cells):
+    luck = np.linspace(0, 10, 6)[:, None]
+    rng = np.random.default_rng(2)
+    arms = cells(luck + rng.normal(0, 1, (6, 9)), "m"), cells(luck + rng.normal(0, 1, (6, 9)), "m")
+    paired = probability_of_improvement(*arms)
+    apart = probability_of_improvement(arms[0], cells(np.array(arms[1]["value"]).reshape(6, 9), "n"))
+    assert paired.mean == apart.mean
+    assert paired.high - paired.low < (apart.high - apart.low) / 2
+
+
+def test_no_interval_where_nothing_varies(cells):
+    found = probability_of_improvement(cells([[1.0], [2.0]], "l"), cells([[0.0], [0.5]], "r"))
+    assert (found.mean, found.low) == (1, None)
+    assert "changes nothing" in found.note
+    assert "one checkpoint" in probability_of_improvement(cells([[1.0]], "l"), cells([[0.0]], "r")).note
+    with pytest.raises(ValueError, match="tested on t1"):
+        probability_of_improvement(cells([[1.0, 1.0]], "l"), cells([[0.0]], "r"))
