@@ -32,7 +32,13 @@ from fvm_learners.rainbow.gradient_step import GradientStep, Noise
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import make_replays
 from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced
-from fvm_learners.weights import load_network_weights, load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import (
+    load_network_weights,
+    load_optimiser_state,
+    network_weights,
+    optimiser_state,
+    zero_optimiser_state,
+)
 
 NO_NOISE = Noise()
 
@@ -306,9 +312,8 @@ class Rainbow:
         self.target.reset_sigmas()
 
     def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
-        self._gradient_step.forget()
+        """Forget Adam's moments, in place: with none, and no step taken, it is as fresh as one just made."""
+        zero_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes, not what was learned of them: the next step resets the envs."""
