@@ -140,6 +140,7 @@ class Rainbow(PartedLearner):
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
+        self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
         self._rng = np.random.default_rng(run_seed)
         self._slots: Slots | None = None
@@ -220,13 +221,17 @@ class Rainbow(PartedLearner):
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)
 
-    def update(self) -> dict[str, float]:
+    def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
+
+        Args:
+            copy_target: copy the network into the target network if that is due; else `target_due` tells the
+                caller, who does it by `copy_to_target` when the network is what the target should be.
 
         Raises:
             ValueError: No buffer has reached its learn start.
         """
-        return self._means([self._update()])
+        return self._means([self._update(copy_target=copy_target)])
 
     @property
     def ready_tasks(self) -> list[int]:
@@ -248,7 +253,7 @@ class Rainbow(PartedLearner):
         """Exponent of the importance weights, now."""
         return self.config.beta_at(self.env_step)
 
-    def _update(self) -> dict[str, Tensor]:
+    def _update(self, *, copy_target: bool = True) -> dict[str, Tensor]:
         if not self.ready:
             raise ValueError(
                 f"no buffer has {self.config.learn_start // len(self.replays)} env steps yet (learn_start "
@@ -263,7 +268,8 @@ class Rainbow(PartedLearner):
             self.replays[task].update_priorities(batch.rows[own], losses[own])
         self.updates += 1
         self.updates_due = max(0.0, self.updates_due - 1)
-        if self.updates % self.config.target_period_updates == 0:
+        self.target_due |= self.updates % self.config.target_period_updates == 0
+        if self.target_due and copy_target:
             self.copy_to_target()
         return metrics
 
@@ -277,6 +283,7 @@ class Rainbow(PartedLearner):
 
     def copy_to_target(self) -> None:
         """Copy the network into the target network."""
+        self.target_due = False
         self.target.load_state_dict(self.policy.state_dict())
 
     def frozen_policy(self) -> FrozenQPolicy:
