@@ -93,7 +93,7 @@ class ContextEncoder(nn.Module):
             return torch.from_numpy(np.concatenate(list(arrays))).to(device)
 
         rgb = joined([context.views.rgb[:, 0] for context in contexts])
-        picture = rgb.view(-1, *self.size, 3).permute(0, 3, 1, 2).float() * (2 / 255) - 1
+        picture = rgb.view(-1, 3, *self.size).float() * (2 / 255) - 1
         x = F.leaky_relu(F.conv2d(picture, self.one, stride=2, padding=1), SLOPE)
         x = F.leaky_relu(F.conv2d(x, self.two, stride=2, padding=1), SLOPE)
         action = joined([context.action for context in contexts])

@@ -134,7 +134,7 @@ class ArmReplay:
     def _chunk(self) -> dict[str, NDArray[Any]]:
         cameras, pixels = len(self.eye.cameras), self.eye.height * self.eye.width
         shapes = {
-            "rgb": (cameras, pixels, 3),
+            "rgb": (cameras, 3, pixels),
             "depth": (cameras, pixels),
             "extrinsics": (cameras, 4, 4),
             "intrinsics": (cameras, 3, 3),
@@ -388,7 +388,7 @@ def empty_views(eye: Eye) -> Views:
     """No views."""
     cameras, pixels = len(eye.cameras), eye.height * eye.width
     return Views(
-        np.zeros((0, cameras, pixels, 3), np.uint8),
+        np.zeros((0, cameras, 3, pixels), np.uint8),
         np.zeros((0, cameras, pixels), np.float32),
         np.zeros((0, cameras, 4, 4), np.float32),
         np.zeros((0, cameras, 3, 3), np.float32),

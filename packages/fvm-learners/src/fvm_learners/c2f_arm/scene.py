@@ -126,10 +126,11 @@ def _in_crop(scene: Scene, centre: Tensor, eye: Eye) -> Tensor:
     away = (centre[:, None] - scene.translation).unsqueeze(-1)
     u, v, one = torch.linalg.solve(scene.rotation, away).squeeze(-1).unbind(-1)  # [B, C]
     pixel, num = scene.cloud.pixel, eye.height * eye.width
-    camera, sample = pixel.div(num, rounding_mode="floor"), scene.cloud.sample
+    camera = pixel.div(num, rounding_mode="floor") % len(eye.cameras)
+    sample = scene.cloud.sample
     inside = torch.ones_like(sample, dtype=torch.bool)
     for middle, at, side in (
-        (u / one, pixel % eye.width, eye.width),
+        (u / one, pixel % num % eye.width, eye.width),
         (v / one, (pixel % num).div(eye.width, rounding_mode="floor"), eye.height),
     ):
         first = (middle.floor() - CROP_PIXELS // 2).clamp(0, max(0, side - CROP_PIXELS))[sample, camera]

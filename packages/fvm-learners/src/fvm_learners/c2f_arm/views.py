@@ -25,7 +25,7 @@ class Views:
     """B observations.
 
     Attributes:
-        rgb: uint8 [B, C, P, 3] of C cameras' P pixels.
+        rgb: uint8 [B, C, 3, P] of C cameras' P pixels.
         depth: [B, C, P] along the camera's axis, m.
         extrinsics: [B, C, 4, 4] camera to world.
         intrinsics: [B, C, 3, 3].
@@ -145,7 +145,7 @@ class Eye:
             depth = of_cameras("depth", (num,), np.float32)
         told = [np.asarray(obs[name], dtype=np.float32).reshape(batch, -1) for name in self.low_dim]
         return Views(
-            of_cameras("rgb", (num, 3), np.uint8),
+            np.ascontiguousarray(of_cameras("rgb", (num, 3), np.uint8).swapaxes(2, 3)),
             depth,
             extrinsics,
             of_cameras("camera_intrinsics", (3, 3), np.float32),
