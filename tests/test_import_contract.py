@@ -40,7 +40,7 @@ def test_the_contract_holds(copy):
     [
         ("fvm_envs/task.py", "import torch", "fvm_envs needs numpy and gymnasium only"),
         ("fvm_envs/task.py", "from fvm_learners import PPO", "fvm_envs needs numpy and gymnasium only"),
-        ("fvm_learners/gae.py", "import fvm_envs", "fvm_learners knows no other fvm package"),
+        ("fvm_learners/ppo/gae.py", "import fvm_envs", "fvm_learners knows no other fvm package"),
         ("fvm_meta/scratch.py", "from fvm_eval import Budget", "fvm_meta builds on fvm_learners alone"),
         ("fvm_eval/table.py", "import gymnasium", "fvm_eval knows only ids, numbers and a table"),
         ("study/results.py", "import mlflow", "only study.tracking imports mlflow"),

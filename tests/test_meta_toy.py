@@ -10,8 +10,8 @@ import torch
 from fvm_envs import TaskSet, make_vec
 from fvm_eval import Budget, evaluate
 from fvm_learners import PPO, SMALL_CPU, PPOConfig
-from fvm_learners.gae import gae
-from fvm_learners.rollout import Rollout, begin, collect
+from fvm_learners.ppo.gae import gae
+from fvm_learners.ppo.rollout import Rollout, begin, collect
 from fvm_meta import RL2, Reptile, ReptileConfig, RL2Config
 
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ import torch
 from fvm_envs import make_vec
 from fvm_eval import Budget, evaluate
 from fvm_learners.rainbow import Rainbow
-from fvm_learners.rainbow_config import SMALL
+from fvm_learners.rainbow.config import SMALL
 from fvm_meta import MultiTask
 from fvm_meta.pearl import PEARL, PEARLConfig
 

@@ -9,7 +9,7 @@ import torch
 from fvm_envs import TaskSet, make_vec
 from fvm_eval import Budget, evaluate
 from fvm_learners import Rainbow
-from fvm_learners.rainbow_config import SMALL
+from fvm_learners.rainbow.config import SMALL
 from fvm_meta import train
 
 torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fvm_learners import PPOConfig
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from study.cli import run
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Event, Schedule, run_in_process

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fvm_learners import PPOConfig
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta.pearl import PEARLConfig
 from study.cli import Arguments, run
 from study.config import Evaluation, Phase, StudyConfig

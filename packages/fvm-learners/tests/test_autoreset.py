@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners.autoreset import autoreset_mode
-from fvm_learners.gae import gae
-from fvm_learners.networks import ActorCritic
-from fvm_learners.rollout import Rollout, begin, collect
+from fvm_learners.ppo.actor_critic import ActorCritic
+from fvm_learners.ppo.gae import gae
+from fvm_learners.ppo.rollout import Rollout, begin, collect
 from gymnasium.vector import AutoresetMode
 
 CPU = torch.device("cpu")

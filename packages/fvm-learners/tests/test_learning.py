@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig, Rainbow, RainbowConfig
-from fvm_learners.rainbow_config import SMALL
+from fvm_learners.rainbow.config import SMALL
 
 
 def train(envs, env_steps, seed, **config):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig
-from fvm_learners.gae import gae
-from fvm_learners.minibatches import minibatches
-from fvm_learners.networks import ActorCritic
 from fvm_learners.observations import map_parts, parts_of, to_tensor
-from fvm_learners.rollout import Carry, Rollout, begin, collect
+from fvm_learners.ppo.actor_critic import ActorCritic
+from fvm_learners.ppo.gae import gae
+from fvm_learners.ppo.minibatches import minibatches
+from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
 from gymnasium.vector import AutoresetMode
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from fvm_learners import PPO, PPOConfig
 from fvm_learners.rainbow import Rainbow
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta import Policy
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv

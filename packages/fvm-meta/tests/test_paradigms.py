@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPOConfig
-from fvm_meta import Ledger, MultiTask, Paradigm, Scratch, Snapshot
+from fvm_meta import MultiTask, Paradigm, Scratch, Snapshot, Spent
 
 TASKS, TASK = (0, 3, 6), 5
 
@@ -54,7 +54,7 @@ def test_fine_tuning_starts_from_the_pretrained_weights_with_all_else_fresh(lab,
     before = {name: tensor.clone() for name, tensor in snapshot.policy.weights.items()}
     adaptation = lab.build(MultiTask).adapt(snapshot, TASK, budget(40), np.random.default_rng(1))
     start = next(adaptation)
-    assert (start.env_step, start.ledger) == (0, Ledger())
+    assert (start.env_step, start.ledger) == (0, Spent())
     assert start.policy.weights.keys() == before.keys()
     assert all(torch.equal(start.policy.weights[name], before[name]) for name in before)
     learner = start.state()["learner"]

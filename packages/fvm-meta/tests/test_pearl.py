@@ -169,6 +169,21 @@ def test_a_snapshot_carries_what_was_inferred_so_far(replay_lab, budget):
     assert (snapshots[64].std < 1).all()
 
 
+def test_the_agent_to_be_played_has_its_context_and_spends_nothing_of_the_stream(replay_lab, budget):
+    """Played under the prior, PEARL is not what was trained (faults, C)."""
+    *_, pretrained = pretrain(replay_lab, budget)
+    paradigm = replay_lab.build(PEARL, PEARLConfig(adaptation="both"))
+    players = [paradigm.player(pretrained, TASKS[1], np.random.default_rng(7)) for _ in range(2)]
+    assert torch.equal(players[0]._latent.mean, players[1]._latent.mean)
+    assert (players[0]._latent.std < 1).all()
+    assert pretrained.policy._latent is None
+    weights = pretrained.policy.weights
+    assert all(torch.equal(weights[name], tensor) for name, tensor in players[0].weights.items())
+    envs = replay_lab.envs[-1]
+    assert envs.closed
+    assert (envs.tasks, envs.steps_taken) == ((TASKS[1],), 200)  # two windows of 100 steps, 4 slots
+
+
 def test_both_fine_tunes_as_well(replay_lab, budget):
     *_, pretrained = pretrain(replay_lab, budget)
     *_, last = adapt(replay_lab, budget, pretrained, steps=256, at=(256,), adaptation="both")
@@ -198,9 +213,9 @@ def test_resumed_is_uninterrupted_bit_for_bit(replay_lab, budget, same, stream):
 def test_what_cannot_be(lab, replay_lab, budget):
     with pytest.raises(ValueError, match="PEARL adapts a pretrained snapshot; None was given"):
         next(adapt(replay_lab, budget, None))
-    with pytest.raises(ValueError, match=r"PEARL needs a learner with a latent: .*latent_size"):
+    with pytest.raises(ValueError, match=r"PEARL needs .* and Rainbow's has none: .*latent_size"):
         next(pretrain(replay_lab.with_config(latent_size=0), budget))
-    with pytest.raises(ValueError, match="PEARL needs a learner with a latent"):
+    with pytest.raises(ValueError, match="`LatentLearner`, and PPO has no collect"):
         next(pretrain(lab, budget))
     assert lab.envs[-1].closed
     with pytest.raises(ValueError, match="kl_weight=-1"):

@@ -85,6 +85,6 @@ def test_resumed_is_uninterrupted_bit_for_bit(replay_lab, budget, same):
 
 
 def test_a_learner_without_replays_is_refused(lab, budget):
-    with pytest.raises(ValueError, match="learns from replays, which PPO has not: use Reptile"):
+    with pytest.raises(ValueError, match=r"ReplayReptile asks its learner for .* PPO has no collect"):
         next(pretrain(lab, budget))
     assert lab.envs[-1].closed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPOConfig
-from fvm_meta import RL2, Ledger, MultiTask, RL2Config
+from fvm_meta import RL2, MultiTask, RL2Config, Spent
 from fvm_meta.rl2 import Lifetimes
 
 TASKS, TASK = (0, 3, 6), 5
@@ -119,7 +119,7 @@ def test_context_spends_the_steps_of_one_lifetime_and_nothing_after_its_trials(l
     lived = envs.steps_taken // 4
     assert 5 < lived <= 9
     assert [s.ledger.env_steps for s in snapshots] == [0, 1, 2, 5, lived, lived, lived]
-    assert snapshots[-1].ledger == Ledger(env_steps=lived, updates=0, episodes=4 * 3)
+    assert snapshots[-1].ledger == Spent(env_steps=lived, updates=0, episodes=4 * 3)
     episodes = [e for s in snapshots for e in s.episodes]
     assert len(episodes) == 4 * 3
     assert max(e.env_step for e in episodes) == lived
@@ -217,7 +217,7 @@ def test_a_state_is_refused_once_the_lifetimes_have_gone_on(lab, budget, pretrai
 
 def test_the_control_with_one_trial_has_nothing_to_remember(lab, budget, pretrained):
     snapshots = list(live(lab, pretrained, budget, trials=1, at=(0, 20)))
-    assert [(s.env_step, s.ledger) for s in snapshots] == [(step, Ledger()) for step in (0, 20, 40)]
+    assert [(s.env_step, s.ledger) for s in snapshots] == [(step, Spent()) for step in (0, 20, 40)]
     assert lab.envs[0].steps_taken == 0
     for snapshot in snapshots:
         assert not any(part.any() for part in memory_of(snapshot))
@@ -316,7 +316,7 @@ def test_zero_shot_is_the_pretrained_agent_at_every_step_for_nothing(lab, pretra
     paradigm = rl2(lab)
     whole = record(paradigm.zero_shot(pretrained, at=(20, 0, 40, 20)))
     assert [(s.env_step, s.ledger, s.episodes) for s, _ in whole] == [
-        (step, Ledger(), ()) for step in (0, 20, 40)
+        (step, Spent(), ()) for step in (0, 20, 40)
     ]
     assert all(s.policy is pretrained.policy for s, _ in whole)
     assert lab.envs == lab.learners == []

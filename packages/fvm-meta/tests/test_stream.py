@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import Iteration
-from fvm_meta import Ledger, MultiTask, Scratch, train
+from fvm_meta import MultiTask, Scratch, Spent, train
 
 TASKS, TASK = (0, 3, 6), 5
 ROLLOUT = 20  # 4 envs x 5 steps
@@ -156,7 +156,7 @@ def test_the_budget_is_met_and_never_exceeded(lab, budget, num_rows):
 def test_the_ledger_counts_what_was_spent(lab, budget):
     snapshots = list(streams(lab, budget, "pretrain"))
     episodes = [episode for snapshot in snapshots for episode in snapshot.episodes]
-    assert snapshots[-1].ledger == Ledger(
+    assert snapshots[-1].ledger == Spent(
         env_steps=BUDGET, updates=lab.learners[0].updates, episodes=len(episodes), demos=0
     )
     assert all(0 < episode.env_step <= BUDGET for episode in episodes)

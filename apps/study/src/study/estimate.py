@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import torch
 from fvm_envs import make_vec
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta.stream import can_save
 from rich.console import Console
 from rich.table import Table

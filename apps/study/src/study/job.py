@@ -18,8 +18,7 @@ import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Budget, Ledger
 from fvm_learners import Episode
-from fvm_meta import Ledger as SpentLedger
-from fvm_meta import Paradigm, Snapshot
+from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
@@ -319,7 +318,7 @@ def restore(job: Job, store: Store, device: str) -> Snapshot:
     learner.load_weights(store.weights(job))
     return Snapshot(
         env_step=job.budget_env_steps,
-        ledger=SpentLedger(env_steps=job.budget_env_steps),
+        ledger=Spent(env_steps=job.budget_env_steps),
         policy=learner.frozen_policy(),
     )
 

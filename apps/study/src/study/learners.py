@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from fvm_learners import PPO, PPOConfig
 from fvm_learners.rainbow import Rainbow
-from fvm_learners.rainbow_config import RainbowConfig
-from fvm_learners.replay_memory import replay_nbytes
+from fvm_learners.rainbow.config import RainbowConfig
+from fvm_learners.replay.replay_size import replay_nbytes
 
 LearnerConfig = PPOConfig | RainbowConfig
 CONFIGS: Mapping[str, type[PPOConfig] | type[RainbowConfig]] = {"ppo": PPOConfig, "rainbow": RainbowConfig}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta import RL2, MultiTask, Paradigm, Reptile, Scratch
 from fvm_meta.paradigm import Transfer
 from fvm_meta.pearl import PEARL

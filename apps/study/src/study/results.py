@@ -21,7 +21,7 @@ from fvm_eval.fairness import LeakAudit
 from fvm_eval.report import render
 from fvm_eval.report.text import capital, plural
 from fvm_eval.statistics.intervals import Interval
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta import RL2Config
 from rich.table import Table
 

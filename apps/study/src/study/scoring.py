@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
 from fvm_eval import EpisodeScore, evaluate
-from fvm_learners.frozen_q_policy import LatentDistribution
-from fvm_learners.rainbow_config import RainbowConfig
+from fvm_learners.rainbow.config import RainbowConfig
+from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
 from fvm_learners.replay import Context
 from fvm_meta import Snapshot
 from fvm_meta.pearl import infer

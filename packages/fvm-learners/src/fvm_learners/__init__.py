@@ -1,15 +1,20 @@
-"""Reinforcement-learning algorithms, each in one readable file.
+"""Reinforcement-learning algorithms, each in one readable folder.
 
 `PPO` and `Rainbow` learn on any Gymnasium vector env and give their whole state as tensors and JSON.
+A name is loaded when it is first used, so that a config can be made without torch.
 """
 
-from fvm_learners.frozen_policy import FrozenPolicy, Memory
-from fvm_learners.iteration import Iteration, LossTerm
-from fvm_learners.ppo import PPO
-from fvm_learners.ppo_config import SMALL_CPU, TRAIN_PROCGEN, PPOConfig
-from fvm_learners.rainbow import Rainbow
-from fvm_learners.rainbow_config import DATA_EFFICIENT, RainbowConfig
-from fvm_learners.rollout import Episode
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fvm_learners.episodes import Episode
+    from fvm_learners.iteration import Iteration, LossTerm
+    from fvm_learners.ppo.config import SMALL_CPU, TRAIN_PROCGEN, PPOConfig
+    from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
+    from fvm_learners.ppo.ppo import PPO
+    from fvm_learners.rainbow.config import DATA_EFFICIENT, RainbowConfig
+    from fvm_learners.rainbow.rainbow import Rainbow
 
 __all__ = [
     "DATA_EFFICIENT",
@@ -25,3 +30,25 @@ __all__ = [
     "Rainbow",
     "RainbowConfig",
 ]
+
+_MODULES = {
+    "DATA_EFFICIENT": "rainbow.config",
+    "PPO": "ppo.ppo",
+    "SMALL_CPU": "ppo.config",
+    "TRAIN_PROCGEN": "ppo.config",
+    "Episode": "episodes",
+    "FrozenPolicy": "ppo.frozen_policy",
+    "Iteration": "iteration",
+    "LossTerm": "iteration",
+    "Memory": "ppo.frozen_policy",
+    "PPOConfig": "ppo.config",
+    "Rainbow": "rainbow.rainbow",
+    "RainbowConfig": "rainbow.config",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

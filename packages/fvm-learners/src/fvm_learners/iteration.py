@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fvm_learners.rollout import Episode
+from fvm_learners.episodes import Episode
 
 State = dict[str, Any]
 

@@ -5,12 +5,11 @@ from fvm_meta.paradigm import Paradigm
 from fvm_meta.reptile import Reptile, ReptileConfig
 from fvm_meta.rl2 import RL2, RL2Config
 from fvm_meta.scratch import Scratch
-from fvm_meta.stream import Learner, Ledger, Policy, Snapshot, train
+from fvm_meta.stream import Learner, Policy, Snapshot, Spent, train
 
 __all__ = [
     "RL2",
     "Learner",
-    "Ledger",
     "MultiTask",
     "Paradigm",
     "Policy",
@@ -19,5 +18,6 @@ __all__ = [
     "ReptileConfig",
     "Scratch",
     "Snapshot",
+    "Spent",
     "train",
 ]

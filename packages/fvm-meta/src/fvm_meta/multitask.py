@@ -21,6 +21,9 @@ from fvm_meta.stream import Budget, Snapshot, State, train
 class MultiTask(Paradigm):
     """One policy trained on all training tasks at once, then fine-tuned on the new one."""
 
+    name = "multitask"
+    version = 1
+
     def pretrain(
         self,
         tasks: Sequence[Any],

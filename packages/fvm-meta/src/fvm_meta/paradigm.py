@@ -18,10 +18,10 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from fvm_learners import LossTerm
-from fvm_learners.rainbow import Rainbow
 from torch import Tensor
 
-from fvm_meta.stream import Budget, Envs, Learner, Ledger, Snapshot, State, train
+from fvm_meta.capabilities import Parts, Sigmas, require
+from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, State, train
 
 
 class MakeLearner(Protocol):
@@ -69,20 +69,18 @@ class Transfer:
         Raises:
             ValueError: The learner has no such part.
         """
-        if self != EVERYTHING and not isinstance(learner, Rainbow):
-            raise ValueError(
-                f"{self} was asked for, but {type(learner).__name__} takes over all parameters as they are"
-            )
+        whose = f"{self} was asked for"
         if self.parts == "all":
             learner.load_weights(weights)
         else:
-            learner.load_weights(weights, only=self.parts)
+            require(learner, Parts, whose, TAKE_ALL).load_weights(weights, only=self.parts)
         if self.frozen:
-            learner.freeze("encoder")
+            require(learner, Parts, whose, TAKE_ALL).freeze("encoder")
         if self.reset_sigmas:
-            learner.reset_sigmas()
+            require(learner, Sigmas, whose, TAKE_ALL).reset_sigmas()
 
 
+TAKE_ALL = "let it take over all parameters as they are, Transfer()"
 EVERYTHING = Transfer()
 
 
@@ -93,9 +91,13 @@ class Paradigm:
     what `transfer` takes of them, with a fresh optimiser and fresh normalisers, in every paradigm alike.
 
     Attributes:
+        name: What a study calls it.
+        version: Of its results: raised when the same config, envs and seeds give other numbers than before.
         Config: A subclass's own settings, a dataclass with defaults; None where there are none.
     """
 
+    name: ClassVar[str] = "paradigm"
+    version: ClassVar[int] = 1
     Config: ClassVar[type[Any] | None] = None
 
     def __init__(
@@ -141,7 +143,20 @@ class Paradigm:
         last = -1 if resume is None else resume["last_yielded"]
         for step in sorted(step for step in set(at) if step > last):
             position: State = {"last_yielded": step}
-            yield Snapshot(env_step=step, ledger=Ledger(), policy=snapshot.policy, state=position.copy)
+            yield Snapshot(env_step=step, ledger=Spent(), policy=snapshot.policy, state=position.copy)
+
+    @property
+    def trials(self) -> int:
+        """Episodes of one task that the agent is meant to play in one go, a lifetime; 1 for most."""
+        return 1
+
+    def player(self, snapshot: Snapshot, task: Any, rng: np.random.Generator) -> Policy:
+        """Returns the pretrained agent as it is meant to be played on `task`, one of its training tasks.
+
+        That is the frozen policy as it is, unless a paradigm's agent must first find out which task it plays.
+        Nothing of it counts as adaptation.
+        """
+        return snapshot.policy
 
     def fine_tune(
         self,
@@ -179,6 +194,7 @@ class Paradigm:
         weights: Mapping[str, Tensor] | None = None,
         sampler: Any = None,
         transfer: Transfer = EVERYTHING,
+        needs: type[Any] = Learner,
         **options: Any,
     ) -> tuple[Any, Envs]:
         """Returns a fresh learner and vector envs over `tasks`, each seeded by its own child of `rng`.
@@ -191,7 +207,11 @@ class Paradigm:
             weights: What the learner starts from; None leaves its random initialisation.
             sampler: Of an off-policy learner's batches; None for its own.
             transfer: What it takes of the weights.
+            needs: The protocol of `capabilities.py` that the learner must meet.
             **options: For `make_envs`.
+
+        Raises:
+            ValueError: The learner lacks what it must have, or the weights are of another network.
         """
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
@@ -204,6 +224,7 @@ class Paradigm:
                 num_tasks=len(tasks),
                 sampler=sampler,
             )
+            require(learner, needs, f"{type(self).__name__} asks its learner for `{needs.__name__}`")
             if weights is not None:
                 transfer.load(learner, weights)
         except BaseException:

@@ -3,7 +3,7 @@
     q(z | c) = product over the context's transitions of N(mu_i, sigma_i^2)                          (eq. 2)
              = N(mu, sigma^2),  sigma^2 = 1 / sum 1 / sigma_i^2,  mu = sigma^2 sum mu_i / sigma_i^2
     pretrain: z ~ q(z | c) for each task of a batch; loss = J_Q(s, z) + beta mean_tasks KL(q || N(0, I))
-    adapt:    no gradients; act with z ~ q(z | c), drawn once an episode; c from what was collected so far
+    adapt:    no gradients; act with z ~ q(z | c), drawn once an episode; c from the latest steps
 
 The encoder learns from J_Q and the KL. A context is drawn uniformly from a task's latest steps, apart from
 the prioritised batch; it has one-step rewards and one-hot actions. One z a task and update is shared by
@@ -21,21 +21,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from fvm_learners import Iteration, LossTerm
-from fvm_learners.frozen_q_policy import FrozenQPolicy, LatentDistribution
-from fvm_learners.networks.q_network import QNetwork
-from fvm_learners.rainbow import Rainbow
+from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy, LatentDistribution
+from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Context, Replay
-from fvm_learners.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fvm_meta.capabilities import LatentLearner, ReplayBuffer
 from fvm_meta.paradigm import EVERYTHING, Paradigm, Transfer
-from fvm_meta.stream import Budget, Envs, Snapshot, State, train
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
 
 SMALLEST_VARIANCE = 1e-7
 
@@ -145,18 +145,19 @@ class TaskInference:
         return sample(*posterior(policy, contexts), rng)
 
     def context(
-        self, network: QNetwork, replay: Replay, rng: np.random.Generator, size: int | None = None
+        self, network: QNetwork, replay: ReplayBuffer, rng: np.random.Generator, size: int | None = None
     ) -> Context:
         """A context of the config's size or of another; of fewer transitions where there are not enough."""
         config = self.config
         assert network.context_encoder is not None
-        return replay.recent(
+        context: Context = replay.recent(
             config.context_size if size is None else size,
             config.context_window,
             rng,
             replace=config.context_with_replacement,
             next_obs=network.context_encoder.next_obs,
         )
+        return context
 
     def kl_term(self, policy: Any, batch: Any, rng: Any) -> Tensor:
         """Beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
@@ -170,7 +171,9 @@ def sample(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 class Inferring:
-    """A PEARL learner that adapts: its policies carry what was inferred from all that it has collected.
+    """A PEARL learner that adapts: its policies carry what it infers from its latest steps.
+
+    Those are `context_size` steps drawn from the last `context_window`; what came before counts no more.
 
     Args:
         learner: Of one task; trained in place, or only followed.
@@ -178,7 +181,7 @@ class Inferring:
         updates: Whether it learns as well.
     """
 
-    def __init__(self, learner: Rainbow, inference: TaskInference, *, updates: bool) -> None:
+    def __init__(self, learner: LatentLearner, inference: TaskInference, *, updates: bool) -> None:
         self.learner, self.inference, self.updates = learner, inference, updates
 
     def iteration_env_steps(self, num_envs: int) -> int:
@@ -200,7 +203,7 @@ class Inferring:
         learner = self.learner
         rng = np.random.default_rng(learner.env_step)
         context = self.inference.context(learner.policy, learner.replays[0], rng)
-        return infer(learner.frozen_policy(), context)
+        return infer(cast(FrozenQPolicy, learner.frozen_policy()), context)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Overwrite the learner's parameters."""
@@ -218,6 +221,8 @@ class Inferring:
 class PEARL(Paradigm):
     """A policy that is told what the latest transitions reveal of its task."""
 
+    name = "pearl"
+    version = 1
     Config = PEARLConfig
     config: PEARLConfig
 
@@ -274,8 +279,9 @@ class PEARL(Paradigm):
         weights: Mapping[str, Tensor] | None = None,
         sampler: Any = None,
         transfer: Transfer = EVERYTHING,
+        needs: type[Any] = LatentLearner,
         **options: Any,
-    ) -> tuple[Rainbow, Envs]:
+    ) -> tuple[Any, Envs]:
         """As every paradigm's; the sampler infers tasks and the loss has the KL, if no other are given.
 
         Raises:
@@ -290,14 +296,28 @@ class PEARL(Paradigm):
             weights,
             sampler or inference,
             transfer,
+            needs=needs,
             **options,
         )
-        if not isinstance(learner, Rainbow) or not learner.config.latent_size:
+        if not getattr(learner.policy, "latent_size", 0):
             envs.close()
             raise ValueError(
-                "PEARL needs a learner with a latent: fvm_learners.Rainbow and RainbowConfig(latent_size=...)"
+                f"PEARL needs a learner whose network has a latent, and {type(learner).__name__}'s has none: "
+                "give it a config with latent_size above 0"
             )
         return learner, envs
+
+    def player(self, snapshot: Snapshot, task: Any, rng: np.random.Generator) -> Policy:
+        """Returns the agent with what it infers of `task` from the second of two context windows.
+
+        The first is played knowing little; the second, as in pretraining, with what the first one told.
+        """
+        learner, envs = self.start([task], rng, "stay", weights=snapshot.policy.weights)
+        try:
+            learner.collect(envs, -(-2 * self.config.context_window // envs.num_envs))
+            return Inferring(learner, TaskInference(self.config), updates=False).frozen_policy()
+        finally:
+            envs.close()
 
 
 def infer(policy: FrozenQPolicy, context: Context) -> FrozenQPolicy:

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 from fvm_learners import Episode, Iteration
-from fvm_learners.rainbow import Rainbow
-from fvm_learners.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
 from torch import Tensor
 
+from fvm_meta.capabilities import ReplayLearner
 from fvm_meta.reptile import Reptile, ReptileConfig, reptile_step
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
 
@@ -47,7 +47,7 @@ class ReplayLoop:
 
     def __init__(
         self,
-        learner: Rainbow,
+        learner: ReplayLearner,
         sampler: OneTask,
         budget: Budget,
         config: ReptileConfig,
@@ -123,6 +123,9 @@ class ReplayLoop:
 class ReplayReptile(Reptile):
     """Reptile for a learner with a replay for each task."""
 
+    name = "reptile-replay"
+    version = 1
+
     def pretrain(
         self,
         tasks: Sequence[Any],
@@ -131,15 +134,16 @@ class ReplayReptile(Reptile):
         at: Sequence[int] = (),
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
-        """Yields snapshots of theta; `metrics` counts the distinct tasks seen."""
+        """Yields snapshots of theta; `metrics` counts the distinct tasks seen.
+
+        Raises:
+            ValueError: The learner has no replays.
+        """
         (draws,) = rng.spawn(1)
         sampler = OneTask()
-        learner, envs = self.start(tasks, rng, on_episode_end="resample", sampler=sampler)
-        if not isinstance(learner, Rainbow):
-            envs.close()
-            raise ValueError(
-                f"ReplayReptile learns from replays, which {type(learner).__name__} has not: use Reptile"
-            )
+        learner, envs = self.start(
+            tasks, rng, on_episode_end="resample", sampler=sampler, needs=ReplayLearner
+        )
         loop = ReplayLoop(learner, sampler, budget, self.config, draws)
         yield from train(loop, envs, budget, at, resume)
 

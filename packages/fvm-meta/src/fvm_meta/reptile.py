@@ -18,14 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from fvm_learners import Iteration
 from torch import Tensor
 
+from fvm_meta.capabilities import InnerLearner
 from fvm_meta.paradigm import Paradigm
-from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, State, train
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
 
 Weights = Mapping[str, Tensor]
 
@@ -35,14 +36,6 @@ EPS_SCHEDULES: Mapping[str, tuple[float, float]] = {
     "authors_atari": (0.0, 1.0),  # what their Atari code does
     "tuned": (0.5, 0.0),  # what tuning on validation tasks starts from; Nichol et al. anneal to 0 as well
 }
-
-
-class InnerLearner(Learner, Protocol):
-    """What Reptile asks of its base learner besides; `fvm_learners.PPO` has it."""
-
-    def restart(self) -> None: ...  # noqa: D102
-
-    def reset_optimiser(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +182,8 @@ class OuterLoop:
 class Reptile(Paradigm):
     """Weights from which a few updates on any training task go far; then fine-tuned on the new one."""
 
+    name = "reptile"
+    version = 1
     Config = ReptileConfig
     config: ReptileConfig
 
@@ -200,7 +195,11 @@ class Reptile(Paradigm):
         at: Sequence[int] = (),
         resume: State | None = None,
     ) -> Iterator[Snapshot]:
-        """Yields snapshots of theta, one an outer step; `metrics` counts the distinct tasks seen."""
+        """Yields snapshots of theta, one an outer step; `metrics` counts the distinct tasks seen.
+
+        Raises:
+            ValueError: The learner cannot begin an inner loop anew.
+        """
         (draws,) = rng.spawn(1)
-        learner, envs = self.start(tasks, rng, "stay", split=self.config.meta_batch)
+        learner, envs = self.start(tasks, rng, "stay", needs=InnerLearner, split=self.config.meta_batch)
         yield from train(OuterLoop(learner, tasks, budget, self.config, draws), envs, budget, at, resume)

@@ -36,8 +36,8 @@ from fvm_meta.paradigm import Paradigm
 from fvm_meta.stream import (
     Budget,
     Envs,
-    Ledger,
     Snapshot,
+    Spent,
     State,
     check_steps,
     envs_state,
@@ -71,8 +71,15 @@ class RL2Config:
 class RL2(Paradigm):
     """A recurrent policy that has learned to learn from what its actions led to."""
 
+    name = "rl2"
+    version = 1
     Config = RL2Config
     config: RL2Config
+
+    @property
+    def trials(self) -> int:
+        """Episodes of one task that the agent is meant to play in one go: those of its lifetimes."""
+        return self.config.trials
 
     def pretrain(
         self,
@@ -167,7 +174,7 @@ class RL2(Paradigm):
 
                 return Snapshot(
                     env_step=step,
-                    ledger=Ledger(env_steps=lived, episodes=lives.episodes),
+                    ledger=Spent(env_steps=lived, episodes=lives.episodes),
                     policy=policy.remembering(lives.memory),
                     episodes=tuple(episodes),
                     state=state,

@@ -17,6 +17,9 @@ from fvm_meta.stream import Budget, Snapshot, State
 class Scratch(Paradigm):
     """theta_0 random; adapt: the base learner on the new task."""
 
+    name = "scratch"
+    version = 1
+
     def adapt(
         self,
         snapshot: Snapshot | None,

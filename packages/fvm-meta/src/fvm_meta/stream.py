@@ -65,7 +65,7 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
+class Spent:
     """What a stream says it has spent: env steps, optimiser steps, finished episodes, demonstrations."""
 
     env_steps: int = 0
@@ -95,7 +95,7 @@ class Snapshot:
     """
 
     env_step: int
-    ledger: Ledger
+    ledger: Spent
     policy: Policy
     metrics: Mapping[str, float] = field(default_factory=dict)
     episodes: tuple[Episode, ...] = ()
@@ -119,7 +119,7 @@ def train(
         ValueError: Budget and number of envs do not fit, or a step of `at` lies outside the budget.
         RuntimeError: The learner took another number of env steps than it was told to.
     """
-    wanted, ledger, last_yielded, running = sorted(set(at)), Ledger(), -1, True
+    wanted, ledger, last_yielded, running = sorted(set(at)), Spent(), -1, True
 
     def snapshot(env_step: int, iteration: Iteration | None = None) -> Snapshot:
         taken = ledger
@@ -148,7 +148,7 @@ def train(
         if resume is not None:
             learner.load_state_dict(resume["learner"])
             load_envs_state(envs, resume["envs"])
-            ledger, last_yielded = Ledger(**resume["ledger"]), resume["last_yielded"]
+            ledger, last_yielded = Spent(**resume["ledger"]), resume["last_yielded"]
         if last_yielded < 0 and 0 in wanted:
             yield snapshot(0)
         while ledger.env_steps < budget.env_steps:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from fvm_envs import Task
 from fvm_envs.atari.games import game_of
-from fvm_learners.rainbow_config import DATA_EFFICIENT
+from fvm_learners.rainbow.config import DATA_EFFICIENT
 
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import StudyError

@@ -14,7 +14,7 @@ from typing import Any
 from fvm_envs import Task
 from fvm_envs.toy.catch import FAMILIES, family_of
 from fvm_learners import PPOConfig
-from fvm_learners.rainbow_config import SMALL
+from fvm_learners.rainbow.config import SMALL
 
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import unknown

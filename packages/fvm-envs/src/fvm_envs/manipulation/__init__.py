@@ -5,9 +5,11 @@ objects are our own, and a score here is not an RLBench score. Needs the extra `
 nothing of it is imported before the first environment is made.
 """
 
-from fvm_envs.manipulation.demos import Demo, get_demos, keyframes_of
+from fvm_envs.manipulation.demos import Demo, get_demos
 from fvm_envs.manipulation.env import ManipulationVec
+from fvm_envs.manipulation.keyframes import keyframes_of
 from fvm_envs.manipulation.observation import ObservationConfig, observe
+from fvm_envs.manipulation.point_cloud import points
 from fvm_envs.manipulation.scene import BOUNDS, CAMERAS
 from fvm_envs.manipulation.simulator import Outcome, Simulator
 from fvm_envs.manipulation.task import ManipulationTask
@@ -26,4 +28,5 @@ __all__ = [
     "get_demos",
     "keyframes_of",
     "observe",
+    "points",
 ]

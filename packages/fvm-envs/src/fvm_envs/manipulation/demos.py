@@ -1,21 +1,29 @@
 """Demonstrations: what the robot did and felt frame by frame, and the keyframes an agent learns from.
 
 A demonstration is played by the scripted waypoints and kept only if they solve the task, and the actions of
-its keyframes alone do so too; otherwise another episode is drawn. Frames are .06 s apart. Physical states
-are kept instead of pictures, which are rendered on demand.
+ARM's keyframes alone do so too; otherwise another episode is drawn. Settled or merged keyframes are taken
+where their actions solve the episode as well. Frames are .06 s apart. Physical states are kept instead of
+pictures, which are rendered on demand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.manipulation import panda
-from fvm_envs.manipulation.observation import Observation, ObservationConfig, observe
+from fvm_envs.manipulation.keyframes import KeyframeRule, keyframes_of, merged, settled
+from fvm_envs.manipulation.observation import (
+    EPISODE_LENGTH,
+    Observation,
+    ObservationConfig,
+    observe,
+    remaining_time,
+)
 from fvm_envs.manipulation.rotation import Array, quaternion_of
 from fvm_envs.manipulation.simulator import Simulator
 from fvm_envs.manipulation.task import ManipulationTask
@@ -24,8 +32,6 @@ from fvm_envs.manipulation.tasks import TASKS
 TICKS_A_FRAME = 3
 DWELL_TICKS = 4
 """Stillness at a waypoint, so that a frame shows the stop; a change of the gripper shows by itself."""
-STOPPED_RAD_S = 0.1
-COOLDOWN_FRAMES = 4
 ATTEMPTS = 10
 
 
@@ -43,6 +49,7 @@ class Demo:
         colours: Of all geoms, uint8 [2, num_geoms, 3], before and after the task is solved.
         solved: The first frame that has the second colours.
         keyframes: Indices of the frames an agent should go to, ascending.
+        rule: What `keyframes` are by: the rule asked for, or the next simpler one that solves the episode.
     """
 
     task: str
@@ -54,6 +61,12 @@ class Demo:
     colours: NDArray[np.uint8]
     solved: int
     keyframes: tuple[int, ...] = field(default=())
+    rule: KeyframeRule = "arm"
+    _stage: list[Simulator] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A simulator is made again where a demonstration is sent to.
+        return {**self.__dict__, "_stage": []}
 
     def __len__(self) -> int:
         return len(self.qpos)
@@ -64,17 +77,33 @@ class Demo:
         return actions_of(self.frames, self.keyframes)
 
     def observation(
-        self, frame: int, config: ObservationConfig, simulator: Simulator | None = None, time: float = 1.0
+        self,
+        frame: int,
+        config: ObservationConfig,
+        simulator: Simulator | None = None,
+        time: float | None = None,
     ) -> Observation:
         """The observation of a frame, its pictures rendered now.
 
         Args:
             frame: Its index.
             config: Which pictures.
-            simulator: To show it on, whose table is used up; a new one by default.
-            time: What the observation says of it.
+            simulator: To show it on, whose table is used up; by default one of the demonstration's own, made
+                at first use and kept.
+            time: What the observation says of it; by default what an agent sees that has done the actions of
+                all keyframes up to this frame, in an episode of 10.
+
+        Raises:
+            IndexError: If there is no such frame.
         """
-        simulator = simulator or Simulator()
+        if not 0 <= frame < len(self):
+            raise IndexError(f"there is no frame {frame}: the frames are 0 to {len(self) - 1}")
+        if simulator is None:
+            if not self._stage:
+                self._stage.append(Simulator())
+            simulator = self._stage[0]
+        if time is None:
+            time = remaining_time(sum(keyframe <= frame for keyframe in self.keyframes), EPISODE_LENGTH)
         simulator.stage(
             TASKS[self.task], self.qpos[frame], self.mocap, self.colours[int(frame >= self.solved)]
         )
@@ -88,39 +117,9 @@ def actions_of(frames: dict[str, NDArray[np.float32]], keyframes: Sequence[int])
     return np.concatenate([frames["gripper_pose"][chosen], frames["gripper_open"][chosen]], axis=1)
 
 
-def keyframes_of(gripper_open: NDArray[Any], joint_velocities: NDArray[Any]) -> tuple[int, ...]:
-    """ARM's keyframes: where the gripper changed, where the arm stopped, and the last frame.
-
-    The arm has stopped in frame i if all joints are slower than .1 rad/s, the gripper did not change over
-    frames i-2 to i+1, i is not the last but one, and the last stop is more than four frames ago. Frames 0 and
-    1 are never stops. If the last two keyframes are neighbours, the first of them goes.
-
-    Args:
-        gripper_open: 0 or 1, [T].
-        joint_velocities: rad/s, [T, 7].
-    """
-    num = len(gripper_open)
-    found: list[int] = []
-    cooldown = 0
-    for i in range(num):
-        same = gripper_open[max(0, i - 2) : i + 2]
-        stopped = (
-            cooldown <= 0
-            and i >= 2
-            and i != num - 2
-            and bool((same == gripper_open[i]).all())
-            and bool((np.abs(joint_velocities[i]) <= STOPPED_RAD_S).all())
-        )
-        cooldown = COOLDOWN_FRAMES if stopped else cooldown - 1
-        changed = i > 0 and gripper_open[i] != gripper_open[i - 1]
-        if i > 0 and (changed or i == num - 1 or stopped):
-            found.append(i)
-    if len(found) > 1 and found[-1] - found[-2] == 1:
-        found.pop(-2)
-    return tuple(found)
-
-
-def play(simulator: Simulator, task: ManipulationTask, variation: int, seed: int) -> Demo | None:
+def play(
+    simulator: Simulator, task: ManipulationTask, variation: int, seed: int, rule: KeyframeRule = "arm"
+) -> Demo | None:
     """The demonstration of an episode, or None if it fails."""
     simulator.reset(task, variation, seed)
     world = simulator.world
@@ -172,7 +171,19 @@ def play(simulator: Simulator, task: ManipulationTask, variation: int, seed: int
         lit.index(True) if any(lit) else len(lit),
         keyframes_of(frames["gripper_open"][:, 0], frames["joint_velocities"][:, : panda.NUM_JOINTS]),
     )
-    return demo if solves(simulator, demo) else None
+    if not solves(simulator, demo):
+        return None
+    keyframes = demo.keyframes
+    rules: dict[KeyframeRule, tuple[int, ...]] = {
+        "merged": settled(merged(keyframes, demo.frames), demo.frames),
+        "settled": settled(keyframes, demo.frames),
+        "arm": keyframes,
+    }
+    for name in list(rules)[list(rules).index(rule) :]:
+        chosen = replace(demo, keyframes=rules[name], rule=name)
+        if name == "arm" or solves(simulator, chosen):
+            return chosen
+    raise AssertionError("unreachable: ARM's keyframes solve the episode")
 
 
 def solves(simulator: Simulator, demo: Demo) -> bool:
@@ -186,9 +197,15 @@ def solves(simulator: Simulator, demo: Demo) -> bool:
 
 
 def get_demos(
-    task: str, n: int, seed: int, *, variation: int = 0, simulator: Simulator | None = None
+    task: str,
+    n: int,
+    seed: int,
+    *,
+    variation: int = 0,
+    simulator: Simulator | None = None,
+    keyframes: KeyframeRule = "arm",
 ) -> Sequence[Demo]:
-    """Demonstrations of fresh episodes; demonstration i is the same for every n.
+    """Demonstrations of fresh episodes; demonstration i is of the same episode for every n and rule.
 
     Args:
         task: Name of the task.
@@ -196,19 +213,26 @@ def get_demos(
         seed: Seeds the episodes.
         variation: Of the task.
         simulator: To play them on; a new one by default.
+        keyframes: Which frames an agent should go to, as `manipulation.keyframes` has it. Where the actions
+            of merged keyframes do not solve the episode a demonstration has settled ones, else ARM's; its
+            `rule` says which.
 
     Raises:
-        ValueError: If there is no such task.
+        ValueError: If there is no such task or rule.
         RuntimeError: If ten episodes in a row cannot be solved.
     """
     if task not in TASKS:
         raise ValueError(f"there is no task {task!r}: the tasks are {', '.join(TASKS)}")
+    if keyframes not in get_args(KeyframeRule):
+        raise ValueError(f"keyframes is {keyframes!r}: expected one of {', '.join(get_args(KeyframeRule))}")
     simulator = simulator or Simulator()
+    stage: list[Simulator] = []
     demos = []
     for child in np.random.SeedSequence(seed).spawn(n):
         for episode in child.generate_state(ATTEMPTS, np.uint64).tolist():
-            demo = play(simulator, TASKS[task], variation, int(episode >> 1))
+            demo = play(simulator, TASKS[task], variation, int(episode >> 1), keyframes)
             if demo is not None:
+                object.__setattr__(demo, "_stage", stage)  # one simulator shows them all
                 demos.append(demo)
                 break
         else:

@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_envs.manipulation.observation import EPISODE_LENGTH as EPISODE_LENGTH
 from fvm_envs.manipulation.observation import Observation, ObservationConfig
 from fvm_envs.manipulation.pool import Here, Pool, Processes
 from fvm_envs.manipulation.scene import BOUNDS
@@ -25,8 +26,6 @@ from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
 from fvm_envs.task import Task, TaskSet
 
 ACTION_SIZE = 8
-EPISODE_LENGTH = 10
-"""RLBench's and ARM's: a demonstration has at most six keyframes."""
 _FAILURE = "<U32"
 
 

@@ -14,6 +14,9 @@ from fvm_envs.manipulation.simulator import Simulator
 
 Observation = dict[str, Any]
 
+EPISODE_LENGTH = 10
+"""RLBench's and ARM's: a demonstration has at most six keyframes."""
+
 _PROPRIOCEPTION: dict[str, tuple[int, float, float]] = {
     "gripper_pose": (7, -10.0, 10.0),
     "gripper_open": (1, 0.0, 1.0),

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.manipulation.demos import actions_of
-from fvm_envs.manipulation.observation import Observation, ObservationConfig
+from fvm_envs.manipulation.observation import (
+    EPISODE_LENGTH,
+    Observation,
+    ObservationConfig,
+    remaining_time,
+)
 from fvm_envs.rlbench.env import Simulators
 from fvm_envs.rlbench.slot import RLBenchSlot
 
@@ -48,7 +53,7 @@ class RecordedDemo:
         return actions_of(self.frames, self.keyframes)
 
     def observation(
-        self, frame: int, config: ObservationConfig, simulator: None = None, time: float = 1.0
+        self, frame: int, config: ObservationConfig, simulator: None = None, time: float | None = None
     ) -> Observation:
         """The observation of a frame, as it was recorded.
 
@@ -56,7 +61,8 @@ class RecordedDemo:
             frame: Its index.
             config: Which pictures: those that were recorded.
             simulator: None; `manipulation.Demo` renders on one.
-            time: What the observation says of it.
+            time: What the observation says of it; by default what an agent sees that has done the actions of
+                all keyframes up to this frame, in an episode of 10.
 
         Raises:
             ValueError: If no such pictures were recorded of this frame.
@@ -68,6 +74,8 @@ class RecordedDemo:
                 f"no pictures were recorded of frame {frame}: only of {sorted(self.observations)}; "
                 "get_demos(..., picture_every=1) records all"
             )
+        if time is None:
+            time = remaining_time(sum(keyframe <= frame for keyframe in self.keyframes), EPISODE_LENGTH)
         return {**self.observations[frame], "time": np.array([time], dtype=np.float32)}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.manipulation.demos import keyframes_of
+from fvm_envs.manipulation.keyframes import keyframes_of
 from fvm_envs.manipulation.observation import Observation, ObservationConfig, remaining_time
 from fvm_envs.manipulation.scene import CAMERAS
 from fvm_envs.manipulation.slot import Transition

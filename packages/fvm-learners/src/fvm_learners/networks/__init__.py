@@ -1,5 +1,1 @@
-"""Encoders, memory, heads, and the actor-critic made of them."""
-
-from fvm_learners.networks.actor_critic import NETWORKS, ActorCritic
-
-__all__ = ["NETWORKS", "ActorCritic"]
+"""Encoders, memory, heads and noisy layers, of which learners make their networks."""

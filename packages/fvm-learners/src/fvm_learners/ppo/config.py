@@ -1,0 +1,122 @@
+"""PPO's hyperparameters, and presets with the source of each number."""
+
+from dataclasses import dataclass
+
+NETWORKS = ("mlp", "impala", "nature", "nature-small", "minatar")
+"""The encoders that PPO's presets are made for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig:
+    """Hyperparameters of `PPO`.
+
+    Attributes:
+        num_steps: rows of a rollout. More: less biased advantages, rarer updates.
+        num_epochs: passes over a rollout. More: better use of samples, until the policy outruns them.
+        num_minibatches: optimiser steps an epoch.
+        learning_rate: of Adam.
+        anneal_env_steps: the learning rate falls linearly to 0 at this env step; None keeps it.
+        discount: gamma.
+        gae_lambda: 0 is one-step TD, 1 Monte Carlo.
+        clip_ratio: how far from 1 the probability ratio still pays.
+        clip_value: how far a value may move in one iteration, in units of the scaled return; None for any.
+        value_coef: weight of the value loss.
+        entropy_coef: weight of the entropy bonus. More: explores longer.
+        max_grad_norm: gradients longer than this are shortened to it.
+        adam_eps: epsilon of Adam.
+        normalise_advantage: to mean 0 and standard deviation 1 in each minibatch.
+        normalise_reward: divide rewards by the standard deviation of the discounted return.
+        keep_reward_scale: `restart()` keeps that standard deviation.
+        network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 images
+            [H, W, C].
+        mlp_sizes: widths of the "mlp" network.
+        recurrent: an LSTM between encoder and heads; minibatches then are whole slots.
+        lstm_size: its width.
+        autocast: bfloat16 in the encoder on CUDA; the CPU always computes in float32.
+    """
+
+    num_steps: int = 256
+    num_epochs: int = 3
+    num_minibatches: int = 8
+    learning_rate: float = 5e-4
+    anneal_env_steps: int | None = None
+    discount: float = 0.999
+    gae_lambda: float = 0.95
+    clip_ratio: float = 0.2
+    clip_value: float | None = 0.2
+    value_coef: float = 0.5
+    entropy_coef: float = 0.01
+    max_grad_norm: float = 0.5
+    adam_eps: float = 1e-5
+    normalise_advantage: bool = True
+    normalise_reward: bool = True
+    keep_reward_scale: bool = True
+    network: str = "mlp"
+    mlp_sizes: tuple[int, ...] = (64, 64)
+    recurrent: bool = False
+    lstm_size: int = 256
+    autocast: bool = False
+
+    def __post_init__(self) -> None:
+        """Check each value.
+
+        Raises:
+            ValueError: One is out of its range.
+        """
+        for name in ("num_steps", "num_epochs", "num_minibatches", "lstm_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        for name in ("learning_rate", "clip_ratio", "max_grad_norm", "adam_eps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)}: give a number above 0")
+        for name in ("value_coef", "entropy_coef"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: give 0 or more")
+        for name in ("discount", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give a number from 0 to 1")
+        if self.clip_value is not None and not self.clip_value > 0:
+            raise ValueError(f"clip_value={self.clip_value}: give a number above 0, or None for no clipping")
+        if self.anneal_env_steps is not None and self.anneal_env_steps < 1:
+            raise ValueError(
+                f"anneal_env_steps={self.anneal_env_steps}: give at least 1, or None for a constant rate"
+            )
+        if self.network not in NETWORKS:
+            raise ValueError(f"network={self.network!r}: choose one of {', '.join(NETWORKS)}")
+        if not self.mlp_sizes or min(self.mlp_sizes) < 1:
+            raise ValueError(f"mlp_sizes={self.mlp_sizes}: give at least one width, each at least 1")
+
+    def learning_rate_at(self, env_step: int) -> float:
+        """Learning rate of the iteration that starts at `env_step`."""
+        if self.anneal_env_steps is None:
+            return self.learning_rate
+        return self.learning_rate * max(0.0, 1 - env_step / self.anneal_env_steps)
+
+
+TRAIN_PROCGEN = PPOConfig(
+    # openai/train-procgen, train_procgen/train.py; the number of envs is the caller's (64 a process there).
+    num_steps=256,  # nsteps
+    num_epochs=3,  # ppo_epochs
+    num_minibatches=8,  # nminibatches
+    learning_rate=5e-4,  # learning_rate, constant
+    discount=0.999,  # gamma
+    gae_lambda=0.95,  # lam
+    clip_ratio=0.2,  # clip_range
+    clip_value=0.2,  # baselines ppo2 clips values by cliprange as well
+    value_coef=0.5,  # vf_coef
+    entropy_coef=0.01,  # ent_coef
+    max_grad_norm=0.5,  # max_grad_norm
+    adam_eps=1e-5,  # baselines ppo2/model.py
+    normalise_reward=True,  # VecNormalize(venv, ob=False)
+    network="impala",  # build_impala_cnn(depths=[16, 32, 32], emb_size=256)
+)
+
+SMALL_CPU = PPOConfig(
+    # Learns Coinrun with 5 actions on one core within minutes (our own measurement); not the paper's.
+    num_steps=64,  # with 64 envs: an update every 4,096 steps
+    num_epochs=2,  # two passes cost two thirds of the paper's three
+    num_minibatches=16,  # 256 samples each: small ones are up to twice as fast on a CPU
+    learning_rate=5e-4,  # train-procgen's
+    discount=0.99,  # one run at .999, with 15 actions, collapsed into idling; which did it is not known
+    network="nature-small",  # 15 to 20 times IMPALA's frames/s on one core
+)

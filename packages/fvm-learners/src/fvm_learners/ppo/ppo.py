@@ -1,0 +1,271 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347), feed-forward and recurrent.
+
+    ratio = pi(a|s) / pi_old(a|s)
+    policy loss = -mean min(ratio * A, clip(ratio, 1 - c, 1 + c) * A)                              (eq. 7)
+    value loss  = 1/2 mean max((V - R)^2, (V_old + clip(V - V_old, -v, v) - R)^2)         (baselines' ppo2)
+    loss        = policy loss + value_coef * value loss - entropy_coef * entropy                   (eq. 9)
+
+with A from `gae`, normalised in each minibatch, and R = A + V_old. Rewards are scaled by `RewardScale`.
+Not in: KL penalty, early stopping, shared statistics between processes.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from fvm_learners.autoreset import Envs
+from fvm_learners.iteration import Iteration, LossTerm, State
+from fvm_learners.ppo.actor_critic import ActorCritic
+from fvm_learners.ppo.config import PPOConfig
+from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
+from fvm_learners.ppo.gae import gae
+from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
+from fvm_learners.ppo.reward_scale import RewardScale
+from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
+from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
+
+
+def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss to minimise, and its parts; means over the batch's valid samples."""
+    dist, value, _ = policy(batch.obs, batch.initial_state, batch.episode_start)
+    log_ratio = dist.log_prob(batch.action) - batch.log_prob
+    ratio = log_ratio.exp()
+    clipped_ratio = ratio.clamp(1 - config.clip_ratio, 1 + config.clip_ratio)
+    policy_loss = -masked_mean(
+        torch.min(ratio * batch.advantage, clipped_ratio * batch.advantage), batch.valid
+    )
+
+    squared_error = (value - batch.return_) ** 2
+    if config.clip_value is not None:
+        change = (value - batch.value).clamp(-config.clip_value, config.clip_value)
+        squared_error = torch.max(squared_error, (batch.value + change - batch.return_) ** 2)
+    value_loss = 0.5 * masked_mean(squared_error, batch.valid)
+
+    entropy = masked_mean(dist.entropy(), batch.valid)
+    loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+    with torch.no_grad():
+        metrics = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "kl": masked_mean(ratio - 1 - log_ratio, batch.valid),  # Schulman's k3: unbiased, never negative
+            "clip_frac": masked_mean(((ratio - 1).abs() > config.clip_ratio).float(), batch.valid),
+        }
+    return loss, {name: metric.detach() for name, metric in metrics.items()}
+
+
+class PPO:
+    """Learns on any `gymnasium.vector.VectorEnv`, one `iteration` (rollout and update) at a time.
+
+    Args:
+        observation_space: of one slot.
+        action_space: of one slot.
+        config: hyperparameters.
+        seed: of the weights, the actions, the minibatches, and the envs' first reset.
+        device: of network and rollout.
+        loss_term: `(policy, batch, rng) -> [B] or scalar`, its mean is added to the loss.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        config: PPOConfig,
+        *,
+        seed: int,
+        device: str = "cpu",
+        loss_term: LossTerm | None = None,
+    ) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+        self.config, self.device, self.loss_term = config, torch.device(device), loss_term
+        init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2, np.uint64) >> 1)
+        policy = ActorCritic(
+            observation_space,
+            action_space,
+            network=config.network,
+            mlp_sizes=config.mlp_sizes,
+            lstm_size=config.lstm_size if config.recurrent else None,
+            rng=torch.Generator().manual_seed(init_seed),
+            autocast=config.autocast,
+        )
+        # Before any weights are loaded: `copy_` into these parameters then keeps the format.
+        self.policy = policy.to(self.device).to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(
+            self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps
+        )
+        self.reward_scale = RewardScale(config.discount) if config.normalise_reward else None
+        self.env_step = 0
+        self.updates = 0
+        self._chunk_size = self.policy.encoder.cpu_chunk_size if self.device.type == "cpu" else None
+        self._rng = torch.Generator().manual_seed(run_seed)
+        self._carry: Carry | None = None
+        self._rollout: Rollout | None = None
+
+    def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
+        """Iterations until fewer than `num_envs` of `env_steps` are left."""
+        end = self.env_step + env_steps
+        while end - self.env_step >= envs.num_envs:
+            yield self.iteration(envs, end - self.env_step)
+
+    def iteration_env_steps(self, num_envs: int) -> int:
+        """Env steps of a full iteration on this many envs."""
+        return self.config.num_steps * num_envs
+
+    def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
+        """One rollout, shortened to at most `max_env_steps`, and the updates on it.
+
+        Raises:
+            ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
+        """
+        num_envs = envs.num_envs
+        num_steps = self._num_steps(num_envs, max_env_steps)
+        if self._carry is None:
+            seed = int(torch.randint(2**31 - 1, (), generator=self._rng))
+            self._carry = begin(envs, self.policy, seed, self.device)
+        if self._rollout is None or self._rollout.value.shape != (num_steps, num_envs):
+            self._rollout = Rollout.allocate(self.policy, num_steps, num_envs, self.device)
+        self._carry, episodes = collect(
+            envs, self.policy, self._carry, self._rollout, self._rng, self.reward_scale, self.env_step
+        )
+        updates, metrics = self._update(self._rollout)
+        self.env_step += num_steps * num_envs
+        self.updates += updates
+        if self.reward_scale is not None:
+            metrics["return_std"] = self.reward_scale.variance**0.5
+        return Iteration(num_steps * num_envs, updates, metrics, episodes)
+
+    def _num_steps(self, num_envs: int, max_env_steps: int | None) -> int:
+        if self._carry is not None and len(self._carry.episode_start) != num_envs:
+            raise ValueError(
+                f"the last rollout had {len(self._carry.episode_start)} envs, these are {num_envs}: "
+                "call restart() first"
+            )
+        if self.config.recurrent and self.config.num_minibatches > num_envs:
+            raise ValueError(
+                f"num_minibatches={self.config.num_minibatches} of whole sequences need as many envs, "
+                f"there are {num_envs}: use fewer minibatches or more envs"
+            )
+        if max_env_steps is None:
+            return self.config.num_steps
+        if max_env_steps < num_envs:
+            raise ValueError(
+                f"max_env_steps={max_env_steps} is less than one step of {num_envs} envs: use fewer envs"
+            )
+        return min(self.config.num_steps, max_env_steps // num_envs)
+
+    def _update(self, rollout: Rollout) -> tuple[int, dict[str, float]]:
+        """Epochs of minibatches; the number of optimiser steps and the metrics' means."""
+        config = self.config
+        learning_rate = config.learning_rate_at(self.env_step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        advantage = gae(
+            rollout.reward,
+            rollout.value,
+            rollout.next_value,
+            rollout.terminated,
+            rollout.cut,
+            discount=config.discount,
+            gae_lambda=config.gae_lambda,
+        )
+        history: list[dict[str, Tensor]] = []
+        for _ in range(config.num_epochs):
+            for minibatch in minibatches(rollout, advantage, config, self._rng, self._chunk_size):
+                history.append(self._optimiser_step(minibatch))
+        means = {
+            name: float(torch.stack([metrics[name] for metrics in history]).mean())
+            for name in (history[0] if history else ())
+        }
+        return len(history), means | {"learning_rate": learning_rate}
+
+    def _optimiser_step(self, minibatch: Iterator[Batch]) -> dict[str, Tensor]:
+        """Adds up the chunks' gradients and steps; the minibatch's metrics."""
+        self.optimiser.zero_grad()
+        totals: dict[str, Tensor] = {}
+        for batch in minibatch:
+            loss, metrics = ppo_loss(batch, self.policy, self.config)
+            if self.loss_term is not None:
+                term = self.loss_term(self.policy, batch, self._rng)
+                term = masked_mean(term, batch.valid) if term.shape == batch.valid.shape else term.mean()
+                loss, metrics = loss + term, metrics | {"loss_term": term.detach()}
+            (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
+            totals = {name: totals.get(name, 0.0) + m * batch.weight for name, m in metrics.items()}
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        self.optimiser.step()
+        return totals | {"grad_norm": norm}
+
+    def frozen_policy(self) -> FrozenPolicy:
+        """A copy that later training does not change."""
+        return FrozenPolicy(self.policy)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the policy's parameters, contiguous, on the CPU."""
+        return network_weights(self.policy)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Overwrite the policy's parameters; optimiser, reward scale and carry stay.
+
+        Raises:
+            ValueError: Names or shapes are not this network's.
+        """
+        own = {name: tuple(tensor.shape) for name, tensor in self.policy.state_dict().items()}
+        theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if own != theirs:
+            differing = sorted(name for name in own | theirs if own.get(name) != theirs.get(name))
+            raise ValueError(
+                f"these weights are of another network, they differ in {', '.join(differing)}: "
+                "use the config and spaces they were trained with"
+            )
+        self.policy.load_state_dict(weights)
+
+    def memory(self) -> Memory | None:
+        """What each slot remembered when it last began another trial of an episode; None before any episode.
+
+        A trial ends where `info["trial_end"]` says so. None as well without memory or without feedback.
+        """
+        return None if self._carry is None else self._carry.memory
+
+    def reset_optimiser(self) -> None:
+        """Forget Adam's moments, as a fresh optimiser would have none."""
+        self.optimiser.state.clear()
+
+    def restart(self) -> None:
+        """Forget the running episodes: the next iteration resets the envs. For a change of tasks."""
+        self._carry = None
+        if self.reward_scale is not None:
+            self.reward_scale.restart(keep_variance=self.config.keep_reward_scale)
+
+    def state_dict(self) -> State:
+        """Everything but the envs, as tensors and JSON values."""
+        return {
+            "weights": self.weights(),
+            "optimiser": optimiser_state(self.optimiser, self.policy),
+            "reward_scale": None if self.reward_scale is None else self.reward_scale.state_dict(),
+            "rng": self._rng.get_state(),
+            "carry": None if self._carry is None else self._carry.state_dict(),
+            "env_step": self.env_step,
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on as the learner that gave `state`; the caller restores the envs.
+
+        Raises:
+            ValueError: `state` is of another network, or only one of the two scales rewards.
+        """
+        if (state["reward_scale"] is None) != (self.reward_scale is None):
+            raise ValueError(
+                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had not: "
+                "use the config it was saved with"
+            )
+        self.load_weights(state["weights"])
+        load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
+        if self.reward_scale is not None:
+            self.reward_scale.load_state_dict(state["reward_scale"])
+        self._rng.set_state(state["rng"])
+        self._carry = None if state["carry"] is None else Carry.from_state_dict(state["carry"], self.device)
+        self.env_step, self.updates = state["env_step"], state["updates"]

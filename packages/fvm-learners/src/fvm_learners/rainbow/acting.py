@@ -1,0 +1,220 @@
+"""Slots that act greedily on a noisy network and fill the replay of the task each plays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fvm_learners.autoreset import Envs, autoreset_mode, step, task_index
+from fvm_learners.episodes import Episode, finished_episodes
+from fvm_learners.rainbow.config import RainbowConfig
+from fvm_learners.rainbow.q_network import QNetwork
+from fvm_learners.replay import Replay
+from fvm_learners.replay.samplers import Sampler
+
+
+@dataclass
+class Slots:
+    """Where B slots stand, between two steps.
+
+    Attributes:
+        obs: [B, *obs_shape] not yet acted on.
+        episode_start: [B] bool, `obs` is an episode's first.
+        reset_row: [B] bool, the next action will be ignored (NEXT_STEP).
+        task_index: [B] int64 of the running episodes.
+        return_: [B] float64 of the running episodes.
+        length: [B] int64 of the running episodes.
+        latent: [B, latent_size] acted with; None without.
+        last_action: [B] int64 that led to `obs`; 0 before any. This and the next two serve
+            `shifted_transitions`.
+        last_reward: [B] float64 that came with `obs`.
+        last_done: [B] bool, `obs` follows the end of an episode or life.
+    """
+
+    obs: NDArray[Any]
+    episode_start: NDArray[np.bool_]
+    reset_row: NDArray[np.bool_]
+    task_index: NDArray[np.int64]
+    return_: NDArray[np.float64]
+    length: NDArray[np.int64]
+    latent: Tensor | None
+    last_action: NDArray[np.int64]
+    last_reward: NDArray[np.float64]
+    last_done: NDArray[np.bool_]
+
+    @classmethod
+    def begin(cls, obs: NDArray[Any], info: dict[str, Any]) -> Slots:
+        """After a reset of the envs that gave `obs` and `info`."""
+        count = len(obs)
+        return cls(
+            obs=obs,
+            episode_start=np.ones(count, dtype=np.bool_),
+            reset_row=np.zeros(count, dtype=np.bool_),
+            task_index=task_index(info, count),
+            return_=np.zeros(count),
+            length=np.zeros(count, dtype=np.int64),
+            latent=None,
+            last_action=np.zeros(count, dtype=np.int64),
+            last_reward=np.zeros(count),
+            last_done=np.zeros(count, dtype=np.bool_),
+        )
+
+    def replace(self, mask: NDArray[np.bool_], by: Slots) -> None:
+        """Take the slots of the mask [B] from others; they keep their latent until it is drawn anew."""
+        self.obs = np.where(mask.reshape(-1, *(1,) * (self.obs.ndim - 1)), by.obs, self.obs)
+        for name in _DTYPES:
+            setattr(self, name, np.where(mask, getattr(by, name), getattr(self, name)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies, as tensors and JSON values."""
+        return {
+            "obs": torch.from_numpy(np.array(self.obs)),
+            "latent": None if self.latent is None else self.latent.cpu().clone(),
+            **{name: getattr(self, name).tolist() for name in _DTYPES},
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any], device: torch.device) -> Slots:
+        """What `state_dict` gave."""
+        latent = state["latent"]
+        return cls(
+            obs=state["obs"].numpy().copy(),
+            latent=None if latent is None else latent.to(device, copy=True),
+            **{name: np.array(state[name], dtype=dtype) for name, dtype in _DTYPES.items()},
+        )
+
+
+_DTYPES: dict[str, Any] = {
+    "episode_start": np.bool_,
+    "reset_row": np.bool_,
+    "task_index": np.int64,
+    "return_": np.float64,
+    "length": np.int64,
+    "last_action": np.int64,
+    "last_reward": np.float64,
+    "last_done": np.bool_,
+}
+
+
+@torch.no_grad()
+def take_row(
+    envs: Envs,
+    slots: Slots,
+    policy: QNetwork,
+    replays: Sequence[Replay],
+    sampler: Sampler,
+    config: RainbowConfig,
+    noise_rng: torch.Generator,
+    rng: np.random.Generator,
+    env_step: int,
+) -> list[Episode]:
+    """One step of all slots, which `slots` and `replays` afterwards contain; the episodes that ended.
+
+    Raises:
+        ValueError: A slot was moved to another task without the learner's knowing.
+    """
+    mode = autoreset_mode(envs)
+    _draw_latents(slots, policy, replays, sampler, config, rng)
+    seen = torch.from_numpy(np.ascontiguousarray(slots.obs)).to(policy.atoms.device, policy.obs_dtype)
+    noise = policy.draw_noise(envs.num_envs, noise_rng)
+    action = policy.q_values(seen, noise, slots.latent).argmax(dim=1).cpu().numpy()
+
+    outcome = step(envs, action + policy.first_action, mode)
+    ended = outcome.terminated | outcome.truncated
+    moved = (outcome.task_index != slots.task_index) & ~ended & ~slots.reset_row
+    if moved.any():
+        raise ValueError(
+            f"slots {np.flatnonzero(moved).tolist()} changed their task in mid-episode: after resetting the "
+            "envs yourself call the learner's restart(), or let its move() reset them"
+        )
+    life_lost = np.asarray(outcome.info.get("life_lost", np.zeros_like(ended)), dtype=np.bool_)
+    reward = outcome.reward
+    if config.reward_clip is not None:
+        reward = reward.clip(-config.reward_clip, config.reward_clip)
+    if config.shifted_transitions:
+        _store_shifted(slots, replays)
+        slots.last_action, slots.last_reward, slots.last_done = action, reward, ended | life_lost
+    else:
+        _store(slots, replays, action, reward, outcome.terminated | life_lost)
+        final = dict(zip(outcome.final_slots.tolist(), range(len(outcome.final_slots)), strict=True))
+        for slot in np.flatnonzero(outcome.truncated & ~outcome.terminated):
+            last_obs = outcome.final_obs[final[slot]] if slot in final else None
+            replays[slots.task_index[slot]].cut(int(slot), last_obs)
+
+    for slot in np.flatnonzero(outcome.task_index != slots.task_index):
+        replays[slots.task_index[slot]].cut(int(slot), None)
+
+    valid = ~slots.reset_row
+    slots.return_ += np.where(valid, outcome.reward, 0.0)
+    slots.length += valid
+    episodes = finished_episodes(outcome, ended, slots.return_, slots.length, slots.task_index, env_step)
+    next_step = mode is AutoresetMode.NEXT_STEP
+    slots.obs = outcome.obs
+    slots.episode_start = slots.reset_row if next_step else ended
+    slots.reset_row = ended if next_step else np.zeros_like(ended)
+    slots.return_, slots.length = np.where(ended, 0.0, slots.return_), np.where(ended, 0, slots.length)
+    slots.task_index = outcome.task_index
+    return episodes
+
+
+def _draw_latents(
+    slots: Slots,
+    policy: QNetwork,
+    replays: Sequence[Replay],
+    sampler: Sampler,
+    config: RainbowConfig,
+    rng: np.random.Generator,
+) -> None:
+    """Give those slots a latent that begin an episode."""
+    starting = slots.episode_start if not config.latent_every_step else np.ones_like(slots.episode_start)
+    if not policy.latent_size or not starting.any():
+        return
+    drawn = sampler.latent(policy, replays, slots.task_index[starting], rng)
+    if drawn is None:
+        return
+    if slots.latent is None:
+        slots.latent = drawn.new_zeros(len(starting), policy.latent_size)
+    slots.latent[torch.from_numpy(starting).to(drawn.device)] = drawn
+
+
+def _store(
+    slots: Slots,
+    replays: Sequence[Replay],
+    action: NDArray[np.int64],
+    reward: NDArray[np.float64],
+    done: NDArray[np.bool_],
+) -> None:
+    """Append what just happened, each slot's to the replay of its task; NEXT_STEP's reset rows to none."""
+    playing = np.flatnonzero(~slots.reset_row)
+    tasks = slots.task_index[playing]
+    for task in np.unique(tasks):
+        chosen = playing[tasks == task]
+        replays[task].append(
+            chosen,
+            slots.obs[chosen],
+            action[chosen],
+            reward[chosen],
+            done[chosen],
+            slots.episode_start[chosen],
+        )
+
+
+def _store_shifted(slots: Slots, replays: Sequence[Replay]) -> None:
+    """As the paper's authors' Atari code: beside each observation the action that led to it and its outcome.
+
+    What ended an episode thus stands beside the next one's first observation, in the replay of its task.
+    """
+    _store(slots, replays, slots.last_action, slots.last_reward, slots.last_done)
+
+
+def leave(slots: Slots, replays: Sequence[Replay], left: NDArray[np.bool_]) -> None:
+    """End the streams of the slots of the mask [B], which were or will be reset from outside."""
+    for slot in np.flatnonzero(left):
+        replays[slots.task_index[slot]].cut(int(slot), slots.obs[slot])

@@ -1,0 +1,192 @@
+"""Rainbow's hyperparameters, and presets with the source of each number."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ENCODERS = ("mlp", "data-efficient", "nature", "minatar")
+UPDATE_MODES = ("eager", "compile", "cuda-graph")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RainbowConfig:
+    """Hyperparameters of `Rainbow`.
+
+    Attributes:
+        num_steps: rows of an iteration; updates follow each row all the same.
+        updates_per_env_step: optimiser steps a step of one slot, once learning has started. More: learns more
+            from each sample, at a higher price and the danger of overfitting to few.
+        learn_start: env steps before the first update, divided by the number of tasks for each buffer.
+        batch_size: transitions an update.
+        tasks_per_batch: tasks that they come from in equal shares, drawn anew for each; None for all.
+        replay_capacity: frames kept, all buffers together.
+        n_step: rewards before the bootstrap. More: news travel faster, from older policies.
+        discount: gamma.
+        frame_stack: frames in the last axis of an observation, oldest first; the replay keeps each once.
+        priority_exponent: alpha of p = loss^alpha; 0 samples uniformly.
+        priority_loss: "cross-entropy" as in published implementations, or "kl", that without the target's
+            own entropy, as in the paper's text; then what is predicted perfectly falls to priority 0.
+        importance_exponent: beta at first; it rises linearly to 1.
+        beta_anneal_env_steps: env steps until beta is 1.
+        target_period_updates: updates between copies of the network into the target network.
+        num_atoms: Z of the return's distribution.
+        v_min: return of the first atom.
+        v_max: return of the last.
+        learning_rate: of Adam.
+        adam_eps: epsilon of Adam.
+        max_grad_norm: gradients longer than this are shortened to it.
+        reward_clip: rewards are clipped to plus or minus this; None leaves them.
+        encoder: "data-efficient", "nature" or "minatar" for uint8 images [H, W, C], "mlp" for vectors.
+        mlp_sizes: widths of the "mlp" encoder.
+        hidden_size: of the value's and the advantage's hidden layer each.
+        noisy_sigma: sigma0 of the noisy layers. More: explores more.
+        evaluation_eps: probability of a uniform action of a frozen policy.
+        latent_size: of the task variable z joined to the features, 0 for none.
+        latent_every_step: acting draws z at every step (as PEARL's authors on Atari), not once an episode.
+        context_hidden_size: of the context encoder.
+        context_next_obs: whether the context encoder sees what a step led to. The authors' does not, which is
+            enough where tasks differ in rewards, not where they differ in what an action does.
+        output_relu: a ReLU after both output layers, as in the authors' code (docs/deviations.md, B2).
+        shifted_transitions: action and reward are stored with the observation they led to, as in the
+            authors' code (docs/deviations.md, B1).
+        update_mode: "eager"; "compile" for torch.compile; "cuda-graph" for one replayed graph an update.
+    """
+
+    num_steps: int = 64
+    updates_per_env_step: float = 1.0
+    learn_start: int = 1_600
+    batch_size: int = 32
+    tasks_per_batch: int | None = None
+    replay_capacity: int = 100_000
+    n_step: int = 3
+    discount: float = 0.99
+    frame_stack: int = 1
+    priority_exponent: float = 0.5
+    priority_loss: Literal["cross-entropy", "kl"] = "cross-entropy"
+    importance_exponent: float = 0.4
+    beta_anneal_env_steps: int = 100_000
+    target_period_updates: int = 2_000
+    num_atoms: int = 51
+    v_min: float = -10.0
+    v_max: float = 10.0
+    learning_rate: float = 1e-4
+    adam_eps: float = 1.5e-4
+    max_grad_norm: float = 10.0
+    reward_clip: float | None = 1.0
+    encoder: str = "mlp"
+    mlp_sizes: tuple[int, ...] = (64,)
+    hidden_size: int = 256
+    noisy_sigma: float = 0.5
+    evaluation_eps: float = 0.001
+    latent_size: int = 0
+    latent_every_step: bool = False
+    context_hidden_size: int = 512
+    context_next_obs: bool = False
+    output_relu: bool = False
+    shifted_transitions: bool = False
+    update_mode: Literal["eager", "compile", "cuda-graph"] = "eager"
+
+    def __post_init__(self) -> None:
+        """Check each value.
+
+        Raises:
+            ValueError: One is out of its range.
+        """
+        for name in (
+            "num_steps",
+            "batch_size",
+            "replay_capacity",
+            "n_step",
+            "frame_stack",
+            "beta_anneal_env_steps",
+            "target_period_updates",
+            "hidden_size",
+            "context_hidden_size",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        if self.tasks_per_batch is not None and self.tasks_per_batch < 1:
+            raise ValueError(f"tasks_per_batch={self.tasks_per_batch}: give at least 1, or None for all")
+        for name in ("updates_per_env_step", "learning_rate", "adam_eps", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)}: give a number above 0")
+        for name in ("learn_start", "priority_exponent", "noisy_sigma", "latent_size"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: give 0 or more")
+        for name in ("discount", "importance_exponent", "evaluation_eps"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give a number from 0 to 1")
+        if self.num_atoms < 2 or not self.v_min < self.v_max:
+            raise ValueError(
+                f"num_atoms={self.num_atoms} from v_min={self.v_min} to v_max={self.v_max}: give at least 2 "
+                "atoms, v_min below v_max"
+            )
+        if self.reward_clip is not None and not self.reward_clip > 0:
+            raise ValueError(
+                f"reward_clip={self.reward_clip}: give a number above 0, or None for no clipping"
+            )
+        if self.learn_start > self.replay_capacity:
+            raise ValueError(
+                f"learn_start={self.learn_start} is more than the replay_capacity={self.replay_capacity}: "
+                "learning would start on what is partly forgotten; lower the one or raise the other"
+            )
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"encoder={self.encoder!r}: choose one of {', '.join(ENCODERS)}")
+        if not self.mlp_sizes or min(self.mlp_sizes) < 1:
+            raise ValueError(f"mlp_sizes={self.mlp_sizes}: give at least one width, each at least 1")
+        if self.priority_loss not in ("cross-entropy", "kl"):
+            raise ValueError(f"priority_loss={self.priority_loss!r}: choose 'cross-entropy' or 'kl'")
+        if self.update_mode not in UPDATE_MODES:
+            raise ValueError(f"update_mode={self.update_mode!r}: choose one of {', '.join(UPDATE_MODES)}")
+
+    def beta_at(self, env_step: int) -> float:
+        """Exponent of the importance weights at this env step of the learner."""
+        frac = min(1.0, env_step / self.beta_anneal_env_steps)
+        return self.importance_exponent + (1 - self.importance_exponent) * frac
+
+
+DATA_EFFICIENT = RainbowConfig(
+    # van Hasselt, Hessel, Aslanides 2019 (arXiv 1906.05243), "data-efficient Rainbow", for 100,000 env steps.
+    updates_per_env_step=1.0,  # replay period every 1 step
+    learn_start=1_600,  # min replay size for sampling
+    replay_capacity=100_000,  # "unbounded" for the 100,000 steps of a run
+    n_step=20,  # multi-step return length
+    frame_stack=4,  # state: 4 stacked frames
+    noisy_sigma=0.1,  # noisy nets parameter
+    encoder="data-efficient",  # channels 32, 64; filters 5x5; strides 5
+    hidden_size=256,  # Q network: hidden units
+    target_period_updates=2_000,
+    learning_rate=1e-4,
+    beta_anneal_env_steps=100_000,  # the whole run, as in Rainbow
+)
+
+RAINBOW = RainbowConfig(
+    # Hessel et al. 2018 (arXiv 1710.02298), table 1 and section "Rainbow".
+    updates_per_env_step=0.25,  # replay period of the DQN it extends: 4 agent steps
+    learn_start=20_000,  # 80K frames
+    replay_capacity=1_000_000,  # replay memory of the DQN it extends
+    n_step=3,
+    frame_stack=4,
+    noisy_sigma=0.5,
+    encoder="nature",
+    hidden_size=512,
+    target_period_updates=2_000,  # 32K frames: 8,000 agent steps, 4 an update
+    learning_rate=6.25e-5,
+    beta_anneal_env_steps=50_000_000,  # 200M frames
+)
+
+SMALL = RainbowConfig(
+    # For toys with returns within [-1, 1] on one core within a minute. Our own choices, from pilots on Catch.
+    num_steps=32,
+    updates_per_env_step=0.5,
+    learn_start=1_000,  # from 500 on, and with 64 units, two seeds of eight never learned to catch some balls
+    replay_capacity=20_000,
+    n_step=5,
+    v_min=-1.0,
+    v_max=1.0,
+    num_atoms=21,
+    encoder="minatar",
+    hidden_size=128,
+    target_period_updates=200,
+    learning_rate=1e-3,
+    beta_anneal_env_steps=20_000,
+)

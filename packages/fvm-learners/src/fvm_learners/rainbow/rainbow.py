@@ -1,0 +1,368 @@
+"""Rainbow (Hessel et al. 2018, arXiv 1710.02298): DQN with six extensions, and its data-efficient variant.
+
+    a*      = argmax_a sum_i z_i p(s_{t+n}, a, z_i; theta)                             double Q-learning
+    target  = project[R_t^n + discount_t^n z, p(s_{t+n}, a*; theta_target)]   `c51.py`; n-step: `replay.py`
+    CE_t    = -sum_i target_i log p(s_t, a_t, z_i; theta)
+    loss    = mean of w_t CE_t                                           importance weights: `samplers.py`
+    p_t     = CE_t^alpha                                                 prioritised replay: `sum_tree.py`
+
+p comes from a dueling network with noisy layers (`networks/q_network.py`); it acts greedily, exploring by its
+noise alone. All of the paper is in; `RainbowConfig` names what else of others' code can be switched on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fvm_learners.autoreset import Envs
+from fvm_learners.episodes import Episode
+from fvm_learners.iteration import Iteration, LossTerm, State
+from fvm_learners.rainbow.acting import Slots, leave, take_row
+from fvm_learners.rainbow.c51 import project
+from fvm_learners.rainbow.config import RainbowConfig
+from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy
+from fvm_learners.rainbow.gradient_step import GradientStep, Noise
+from fvm_learners.rainbow.q_network import QNetwork
+from fvm_learners.replay import make_replays
+from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced
+from fvm_learners.weights import load_network_weights, load_optimiser_state, network_weights, optimiser_state
+
+NO_NOISE = Noise()
+
+
+def rainbow_loss(
+    batch: ReplayBatch,
+    online: QNetwork,
+    target: QNetwork,
+    config: RainbowConfig,
+    noise: Noise = NO_NOISE,
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The loss to minimise, each transition's loss [B] for its priority, and metrics."""
+    samples = torch.arange(len(batch.action), device=batch.action.device)
+    log_prob = online(batch.obs, noise.online, batch.latent)[samples, batch.action]  # [B, Z]
+    with torch.no_grad():
+        latent = None if batch.latent is None else batch.latent.detach()
+        next_obs = online.prepared(batch.next_obs)
+        best = online.q_values(next_obs, noise.online, latent).argmax(dim=1)
+        next_prob = target(next_obs, noise.target, latent)[samples, best].exp()
+        target_prob = project(next_prob, batch.return_, batch.discount, online.atoms)
+    cross_entropy = -(target_prob * log_prob).sum(dim=1)  # [B]
+    loss = (batch.weight * cross_entropy).mean()
+    with torch.no_grad():
+        entropy = -torch.xlogy(target_prob, target_prob).sum(dim=1)
+        kl = (cross_entropy - entropy).clamp(min=0)
+        q_value = log_prob.exp() @ online.atoms
+        metrics = {
+            "cross_entropy": cross_entropy.mean(),
+            "kl": kl.mean(),
+            "q_value": q_value.mean(),
+            "td_error": (target_prob @ online.atoms - q_value).abs().mean(),
+        }
+    sample_loss = kl if config.priority_loss == "kl" else cross_entropy.detach()
+    return loss, sample_loss, {name: metric.detach() for name, metric in metrics.items()}
+
+
+class Rainbow:
+    """Learns on any `gymnasium.vector.VectorEnv` with discrete actions, one `iteration` at a time.
+
+    Args:
+        observation_space: of one slot.
+        action_space: of one slot.
+        config: hyperparameters.
+        seed: of the weights, the noise, the batches, and the envs' first reset.
+        device: of networks and replay.
+        num_tasks: replay buffers; a slot's steps go into the one of its `info["task_index"]`.
+        loss_term: `(policy, batch, rng) -> [B] or scalar`, its mean is added to the loss, outside importance
+            weights and priorities.
+        sampler: makes batches and latents; None for equal shares from all buffers that are ready.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        config: RainbowConfig,
+        *,
+        seed: int,
+        device: str = "cpu",
+        num_tasks: int = 1,
+        loss_term: LossTerm | None = None,
+        sampler: Sampler | None = None,
+    ) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+        self.config, self.device, self.loss_term = config, torch.device(device), loss_term
+        self.sampler: Sampler = sampler or TaskBalanced()
+        init_seed, noise_seed, run_seed = (
+            int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64) >> 1
+        )
+        init_rng = torch.Generator().manual_seed(init_seed)
+        self.policy = QNetwork(observation_space, action_space, config, init_rng).to(self.device)
+        self.target = deepcopy(self.policy).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(
+            self.policy.parameters(),
+            lr=config.learning_rate,
+            eps=config.adam_eps,
+            fused=True,
+            capturable=config.update_mode == "cuda-graph",
+        )
+        self.replays = make_replays(
+            num_tasks,
+            config.replay_capacity,
+            self.policy.obs_shape,
+            self.policy.obs_dtype,
+            frame_stack=config.frame_stack,
+            n_step=config.n_step,
+            discount=config.discount,
+            priority_exponent=config.priority_exponent,
+            device=self.device,
+        )
+        self.env_step = 0
+        self.updates = 0
+        self.updates_due = 0.0
+        self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
+        self._rng = np.random.default_rng(run_seed)
+        self._slots: Slots | None = None
+        self._frozen: set[str] = set()
+        self._gradient_step = GradientStep(
+            self.policy, self.target, self.optimiser, rainbow_loss, loss_term, config, self._noise_rng
+        )
+
+    # What a stream of iterations needs.
+
+    def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
+        """Iterations until fewer than `num_envs` of `env_steps` are left."""
+        end = self.env_step + env_steps
+        while end - self.env_step >= envs.num_envs:
+            yield self.iteration(envs, end - self.env_step)
+
+    def iteration_env_steps(self, num_envs: int) -> int:
+        """Env steps of a full iteration on this many envs."""
+        return self.config.num_steps * num_envs
+
+    def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
+        """`num_steps` rows, fewer if `max_env_steps` are fewer, each followed by the updates then due.
+
+        Raises:
+            ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
+        """
+        rows = self._num_rows(envs.num_envs, max_env_steps)
+        episodes: list[Episode] = []
+        history: list[dict[str, Tensor]] = []
+        for _ in range(rows):
+            episodes += self.collect(envs, 1)
+            while self.updates_due >= 1:
+                history.append(self._update())
+        return Iteration(rows * envs.num_envs, len(history), self._means(history), tuple(episodes))
+
+    def _num_rows(self, num_envs: int, max_env_steps: int | None) -> int:
+        if max_env_steps is None:
+            return self.config.num_steps
+        if max_env_steps < num_envs:
+            raise ValueError(
+                f"max_env_steps={max_env_steps} is less than one step of {num_envs} envs: use fewer envs"
+            )
+        return min(self.config.num_steps, max_env_steps // num_envs)
+
+    # The same in parts, for paradigms with an order of their own.
+
+    def collect(self, envs: Envs, rows: int) -> tuple[Episode, ...]:
+        """Step all slots `rows` times into the replay; the episodes that ended. Adds to `updates_due`."""
+        if self._slots is None:
+            for replay in self.replays:
+                replay.check_slots(envs.num_envs)
+            self._slots = Slots.begin(*envs.reset(seed=int(self._rng.integers(2**31 - 1))))
+        if len(self._slots.obs) != envs.num_envs:
+            raise ValueError(
+                f"the last step had {len(self._slots.obs)} envs, these are {envs.num_envs}: "
+                "call restart() first"
+            )
+        episodes: list[Episode] = []
+        for _ in range(rows):
+            self.env_step += envs.num_envs
+            episodes += take_row(
+                envs,
+                self._slots,
+                self.policy,
+                self.replays,
+                self.sampler,
+                self.config,
+                self._noise_rng,
+                self._rng,
+                self.env_step,
+            )
+            if self.ready:
+                self.updates_due += envs.num_envs * self.config.updates_per_env_step
+        return tuple(episodes)
+
+    def update(self) -> dict[str, float]:
+        """One optimiser step; its metrics. Takes one from `updates_due`.
+
+        Raises:
+            ValueError: No buffer has reached its learn start.
+        """
+        return self._means([self._update()])
+
+    @property
+    def ready_tasks(self) -> list[int]:
+        """Buffers that have reached their share of the learn start."""
+        enough = self.config.learn_start // len(self.replays)
+        return [
+            task
+            for task, replay in enumerate(self.replays)
+            if replay.env_steps >= enough and replay.num_transitions > 0
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether an update is possible: some buffer has reached its share of the learn start."""
+        return bool(self.ready_tasks)
+
+    @property
+    def beta(self) -> float:
+        """Exponent of the importance weights, now."""
+        return self.config.beta_at(self.env_step)
+
+    def _update(self) -> dict[str, Tensor]:
+        if not self.ready:
+            raise ValueError(
+                f"no buffer has {self.config.learn_start // len(self.replays)} env steps yet (learn_start "
+                "divided by the number of buffers): collect more before the first update"
+            )
+        batch = self.sampler.batch(self, self._rng)
+        noise = Noise(self.policy.draw_noise(1, self._noise_rng), self.policy.draw_noise(1, self._noise_rng))
+        sample_loss, metrics = self._gradient_step(batch, noise)
+        losses = sample_loss.cpu().numpy()
+        for task in np.unique(batch.task_index):
+            own = batch.task_index == task
+            self.replays[task].update_priorities(batch.rows[own], losses[own])
+        self.updates += 1
+        self.updates_due = max(0.0, self.updates_due - 1)
+        if self.updates % self.config.target_period_updates == 0:
+            self.copy_to_target()
+        return metrics
+
+    def _means(self, history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+        means = {
+            name: float(torch.stack([metrics[name] for metrics in history]).mean())
+            for name in (history[0] if history else ())
+        }
+        return means | {
+            "beta": self.beta,
+            "replay_transitions": float(sum(r.num_transitions for r in self.replays)),
+        }
+
+    # Weights and state.
+
+    def copy_to_target(self) -> None:
+        """Copy the network into the target network."""
+        self.target.load_state_dict(self.policy.state_dict())
+
+    def frozen_policy(self) -> FrozenQPolicy:
+        """A copy that later training does not change."""
+        return FrozenQPolicy(
+            self.policy, self.config.evaluation_eps, latent_every_step=self.config.latent_every_step
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the network's parameters, contiguous, on the CPU."""
+        return network_weights(self.policy)
+
+    def load_weights(
+        self, weights: Mapping[str, Tensor], *, only: str | None = None, keep_target: bool = False
+    ) -> None:
+        """Overwrite the network's parameters, and the target network's; optimiser and replay stay.
+
+        Args:
+            weights: names and shapes as `weights()` gives them.
+            only: "encoder" to take the encoder's alone.
+            keep_target: leave the target network as it is.
+
+        Raises:
+            ValueError: Names or shapes are not this network's.
+        """
+        load_network_weights(self.policy, weights, only)
+        if not keep_target:
+            self.copy_to_target()
+
+    def freeze(self, part: str) -> None:
+        """Train everything but this part of the network ("encoder") from now on."""
+        self.policy.get_submodule(part).requires_grad_(False)
+        self._frozen.add(part)
+        self._gradient_step.forget()
+
+    def reset_sigmas(self) -> None:
+        """Put the noise's scale back to where it started, in the target network as well."""
+        self.policy.reset_sigmas()
+        self.target.reset_sigmas()
+
+    def reset_optimiser(self) -> None:
+        """Forget Adam's moments, as a fresh optimiser would have none."""
+        self.optimiser.state.clear()
+        self._gradient_step.forget()
+
+    def restart(self) -> None:
+        """Forget the running episodes, not what was learned of them: the next step resets the envs."""
+        if self._slots is not None:
+            leave(self._slots, self.replays, np.ones(len(self._slots.obs), dtype=np.bool_))
+        self._slots = None
+
+    def move(self, envs: Envs, tasks: Sequence[Any], mask: NDArray[np.bool_]) -> None:
+        """Let the slots of the mask [B] begin an episode of another task.
+
+        Args:
+            envs: reset with `options={"tasks": tasks, "reset_mask": mask}`.
+            tasks: [B], as the envs take them; of no effect outside of the mask.
+            mask: [B] bool.
+
+        Raises:
+            ValueError: No step has been taken since the start or `restart()`.
+        """
+        if self._slots is None:
+            raise ValueError("no slot has begun to play: move them with envs.reset before the first step")
+        leave(self._slots, self.replays, mask)
+        obs, info = envs.reset(options={"tasks": tasks, "reset_mask": mask})
+        self._slots.replace(mask, Slots.begin(obs, info))
+
+    def state_dict(self) -> State:
+        """Everything but the envs, as tensors and JSON values."""
+        return {
+            "weights": self.weights(),
+            "target": network_weights(self.target),
+            "optimiser": optimiser_state(self.optimiser, self.policy),
+            "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
+            "frozen": sorted(self._frozen),
+            "slots": None if self._slots is None else self._slots.state_dict(),
+            "noise_rng": self._noise_rng.get_state(),
+            "rng": self._rng.bit_generator.state,
+            "env_step": self.env_step,
+            "updates": self.updates,
+            "updates_due": self.updates_due,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on as the learner that gave `state`; the caller restores the envs.
+
+        Raises:
+            ValueError: `state` is of another network or another replay.
+        """
+        self.load_weights(state["weights"])
+        self.target.load_state_dict(state["target"])
+        self.policy.requires_grad_(True)
+        self._frozen = set()
+        for part in state["frozen"]:
+            self.freeze(part)
+        load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
+        self._gradient_step.forget()
+        for task, replay in enumerate(self.replays):
+            replay.load_state_dict(state["replays"][str(task)])
+        self._slots = None if state["slots"] is None else Slots.from_state_dict(state["slots"], self.device)
+        self._noise_rng.set_state(state["noise_rng"])
+        self._rng.bit_generator.state = state["rng"]
+        self.env_step, self.updates = state["env_step"], state["updates"]
+        self.updates_due = state["updates_due"]

@@ -1,0 +1,147 @@
+"""What a paradigm may ask of a learner beyond `stream.Learner`, as protocols: a learner's class never counts.
+
+A learner has a capability when it has the protocol's members; who wants to know asks `require`. The study's
+records name the same capabilities by their strings.
+
+| string | protocol | who asks |
+|---|---|---|
+| `parts` | `Parts` | `Transfer`, and retention that freezes or resets a part |
+| `inner` | `InnerLearner` | Reptile |
+| `replay` | `ReplayLearner` | Reptile on replays |
+| `latent` | `LatentLearner` | PEARL |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from fvm_learners import Episode
+from torch import Tensor
+
+from fvm_meta.stream import Envs, Learner
+
+
+@runtime_checkable
+class InnerLearner(Learner, Protocol):
+    """A learner that can begin anew with what it knows, as Reptile's inner loops do."""
+
+    def restart(self) -> None:
+        """Forget the running episodes: the next iteration resets the envs."""
+
+    def reset_optimiser(self) -> None:
+        """Forget the optimiser's moments, as a fresh optimiser would have none."""
+
+
+@runtime_checkable
+class Parts(Protocol):
+    """A learner whose network comes apart: "encoder" and whatever other parts it names."""
+
+    def load_weights(self, weights: Mapping[str, Tensor], *, only: Any = None) -> None:
+        """Overwrite the parameters, or those of the named parts alone."""
+
+    def freeze(self, *parts: str) -> None:
+        """Train everything but these parts from now on."""
+
+
+@runtime_checkable
+class Sigmas(Protocol):
+    """A learner that explores by noise on its weights, the scale of which is learned."""
+
+    def reset_sigmas(self) -> None:
+        """Put the noise's scale back to where it started."""
+
+
+@runtime_checkable
+class ReplayBuffer(Protocol):
+    """A task's replay, as far as a paradigm looks into it."""
+
+    @property
+    def num_transitions(self) -> int:
+        """Transitions that can be drawn."""
+        ...
+
+    def recent(
+        self, num: int, window: int, rng: np.random.Generator, *, replace: bool, next_obs: bool
+    ) -> Any:
+        """Returns so many of the latest steps, or as many as there are."""
+        ...
+
+
+@runtime_checkable
+class ReplayLearner(Learner, Protocol):
+    """An off-policy learner with a replay for each task, which collects and updates in parts.
+
+    `updates_due` grows with the env steps that are collected, and falls by one with each update.
+    """
+
+    updates_due: float
+
+    @property
+    def env_step(self) -> int:
+        """Env steps collected so far."""
+        ...
+
+    @property
+    def policy(self) -> Any:
+        """The network that is trained, a `torch.nn.Module`."""
+        ...
+
+    @property
+    def replays(self) -> Sequence[ReplayBuffer]:
+        """A task's each, in the order of the tasks."""
+        ...
+
+    @property
+    def ready_tasks(self) -> Sequence[int]:
+        """Those whose replay holds enough to learn from."""
+        ...
+
+    def collect(self, envs: Envs, rows: int) -> tuple[Episode, ...]:
+        """Step all slots `rows` times into the replays; the episodes that ended."""
+        ...
+
+    def update(self) -> dict[str, float]:
+        """One optimiser step; its metrics."""
+        ...
+
+    def reset_optimiser(self) -> None:
+        """Forget the optimiser's moments, as a fresh optimiser would have none."""
+
+
+@runtime_checkable
+class LatentLearner(ReplayLearner, Protocol):
+    """An off-policy learner whose network is told by a latent which task it plays.
+
+    Its network has `latent_size`, above 0, and a `context_encoder`; its frozen policy has that `network` and
+    `with_latent`.
+    """
+
+
+def require(learner: Any, capability: type[Any], who: str, instead: str = "") -> Any:
+    """Returns the learner, which has the capability.
+
+    Args:
+        learner: Of any class.
+        capability: A protocol of this module.
+        who: The one who asks, for the message.
+        instead: What to do about it, for the message.
+
+    Raises:
+        ValueError: It has not, in one sentence with what it lacks.
+    """
+    lacking = [name for name in members(capability) if not hasattr(learner, name)]
+    if lacking:
+        advice = f": {instead}" if instead else ""
+        raise ValueError(f"{who}, and {type(learner).__name__} has no {', '.join(lacking)}{advice}")
+    return learner
+
+
+def members(capability: type) -> list[str]:
+    """Returns the names of what a protocol asks for, sorted."""
+    names = set()
+    for kind in capability.__mro__:
+        if getattr(kind, "_is_protocol", False) and kind is not Protocol:
+            names |= {*vars(kind), *vars(kind).get("__annotations__", {})}
+    return sorted(name for name in names if not name.startswith("_"))
