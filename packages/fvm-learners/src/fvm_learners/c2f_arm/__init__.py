@@ -4,10 +4,14 @@
 the update is in `c2f_arm.py`, beside its equations.
 """
 
+from typing import TYPE_CHECKING
+
 from fvm_learners.c2f_arm.config import CPU, PRESETS, RECOMMENDED, UPSTREAM, C2FARMConfig
 from fvm_learners.c2f_arm.demonstrations import Demonstration
-from fvm_learners.c2f_arm.frozen_policy import FrozenArmPolicy
-from fvm_learners.c2f_arm.learner import C2FARM
+
+if TYPE_CHECKING:
+    from fvm_learners.c2f_arm.frozen_policy import FrozenArmPolicy
+    from fvm_learners.c2f_arm.learner import C2FARM
 
 __all__ = [
     "C2FARM",
@@ -19,3 +23,12 @@ __all__ = [
     "Demonstration",
     "FrozenArmPolicy",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in ("C2FARM", "FrozenArmPolicy"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from fvm_learners.c2f_arm import frozen_policy, learner  # load torch, which a config does not need
+
+        return learner.C2FARM if name == "C2FARM" else frozen_policy.FrozenArmPolicy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,15 +59,17 @@ def choose(
         voxel = top[parent, (kept.indices % top.shape[1]).flatten()]
         centre, score = centre_of(config, depth, centre[parent], voxel), kept.values.flatten()
         width = kept.indices.shape[1]
-    values = network.values(_rows(features, parent), voxel)  # type: ignore[arg-type]
+    values = network.values(_rows(features, parent), voxel)
     best = [part.argmax(dim=1).cpu().numpy() for part in components(values, config)]
-    return _decoded(centre, np.stack(best[:3], axis=1), best[3], config, rngs if exploring and not boltzmann else None)
+    return _decoded(
+        centre, np.stack(best[:3], axis=1), best[3], config, rngs if exploring and not boltzmann else None
+    )
 
 
-def _rows(features: object, rows: Tensor) -> object:
+def _rows(features: Any, rows: Tensor) -> Any:
     if isinstance(features, tuple):
         return tuple(part[rows] for part in features)
-    return features[rows]  # type: ignore[index]
+    return features[rows]
 
 
 def _drawn(logits: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:

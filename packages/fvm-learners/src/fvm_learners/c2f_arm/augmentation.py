@@ -41,7 +41,7 @@ class Motion:
         """Where positions [B, ..., 3] go."""
         extra = (1,) * (positions.ndim - 2)
         moved = np.einsum("bij,b...j->b...i", self.turn, positions)
-        return moved + self.shift.reshape(len(self.shift), *extra, 3)
+        return np.asarray(moved + self.shift.reshape(len(self.shift), *extra, 3))
 
     def rays(self, rotation: Array, translation: Array) -> tuple[Array, Array]:
         """Cameras' rays-to-world [B, C, 3, 3], [B, C, 3] as seen in the moved scenes."""
@@ -71,7 +71,7 @@ def draw_motions(position: Array, config: C2FARMConfig, rng: np.random.Generator
     return motion
 
 
-def rotation_bins(quaternions: Array, turn: Array, config: C2FARMConfig) -> NDArray[np.int64]:
+def rotation_bins(quaternions: NDArray[np.floating], turn: Array, config: C2FARMConfig) -> NDArray[np.int64]:
     """The bins [B, 3] of turned orientations xyzw [B, 4]."""
     matrices = turn @ matrices_of(quaternions)
     if config.gripper_symmetry:

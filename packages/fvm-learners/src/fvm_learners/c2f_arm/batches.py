@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,12 @@ from fvm_learners.c2f_arm.augmentation import draw_jitter, draw_motions, rotatio
 from fvm_learners.c2f_arm.c2f_arm import ArmBatch
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.grid import path_of
-from fvm_learners.c2f_arm.replay import COLUMNS, ArmReplay, Transitions
+from fvm_learners.c2f_arm.kept_values import KeptValues, Key
+from fvm_learners.c2f_arm.replay import ArmReplay
 from fvm_learners.c2f_arm.scene import scene_of
+from fvm_learners.c2f_arm.transitions import COLUMNS, Transitions
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
-from fvm_learners.samplers import draw_tasks
-
-Key = tuple[int, int, float]
-"""What V(s') is kept under: task, the serial number of the next frame, time."""
+from fvm_learners.replay.samplers import draw_tasks
 
 
 class EqualShares:
@@ -46,7 +45,7 @@ def make_batch(
     tasks: Sequence[int],
     config: C2FARMConfig,
     eye: Eye,
-    known: Mapping[Key, NDArray[np.float32]],
+    known: KeptValues | None,
     rng: np.random.Generator,
     device: torch.device,
     latent: Tensor | None = None,
@@ -58,7 +57,7 @@ def make_batch(
         tasks: That have transitions.
         config: Hyperparameters.
         eye: How observations were read.
-        known: Values of next frames that were kept.
+        known: Values of next frames; None to keep none.
         rng: Draws transitions and augmentation.
         device: Of the tensors.
         latent: [len(tasks), latent_size], one for all transitions of a task.
@@ -97,8 +96,9 @@ def make_batch(
     for i in np.flatnonzero(~moves.done).tolist():
         serial = replays[task_index[i]].serial_of(int(moves.next_frame[i]))
         key = (int(task_index[i]), serial, float(moves.next_time[i]))
-        if key in known:
-            kept[i] = known[key]
+        value = None if known is None else known.get(key)
+        if value is not None:
+            kept[i] = value
         else:
             unknown.append(i)
             keys.append(key)
@@ -143,10 +143,10 @@ def _jitter(
     """Shifts [depths - 1, B, 3] in m; as ARM's code, one for ever and only of demonstrations, if asked to."""
     half_sides = np.array(config.half_sides).reshape(-1, 1, 1)
     if "unguarded_jitter" not in config.quirks:
-        return draw_jitter(len(rows), config, rng) * half_sides
+        return np.asarray(draw_jitter(len(rows), config, rng) * half_sides)
     fixed = [draw_jitter(1, config, np.random.default_rng([int(row), 7])) for row in rows]
     shifts = np.concatenate(fixed, axis=1) * half_sides
-    return shifts * moves.from_demo[None, :, None]
+    return np.asarray(shifts * moves.from_demo[None, :, None])
 
 
 def _joined(views: Sequence[Views]) -> Views:

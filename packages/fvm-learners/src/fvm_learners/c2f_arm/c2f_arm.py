@@ -1,11 +1,11 @@
-"""C2F-ARM's update (James, Wada, Laidlow, Davison 2022, arXiv 2106.12534): Q-learning over voxels, coarse to fine.
+"""C2F-ARM's update (James et al. 2022, arXiv 2106.12534): Q-learning over voxels, coarse to fine.
 
 A depth d looks at the grid g_d about the voxel chosen at depth d - 1 and has its own network; the last one
 also values rotation bins and the gripper's state. With r, gamma, and V_d(s') of the next keyframe,
 
     v*_d  = argmax_v Q_d(s', v; theta)                          within the grid about v*_{d-1}   double Q
     V_d   = Q_d(s', v*_d; theta')                               all depths but the last
-    V_D   = mean of the 5 values of (v*_D, x*, y*, z*, open*)   the last: each argmax by theta, value by theta'
+    V_D   = mean of the 5 values of (v*_D, x*, y*, z*, open*)   the last: argmax by theta, value by theta'
     y_d   = max(r + gamma V_d, 0)                               r alone where the episode is done
     delta = mean over components of huber(Q_d - y_d)            1 component, or 5 at the last depth
     reg   = mean_v |Q_d(s, v)| + mean |rotation and gripper values|
@@ -96,7 +96,8 @@ def next_values(
 
 def components(values: Tensor, config: C2FARMConfig) -> tuple[Tensor, ...]:
     """Values [B, 3 bins + 2] as three angles' bins and the gripper's two states."""
-    return values.float().split([config.rotation_bins] * 3 + [2], dim=1)
+    sizes = [config.rotation_bins] * 3 + [2]
+    return torch.split(values.float(), sizes, dim=1)
 
 
 def c2f_arm_loss(
@@ -119,16 +120,14 @@ def c2f_arm_loss(
         latent = batch.latent
         if latent is not None and depth > 0 and config.detach_latent:
             latent = latent.detach()
-        q, features = look(
-            network, batch.scene.with_latent(latent), depth, batch.centres[depth], config, eye
-        )
+        q, features = look(network, batch.scene.with_latent(latent), depth, batch.centres[depth], config, eye)
         voxel = batch.voxels[depth]
         target = (batch.reward + batch.discount * next_value[:, depth]).clamp(min=0.0)
         chosen = q.gather(1, voxel[:, None])  # [B, 1]
         regularisation = config.translation_regularisation * q.abs().mean(dim=1)
         imitation = F.cross_entropy(config.imitation_scale * q, voxel, reduction="none")
         if last:
-            values = network.values(features, voxel)  # type: ignore[arg-type]
+            values = network.values(features, voxel)
             parts = components(values, config)
             taken = [part.gather(1, batch.bins[:, i : i + 1]) for i, part in enumerate(parts)]
             chosen = torch.cat((chosen, *taken), dim=1)  # [B, 5]

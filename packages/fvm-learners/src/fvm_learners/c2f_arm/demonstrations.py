@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.keyframes import keyframes_of, merged
+
+if TYPE_CHECKING:
+    from fvm_learners.c2f_arm.replay import ArmReplay
 
 FRAMES = ("gripper_pose", "gripper_open", "joint_velocities")
 
@@ -25,7 +30,7 @@ class Demonstration:
             episode's start to -1 at its end.
         solved_by: `actions [k, 8] -> bool`, whether these solve its episode from the start; None if that
             cannot be tried.
-        keyframes: Indices; None to look for them.
+        keyframes: Indices, taken as they are; None to look for them.
     """
 
     frames: Mapping[str, NDArray[Any]]
@@ -57,10 +62,10 @@ class Demonstration:
 
     def chosen_keyframes(self, *, merge: bool) -> tuple[int, ...]:
         """Its keyframes; merged if asked to and if what is left still solves its episode."""
-        found = self.keyframes
-        if found is None:
-            opened = np.asarray(self.frames["gripper_open"]).reshape(-1)
-            found = keyframes_of(opened, np.asarray(self.frames["joint_velocities"]))
+        if self.keyframes is not None:
+            return self.keyframes
+        opened = np.asarray(self.frames["gripper_open"]).reshape(-1)
+        found = keyframes_of(opened, np.asarray(self.frames["joint_velocities"]))
         if not merge:
             return found
         fewer = merged(found, self.frames["gripper_pose"])
@@ -87,12 +92,41 @@ class Move:
 
 
 def moves_of(keyframes: tuple[int, ...], start_every: int) -> list[Move]:
-    """The transitions of episodes that start at every `start_every`-th frame and go on to all later keyframes."""
+    """The transitions of episodes from every `start_every`-th frame through all later keyframes."""
     moves = []
     for start in range(0, keyframes[-1], start_every):
         path = [start, *(frame for frame in keyframes if frame > start)]
         moves += [
             Move(frame, to, step, step == len(path) - 2)
-            for step, (frame, to) in enumerate(zip(path[:-1], path[1:], strict=True))
+            for step, (frame, to) in enumerate(itertools.pairwise(path))
         ]
     return moves
+
+
+def insert(
+    demonstration: Demonstration, replay: ArmReplay, config: C2FARMConfig, episode_length: int
+) -> None:
+    """Put a demonstration into a replay: its frames once, its episodes' transitions.
+
+    Raises:
+        ValueError: There is no room.
+    """
+    horizon = max(1, episode_length - 1)
+    keyframes = demonstration.chosen_keyframes(merge=config.merge_keyframes)
+    moves = moves_of(keyframes, config.start_every)
+    rows: dict[int, int] = {}
+    for frame in sorted({frame for move in moves for frame in (move.frame, move.to)}):
+        shown = demonstration.observe(frame, 1.0)
+        views = replay.eye.read({name: np.asarray(part)[None] for name, part in shown.items()})
+        (rows[frame],) = replay.write(views, pinned=True)
+    actions = dict(zip(keyframes, demonstration.actions(keyframes), strict=True))
+    for move in moves:
+        replay.append_demonstration(
+            rows[move.frame],
+            rows[move.to],
+            actions[move.to],
+            float(move.last),
+            done=move.last,
+            time=max(-1.0, 1.0 - 2.0 * move.step / horizon),
+            next_time=max(-1.0, 1.0 - 2.0 * (move.step + 1) / horizon),
+        )

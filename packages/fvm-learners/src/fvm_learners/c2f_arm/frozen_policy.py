@@ -14,10 +14,11 @@ from torch import Tensor
 
 from fvm_learners.c2f_arm.acting import choose
 from fvm_learners.c2f_arm.config import C2FARMConfig
-from fvm_learners.c2f_arm.networks import ArmNetworks, weights_of
+from fvm_learners.c2f_arm.networks import ArmNetworks
 from fvm_learners.c2f_arm.scene import scene_of
 from fvm_learners.c2f_arm.views import Eye
-from fvm_learners.frozen_q_policy import LatentDistribution
+from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.weights import network_weights
 
 
 class FrozenArmPolicy:
@@ -52,7 +53,7 @@ class FrozenArmPolicy:
     @property
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of the parameters, contiguous, on the CPU."""
-        return MappingProxyType(weights_of(self.network))
+        return MappingProxyType(network_weights(self.network))
 
     def initial_state(self, num_envs: int) -> Tensor | None:
         """The state before the first step: latents, still to be drawn; None without."""

@@ -38,12 +38,12 @@ class Grids:
         """Low corners [B, 3] of the grids about `centre` [B, 3], which is of no effect at depth 0."""
         if depth == 0:
             return np.broadcast_to(np.array(self.bounds[:3], dtype=np.float64), centre.shape)
-        return centre - self.half_sides[depth - 1]
+        return np.asarray(centre - self.half_sides[depth - 1])
 
     def cell(self, depth: int) -> Array:
         """A voxel's sides [3], m."""
         if depth == 0:
-            return (np.array(self.bounds[3:]) - np.array(self.bounds[:3])) / self.sizes[0]
+            return np.asarray(np.subtract(self.bounds[3:], self.bounds[:3]) / self.sizes[0])
         return np.full(3, 2 * self.half_sides[depth - 1] / self.sizes[depth])
 
     def index(self, depth: int, centre: Array, position: Array) -> NDArray[np.int64]:
@@ -80,7 +80,12 @@ class Path:
 
 
 def path_of(
-    grids: Grids, position: Array, jitter: Array, *, guarded: bool = True, corner: NDArray[np.bool_] | None = None
+    grids: Grids,
+    position: Array,
+    jitter: Array,
+    *,
+    guarded: bool = True,
+    corner: NDArray[np.bool_] | None = None,
 ) -> Path:
     """The voxels of positions [B, 3] at every depth.
 
@@ -114,7 +119,8 @@ def check_reach(bounds: Sequence[float], sizes: Sequence[int], half_sides: Seque
     """Raises ValueError unless every grid covers the voxel that it refines."""
     if len(half_sides) != len(sizes) - 1:
         raise ValueError(
-            f"half_sides={tuple(half_sides)} for grid_sizes={tuple(sizes)}: give one for each depth but the first"
+            f"half_sides={tuple(half_sides)} for grid_sizes={tuple(sizes)}: give one for each depth but the "
+            "first"
         )
     grids = Grids(tuple(bounds), tuple(sizes), tuple(half_sides))
     for depth, half_side in enumerate(half_sides):

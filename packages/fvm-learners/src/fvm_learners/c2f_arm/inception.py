@@ -97,19 +97,15 @@ class Inception(nn.Module):
         constant: Channels besides that are the same in all voxels.
     """
 
-    def __init__(
-        self, cin: int, cout: int, padding: str, rng: torch.Generator, *, constant: int = 0
-    ) -> None:
+    def __init__(self, cin: int, cout: int, padding: str, rng: torch.Generator, *, constant: int = 0) -> None:
         super().__init__()
-        self.half, self.cin = cout // 2, cin
-        self.entry = nn.Parameter(torch.empty(self.half + 2 * LATENT, cin + constant, 1, 1, 1))
+        self.wide, self.cin = cout // 2, cin
+        self.entry = nn.Parameter(torch.empty(self.wide + 2 * LATENT, cin + constant, 1, 1, 1))
         self.bias = nn.Parameter(torch.zeros(len(self.entry)))
-        for branch in self.entry.split([self.half, LATENT, LATENT]):
+        for branch in torch.split(self.entry, [self.wide, LATENT, LATENT]):
             initialise(branch, rng)
         self.one = Conv3(LATENT, cout // 4, padding, rng)
-        self.two = nn.Sequential(
-            Conv3(LATENT, LATENT, padding, rng), Conv3(LATENT, cout // 4, padding, rng)
-        )
+        self.two = nn.Sequential(Conv3(LATENT, LATENT, padding, rng), Conv3(LATENT, cout // 4, padding, rng))
 
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
         """[B, cout, V, V, V] of [B, cin, V, V, V] and [B, constant]."""
@@ -117,7 +113,7 @@ class Inception(nn.Module):
         if constant is not None:
             told = F.linear(constant, self.entry[:, self.cin :, 0, 0, 0], self.bias)
             y = y + told[:, :, None, None, None]
-        half, one, two = activate(y).split([self.half, LATENT, LATENT], dim=1)
+        half, one, two = torch.split(activate(y), [self.wide, LATENT, LATENT], dim=1)
         return torch.cat((half, self.one(one), self.two(two)), dim=1)
 
 

@@ -62,7 +62,9 @@ def merged(keyframes: Sequence[int], gripper_pose: NDArray[np.floating]) -> tupl
     matrices = matrices_of(np.asarray(gripper_pose)[:, 3:])
     for i in range(len(kept) - 2, -1, -1):
         here, following = kept[i], kept[i + 1]
-        metres = np.linalg.norm(np.asarray(gripper_pose[here, :3], dtype=np.float64) - gripper_pose[following, :3])
+        metres = np.linalg.norm(
+            np.asarray(gripper_pose[here, :3], dtype=np.float64) - gripper_pose[following, :3]
+        )
         cosine = (np.trace(matrices[here].T @ matrices[following]) - 1) / 2
         degrees = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
         if metres < SAME_PLACE_M and degrees < SAME_ANGLE_DEGREES:

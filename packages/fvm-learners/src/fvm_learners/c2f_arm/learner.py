@@ -13,20 +13,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.autoreset import Envs
-from fvm_learners.c2f_arm.acting import choose
-from fvm_learners.c2f_arm.batches import EqualShares, Key, make_batch
+from fvm_learners.c2f_arm.batches import EqualShares, make_batch
 from fvm_learners.c2f_arm.c2f_arm import ArmBatch, c2f_arm_loss, next_values
 from fvm_learners.c2f_arm.config import C2FARMConfig
-from fvm_learners.c2f_arm.demonstrations import Demonstration, moves_of
+from fvm_learners.c2f_arm.demonstrations import Demonstration, insert
 from fvm_learners.c2f_arm.frozen_policy import FrozenArmPolicy
-from fvm_learners.c2f_arm.networks import PARTS, ArmNetworks, load_weights, part_of, weights_of
+from fvm_learners.c2f_arm.kept_values import KeptValues
+from fvm_learners.c2f_arm.networks import (
+    PARTS,
+    ArmNetworks,
+    check_parts,
+    clip_gradients,
+    freeze_parts,
+    load_weights,
+)
 from fvm_learners.c2f_arm.replay import ArmReplay
-from fvm_learners.c2f_arm.scene import scene_of
-from fvm_learners.c2f_arm.slots import ArmSlots, take_row
+from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
 from fvm_learners.c2f_arm.views import Eye
+from fvm_learners.episodes import Episode
 from fvm_learners.iteration import Iteration, State
-from fvm_learners.optimiser_state import load_optimiser_state, optimiser_state
-from fvm_learners.rollout import Episode
+from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
 
 
 class C2FARM:
@@ -92,7 +98,7 @@ class C2FARM:
         self._rng = np.random.default_rng(run_seed)
         self._slots: ArmSlots | None = None
         self._frozen: set[str] = set()
-        self._values: dict[Key, NDArray[np.float32]] = {}
+        self._values = KeptValues()
         if config.compile:
             for network in (*self.policy.depths, *self.target.depths):
                 network.compile()
@@ -112,26 +118,8 @@ class C2FARM:
         """
         if not 0 <= task < self.num_tasks:
             raise ValueError(f"there is no task {task}: this learner has tasks 0 to {self.num_tasks - 1}")
-        replay, horizon = self.replays[task], max(1, self.episode_length - 1)
         for demonstration in demonstrations:
-            keyframes = demonstration.chosen_keyframes(merge=self.config.merge_keyframes)
-            moves = moves_of(keyframes, self.config.start_every)
-            rows: dict[int, int] = {}
-            for frame in sorted({frame for move in moves for frame in (move.frame, move.to)}):
-                shown = demonstration.observe(frame, 1.0)
-                views = self.eye.read({name: np.asarray(part)[None] for name, part in shown.items()})
-                (rows[frame],) = replay.write(views, pinned=True)
-            actions = dict(zip(keyframes, demonstration.actions(keyframes), strict=True))
-            for move in moves:
-                replay.append_demonstration(
-                    rows[move.frame],
-                    rows[move.to],
-                    actions[move.to],
-                    float(move.last),
-                    done=move.last,
-                    time=max(-1.0, 1.0 - 2.0 * move.step / horizon),
-                    next_time=max(-1.0, 1.0 - 2.0 * (move.step + 1) / horizon),
-                )
+            insert(demonstration, self.replays[task], self.config, self.episode_length)
 
     # What a stream of iterations needs.
 
@@ -153,11 +141,11 @@ class C2FARM:
         """
         rows = self.config.num_steps
         if max_env_steps is not None:
-            if max_env_steps < envs.num_envs:
-                raise ValueError(
-                    f"max_env_steps={max_env_steps} is less than one step of {envs.num_envs} envs: use fewer envs"
-                )
             rows = min(rows, max_env_steps // envs.num_envs)
+        if rows < 1:
+            raise ValueError(
+                f"max_env_steps={max_env_steps} is less than one step of {envs.num_envs} envs: use fewer envs"
+            )
         episodes: list[Episode] = []
         history: list[dict[str, float]] = []
         for _ in range(rows):
@@ -194,19 +182,7 @@ class C2FARM:
         return tuple(episodes)
 
     def _act(self, slots: ArmSlots) -> NDArray[np.float32]:
-        starting = slots.episode_start
-        if self.config.latent_size and starting.any():
-            drawn = self.sampler.latent(self.policy, self.replays, slots.task_index[starting], self._rng)
-            if slots.latent is None:
-                slots.latent = torch.zeros(len(starting), self.config.latent_size, device=self.device)
-            if drawn is not None:
-                slots.latent[torch.from_numpy(starting).to(self.device)] = drawn.detach()
-        scene = scene_of(slots.views, self.eye, self.config, self.device, latent=slots.latent)
-        rngs = None
-        if self.config.exploration != "none":
-            seeds = self._rng.integers(2**63, size=len(starting))
-            rngs = [np.random.default_rng(int(seed)) for seed in seeds]
-        return choose(self.policy.networks, scene, self.config, self.eye, rngs)
+        return act(slots, self.policy, self.replays, self.sampler, self.config, self.eye, self._rng)
 
     @property
     def ready_tasks(self) -> list[int]:
@@ -229,7 +205,7 @@ class C2FARM:
         self, tasks: Sequence[int], rng: np.random.Generator, latent: Tensor | None = None
     ) -> ArmBatch:
         """A prioritised batch with equal shares from the replays of `tasks`; `latent` has a row a task."""
-        known = self._values if self.config.cached_targets and latent is None else {}
+        known = self._values if self.config.cached_targets and latent is None else None
         return make_batch(self.replays, tasks, self.config, self.eye, known, rng, self.device, latent)
 
     def update(self) -> dict[str, float]:
@@ -240,7 +216,8 @@ class C2FARM:
         """
         if not self.ready:
             raise ValueError(
-                "there is nothing to learn from yet: add demonstrations, or collect more before the first update"
+                "there is nothing to learn from yet: add demonstrations, or collect more before the first "
+                "update"
             )
         batch: ArmBatch = self.sampler.batch(self, self._rng)
         config = self.config
@@ -255,7 +232,7 @@ class C2FARM:
                 metrics |= {f"{hook.name}/{name}": value for name, value in told.items()}
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        metrics |= self._clip()
+        metrics |= clip_gradients(self.policy, config)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate_at(self.updates)
         self.optimiser.step()
@@ -278,32 +255,17 @@ class C2FARM:
             batch.next_scene, self.policy.networks, self.target.networks, self.config, self.eye
         )
         if self.config.cached_targets and batch.latent is None:
-            self._values.update(zip(batch.next_keys, worked_out.cpu().numpy(), strict=True))
+            self._values.keep(batch.next_keys, worked_out)
         values = batch.next_values.clone()
         values[values[:, 0].isnan()] = worked_out
         return values
-
-    def _clip(self) -> dict[str, Tensor]:
-        """Clip gradients; each depth's norm before that."""
-        norms = {}
-        for depth, network in enumerate(self.policy.depths):
-            parameters = list(network.parameters())
-            norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm or np.inf)
-            norms[f"grad_norm_{depth}"] = norm
-        if self.policy.context is not None:
-            torch.nn.utils.clip_grad_norm_(
-                self.policy.context.parameters(), self.config.max_grad_norm or np.inf
-            )
-        if self.config.max_grad_value is not None:
-            torch.nn.utils.clip_grad_value_(self.policy.parameters(), self.config.max_grad_value)
-        return norms
 
     @torch.no_grad()
     def _move_target(self) -> None:
         tau = self.config.target_tau
         if tau:
-            theirs, own = list(self.target.parameters()), list(self.policy.parameters())
-            torch._foreach_lerp_(theirs, own, tau)
+            for theirs, own in zip(self.target.parameters(), self.policy.parameters(), strict=True):
+                theirs.lerp_(own, tau)
         elif self.updates % self.config.target_period_updates == 0:
             self.copy_to_target()
 
@@ -320,7 +282,7 @@ class C2FARM:
 
     def weights(self) -> dict[str, Tensor]:
         """Copies of the parameters, contiguous, on the CPU."""
-        return weights_of(self.policy)
+        return network_weights(self.policy)
 
     def load_weights(
         self,
@@ -349,33 +311,22 @@ class C2FARM:
 
     def freeze(self, *parts: str) -> None:
         """Train everything but these parts from now on."""
-        self._check_parts(parts)
+        check_parts(parts, self.part_names())
         self._frozen |= set(parts)
-        self._apply_frozen()
+        freeze_parts(self.policy, self._frozen)
 
     def unfreeze(self) -> None:
         """Train everything from now on."""
         self._frozen = set()
-        self._apply_frozen()
+        freeze_parts(self.policy, self._frozen)
 
     def reset_parts(self, *parts: str) -> None:
         """Draw these parts' weights anew, the target networks' as well."""
-        self._check_parts(parts)
+        check_parts(parts, self.part_names())
         rng = torch.Generator().manual_seed(int(self._rng.integers(2**62)))
         fresh = ArmNetworks(self.eye, self.config, rng)
-        load_weights(self.policy, weights_of(fresh), self.config, parts)
+        load_weights(self.policy, network_weights(fresh), self.config, parts)
         self.copy_to_target()
-
-    def _check_parts(self, parts: Sequence[str]) -> None:
-        unknown = [part for part in parts if part not in self.part_names()]
-        if unknown:
-            raise ValueError(f"there are no parts {unknown}: the parts are {', '.join(self.part_names())}")
-
-    def _apply_frozen(self) -> None:
-        for name, parameter in self.policy.named_parameters():
-            parameter.requires_grad_(part_of(name) not in self._frozen)
-            if not parameter.requires_grad:
-                parameter.grad = None
 
     def reset_optimiser(self) -> None:
         """Forget Adam's moments, as a fresh optimiser would have none."""
@@ -403,19 +354,16 @@ class C2FARM:
 
     def state_dict(self) -> State:
         """Everything but the envs, as tensors and JSON values."""
-        keys = sorted(self._values)
-        values = [torch.from_numpy(self._values[key]) for key in keys]
         return {
             "grids": {"sizes": list(self.config.grid_sizes), "half_sides": list(self.config.half_sides)},
             "weights": self.weights(),
-            "target": weights_of(self.target),
+            "target": network_weights(self.target),
             "optimiser": optimiser_state(self.optimiser, self.policy),
             "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
             "hooks": {f"{i}.{hook.name}": hook.state_dict() for i, hook in enumerate(self.hooks)},
             "frozen": sorted(self._frozen),
             "slots": None if self._slots is None else self._slots.state_dict(),
-            "value_keys": [list(key) for key in keys],
-            "values": torch.stack(values) if values else torch.zeros(0),
+            "values": self._values.state_dict(),
             "rng": self._rng.bit_generator.state,
             "env_step": self.env_step,
             "updates": self.updates,
@@ -437,17 +385,16 @@ class C2FARM:
         self.load_weights(state["weights"])
         load_weights(self.target, state["target"], self.config)
         self._frozen = set(state["frozen"])
-        self._apply_frozen()
+        freeze_parts(self.policy, self._frozen)
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         for task, replay in enumerate(self.replays):
             replay.load_state_dict(state["replays"][str(task)])
         for i, hook in enumerate(self.hooks):
             hook.load_state_dict(state["hooks"][f"{i}.{hook.name}"])
-        self._slots = None if state["slots"] is None else ArmSlots.from_state_dict(state["slots"], self.device)
-        self._values = {
-            (int(task), int(frame), float(time)): value.numpy().copy()
-            for (task, frame, time), value in zip(state["value_keys"], state["values"], strict=True)
-        }
+        self._slots = (
+            None if state["slots"] is None else ArmSlots.from_state_dict(state["slots"], self.device)
+        )
+        self._values.load_state_dict(state["values"])
         self._rng.bit_generator.state = state["rng"]
         self.env_step, self.updates = state["env_step"], state["updates"]
         self.updates_due = state["updates_due"]

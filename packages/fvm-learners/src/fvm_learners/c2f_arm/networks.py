@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.inception import SLOPE, Dense, InceptionNetwork, initialise
 from fvm_learners.c2f_arm.patch import PatchNetwork
-from fvm_learners.c2f_arm.replay import Context
 from fvm_learners.c2f_arm.scene import Network
+from fvm_learners.c2f_arm.transitions import Context
 from fvm_learners.c2f_arm.views import Eye
 
 CONTEXT_CHANNELS = 32
@@ -62,7 +62,9 @@ class ArmNetworks(nn.Module):
             ValueError: There is no latent.
         """
         if self.context is None:
-            raise ValueError("latent_size is 0: there is no latent to infer; set C2FARMConfig(latent_size=...)")
+            raise ValueError(
+                "latent_size is 0: there is no latent to infer; set C2FARMConfig(latent_size=...)"
+            )
         return self.context(contexts)  # type: ignore[no-any-return]
 
 
@@ -80,7 +82,7 @@ class ContextEncoder(nn.Module):
         self.two = nn.Parameter(torch.empty(CONTEXT_CHANNELS, CONTEXT_CHANNELS, 3, 3))
         initialise(self.one, rng)
         initialise(self.two, rng)
-        height, width = (-(-(-(-side // 2)) // 2) for side in self.size)
+        height, width = ((side + 3) // 4 for side in self.size)
         seen = CONTEXT_CHANNELS * height * width
         self.hidden = Dense(seen + 8 + 1, config.context_hidden_size, rng)
         self.gaussian = Dense(config.context_hidden_size, 2 * config.latent_size, rng, linear=True)
@@ -111,12 +113,19 @@ def part_of(name: str) -> str:
     return "head" if ".head." in name else "encoder"
 
 
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """Copies of all parameters, contiguous and on the CPU."""
-    return {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in module.state_dict().items()
-    }
+def check_parts(parts: Sequence[str], known: Sequence[str]) -> None:
+    """Raises ValueError if one of `parts` is not among the known ones."""
+    unknown = [part for part in parts if part not in known]
+    if unknown:
+        raise ValueError(f"there are no parts {unknown}: the parts are {', '.join(known)}")
+
+
+def freeze_parts(policy: ArmNetworks, frozen: Collection[str]) -> None:
+    """Let all parameters be trained but those of some parts."""
+    for name, parameter in policy.named_parameters():
+        parameter.requires_grad_(part_of(name) not in frozen)
+        if not parameter.requires_grad:
+            parameter.grad = None
 
 
 def load_weights(
@@ -127,9 +136,7 @@ def load_weights(
     Raises:
         ValueError: There is no such part, or names or shapes are not this module's.
     """
-    unknown = [part for part in only or () if part not in PARTS]
-    if unknown:
-        raise ValueError(f"there are no parts {unknown}: the parts are {', '.join(PARTS)}")
+    check_parts(only or (), PARTS)
 
     def chosen(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: value for name, value in state.items() if only is None or part_of(name) in only}
@@ -145,3 +152,16 @@ def load_weights(
             f"{' ...' if len(differing) > 4 else ''}; use the config and spaces they were trained with"
         )
     module.load_state_dict(theirs, strict=only is None)
+
+
+def clip_gradients(policy: ArmNetworks, config: C2FARMConfig) -> dict[str, Tensor]:
+    """The length of each depth's gradient, which is then clipped as the config says."""
+    norms = {}
+    longest = config.max_grad_norm or float("inf")
+    for depth, network in enumerate(policy.depths):
+        norms[f"grad_norm_{depth}"] = nn.utils.clip_grad_norm_(network.parameters(), longest)
+    if policy.context is not None:
+        nn.utils.clip_grad_norm_(policy.context.parameters(), longest)
+    if config.max_grad_value is not None:
+        nn.utils.clip_grad_value_(policy.parameters(), config.max_grad_value)
+    return norms

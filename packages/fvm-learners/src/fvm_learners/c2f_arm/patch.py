@@ -30,7 +30,7 @@ class PatchNetwork(nn.Module):
         latent_size: int = 0,
     ) -> None:
         super().__init__()
-        k, self.half = channels, size // 2
+        k, self.patches = channels, size // 2
         told = 16 if latent_size else 0
         encoder: dict[str, nn.Module] = {
             "patch": Dense(8 * CHANNELS, k, rng, linear=True),
@@ -46,7 +46,7 @@ class PatchNetwork(nn.Module):
         if latent_size:
             encoder["latent"] = Dense(latent_size, told, rng)
         self.encoder = nn.ModuleDict(encoder)
-        self.place = nn.Parameter(torch.zeros(self.half**3, k))
+        self.place = nn.Parameter(torch.zeros(self.patches**3, k))
         head = {"translation": Dense(2 * k, 8, rng, linear=True)}
         if num_values:
             head["one"] = Dense(4 * k + 8 + low_dim + told, HIDDEN, rng)
@@ -67,7 +67,7 @@ class PatchNetwork(nn.Module):
             low_dim: [B, low_dim].
             latent: [B, latent_size].
         """
-        net, samples, half = self.encoder, len(grid), self.half
+        net, samples, half = self.encoder, len(grid), self.patches
         told = low_dim if latent is None else torch.cat((low_dim, net["latent"](latent)), dim=1)
         entry = net["patch"](grid.view(samples, half**3, -1)) + self.place + net["low_dim"](told)[:, None]
         x = activate(entry).view(samples, half, half, half, -1).permute(0, 4, 1, 2, 3)
@@ -88,9 +88,9 @@ class PatchNetwork(nn.Module):
     def values(self, features: tuple[Tensor, Tensor], voxel: Tensor) -> Tensor:
         """Q of rotation bins and gripper [B, num_values] at voxels [B]."""
         local, whole = features
-        size = 2 * self.half
+        size = 2 * self.patches
         x, y, z = voxel // (size * size), voxel // size % size, voxel % size
-        patch = (x // 2 * self.half + y // 2) * self.half + z // 2
+        patch = (x // 2 * self.patches + y // 2) * self.patches + z // 2
         within = F.one_hot(x % 2 * 4 + y % 2 * 2 + z % 2, 8).to(local.dtype)
         at = local[torch.arange(len(local), device=local.device), patch]
         hidden = self.head["two"](self.head["one"](torch.cat((at, within, whole), dim=1)))

@@ -8,71 +8,20 @@ of which many share a frame, follow behind. Priorities are in a `SumTree`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fvm_learners.c2f_arm.transitions import COLUMNS, Context, Transitions, empty_views
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
-from fvm_learners.sum_tree import SumTree
+from fvm_learners.replay.sum_tree import SumTree
 
 CHUNK = 128
 NO_FRAME = -1
 SMALLEST_LOSS = 1e-6
-COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
-    "frame": (np.int32, ()),
-    "next_frame": (np.int32, ()),
-    "action": (np.float32, (8,)),
-    "reward": (np.float32, ()),
-    "done": (np.bool_, ()),
-    "time": (np.float32, ()),
-    "next_time": (np.float32, ()),
-    "demonstrated": (np.bool_, ()),
-    "from_demo": (np.bool_, ()),
-}
-
 COUNTS = ("_head", "_written", "num_frames", "_num_demo", "env_steps", "num_rewarded")
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """Transitions [B]; frames are rows of their replay.
-
-    Attributes:
-        frame: [B] acted on.
-        next_frame: [B] led to; of no use where `done`.
-        action: [B, 8] position in m, quaternion xyzw, gripper open.
-        reward: [B].
-        done: [B] whether there is no value beyond.
-        time: [B] of `frame`, from 1 at an episode's start to -1.
-        next_time: [B] of `next_frame`.
-        demonstrated: [B] whether it is to be imitated.
-        from_demo: [B] whether it comes from a demonstration.
-    """
-
-    frame: NDArray[np.int32]
-    next_frame: NDArray[np.int32]
-    action: NDArray[np.float32]
-    reward: NDArray[np.float32]
-    done: NDArray[np.bool_]
-    time: NDArray[np.float32]
-    next_time: NDArray[np.float32]
-    demonstrated: NDArray[np.bool_]
-    from_demo: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Context:
-    """Transitions [K] for a context encoder: views acted on, action [K, 8], reward [K]."""
-
-    views: Views
-    action: NDArray[np.float32]
-    reward: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.reward)
 
 
 class ArmReplay:
@@ -96,7 +45,9 @@ class ArmReplay:
         self._written = 0
         self._head, self.num_frames = 0, 0
         self._num_demo = 0
-        self._columns = {name: np.zeros((capacity, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()}
+        self._columns = {
+            name: np.zeros((capacity, *shape), dtype) for name, (dtype, shape) in COLUMNS.items()
+        }
         self._tree = SumTree(capacity)
         self.max_priority = 1.0
         self.env_steps = 0
@@ -290,7 +241,7 @@ class ArmReplay:
         replace: bool = False,
         demonstrations: bool = False,
     ) -> Context:
-        """`num` of the newest `window` online steps, uniformly; fewer if there are fewer and none is repeated.
+        """`num` of the newest `window` online steps, uniformly; fewer if there are fewer.
 
         Args:
             num: Steps wanted.
@@ -382,15 +333,3 @@ class ArmReplay:
         for name in ("pinned", "before", "order", "serial"):
             getattr(self, f"_{name}")[: self.num_frames] = state[name].numpy()
         self.max_priority = state["max_priority"]
-
-
-def empty_views(eye: Eye) -> Views:
-    """No views."""
-    cameras, pixels = len(eye.cameras), eye.height * eye.width
-    return Views(
-        np.zeros((0, cameras, 3, pixels), np.uint8),
-        np.zeros((0, cameras, pixels), np.float32),
-        np.zeros((0, cameras, 4, 4), np.float32),
-        np.zeros((0, cameras, 3, 3), np.float32),
-        np.zeros((0, eye.num_low_dim), np.float32),
-    )

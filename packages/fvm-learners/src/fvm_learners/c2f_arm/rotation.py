@@ -33,10 +33,8 @@ def euler_of(matrices: Array) -> Array:
     sine = np.clip(-m[:, 2, 0], -1.0, 1.0)
     pole = np.abs(sine) > 1.0 - 1e-10
     about_x = np.where(pole, 0.0, np.arctan2(m[:, 2, 1], m[:, 2, 2]))
-    about_z = np.where(
-        pole, np.arctan2(-m[:, 0, 1], m[:, 1, 1]), np.arctan2(m[:, 1, 0], m[:, 0, 0])
-    )
-    return np.degrees(np.stack([about_x, np.arcsin(sine), about_z], axis=1))
+    about_z = np.where(pole, np.arctan2(-m[:, 0, 1], m[:, 1, 1]), np.arctan2(m[:, 1, 0], m[:, 0, 0]))
+    return np.asarray(np.degrees(np.stack([about_x, np.arcsin(sine), about_z], axis=1)))
 
 
 def quaternions_of(euler_degrees: Array) -> Array:
@@ -52,7 +50,7 @@ def quaternions_of(euler_degrees: Array) -> Array:
         ],
         axis=1,
     )
-    return np.where(q[:, 3:] < 0, -q, q)
+    return np.asarray(np.where(q[:, 3:] < 0, -q, q))
 
 
 def bins_of(euler_degrees: Array, num_bins: int) -> NDArray[np.int64]:
@@ -63,7 +61,7 @@ def bins_of(euler_degrees: Array, num_bins: int) -> NDArray[np.int64]:
 
 def angles_of(bins: NDArray[np.int64], num_bins: int) -> Array:
     """The angles [B, 3] in degrees that bins [B, 3] stand for."""
-    return bins * (360.0 / num_bins) - 180.0
+    return np.asarray(bins * (360.0 / num_bins) - 180.0, dtype=np.float64)
 
 
 def about_z(angles: Array) -> Array:

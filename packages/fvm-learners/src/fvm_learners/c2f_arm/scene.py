@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,8 +104,14 @@ def low_corner(config: C2FARMConfig, depth: int, centre: Tensor) -> tuple[Tensor
 
 
 def look(
-    network: Network, scene: Scene, depth: int, centre: Tensor, config: C2FARMConfig, eye: Eye, stride: int = 1
-) -> tuple[Tensor, object]:
+    network: Network,
+    scene: Scene,
+    depth: int,
+    centre: Tensor,
+    config: C2FARMConfig,
+    eye: Eye,
+    stride: int = 1,
+) -> tuple[Tensor, Any]:
     """Q of each voxel [B, V^3] about `centre` [B, 3], and features for the network's `values`."""
     low, cell = low_corner(config, depth, centre)
     size = config.grid_sizes[depth]
@@ -122,7 +129,7 @@ def look(
 
 
 def _in_crop(scene: Scene, centre: Tensor, eye: Eye) -> Tensor:
-    """Which points [M] lie in 64 x 64 pixels about the projection of their grid's centre; all of a wrist's."""
+    """Which points [M] lie in 64 x 64 pixels about their grid's centre; all that a wrist camera sees."""
     away = (centre[:, None] - scene.translation).unsqueeze(-1)
     u, v, one = torch.linalg.solve(scene.rotation, away).squeeze(-1).unbind(-1)  # [B, C]
     pixel, num = scene.cloud.pixel, eye.height * eye.width

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.autoreset import Envs, Step, autoreset_mode, step, task_index
+from fvm_learners.c2f_arm.acting import choose
 from fvm_learners.c2f_arm.config import C2FARMConfig
+from fvm_learners.c2f_arm.networks import ArmNetworks
 from fvm_learners.c2f_arm.replay import ArmReplay
+from fvm_learners.c2f_arm.scene import scene_of
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
-from fvm_learners.rollout import Episode, finished_episodes
+from fvm_learners.episodes import Episode, finished_episodes
 
 NO_ROW = -1
 
@@ -105,13 +108,40 @@ _DTYPES: dict[str, Any] = {
     "row": np.int64,
 }
 
+
+@torch.no_grad()
+def act(
+    slots: ArmSlots,
+    policy: ArmNetworks,
+    replays: Sequence[ArmReplay],
+    sampler: Any,
+    config: C2FARMConfig,
+    eye: Eye,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Poses [B, 8]; slots that begin an episode get a latent, where there is one."""
+    starting, device = slots.episode_start, next(policy.parameters()).device
+    if config.latent_size and starting.any():
+        drawn = sampler.latent(policy, replays, slots.task_index[starting], rng)
+        if slots.latent is None:
+            slots.latent = torch.zeros(len(starting), config.latent_size, device=device)
+        if drawn is not None:
+            slots.latent[torch.from_numpy(starting).to(device)] = drawn
+    scene = scene_of(slots.views, eye, config, device, latent=slots.latent)
+    rngs = None
+    if config.exploration != "none":
+        seeds = rng.integers(2**63, size=len(starting))
+        rngs = [np.random.default_rng(int(seed)) for seed in seeds]
+    return choose(policy.networks, scene, config, eye, rngs)
+
+
 Act = Callable[[ArmSlots], NDArray[np.float32]]
 
 
 def take_row(
     envs: Envs,
     slots: ArmSlots,
-    act: Act,
+    choose_action: Act,
     replays: Sequence[ArmReplay],
     eye: Eye,
     config: C2FARMConfig,
@@ -123,7 +153,7 @@ def take_row(
         ValueError: A slot was moved to another task without the learner's knowing.
     """
     mode = autoreset_mode(envs)
-    action = act(slots)
+    action = choose_action(slots)
     for slot in np.flatnonzero((slots.row == NO_ROW) & ~slots.reset_row):
         (slots.row[slot],) = replays[slots.task_index[slot]].write(slots.views[[slot]])
     outcome = step(envs, action, mode)

@@ -49,10 +49,9 @@ class Cloud:
         """Each sample `times` times in a row."""
         if times == 1:
             return self
-        rows = torch.cat(
-            [part for part in torch.arange(len(self.sample), device=self.sample.device).split(self.counts)
-             for _ in range(times)]
-        )
+        every = torch.arange(len(self.sample), device=self.sample.device)
+        own = torch.split(every, list(self.counts))
+        rows = torch.cat([part for part in own for _ in range(times)])
         counts = tuple(count for count in self.counts for _ in range(times))
         sizes = torch.tensor(counts, device=rows.device)
         return Cloud(
@@ -81,7 +80,7 @@ def cloud_of(
         rgb: uint8 [B, C, 3, P] of C cameras' P pixels.
         depth: float32 [B, C, P] along the camera's axis, m.
         rays: [3, P] directions (u + 1/2, v + 1/2, 1) of the pixels.
-        rotation: [B, C, 3, 3] from such rays to the world: the camera's rotation times its inverse intrinsics.
+        rotation: [B, C, 3, 3] from such rays to the world: the camera's rotation times K^-1.
         translation: [B, C, 3] of the camera, m.
         low: [3] corner, m.
         high: [3] corner, m.
@@ -121,9 +120,10 @@ def voxelise(cloud: Cloud, low: Tensor, cell: Tensor, size: int) -> Tensor:
     """
     num, samples = size**3, len(cloud.counts)
     index = torch.empty_like(cloud.xyz)
-    parts = zip(cloud.xyz.split(cloud.counts, dim=1), index.split(cloud.counts, dim=1), low, strict=True)
-    for points, out, corner in parts:
-        torch.sub(points, corner[:, None], out=out)
+    counts = list(cloud.counts)
+    points, away = torch.split(cloud.xyz, counts, dim=1), torch.split(index, counts, dim=1)
+    for own, out, corner in zip(points, away, low, strict=True):
+        torch.sub(own, corner[:, None], out=out)
     index.div_((cell + 1e-12).to(index.dtype)[:, None]).floor_()
     inside = index[0] >= 0
     for axis in range(3):
