@@ -102,7 +102,6 @@ def make_batch(
         else:
             unknown.append(i)
             keys.append(key)
-            kept[i] = np.nan
     next_scene = None
     if unknown:
         still = None if config.cached_targets else motion
@@ -132,6 +131,7 @@ def make_batch(
         rows=np.concatenate(rows),
         latent=told,
         next_values=tensor(kept),
+        next_rows=torch.tensor(unknown, dtype=torch.long, device=device),
         next_scene=next_scene,
         next_keys=tuple(keys),
     )

@@ -49,9 +49,10 @@ class ArmBatch:
         task_index: [B] of the replay each came from.
         rows: [B] in that replay.
         latent: [B, latent_size], may carry gradients; None without.
-        next_values: [B, depths] of what was kept; NaN where it must be worked out.
-        next_scene: What follows the rows whose next value is NaN, in their order; None if there are none.
-        next_keys: (task, frame, time) of those rows.
+        next_values: [B, depths] of what was kept; of no use in `next_rows`.
+        next_rows: [K] whose next value must be worked out.
+        next_scene: What follows those rows; None if there are none.
+        next_keys: What their values are kept under.
         extra: More tensors, by name.
     """
 
@@ -67,6 +68,7 @@ class ArmBatch:
     rows: NDArray[np.int64]
     latent: Tensor | None
     next_values: Tensor
+    next_rows: Tensor
     next_scene: Scene | None
     next_keys: tuple[tuple[int, int, float], ...] = ()
     extra: dict[str, Tensor] = field(default_factory=dict)

@@ -257,7 +257,7 @@ class C2FARM:
         if self.config.cached_targets and batch.latent is None:
             self._values.keep(batch.next_keys, worked_out)
         values = batch.next_values.clone()
-        values[values[:, 0].isnan()] = worked_out
+        values[batch.next_rows] = worked_out
         return values
 
     @torch.no_grad()
