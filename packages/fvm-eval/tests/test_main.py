@@ -91,7 +91,10 @@ def test_methods_on_other_tasks_are_not_compared(run):
             ROWS.replace("scratch,1,pong", "scratch,x,pong"),
             "column seed, row 3 (line 4 of the file): 'x' is not",
         ),
-        (ROWS.replace("1,pong,12", "1,pong,nan"), "column score, row 2: nan is not a finite number"),
+        (
+            ROWS.replace("1,pong,12", "1,pong,nan"),
+            "column score, row 3 (line 4 of the file): nan is not a finite number",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(run, text, message):

@@ -9,7 +9,8 @@ from fvm_eval.analysis import analyse
 from fvm_eval.analysis.decisions import at_second_margin, check_decisions
 from fvm_eval.claims import Claim, Component, decide
 from fvm_eval.report.claims_table import claims
-from fvm_eval.report.sections import answer, costs
+from fvm_eval.report.headline import answer
+from fvm_eval.report.sections import costs
 
 
 @pytest.fixture(scope="module")

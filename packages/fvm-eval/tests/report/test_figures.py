@@ -70,7 +70,7 @@ def test_every_method_is_named_in_wide_and_narrow_drawings(study, drawn):
         assert len(svgs) == 2
         for svg in svgs:
             written = " ".join(re.findall(r">([^<>]+)</(?:text|tspan)>", svg))
-            words = re.sub(r"\s+", " ", written.replace("&#x27;", "'"))
+            words = re.sub(r"\s+", " ", written.replace("&#39;", "'"))
             missing = {f for f in families if not all(word in words for word in f.split())}
             assert missing == set(), name
 

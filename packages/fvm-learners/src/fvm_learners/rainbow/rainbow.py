@@ -22,7 +22,8 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs
 from fvm_learners.episodes import Episode
-from fvm_learners.iteration import Iteration, LossTerm, State
+from fvm_learners.hooks import Hook, HookList
+from fvm_learners.iteration import Iteration, State, means
 from fvm_learners.rainbow.acting import Slots, leave, take_row
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
@@ -78,8 +79,7 @@ class Rainbow:
         seed: of the weights, the noise, the batches, and the envs' first reset.
         device: of networks and replay.
         num_tasks: replay buffers; a slot's steps go into the one of its `info["task_index"]`.
-        loss_term: `(policy, batch, rng) -> [B] or scalar`, its mean is added to the loss, outside importance
-            weights and priorities.
+        hooks: terms that are added to the loss, in this order, outside importance weights and priorities.
         sampler: makes batches and latents; None for equal shares from all buffers that are ready.
     """
 
@@ -92,11 +92,12 @@ class Rainbow:
         seed: int,
         device: str = "cpu",
         num_tasks: int = 1,
-        loss_term: LossTerm | None = None,
+        hooks: Sequence[Hook] = (),
         sampler: Sampler | None = None,
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self.config, self.device, self.loss_term = config, torch.device(device), loss_term
+        self.config, self.device = config, torch.device(device)
+        self.hooks = HookList(hooks, self.device, seed)
         self.sampler: Sampler = sampler or TaskBalanced()
         init_seed, noise_seed, run_seed = (
             int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64) >> 1
@@ -130,7 +131,7 @@ class Rainbow:
         self._slots: Slots | None = None
         self._frozen: set[str] = set()
         self._gradient_step = GradientStep(
-            self.policy, self.target, self.optimiser, rainbow_loss, loss_term, config, self._noise_rng
+            self.policy, self.target, self.optimiser, rainbow_loss, self.hooks, config
         )
 
     # What a stream of iterations needs.
@@ -248,11 +249,7 @@ class Rainbow:
         return metrics
 
     def _means(self, history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-        means = {
-            name: float(torch.stack([metrics[name] for metrics in history]).mean())
-            for name in (history[0] if history else ())
-        }
-        return means | {
+        return means(history) | {
             "beta": self.beta,
             "replay_transitions": float(sum(r.num_transitions for r in self.replays)),
         }
@@ -338,6 +335,7 @@ class Rainbow:
             "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
             "frozen": sorted(self._frozen),
             "slots": None if self._slots is None else self._slots.state_dict(),
+            "hooks": self.hooks.state_dict(),
             "noise_rng": self._noise_rng.get_state(),
             "rng": self._rng.bit_generator.state,
             "env_step": self.env_step,
@@ -349,7 +347,7 @@ class Rainbow:
         """Go on as the learner that gave `state`; the caller restores the envs.
 
         Raises:
-            ValueError: `state` is of another network or another replay.
+            ValueError: `state` is of another network, another replay or other hooks.
         """
         self.load_weights(state["weights"])
         self.target.load_state_dict(state["target"])
@@ -362,6 +360,7 @@ class Rainbow:
         for task, replay in enumerate(self.replays):
             replay.load_state_dict(state["replays"][str(task)])
         self._slots = None if state["slots"] is None else Slots.from_state_dict(state["slots"], self.device)
+        self.hooks.load_state_dict(state["hooks"])
         self._noise_rng.set_state(state["noise_rng"])
         self._rng.bit_generator.state = state["rng"]
         self.env_step, self.updates = state["env_step"], state["updates"]
