@@ -28,7 +28,7 @@ from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
-from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state, zero_optimiser_state
 
 
 def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
@@ -234,8 +234,8 @@ class PPO:
         return None if self._carry is None else self._carry.memory
 
     def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
+        """Forget Adam's moments, in place: with none, and no step taken, it is as fresh as one just made."""
+        zero_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes: the next iteration resets the envs. For a change of tasks."""

@@ -32,7 +32,13 @@ from fvm_learners.rainbow.gradient_step import GradientStep, Noise
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import make_replays
 from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced
-from fvm_learners.weights import load_network_weights, load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import (
+    load_network_weights,
+    load_optimiser_state,
+    network_weights,
+    optimiser_state,
+    zero_optimiser_state,
+)
 
 NO_NOISE = Noise()
 
@@ -126,6 +132,7 @@ class Rainbow:
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
+        self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
         self._rng = np.random.default_rng(run_seed)
         self._slots: Slots | None = None
@@ -201,13 +208,17 @@ class Rainbow:
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)
 
-    def update(self) -> dict[str, float]:
+    def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
+
+        Args:
+            copy_target: copy the network into the target network if that is due; else `target_due` tells the
+                caller, who does it by `copy_to_target` when the network is what the target should be.
 
         Raises:
             ValueError: No buffer has reached its learn start.
         """
-        return self._means([self._update()])
+        return self._means([self._update(copy_target=copy_target)])
 
     @property
     def ready_tasks(self) -> list[int]:
@@ -229,7 +240,7 @@ class Rainbow:
         """Exponent of the importance weights, now."""
         return self.config.beta_at(self.env_step)
 
-    def _update(self) -> dict[str, Tensor]:
+    def _update(self, *, copy_target: bool = True) -> dict[str, Tensor]:
         if not self.ready:
             raise ValueError(
                 f"no buffer has {self.config.learn_start // len(self.replays)} env steps yet (learn_start "
@@ -244,7 +255,8 @@ class Rainbow:
             self.replays[task].update_priorities(batch.rows[own], losses[own])
         self.updates += 1
         self.updates_due = max(0.0, self.updates_due - 1)
-        if self.updates % self.config.target_period_updates == 0:
+        self.target_due |= self.updates % self.config.target_period_updates == 0
+        if self.target_due and copy_target:
             self.copy_to_target()
         return metrics
 
@@ -258,6 +270,7 @@ class Rainbow:
 
     def copy_to_target(self) -> None:
         """Copy the network into the target network."""
+        self.target_due = False
         self.target.load_state_dict(self.policy.state_dict())
 
     def frozen_policy(self) -> FrozenQPolicy:
@@ -299,9 +312,8 @@ class Rainbow:
         self.target.reset_sigmas()
 
     def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
-        self._gradient_step.forget()
+        """Forget Adam's moments, in place: with none, and no step taken, it is as fresh as one just made."""
+        zero_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes, not what was learned of them: the next step resets the envs."""
