@@ -10,6 +10,7 @@ import torch
 from fvm_learners.c2f_arm import C2FARM, CPU, RECOMMENDED, UPSTREAM, C2FARMConfig
 from fvm_learners.c2f_arm.c2f_arm import c2f_arm_loss
 from fvm_learners.c2f_arm.views import FIELDS
+from fvm_learners.hooks import Hook
 from gymnasium.vector import AutoresetMode
 
 
@@ -283,11 +284,9 @@ def test_the_authors_latent_is_trained_by_the_first_depth_alone(ball, demos, tin
 
 
 def test_a_hooks_term_is_added_and_its_state_kept(ball, demos, tiny):
-    class Pull:
+    class Pull(Hook):
         name = "pull"
-
-        def __init__(self):
-            self.steps = 0
+        steps = 0
 
         def term(self, policy, batch):
             size = sum((parameter**2).sum() for parameter in policy.parameters())
@@ -302,7 +301,8 @@ def test_a_hooks_term_is_added_and_its_state_kept(ball, demos, tiny):
         def load_state_dict(self, state):
             self.steps = state["steps"]
 
-    plain, pulled = make(ball(), tiny), make(ball(), tiny, hooks=(Pull(),))
+    hook, loaded = Pull(), Pull()
+    plain, pulled = make(ball(), tiny), make(ball(), tiny, hooks=(hook,))
     for agent in (plain, pulled):
         agent.add_demonstrations(demos(1))
         for _ in range(5):
@@ -310,9 +310,9 @@ def test_a_hooks_term_is_added_and_its_state_kept(ball, demos, tiny):
     size = [sum((w**2).sum() for w in agent.weights().values()) for agent in (plain, pulled)]
     assert size[1] < size[0]
     assert metrics["pull/size"] > 0
-    other = make(ball(), tiny, hooks=(Pull(),))
+    other = make(ball(), tiny, hooks=(loaded,))
     other.load_state_dict(pulled.state_dict())
-    assert other.hooks[0].steps == 5
+    assert loaded.steps == 5
 
 
 # ---- What it refuses.

@@ -29,8 +29,9 @@ from fvm_learners.c2f_arm.networks import (
 )
 from fvm_learners.c2f_arm.replay import ArmReplay
 from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
-from fvm_learners.c2f_arm.views import Eye
+from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
+from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import Iteration, State
 from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
 
@@ -61,18 +62,15 @@ class C2FARM:
         seed: int,
         device: str = "cpu",
         num_tasks: int = 1,
-        hooks: Sequence[Any] = (),
+        hooks: Sequence[Hook] = (),
         sampler: Any = None,
         episode_length: int = 10,
     ) -> None:
-        if not isinstance(action_space, spaces.Box) or action_space.shape != (8,):
-            raise ValueError(
-                f"action space {action_space}: C2F-ARM needs a Box of shape (8,): position, quaternion xyzw, "
-                "gripper open"
-            )
+        check_actions(action_space)
         self.observation_space, self.action_space = observation_space, action_space
         self.config, self.device, self.episode_length = config, torch.device(device), episode_length
-        self.hooks, self.sampler = tuple(hooks), sampler or EqualShares()
+        self.hooks = HookList(hooks, self.device, seed)
+        self.sampler = sampler or EqualShares()
         self.eye = Eye.of(observation_space, config)
         init_seed, run_seed = (
             int(s) for s in np.random.SeedSequence(seed).generate_state(2, np.uint64) >> np.uint64(1)
@@ -95,6 +93,7 @@ class C2FARM:
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
+        self.target_due = False
         self._rng = np.random.default_rng(run_seed)
         self._slots: ArmSlots | None = None
         self._frozen: set[str] = set()
@@ -152,8 +151,8 @@ class C2FARM:
             episodes += self.collect(envs, 1)
             while self.updates_due >= 1:
                 history.append(self.update())
-        names = history[0] if history else ()
-        metrics = {name: float(np.mean([part[name] for part in history])) for name in names}
+        names = sorted({name for part in history for name in part})
+        metrics = {name: float(np.mean([part[name] for part in history if name in part])) for name in names}
         metrics["replay_transitions"] = float(sum(replay.num_transitions for replay in self.replays))
         return Iteration(rows * envs.num_envs, len(history), metrics, tuple(episodes))
 
@@ -208,8 +207,12 @@ class C2FARM:
         known = self._values if self.config.cached_targets and latent is None else None
         return make_batch(self.replays, tasks, self.config, self.eye, known, rng, self.device, latent)
 
-    def update(self) -> dict[str, float]:
+    def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
+
+        Args:
+            copy_target: Copy the networks into the target networks if that is due; else `target_due` tells
+                the caller, who does it by `copy_to_target`.
 
         Raises:
             ValueError: There is nothing to learn from.
@@ -224,15 +227,10 @@ class C2FARM:
         loss, priority, metrics = c2f_arm_loss(
             batch, self._next_values(batch), self.policy.networks, config, self.eye
         )
-        for hook in self.hooks:
-            term = hook.term(self.policy, batch)
-            if term is not None:
-                added, told = term
-                loss = loss + added.mean()
-                metrics |= {f"{hook.name}/{name}": value for name, value in told.items()}
+        loss, told = self.hooks.added(loss, self.policy, batch, torch.mean)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        metrics |= clip_gradients(self.policy, config)
+        metrics |= told | clip_gradients(self.policy, config)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate_at(self.updates)
         self.optimiser.step()
@@ -242,9 +240,8 @@ class C2FARM:
             self.replays[task].update_priorities(batch.rows[own], surprise[own])
         self.updates += 1
         self.updates_due = max(0.0, self.updates_due - 1)
-        self._move_target()
-        for hook in self.hooks:
-            hook.after_step()
+        self._move_target(copy_target=copy_target)
+        self.hooks.after_step()
         return {name: float(value) for name, value in metrics.items()}
 
     def _next_values(self, batch: ArmBatch) -> Tensor:
@@ -261,18 +258,21 @@ class C2FARM:
         return values
 
     @torch.no_grad()
-    def _move_target(self) -> None:
+    def _move_target(self, *, copy_target: bool) -> None:
         tau = self.config.target_tau
         if tau:
             for theirs, own in zip(self.target.parameters(), self.policy.parameters(), strict=True):
                 theirs.lerp_(own, tau)
-        elif self.updates % self.config.target_period_updates == 0:
+            return
+        self.target_due |= self.updates % self.config.target_period_updates == 0
+        if self.target_due and copy_target:
             self.copy_to_target()
 
     # Weights and state.
 
     def copy_to_target(self) -> None:
         """Copy the networks into the target networks, and forget the values that were kept."""
+        self.target_due = False
         self.target.load_state_dict(self.policy.state_dict())
         self._values.clear()
 
@@ -360,7 +360,7 @@ class C2FARM:
             "target": network_weights(self.target),
             "optimiser": optimiser_state(self.optimiser, self.policy),
             "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
-            "hooks": {f"{i}.{hook.name}": hook.state_dict() for i, hook in enumerate(self.hooks)},
+            "hooks": self.hooks.state_dict(),
             "frozen": sorted(self._frozen),
             "slots": None if self._slots is None else self._slots.state_dict(),
             "values": self._values.state_dict(),
@@ -368,6 +368,7 @@ class C2FARM:
             "env_step": self.env_step,
             "updates": self.updates,
             "updates_due": self.updates_due,
+            "target_due": self.target_due,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -389,12 +390,11 @@ class C2FARM:
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         for task, replay in enumerate(self.replays):
             replay.load_state_dict(state["replays"][str(task)])
-        for i, hook in enumerate(self.hooks):
-            hook.load_state_dict(state["hooks"][f"{i}.{hook.name}"])
+        self.hooks.load_state_dict(state["hooks"])
         self._slots = (
             None if state["slots"] is None else ArmSlots.from_state_dict(state["slots"], self.device)
         )
         self._values.load_state_dict(state["values"])
         self._rng.bit_generator.state = state["rng"]
         self.env_step, self.updates = state["env_step"], state["updates"]
-        self.updates_due = state["updates_due"]
+        self.updates_due, self.target_due = state["updates_due"], state["target_due"]

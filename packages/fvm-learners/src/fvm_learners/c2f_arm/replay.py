@@ -239,6 +239,7 @@ class ArmReplay:
         rng: np.random.Generator,
         *,
         replace: bool = False,
+        next_obs: bool = False,
         demonstrations: bool = False,
     ) -> Context:
         """`num` of the newest `window` online steps, uniformly; fewer if there are fewer.
@@ -248,8 +249,11 @@ class ArmReplay:
             window: Steps to choose from.
             rng: Draws them.
             replace: A step may be drawn again.
+            next_obs: Must be False: the context encoder does not look at what a step led to.
             demonstrations: Whether demonstrated transitions can be chosen as well.
         """
+        if next_obs:
+            raise ValueError("contexts of poses hold no next observation: ask for next_obs=False")
         played = np.flatnonzero(self._order >= 0)
         newest = played[np.argsort(-self._order[played], kind="stable")][:window]
         if demonstrations:

@@ -153,6 +153,14 @@ class Eye:
         )
 
 
+def check_actions(space: spaces.Space[Any]) -> None:
+    """Raises ValueError unless actions are poses with a gripper, [8]."""
+    if not isinstance(space, spaces.Box) or space.shape != (8,):
+        raise ValueError(
+            f"action space {space}: C2F-ARM needs a Box of shape (8,): position, quaternion xyzw, gripper open"
+        )
+
+
 @cache
 def rays_of(height: int, width: int) -> Float:
     """Pixels' centres (u, v, 1), [3, height x width], row by row."""
