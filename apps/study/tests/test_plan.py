@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from study.agents import build_paradigm
-from study.cli import Arguments
+from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.plan import Job, Plan, make_plan

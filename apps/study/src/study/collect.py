@@ -23,11 +23,11 @@ from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.environments import suite_of
 from study.errors import writing
+from study.files import canonical_json, write_bytes
 from study.learners import kind_of
 from study.methods import label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
-from study.state_file import canonical_json, write_bytes
 from study.store import Store, write_table
 
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]

@@ -23,6 +23,7 @@ from study.engines.processes import one_thread
 from study.environments import env_options, make_envs
 from study.errors import StudyError
 from study.learners import read_spec, spec_of
+from study.machine import memory_bytes
 from study.plan import Job, Plan
 from study.registry import registered
 from study.state_file import write_state
@@ -123,7 +124,7 @@ def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:
             with closing(make_envs(job.spec["benchmark"], tasks[:1], 1, 0, **options)) as envs:
                 nbytes = kind.memory_nbytes(config, envs.single_observation_space, len(tasks))
             needed = max(needed, nbytes * max(workers, 1))
-    memory = psutil.virtual_memory().total
+    memory = memory_bytes()
     if needed > memory:
         raise StudyError(
             f"the replays of {max(workers, 1)} jobs at a time take {needed / 1e9:.1f} GB and this machine "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -30,19 +30,25 @@ RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a running job tells: where it is, and the latest numbers."""
+    """What a running job tells: where it is, the latest numbers, and what it does if it does not train."""
 
     env_step: int
     metrics: dict[str, float] = field(default_factory=dict)
+    doing: str = ""  # "evaluating"
 
 
 def run_job(
-    job: Job, store: Store, *, device: str, checkpoint_every_s: float
+    job: Job,
+    store: Store,
+    *,
+    device: str,
+    checkpoint_every_s: float,
+    tell: Callable[[Progress], None] = lambda progress: None,
 ) -> Generator[Progress, None, None]:
     """Runs a job whose parent is finished, tells how far it is, and files its results in the store.
 
     Close the generator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints
-    are written has no influence on the results.
+    are written has no influence on the results. `tell` hears of what takes time between two iterations.
 
     Raises:
         StudyError: A damaged checkpoint, a full disk.
@@ -51,11 +57,12 @@ def run_job(
         if store.done(job):  # another process finished it while we waited
             return
         if job.kind == "baseline":
+            tell(Progress(env_step=0, doing="evaluating"))
             run_baseline(job, store)
         elif job.kind == "measure":
             run_measure(job, store, device)
         else:
-            yield from run_stream(job, store, device, checkpoint_every_s)
+            yield from run_stream(job, store, device, checkpoint_every_s, tell)
 
 
 def run_baseline(job: Job, store: Store) -> None:
@@ -104,7 +111,7 @@ def context_of(job: Job, settings: Mapping[str, Any] | None = None) -> Context:
 
 
 def run_stream(
-    job: Job, store: Store, device: str, checkpoint_every_s: float
+    job: Job, store: Store, device: str, checkpoint_every_s: float, tell: Callable[[Progress], None]
 ) -> Generator[Progress, None, None]:
     """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
     spec = job.spec
@@ -140,6 +147,7 @@ def run_stream(
         metrics.add(snapshot.env_step, snapshot.metrics)
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
+            tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
             evaluating = time.perf_counter()
             context, episodes = context_of(job), spec["evaluation"]["episodes"]
             rows["episodes"] += context.score(snapshot.policy, [spec["task"]], episodes, snapshot.env_step)

@@ -19,11 +19,11 @@ from fvm_eval.folds import Fold, nested_train_sets
 
 from study.config import EVALUATION_VERSION, Settings, StudyConfig
 from study.environments import score_range_of
+from study.files import canonical_json
 from study.identity import fields_of, version_of
 from study.learners import kind_of, spec_of
 from study.methods import Method, pretraining_of
 from study.registry import Measure, registered
-from study.state_file import canonical_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from fvm_eval.table import TableError
 
 from study.config import Settings, StudyConfig
 from study.environments import score_range_of
+from study.files import write_bytes
 from study.learners import kind_of
 from study.methods import Method, pretraining_of
 from study.plan import Job, Plan, make_plan
-from study.state_file import write_bytes
 from study.store import Store
 
 FIRST_SEED = 1_000_000  # of the tuning's seeds; a study's own begin at 0

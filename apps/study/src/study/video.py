@@ -13,8 +13,8 @@ from study.agents import restore
 from study.config import StudyConfig
 from study.environments import env_options, make_envs
 from study.errors import StudyError, unknown, writing
+from study.files import write_bytes
 from study.plan import Job, Plan
-from study.state_file import write_bytes
 from study.store import Store
 
 SIZE = 256  # pixels a side
