@@ -26,7 +26,7 @@ from fvm_eval.table import TableError
 
 _TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}
 _REQUIRED = ("method", "seed", "task", "score")
-_NO_EPISODES = Check(7, "failed", "without a column episode nothing says which episodes were planned")
+_NO_EPISODES = Check(7, "fails", "without a column episode nothing says which episodes were planned")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.claims import ClaimVerdict, Label
+from fvm_eval.claims import LABELS, ClaimVerdict
 from fvm_eval.claims.components import ComponentVerdict
 from fvm_eval.report.text import capital, escape, limits, number, plural
 
-_MARKS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
+AMONG = {
+    "supported": "weakest",
+    "supported in part": "weakest",
+    "contradicted": "contradicting",
+    "undecided": "first open",
+}
+_MARKS = {"supported": "✓", "supported in part": "✓", "contradicted": "✗", "undecided": "?"}
 _HEAD = ("Claim", "Measured", "95 % interval", "Must be", "Verdict")
 _PART_HEAD = ("Part", "Measured", "95 % interval", "Must be", "Result", "Seeds needed")
 
@@ -38,8 +44,7 @@ def claims(analysis: Analysis) -> str:
 
 def tally(decided: Sequence[Decided]) -> str:
     """Returns how many claims got which verdict, as in "1 supported, 3 undecided"."""
-    labels: tuple[Label, ...] = ("supported", "contradicted", "undecided")
-    counts = {label: sum(d.verdict.label == label for d in decided) for label in labels}
+    counts = {label: sum(d.verdict.label == label for d in decided) for label in LABELS}
     return ", ".join(f"{count} {label}" for label, count in counts.items() if count)
 
 
@@ -52,7 +57,7 @@ def _claim(analysis: Analysis, decided: Decided) -> str:
     numbers = zip(_HEAD[1:4], (measured, interval, escape(part.component.claimed)), strict=True)
     listed = "".join(f'<span data-name="{name}">{number}</span>' for name, number in numbers)
     cells = [
-        f'<td class="what"><b>{escape(claim.id)}</b> {escape(claim.statement)}{says}</td>',
+        f'<td class="what"><b>{escape(claim.id)}</b> {escape(verdict.sentence)}{says}</td>',
         f'<td colspan="3"><div class="measured">{listed}{which}</div></td>',
         _cell(_HEAD[4], f"<div>{_verdict(decided)}</div>", kind="verdict"),
     ]
@@ -72,11 +77,10 @@ def _claim(analysis: Analysis, decided: Decided) -> str:
 
 def _which(decided: Decided) -> str:
     """Returns which part the numbers are of."""
-    among = {"supported": "weakest", "contradicted": "contradicting", "undecided": "first open"}
     part = decided.deciding.component
     name = f"{part.name}, {part.summary[:1].lower()}{part.summary[1:]}"
     several = len(decided.verdict.components) > 1
-    return f"the {among[decided.verdict.label]} part: {name}" if several else name
+    return f"the {AMONG[decided.verdict.label]} part: {name}" if several else name
 
 
 def _verdict(decided: Decided) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 from fvm_eval.analysis.decisions import Decided
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.budget import AXES
-from fvm_eval.claims.comparisons import Comparison, Verdict
+from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.fairness import RULES
-from fvm_eval.report.claims_table import tally
+from fvm_eval.report.claims_table import AMONG, tally
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.text import capital, escape, limits, number, plural, table
 
@@ -75,11 +75,10 @@ def answer(analysis: Analysis) -> str:
 def _claims_answer(claims: Sequence[Decided]) -> str:
     """Returns the first claim with its verdict, what it hangs on, and how the others came out."""
     verdict, part = claims[0].verdict, claims[0].deciding
-    statement = escape(verdict.claim.statement.rstrip("."))
+    statement = escape(verdict.sentence.rstrip("."))
     numbers = [f"{escape(capital(verdict.reason))}."]
     if part.estimate is not None and part.interval is not None and part.interval.low is not None:
-        among = {"supported": "weakest", "contradicted": "contradicting", "undecided": "first open"}
-        which = f"The {among[verdict.label]} part is" if len(verdict.components) > 1 else "Measured:"
+        which = f"The {AMONG[verdict.label]} part is" if len(verdict.components) > 1 else "Measured:"
         numbers.append(
             f"{which} {escape(part.component.name)}, {number(part.estimate.mean, signed=True)}, "
             f"95 % {limits(part.interval, float, signed=True)}; it must be {escape(part.component.claimed)}."
@@ -94,11 +93,11 @@ def _claims_answer(claims: Sequence[Decided]) -> str:
     )
 
 
-def _decision(comparison: Comparison, verdict: Verdict, left: str, right: str) -> str:
+def _decision(comparison: Comparison, verdict: ClaimVerdict, left: str, right: str) -> str:
     if verdict.label == "undecided":
         reason = verdict.reason.split(" (")[0]
         return f"Undecided: {escape(reason)}."
-    yes = verdict.label == "supported"
+    yes = verdict.label.startswith("supported")
     if comparison.kind == "superiority":
         return f"{left} {'beats' if yes else 'does not beat'} {right} by more than the margin."
     return f"{left} is {'' if yes else 'not '}at least as good as {right}, within the margin."
@@ -126,7 +125,7 @@ def estimand(analysis: Analysis) -> str:
     return f"<section><h2>What is estimated</h2><p>{sentence}</p>{claims}{tested}</section>"
 
 
-def _claim(analysis: Analysis, comparison: Comparison, verdict: Verdict) -> str:
+def _claim(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdict) -> str:
     name, scale = analysis.study.label, analysis.scale.difference
     threshold = number(scale(comparison.threshold), signed=True)
     statement = f"{name(comparison.left)} − {name(comparison.right)} > {threshold}"
@@ -148,15 +147,17 @@ def checklist(analysis: Analysis) -> str:
     """Returns the rules of a fair study, line by line."""
     items = []
     for check in analysis.checks:
-        kind = "na" if check.status == "not applicable" else check.status
-        mark = {"passed": "✓ ", "failed": "✗ "}.get(check.status, "– ")
+        kind = {"holds": "passed", "fails": "failed"}.get(check.status, "na")
+        mark = {"holds": "✓ ", "fails": "✗ "}.get(check.status, "? ")
         items.append(
             f'<li><span class="number">{check.rule}</span>'
             f'<span class="status {kind}">{mark}{check.status}</span><span class="what">'
             f'{escape(RULES[check.rule])}<br><span class="quiet">{escape(check.reason)}</span></span></li>'
         )
-    passed = sum(check.status == "passed" for check in analysis.checks)
-    intro = f"{passed} of {len(items)} rules passed. Each line was checked by a program."
+    answers = [check.status for check in analysis.checks]
+    counts = f"{answers.count('holds')} hold, {answers.count('fails')} fail, "
+    counts += f"{answers.count('cannot be checked')} cannot be checked"
+    intro = f"Of {len(items)} rules {counts}. Each was checked by a program against plan and ledgers."
     return (
         f'<section><h2>Fairness checklist</h2><p>{intro}</p><ol class="rules">{"".join(items)}</ol></section>'
     )
