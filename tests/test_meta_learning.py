@@ -35,8 +35,8 @@ RECURRENT = PPOConfig(
 
 
 def build(paradigm, config, own=None):
-    def make_learner(observation_space, action_space, *, seed, loss_term=None, **_):
-        return PPO(observation_space, action_space, config, seed=seed, loss_term=loss_term)
+    def make_learner(observation_space, action_space, *, seed, hooks=(), **_):
+        return PPO(observation_space, action_space, config, seed=seed, hooks=hooks)
 
     def make_envs(tasks, *, seed, on_episode_end, split=1, trials=None, replicates=False):
         return make(tasks, 32 // split, seed, on_episode_end, trials)

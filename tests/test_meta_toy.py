@@ -22,8 +22,8 @@ RECURRENT = PPOConfig(network="minatar", num_steps=9, num_minibatches=2, recurre
 
 
 def build(paradigm, config, num_envs, own=None, **options):
-    def make_learner(observation_space, action_space, *, seed, loss_term=None, **_):
-        return PPO(observation_space, action_space, config, seed=seed, loss_term=loss_term)
+    def make_learner(observation_space, action_space, *, seed, hooks=(), **_):
+        return PPO(observation_space, action_space, config, seed=seed, hooks=hooks)
 
     def make_envs(tasks, *, seed, on_episode_end, split=1, trials=None, replicates=False):
         return make_vec(

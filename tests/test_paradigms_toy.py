@@ -15,8 +15,8 @@ torch.set_num_threads(1)
 
 
 def paradigm(config, num_envs):
-    def make_learner(observation_space, action_space, *, seed, loss_term=None, **_):
-        return PPO(observation_space, action_space, config, seed=seed, loss_term=loss_term)
+    def make_learner(observation_space, action_space, *, seed, hooks=(), **_):
+        return PPO(observation_space, action_space, config, seed=seed, hooks=hooks)
 
     def make_envs(tasks, *, seed, on_episode_end):
         return make_vec(tasks, num_envs, seed, on_episode_end=on_episode_end)

@@ -332,14 +332,14 @@ TINY = RainbowConfig(
 )
 
 
-def make_rainbow(envs, seed=0, num_tasks=1, loss_term=None, sampler=None, **changes):
+def make_rainbow(envs, seed=0, num_tasks=1, hooks=(), sampler=None, **changes):
     return Rainbow(
         envs.single_observation_space,
         envs.single_action_space,
         replace(TINY, **changes),
         seed=seed,
         num_tasks=num_tasks,
-        loss_term=loss_term,
+        hooks=hooks,
         sampler=sampler,
     )
 

@@ -182,10 +182,8 @@ class Lab:
         self.envs: list[GoalLine | GoalTrials] = []
         self.options: list[dict[str, Any]] = []
 
-    def make_learner(self, observation_space, action_space, *, seed, loss_term=None, **_) -> PPO:
-        self.learners.append(
-            PPO(observation_space, action_space, self.config, seed=seed, loss_term=loss_term)
-        )
+    def make_learner(self, observation_space, action_space, *, seed, hooks=(), **_) -> PPO:
+        self.learners.append(PPO(observation_space, action_space, self.config, seed=seed, hooks=hooks))
         return self.learners[-1]
 
     def make_envs(self, tasks, *, seed, on_episode_end, **options) -> GoalLine | GoalTrials:

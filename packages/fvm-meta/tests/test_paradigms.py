@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPOConfig
+from fvm_learners.hooks import Term
 from fvm_meta import MultiTask, Paradigm, Scratch, Snapshot, Spent
 
 TASKS, TASK = (0, 3, 6), 5
@@ -94,15 +95,15 @@ def test_a_subclass_hooks_a_term_into_the_loss(lab, budget):
         """Draws every weight to zero, and nothing else counts."""
 
         def adapt(self, snapshot, task, budget, rng, at=(0,), demos=(), resume=None):
-            def term(policy, batch, rng):
+            def pull(policy, batch):
                 return 1e6 * sum((weight**2).sum() for weight in policy.parameters())
 
-            yield from self.fine_tune(snapshot, task, budget, rng, at, demos, resume, term)
+            yield from self.fine_tune(snapshot, task, budget, rng, at, demos, resume, [Term("pull", pull)])
 
     start, *_, end = lab.build(Pull).adapt(None, TASK, budget(400), np.random.default_rng(0))
     norms = [sum(float(w.norm()) for w in s.policy.weights.values()) for s in (start, end)]
     assert norms[1] < norms[0]
-    assert end.metrics["loss_term"] > 0
+    assert end.metrics["pull/loss"] > 0
 
 
 LEARNING = PPOConfig(

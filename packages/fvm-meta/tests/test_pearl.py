@@ -113,14 +113,15 @@ def test_the_kl_is_the_mean_over_tasks_outside_weights_and_priorities(replay_lab
     learner = replay_lab.learners[-1]
     inference = TaskInference(PEARLConfig(kl_weight=0.5))
     batch = inference.batch(learner, np.random.default_rng(0))
-    term = inference.kl_term(learner.policy, batch, None)
+    term, metrics = inference.kl_term(learner.policy, batch)
     assert term.shape == (len(np.unique(batch.task_index)),)
     assert torch.allclose(term, 0.5 * kl_to_prior(batch.mean, batch.variance))
+    assert float(metrics["kl"].detach()) == pytest.approx(2 * float(term.detach().mean()))
 
 
 def test_a_snapshot_says_how_far_the_posterior_is_from_the_prior(replay_lab, budget):
     *_, last = pretrain(replay_lab, budget, kl_weight=0.25)
-    assert last.metrics["posterior_kl"] == pytest.approx(4 * last.metrics["loss_term"])
+    assert last.metrics["posterior_kl"] == pytest.approx(4 * last.metrics["posterior/loss"])
     assert last.metrics["posterior_kl"] > 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -67,13 +67,13 @@ def make(
     *,
     seed: int,
     device: str,
-    loss_term: Any = None,
+    hooks: Sequence[Any] = (),
     num_tasks: int = 1,
     sampler: Any = None,
 ) -> PPO | Rainbow:
     """Returns a learner; one on-policy has no use for tasks and samplers."""
     spaces = observation_space, action_space
     if isinstance(config, PPOConfig):
-        return PPO(*spaces, config, seed=seed, device=device, loss_term=loss_term)
-    kept = {"loss_term": loss_term, "num_tasks": num_tasks, "sampler": sampler}
+        return PPO(*spaces, config, seed=seed, device=device, hooks=hooks)
+    kept = {"hooks": hooks, "num_tasks": num_tasks, "sampler": sampler}
     return Rainbow(*spaces, config, seed=seed, device=device, **kept)

@@ -13,7 +13,8 @@ import numpy as np
 from gymnasium.vector import VectorWrapper
 from numpy.typing import NDArray
 
-from fvm_envs.slot_env import Seed, SlotEnv, State, obs_of_slot
+from fvm_envs.episode_info import obs_of_slot
+from fvm_envs.slot_env import Seed, SlotEnv, State
 
 
 class Restarts(VectorWrapper[Any, NDArray[Any], NDArray[Any]]):

@@ -1,4 +1,5 @@
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import polars as pl
@@ -37,9 +38,12 @@ def test_the_same_results_give_the_same_bytes(files, synthetic):
     assert [name for name in files if files[name] != again[name]] == []
 
 
-def test_every_figure_comes_as_png_and_svg(files):
+def test_every_figure_comes_as_png_svg_and_pdf(files):
     figures = ["adaptation", "differences", "by_task", "online", "pretraining"]
-    assert set(files) == {"report.html"} | {f"{name}.{kind}" for name in figures for kind in ("png", "svg")}
+    assert set(files) == {"report.html"} | {
+        f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")
+    }
+    assert all(files[f"{name}.pdf"].startswith(b"%PDF") for name in figures)
     assert all(files[f"{name}.png"].startswith(b"\x89PNG") for name in figures)
     assert not any(b"<dc:date>" in files[f"{name}.svg"] for name in figures)
 
@@ -94,7 +98,7 @@ def test_sections_come_in_the_reader_s_order(page):
 def test_what_was_given_is_shown(page, small):
     assert next(iter(small.folds.values())).sha256 in page
     assert "uv run study --benchmark procgen --preset quick --seeds 3" in page
-    assert "not the paper&#x27;s setting" in page
+    assert "not the paper's setting" in unescape(page)
     assert "10 of 10 rules passed" in page
     assert "var(--m0)" in page
     assert "#0072b2" not in page[page.index("<svg") :]
@@ -120,7 +124,7 @@ def test_a_single_seed_is_reported_without_intervals(synthetic):
     page = files["report.html"].decode()
     assert set(files) == {
         "report.html",
-        *(f"{n}.{k}" for n in ("adaptation", "by_task") for k in ("png", "svg")),
+        *(f"{n}.{k}" for n in ("adaptation", "by_task") for k in ("png", "svg", "pdf")),
     }
     assert "no interval" in page
     assert "Undecided: too small." in page
@@ -143,10 +147,9 @@ def test_bounds_may_be_wider_than_the_ranges(small, synthetic):
     assert analyse(small).score_bounds == (0.0, 1.0)
 
 
-def test_a_given_check_replaces_the_computed_one(synthetic):
-    given = Check(3, "not applicable", "tasks are games, not levels")
-    analysis = analyse(synthetic(seeds=1, tasks=1, leak_audit=None, checks=[given]))
-    assert analysis.checks[2] == given
+def test_a_given_check_stands_where_it_is_worse(synthetic):
+    given = Check(3, "fails", "two levels look the same")
+    assert analyse(synthetic(seeds=1, tasks=1, checks=[given])).checks[2] == given
 
 
 def test_results_that_do_not_fit_are_refused(small, synthetic):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fvm_learners.episodes import Episode
-    from fvm_learners.iteration import Iteration, LossTerm
+    from fvm_learners.hooks import Hook
+    from fvm_learners.iteration import Iteration
     from fvm_learners.ppo.config import SMALL_CPU, TRAIN_PROCGEN, PPOConfig
     from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
     from fvm_learners.ppo.ppo import PPO
@@ -23,8 +24,8 @@ __all__ = [
     "TRAIN_PROCGEN",
     "Episode",
     "FrozenPolicy",
+    "Hook",
     "Iteration",
-    "LossTerm",
     "Memory",
     "PPOConfig",
     "Rainbow",
@@ -38,8 +39,8 @@ _MODULES = {
     "TRAIN_PROCGEN": "ppo.config",
     "Episode": "episodes",
     "FrozenPolicy": "ppo.frozen_policy",
+    "Hook": "hooks",
     "Iteration": "iteration",
-    "LossTerm": "iteration",
     "Memory": "ppo.frozen_policy",
     "PPOConfig": "ppo.config",
     "Rainbow": "rainbow.rainbow",

@@ -1,6 +1,6 @@
 """What every learner here gives and takes."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,6 @@ from fvm_learners.episodes import Episode
 
 State = dict[str, Any]
 
-LossTerm = Callable[[Any, Any, torch.Generator], Tensor]
-"""`(policy, batch, rng) -> [B] or scalar`, its mean is added to the learner's loss; policy and batch are the
-learner's own kind."""
-
 
 @dataclass(frozen=True)
 class Iteration:
@@ -23,7 +19,7 @@ class Iteration:
     Attributes:
         env_steps: taken in this iteration, all slots together (NEXT_STEP's reset rows included).
         updates: optimiser steps in this iteration.
-        metrics: means over the updates.
+        metrics: means over the updates; those of a hook's term as `<hook>/<metric>`.
         episodes: that ended in this iteration.
     """
 
@@ -31,3 +27,12 @@ class Iteration:
     updates: int
     metrics: dict[str, float]
     episodes: tuple[Episode, ...]
+
+
+def means(history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+    """Each metric's mean over the optimiser steps that have it; a hook's term may be left out of some."""
+    names = dict.fromkeys(name for metrics in history for name in metrics)
+    return {
+        name: float(torch.stack([metrics[name] for metrics in history if name in metrics]).mean())
+        for name in names
+    }

@@ -66,13 +66,20 @@ def optimiser_state(optimiser: Optimizer, module: nn.Module) -> dict[str, dict[s
     """
     state: dict[str, dict[str, Any]] = {"step": {}, "exp_avg": {}, "exp_avg_sq": {}}
     for name, parameter in module.named_parameters():
-        if parameter not in optimiser.state:
+        entry = optimiser.state.get(parameter, {})
+        if not entry or int(entry["step"]) == 0:
             continue
-        entry = optimiser.state[parameter]
         state["step"][name] = int(entry["step"])
         for moment in ("exp_avg", "exp_avg_sq"):
             state[moment][name] = entry[moment].cpu().clone(memory_format=torch.contiguous_format)
     return state
+
+
+def zero_optimiser_state(optimiser: Optimizer) -> None:
+    """Puts steps and moments to zero where they lie, so that a recorded step stays valid."""
+    for entry in optimiser.state.values():
+        for tensor in entry.values():
+            tensor.zero_()
 
 
 def load_optimiser_state(optimiser: Optimizer, module: nn.Module, state: dict[str, dict[str, Any]]) -> None:

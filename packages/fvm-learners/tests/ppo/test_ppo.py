@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig
+from fvm_learners.hooks import Term
 from fvm_learners.networks.heads import Categorical
 from fvm_learners.ppo import ppo_loss
 from fvm_learners.ppo.minibatches import Batch
 from gymnasium.vector import AutoresetMode
 
 
-def make(envs, seed=0, loss_term=None, **config):
+def make(envs, seed=0, hooks=(), **config):
     config = {"num_steps": 16, "num_minibatches": 4, "lstm_size": 8, "mlp_sizes": (8,)} | config
     return PPO(
         envs.single_observation_space,
         envs.single_action_space,
         PPOConfig(**config),
         seed=seed,
-        loss_term=loss_term,
+        hooks=hooks,
     )
 
 
@@ -265,19 +266,18 @@ def test_weights_go_from_one_learner_to_another(recall, assert_same):
 
 
 @pytest.mark.parametrize("shape", ["scalar", "per sample"])
-def test_a_loss_term_is_added(recall, shape):
+def test_a_term_is_added(recall, shape):
     """A large penalty on the value's distance from 3 moves the value there."""
 
-    def towards_three(policy, batch, rng):
-        assert isinstance(rng, torch.Generator)
+    def towards_three(policy, batch):
         _, value, _ = policy(batch.obs, batch.initial_state, batch.episode_start)
         distance = 100 * (value - 3) ** 2
         return distance if shape == "per sample" else distance.mean()
 
     envs = recall(num_envs=4, delay=1)
-    ppo = make(envs, loss_term=towards_three, learning_rate=1e-2)
+    ppo = make(envs, hooks=[Term("three", towards_three)], learning_rate=1e-2)
     iterations = list(ppo.learn(envs, 64 * 30))
-    assert iterations[-1].metrics["loss_term"] < iterations[0].metrics["loss_term"] / 20
+    assert iterations[-1].metrics["three/loss"] < iterations[0].metrics["three/loss"] / 20
     value = ppo.policy(torch.tensor([[1.0, 0.0]]))[1].item()
     assert value == pytest.approx(3, abs=0.5)
 
@@ -296,7 +296,9 @@ def test_a_reset_optimiser_takes_the_steps_of_a_fresh_one(recall, assert_same):
     ppo = make(envs)
     ppo.iteration(envs)
     saved, state = copy.deepcopy(envs.state_dict()), ppo.state_dict()
+    where = {entry["exp_avg"].data_ptr() for entry in ppo.optimiser.state.values()}
     ppo.reset_optimiser()
+    assert {entry["exp_avg"].data_ptr() for entry in ppo.optimiser.state.values()} == where  # in place
     assert_same(ppo.state_dict(), state | {"optimiser": {"step": {}, "exp_avg": {}, "exp_avg_sq": {}}})
     ppo.iteration(envs)
     assert set(ppo.state_dict()["optimiser"]["step"].values()) == {12}

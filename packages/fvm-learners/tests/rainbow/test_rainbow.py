@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from fvm_learners.hooks import Term
 from fvm_learners.rainbow.gradient_step import GradientStep
 
 
@@ -102,18 +103,17 @@ def test_metrics_say_what_happened(catch, make):
 
 
 @pytest.mark.parametrize("shape", ["scalar", "per sample"])
-def test_a_loss_term_is_added_outside_of_weights_and_priorities(catch, shape, make):
+def test_a_term_is_added_outside_of_weights_and_priorities(catch, shape, make):
     """A large penalty on the value's distance from 1.5 moves the values there."""
 
-    def towards(policy, batch, rng):
-        assert isinstance(rng, torch.Generator)
+    def towards(policy, batch):
         distance = 100 * (policy.q_values(batch.obs) - 1.5).pow(2).mean(dim=1)
         return distance if shape == "per sample" else distance.mean()
 
     envs = catch(num_envs=4)
-    rainbow = make(envs, loss_term=towards, learning_rate=1e-2, updates_per_env_step=1)
+    rainbow = make(envs, hooks=[Term("towards", towards)], learning_rate=1e-2, updates_per_env_step=1)
     iterations = list(rainbow.learn(envs, 400))
-    assert iterations[-1].metrics["loss_term"] < iterations[0].metrics["loss_term"] / 10
+    assert iterations[-1].metrics["towards/loss"] < iterations[0].metrics["towards/loss"] / 10
     assert rainbow.policy.q_values(torch.from_numpy(envs.stack)).mean().item() == pytest.approx(1.5, abs=0.2)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from fvm_learners import LossTerm
+from fvm_learners import Hook
 from torch import Tensor
 
 from fvm_meta.capabilities import Parts, Sigmas, require
@@ -27,8 +27,9 @@ from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, Stat
 class MakeLearner(Protocol):
     """Builds a learner with a fresh optimiser for these spaces.
 
-    Besides `seed` it is given `loss_term`, added to the learner's loss; and what off-policy learners need and
-    others ignore: `num_tasks`, one replay buffer each, and `sampler`, which buffers a batch comes from.
+    Besides `seed` it is given `hooks`, whose terms are added to the learner's loss; and what off-policy
+    learners need and others ignore: `num_tasks`, one replay buffer each, and `sampler`, which buffers a batch
+    comes from.
     """
 
     def __call__(  # noqa: D102
@@ -167,7 +168,7 @@ class Paradigm:
         at: Sequence[int] = (0,),
         demos: Sequence[Any] = (),
         resume: State | None = None,
-        loss_term: LossTerm | None = None,
+        hooks: Sequence[Hook] = (),
         **options: Any,
     ) -> Iterator[Snapshot]:
         """Yields snapshots of the base learner on one task, from the snapshot's weights if there is one.
@@ -182,7 +183,7 @@ class Paradigm:
                 f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()"
             )
         weights = None if snapshot is None else snapshot.policy.weights
-        learner, envs = self.start([task], rng, "stay", loss_term, weights, transfer=self.transfer, **options)
+        learner, envs = self.start([task], rng, "stay", hooks, weights, transfer=self.transfer, **options)
         yield from train(learner, envs, budget, at, resume)
 
     def start(
@@ -190,7 +191,7 @@ class Paradigm:
         tasks: Sequence[Any],
         rng: np.random.Generator,
         on_episode_end: str,
-        loss_term: LossTerm | None = None,
+        hooks: Sequence[Hook] = (),
         weights: Mapping[str, Tensor] | None = None,
         sampler: Any = None,
         transfer: Transfer = EVERYTHING,
@@ -203,7 +204,7 @@ class Paradigm:
             tasks: What the envs may play.
             rng: Spawned from, not drawn from.
             on_episode_end: "resample" or "stay".
-            loss_term: Added to the learner's loss.
+            hooks: Of the learner.
             weights: What the learner starts from; None leaves its random initialisation.
             sampler: Of an off-policy learner's batches; None for its own.
             transfer: What it takes of the weights.
@@ -220,7 +221,7 @@ class Paradigm:
                 envs.single_observation_space,
                 envs.single_action_space,
                 seed=learner_seed,
-                loss_term=loss_term,
+                hooks=hooks,
                 num_tasks=len(tasks),
                 sampler=sampler,
             )

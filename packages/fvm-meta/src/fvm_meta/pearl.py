@@ -25,7 +25,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from fvm_learners import Iteration, LossTerm
+from fvm_learners import Hook, Iteration
+from fvm_learners.hooks import Term
 from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy, LatentDistribution
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Context, Replay
@@ -159,9 +160,10 @@ class TaskInference:
         )
         return context
 
-    def kl_term(self, policy: Any, batch: Any, rng: Any) -> Tensor:
-        """Beta KL(q || N(0, I)), one number a task: the learner's loss takes their mean."""
-        return self.config.kl_weight * kl_to_prior(batch.mean, batch.variance)
+    def kl_term(self, policy: Any, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Beta KL(q || N(0, I)), one number a task, of which the learner takes the mean; the KL in nats."""
+        kl = kl_to_prior(batch.mean, batch.variance)
+        return self.config.kl_weight * kl, {"kl": kl.mean()}
 
 
 def sample(mean: Tensor, variance: Tensor, rng: np.random.Generator) -> Tensor:
@@ -237,7 +239,7 @@ class PEARL(Paradigm):
         """Yields snapshots as the networks learn from all tasks; their policies draw z from the prior."""
         learner, envs = self.start(tasks, rng, "resample")
         for snapshot in train(learner, envs, budget, at, resume):
-            yield _with_kl(snapshot, self.config.kl_weight)
+            yield _with_kl(snapshot)
 
     def adapt(
         self,
@@ -268,21 +270,21 @@ class PEARL(Paradigm):
         )
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
         for adapted in train(inferring, envs, budget, at, resume):
-            yield _with_kl(adapted, self.config.kl_weight)
+            yield _with_kl(adapted)
 
     def start(
         self,
         tasks: Sequence[Any],
         rng: np.random.Generator,
         on_episode_end: str,
-        loss_term: LossTerm | None = None,
+        hooks: Sequence[Hook] = (),
         weights: Mapping[str, Tensor] | None = None,
         sampler: Any = None,
         transfer: Transfer = EVERYTHING,
         needs: type[Any] = LatentLearner,
         **options: Any,
     ) -> tuple[Any, Envs]:
-        """As every paradigm's; the sampler infers tasks and the loss has the KL, if no other are given.
+        """As every paradigm's; the sampler infers tasks, and the loss has the KL besides what hooks add.
 
         Raises:
             ValueError: The learner has no latent.
@@ -292,7 +294,7 @@ class PEARL(Paradigm):
             tasks,
             rng,
             on_episode_end,
-            loss_term or inference.kl_term,
+            (Term("posterior", inference.kl_term), *hooks),
             weights,
             sampler or inference,
             transfer,
@@ -327,9 +329,8 @@ def infer(policy: FrozenQPolicy, context: Context) -> FrozenQPolicy:
     return policy.with_latent(LatentDistribution(mean, variance.sqrt()))
 
 
-def _with_kl(snapshot: Snapshot, kl_weight: float) -> Snapshot:
+def _with_kl(snapshot: Snapshot) -> Snapshot:
     """The snapshot with the posteriors' mean KL to the prior in nats among its metrics."""
-    if "loss_term" not in snapshot.metrics or not kl_weight:
+    if "posterior/kl" not in snapshot.metrics:
         return snapshot
-    kl = snapshot.metrics["loss_term"] / kl_weight
-    return replace(snapshot, metrics={**snapshot.metrics, "posterior_kl": kl})
+    return replace(snapshot, metrics={**snapshot.metrics, "posterior_kl": snapshot.metrics["posterior/kl"]})

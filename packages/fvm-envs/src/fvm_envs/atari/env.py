@@ -17,14 +17,14 @@ it never truncates, because the last frame that it would then show is an old one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.atari.games import NUM_ACTIONS, ActionSpace, game_of, to_native
-from fvm_envs.slot_env import OnEpisodeEnd, Seed, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, Seed, SlotEnv, SlotOptions, State
 from fvm_envs.task import TaskSet
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class AtariVec(SlotEnv):
         frame_stack: Frames in an observation; those before an episode's first are 0.
         max_frames: Frames after which an episode is truncated.
         num_threads: Games that are stepped at the same time.
+        **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
         ImportError: If ale-py is not installed.
@@ -89,6 +90,7 @@ class AtariVec(SlotEnv):
         frame_stack: int = 4,
         max_frames: int = 108_000,
         num_threads: int = 1,
+        **slot_options: Unpack[SlotOptions],
     ) -> None:
         self._natives: dict[tuple[int, int], ALEVectorInterface] = {}
         self._playing: dict[int, ALEVectorInterface] = {}
@@ -138,6 +140,7 @@ class AtariVec(SlotEnv):
             on_episode_end=on_episode_end,
             observation_space=gym.spaces.Box(0, 255, (SIDE, SIDE, frame_stack), np.uint8),
             action_space=gym.spaces.Discrete(num_actions),
+            **slot_options,
         )
 
     def _native(self, slot: int, task: int) -> ALEVectorInterface:
@@ -187,26 +190,28 @@ class AtariVec(SlotEnv):
             self._lives[slot] = info["lives"][0]
 
     def advance(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[np.int64], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of every slot's game, `num_threads` of them at a time."""
         native_actions = self._to_native[self.task_index, actions]
         reward = np.zeros(self.num_envs, dtype=np.float64)
         terminated = np.zeros(self.num_envs, dtype=bool)
-        lives = np.zeros(self.num_envs, dtype=np.int64)
+        lives = self._lives.copy()
         behind = self.num_threads - 1
-        for turn in range(self.num_envs + behind):
-            if turn < self.num_envs:
-                self._playing[turn].send(native_actions[turn, None], _FULL_STRENGTH)
-            slot = turn - behind
-            if slot >= 0:
+        playing = slots.tolist()
+        for turn in range(len(playing) + behind):
+            if turn < len(playing):
+                slot = playing[turn]
+                self._playing[slot].send(native_actions[slot, None], _FULL_STRENGTH)
+            if turn >= behind:
+                slot = playing[turn - behind]
                 stack, rewards, game_over, _, info = self._playing[slot].recv()
                 self._stacks[slot] = stack[0]
                 reward[slot], terminated[slot], lives[slot] = rewards[0], game_over[0], info["lives"][0]
         # Some games show no lives left for a few frames before they are over; nothing can be won then.
         life_lost = (lives < self._lives) & ~terminated
         self._lives = lives
-        self._env_steps += np.bincount(self.task_index, minlength=len(self.tasks))
+        self._env_steps += np.bincount(self.task_index[slots], minlength=len(self.tasks))
         truncated = ((self.lengths + 1) * FRAME_SKIP >= self.max_frames) & ~terminated
         return reward, terminated, truncated, {"life_lost": life_lost}
 
@@ -222,10 +227,8 @@ class AtariVec(SlotEnv):
         """The lives of the game that each slot shows."""
         return {"lives": self._lives.copy()}
 
-    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+    def draw_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's newest frame as the agent sees it, in grey and enlarged, uint8 [504, 504, 3]."""
-        if not 0 <= slot < self.num_envs:
-            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
         large = self._stacks[slot, -1].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
         frame: NDArray[np.uint8] = large[..., None].repeat(3, axis=-1)
         return frame

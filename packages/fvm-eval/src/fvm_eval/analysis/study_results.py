@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
 import polars as pl
 
+from fvm_eval.analysis.panel import Panel
 from fvm_eval.budget import Budget, Ledger
 from fvm_eval.claims import Claim, Comparison, Look, Precondition
 from fvm_eval.claims.looks import level_of
@@ -81,6 +83,11 @@ class StudyResults:
             its store keeps; the last is this one.
         planned_looks: Numbers of checkpoints a method at which looks were planned.
         complete: Whether all planned runs are finished; a partial study gets no verdicts.
+        adaptation: Whether methods adapt a pretrained agent to held-out tasks; without it the report's words
+            are those of any comparison.
+        references: Families that all others are shown against, the first one first.
+        margin: Smallest difference that matters, normalised; shaded where no claim gives one.
+        panels: Figures that the study hands in, for what the report cannot know.
         notes: Warnings shown under the answer, as in "tiny preset, not the paper's setting".
         labels: Readable names of methods, families, baselines and arms; their order is the order of the
             report.
@@ -123,6 +130,10 @@ class StudyResults:
     looks: Sequence[Look] = ()
     planned_looks: Sequence[int] = ()
     complete: bool = True
+    adaptation: bool = True
+    references: Sequence[str] = ()
+    margin: float | None = None
+    panels: Sequence[Panel] = ()
     notes: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -154,6 +165,8 @@ class StudyResults:
                     )
         self._check_arms()
         self._check_numbers()
+        if self.margin is not None and not (isfinite(self.margin) and self.margin > 0):
+            raise ValueError(f"margin={self.margin}: give the smallest difference that matters, above 0")
 
     def _check_arms(self) -> None:
         """Refuses facts about arms that no table has: a misspelt one would be left out in silence."""
@@ -201,13 +214,13 @@ class StudyResults:
                     "the lowest and highest possible score"
                 )
 
-    @property
+    @cached_property
     def methods(self) -> list[str]:
         """Methods of the table, those with labels first and in their order."""
         found = self.episodes["method"].unique().sort().to_list()
         return [m for m in self.labels if m in found] + [m for m in found if m not in self.labels]
 
-    @property
+    @cached_property
     def tasks(self) -> list[str]:
         """Held-out tasks of the table, numbers in their names in numeric order."""
         return sorted(
@@ -215,7 +228,7 @@ class StudyResults:
             key=lambda task: [part.zfill(12) if part.isdigit() else part for part in task.split("/")],
         )
 
-    @property
+    @cached_property
     def final_step(self) -> int:
         """The env step at which methods are compared."""
         if self.budget is not None:
@@ -230,6 +243,14 @@ class StudyResults:
     def family(self, method: str) -> str:
         """The name that a method shares with its other training-set sizes; its own if there are none."""
         return self.families.get(method, method)
+
+    def summary_label(self, name: str) -> str:
+        """The readable name of a summary: where nothing adapts there is neither a budget nor a jump-start."""
+        return (
+            name
+            if self.adaptation
+            else {VALUE: "Final score", ZERO_SHOT: "Score at the start"}.get(name, name)
+        )
 
     def label(self, name: str) -> str:
         """The readable name of a method or baseline."""

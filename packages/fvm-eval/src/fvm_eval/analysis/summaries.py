@@ -103,7 +103,8 @@ def summaries_of(
     tables = [(VALUE if study.final_step else "Score", value_at(runs, study.final_step))]
     if 0 in steps and len(steps) > 1:
         tables.append((AREA, area_under_curve(runs, study.final_step)))
-        tables.append((ZERO_SHOT, value_at(runs, 0)))
+        if study.adaptation:
+            tables.append((ZERO_SHOT, value_at(runs, 0)))
     summaries = []
     for name, table in tables:
         cells = {method: table.filter(pl.col("method") == method) for method in study.methods}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,14 +13,25 @@ from matplotlib.figure import Figure
 
 from fvm_eval.report.figures.paper import INK, MUTED, PAPER, RULE, SETTINGS
 from fvm_eval.report.method_styles import METHOD_COLOURS
+from fvm_eval.report.text import escape
 
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {
     tint: f"--m{index}" for index, tint in enumerate(METHOD_COLOURS)
 }
 
 
+@dataclass(frozen=True)
+class Image:
+    """A figure that a notebook shows."""
+
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
 def files(name: str, draw: Callable[[bool], Figure]) -> dict[str, bytes]:
-    """Returns one figure's PNG (160 dpi) and SVG files on white, by file name.
+    """Returns one figure's PNG (160 dpi), SVG and PDF files on white, by file name.
 
     Args:
         name: Of the files, without what comes after the point.
@@ -33,7 +45,10 @@ def files(name: str, draw: Callable[[bool], Figure]) -> dict[str, bytes]:
         figure.set_layout_engine("none")  # it has done its work: the panels stay where they are
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-        return {f"{name}.png": png.getvalue(), f"{name}.svg": _svg(figure).encode()}
+        pdf = io.BytesIO()
+        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        svg = _svg(figure).encode()
+        return {f"{name}.png": png.getvalue(), f"{name}.svg": svg, f"{name}.pdf": pdf.getvalue()}
 
 
 def inline(name: str, draw: Callable[[bool], Figure], description: str) -> str:
@@ -70,7 +85,7 @@ def _embedded(svg: str, prefix: str, kind: str, description: str) -> str:
     svg = re.sub(r' (?:d|x|y|points|transform)="[^"]*"', _rounded, svg)
     box = re.search(r'viewBox="[^"]+"', svg)
     assert box is not None, "matplotlib writes a viewBox"
-    head = f'<svg class="{kind}" role="img" aria-label="{description}" {box.group()}>'
+    head = f'<svg class="{kind}" role="img" aria-label="{escape(description)}" {box.group()}>'
     return head + svg[svg.index(">") + 1 :].strip()
 
 

@@ -5,57 +5,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from fvm_eval.analysis.study_analysis import analyse
+from markupsafe import Markup
+
+from fvm_eval.analysis.study_analysis import Analysis, analyse
 from fvm_eval.analysis.study_results import StudyResults
 from fvm_eval.report import drawing, sections
 from fvm_eval.report.captions import pictures
+from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import claims
+from fvm_eval.report.headline import header
 from fvm_eval.report.scores import scores
 from fvm_eval.report.style import CSS
-from fvm_eval.report.text import escape
 
 
 def render(results: StudyResults) -> dict[str, bytes]:
-    """Returns the report's files by name: report.html, which needs no other file, and the figures.
+    """Returns the report's files by name: report.html, which needs no other file, figures and tables.
 
     The same results give the same bytes. Writing them is the caller's.
 
     Raises:
         TableError: A run lacks its evaluation at the budget, or a task its score range.
     """
-    analysis = analyse(results)
-    content = [sections.header(analysis), claims(analysis), sections.estimand(analysis)]
+    return files_of(analyse(results))
+
+
+def files_of(analysis: Analysis) -> dict[str, bytes]:
+    """Returns the report's files of numbers that are computed already; as `render`."""
+    study = analysis.study
+    content: list[Markup] = [header(analysis), claims(analysis), sections.estimand(analysis)]
     files: dict[str, bytes] = {}
     for picture in pictures(analysis):
         draw = partial(picture.draw, analysis)
         files |= drawing.files(picture.name, draw)
-        drawn = drawing.inline(picture.name, draw, escape(picture.heading))
-        figure = f"<figure>{drawn}<figcaption>{escape(picture.caption)}</figcaption></figure>"
-        if picture.within:  # belongs to what comes before it
-            content.append(figure)
-        elif picture.folded:
-            content.append(f"<details><summary>{escape(picture.heading)}</summary>{figure}</details>")
-        else:
-            content.append(f"<section><h2>{escape(picture.heading)}</h2>{figure}</section>")
+        drawn = Markup(drawing.inline(picture.name, draw, picture.heading))
+        content.append(
+            filled(
+                "figure.html",
+                drawn=drawn,
+                heading=picture.heading,
+                caption=picture.caption,
+                within=picture.within,
+                folded=picture.folded,
+            )
+        )
         if picture.name == "adaptation":
             content.append(scores(analysis))
     content += [
         sections.checklist(analysis),
         sections.costs(analysis),
         sections.splits(analysis),
-        sections.configuration(results.config, results.environment),
-        sections.rerun(results.rerun),
+        sections.configuration(study.config, study.environment),
+        sections.rerun(study.rerun),
     ]
-    return {"report.html": document(results.title, content), **files}
+    return {"report.html": document(study.title, content), **files}
 
 
-def document(title: str, content: Sequence[str]) -> bytes:
+def document(title: str, content: Sequence[Markup]) -> bytes:
     """Returns the HTML page with these parts, of which empty ones are left out."""
-    body = "\n".join(part for part in content if part)
-    page = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n"
-        f"<body><main>\n{body}\n</main></body>\n</html>\n"
-    )
-    return page.encode()
+    page = filled("page.html", title=title, css=Markup(CSS), content=content)
+    return f"{page}\n".encode()
+
+
+def notebook(analysis: Analysis) -> str:
+    """Returns what a notebook shows of an analysis: scores with their figure, in the page's style."""
+    first = pictures(analysis)[0]
+    drawn = drawing.inline(first.name, partial(first.draw, analysis), first.heading)
+    style = CSS.replace(":root{", ":host{") + ":host{display:block}"
+    inner = f'<style>{style}</style><main style="padding:0">{scores(analysis)}{drawn}</main>'
+    return f'<div><template shadowrootmode="open">{inner}</template></div>'

@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any
 
 import polars as pl
+from markupsafe import Markup
 
 from fvm_eval.report import drawing, sections
+from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.figures.labels import short
 from fvm_eval.report.figures.players import by_player
 from fvm_eval.report.page import document
-from fvm_eval.report.text import escape, plural, table
+from fvm_eval.report.text import plural
 from fvm_eval.statistics.rates import Rate, success_rates
 
-FIGURE = "players"
+FIGURE, _HEADING = "players", "Task by task"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,52 +54,53 @@ def render_players(played: Played) -> dict[str, bytes]:
     """
     rates = success_rates(played.episodes)
     draw = partial(by_player, rates, played.labels)
-    heading = "Task by task"
-    drawn = drawing.inline(FIGURE, draw, heading)
+    drawn = Markup(drawing.inline(FIGURE, draw, _HEADING))
     caption = "Bars: exact 95 % intervals over episodes."
     content = [
         _header(played, rates),
-        f"<section><h2>{heading}</h2><figure>{drawn}<figcaption>{caption}</figcaption></figure>"
-        f"{_table(played, rates)}</section>",
-        f"<section><h2>What is estimated</h2><p>{escape(played.estimand)}</p></section>",
+        filled("figure.html", drawn=drawn, heading=_HEADING, caption=caption, within=False, folded=False),
+        filled("tables.html", heading="Numbers", intro="", tables=[_table(played, rates)]),
+        filled("estimand.html", estimand=played.estimand, claims=[], conditions=[], held=0, unfolded=0),
         sections.configuration(played.config, played.environment),
         sections.rerun(played.rerun),
     ]
     return {"report.html": document(played.title, content), **drawing.files(FIGURE, draw)}
 
 
-def _header(played: Played, rates: Sequence[Rate]) -> str:
+def _header(played: Played, rates: Sequence[Rate]) -> Markup:
     """Returns title, each player's rate over all tasks, notes and the study's size."""
     overall = {rate.player: rate for rate in rates if not rate.task}
     said = ", ".join(f"{played.labels[name]} {percent(overall[name].part)}" for name in played.labels)
     tasks = plural(played.episodes["task"].n_unique(), "task")
-    numbers = ", ".join(f"{escape(played.labels[name])} {interval(overall[name])}" for name in played.labels)
+    numbers = ", ".join(f"{played.labels[name]} {interval(overall[name])}" for name in played.labels)
     facts = {
         "Tasks": f"{played.episodes['task'].n_unique():,}",
         "Players": f"{len(played.labels)}",
         "Episodes": f"{len(played.episodes):,}",
     }
-    listed = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items())
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in played.notes)
-    return (
-        f'<h1>{escape(played.title)}</h1>\n<p class="answer">Episodes solved: {escape(said)}.</p>\n'
-        f'<p class="numbers">Mean over {tasks}, 95 %: {numbers}.</p>\n{notes}<dl class="facts">{listed}</dl>'
+    answer = filled(
+        "answer.html",
+        label="",
+        tone="",
+        decision=f"Episodes solved: {said}.",
+        numbers=f"Mean over {tasks}, 95 %: {numbers}.",
     )
+    return filled("header.html", title=played.title, answer=answer, notes=played.notes, facts=facts)
 
 
-def _table(played: Played, rates: Sequence[Rate]) -> str:
+def _table(played: Played, rates: Sequence[Rate]) -> Grid:
     """Returns a row a task, a column a player, all tasks last."""
     found = {(rate.task, rate.player): rate for rate in rates}
     tasks = list(dict.fromkeys(rate.task for rate in rates if rate.task))
     rows = []
     for task in [*tasks, ""]:
-        name = escape(short(task, tasks)) if task else "<b>All tasks</b>"
+        name = Cell(short(task, tasks)) if task else Cell("All tasks", strong=True)
         rows.append([name, *(_cell(found[task, player]) for player in played.labels)])
-    return table(["Task", *played.labels.values()], rows)
+    return Grid(["Task", *played.labels.values()], rows)
 
 
-def _cell(rate: Rate) -> str:
-    return f"{rate.solved:,} of {rate.episodes:,}<small>{interval(rate)}</small>"
+def _cell(rate: Rate) -> Cell:
+    return Cell(f"{rate.solved:,} of {rate.episodes:,}", [interval(rate)])
 
 
 def percent(part: float) -> str:

@@ -4,62 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from markupsafe import Markup
+
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, methods_of, sizes
-from fvm_eval.report.method_styles import MethodStyle, method_styles
-from fvm_eval.report.text import capital, escape, limits, number, plural, table
+from fvm_eval.report.method_styles import method_styles
+from fvm_eval.report.text import capital, limits, number, plural
 from fvm_eval.statistics.intervals import Interval
 
 
-def scores(analysis: Analysis) -> str:
+def scores(analysis: Analysis) -> Markup:
     """Returns every method's summaries and their differences, over these tasks and over new tasks."""
     study, scale = analysis.study, analysis.scale
     caption = (
         f"{scale.label}, with 95 % intervals. “These”: for these {plural(len(study.tasks), 'task')}, over "
         "checkpoints. “New”: for new tasks of the same population, over checkpoints and tasks."
     )
-    if (same := _same_checkpoints(analysis)) is not None:
+    if (same := same_checkpoints(analysis)) is not None:
         caption += f" Every method has {plural(same, 'checkpoint')}."
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
     intervals = [i for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values())]
     intervals += [i for d in analysis.differences for i in (d.fixed, d.new)]
-    notes = sorted({i.note for i in intervals if i.note})
-    why = "".join(f'<p class="quiet">{escape(capital(note))}.</p>' for note in notes)
+    notes = [f"{capital(note)}." for note in sorted({i.note for i in intervals if i.note})]
     pairs = shown_pairs(study, analysis.differences)
-    differences = _differences(analysis, pairs)
-    if len(pairs) > MAX_PAIRS:
-        differences = f"<details><summary>{len(pairs)} differences</summary>{differences}</details>"
-    return (
-        f'<section><h2>Results</h2><p class="quiet">{escape(caption)}</p>{_methods(analysis)}{why}'
-        f"{differences}</section>"
+    return filled(
+        "results.html",
+        heading="Results",
+        caption=caption,
+        methods=methods_grid(analysis),
+        notes=notes,
+        differences=differences_grid(analysis, pairs),
+        folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
 
 
-def swatch(style: MethodStyle) -> str:
-    """Returns a method's line as it is in the figures, to stand before its name."""
-    dashes = "".join(f"{2 * length:g} " for length in style.dashes).strip()
-    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    marks = {
-        "o": '<circle cx="13" cy="5" r="3.4"/>',
-        "s": '<path d="M10 2h6v6h-6z"/>',
-        "^": '<path d="M13 1.4l3.8 7h-7.6z"/>',
-        "D": '<path d="M13 .8l4.2 4.2-4.2 4.2-4.2-4.2z"/>',
-    }
-    line = f'<path d="M1 5h24" fill="none"{dashed}/>'
-    return (
-        f'<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true" style="fill:var(--m{style.index});'
-        f'stroke:var(--m{style.index})">{line}{marks[style.marker]}</svg>'
-    )
-
-
-def _methods(analysis: Analysis) -> str:
+def methods_grid(analysis: Analysis) -> Grid:
+    """Returns a row a method, a column a summary; baselines and the best possible score below."""
     study, scale, summaries = analysis.study, analysis.scale, analysis.summaries
-    head = ["", *(summary.name for summary in summaries)]
+    head = ["", *(study.summary_label(summary.name) for summary in summaries)]
     if analysis.regret:
         head.insert(2, "Regret at budget" if study.final_step else "Regret")
-    same = _same_checkpoints(analysis) is not None
+    same = same_checkpoints(analysis) is not None
     head += [] if same else ["Checkpoints"]
     unsized = [m for m in study.methods if m not in study.train_sizes]
     groups: list[tuple[str, Sequence[str]]] = [("", study.methods)]
@@ -68,67 +56,67 @@ def _methods(analysis: Analysis) -> str:
             (size, [m for m in methods_of(study, size) if m in study.train_sizes]) for size in sizes(study)
         ]
         groups = [("", unsized), *((f"{size:,} training tasks", mine) for size, mine in sized)]
-    rows = []
+    rows: list[Row] = []
     for title, methods in groups:
         rows += [[title]] if title else []
         for method in methods:
-            cells = [_estimate(s.fixed[method], s.new[method], scale.value) for s in summaries]
+            cells = [estimate_cell(s.fixed[method], s.new[method], scale.value) for s in summaries]
             if analysis.regret:
-                cells.insert(1, _estimate(analysis.regret[method], None, scale.difference))
+                cells.insert(1, estimate_cell(analysis.regret[method], None, scale.difference))
             name = family_label(study, method) if title else study.label(method)
-            label = f"{swatch(method_styles(analysis.study)[method])}{escape(name)}"
+            label = Cell(name, style=method_styles(study)[method])
             rows.append([label, *cells, *([] if same else [f"{summaries[0].fixed[method].checkpoints}"])])
     blank = [""] * (len(head) - 2)
     references = [(study.label(name), value) for name, value in analysis.baselines.items()]
     if analysis.best:
         references.append(("Best possible", sum(analysis.best[t] for t in study.tasks) / len(study.tasks)))
     rows += [["Baselines"]] if references and len(groups) > 1 else []
-    rows += [
-        [f'<span class="quiet">{escape(name)}</span>', number(scale.value(value)), *blank]
-        for name, value in references
-    ]
-    return table(head, rows)
+    rows += [[Cell(name, quiet=True), number(scale.value(value)), *blank] for name, value in references]
+    return Grid(head, rows)
 
 
-def _differences(analysis: Analysis, pairs: Sequence[Pair]) -> str:
+def differences_grid(analysis: Analysis, pairs: Sequence[Pair]) -> Grid:
+    """Returns a row a pair, a column a summary; many pairs grouped by their right side."""
     study, names = analysis.study, [summary.name for summary in analysis.summaries]
-    same = _same_checkpoints(analysis) is not None
+    same = same_checkpoints(analysis) is not None
     found: dict[tuple[str, str], dict[str, Difference]] = {}
     for difference in analysis.differences:
         found.setdefault((difference.left, difference.right), {})[difference.summary] = difference
     groups = pair_groups(study, pairs)
     if len(pairs) <= MAX_PAIRS:
         groups = {("", None): list(pairs)}
-    rows = []
+    rows: list[Row] = []
     for (_, size), group in groups.items():
         if len(pairs) > MAX_PAIRS:
             against = f"minus {family_label(study, group[0][1])}"
             rows.append([against if size is None else f"{against}, {size:,} training tasks"])
         for left, right in group:
             mine, shown = found[left, right], analysis.scale.difference
-            cells = [
-                _estimate(mine[n].fixed, mine[n].new, shown, signed=True) if n in mine else "" for n in names
+            cells: list[str | Cell] = [
+                estimate_cell(mine[n].fixed, mine[n].new, shown, signed=True) if n in mine else ""
+                for n in names
             ]
             fewest = min(difference.fixed.checkpoints for difference in mine.values())
-            name = escape(family_label(study, left))
+            name = family_label(study, left)
             if len(pairs) <= MAX_PAIRS:
-                name += f" − {escape(family_label(study, right))}"
+                name += f" − {family_label(study, right)}"
             rows.append([name, *cells, *([] if same else [f"{fewest}"])])
-    return table(["Difference", *names, *([] if same else ["Checkpoints"])], rows) if rows else ""
+    shown_names = [study.summary_label(name) for name in names]
+    return Grid(["Difference", *shown_names, *([] if same else ["Checkpoints"])], rows)
 
 
-def _same_checkpoints(analysis: Analysis) -> int | None:
+def same_checkpoints(analysis: Analysis) -> int | None:
     """Returns how many checkpoints each method has, None if they differ."""
     counts = {interval.checkpoints for interval in analysis.summaries[0].fixed.values()}
     return counts.pop() if len(counts) == 1 else None
 
 
-def _estimate(
+def estimate_cell(
     fixed: Interval, new: Interval | None, shown: Callable[[float], float], *, signed: bool = False
-) -> str:
-    both = [("these", limits(fixed, shown, signed=signed))]
-    both += [] if new is None else [("new", limits(new, shown, signed=signed))]
+) -> Cell:
+    """Returns the estimate with its interval over these tasks, and over new tasks."""
+    both = [f"these {limits(fixed, shown, signed=signed)}"]
+    both += [] if new is None else [f"new {limits(new, shown, signed=signed)}"]
     if fixed.low is None and (new is None or new.low is None):
-        both = [("", "no interval")]
-    lines = "".join(f"<small>{kind} {text}</small>" for kind, text in both)
-    return f"<b>{number(shown(fixed.mean), signed=signed)}</b>{lines}"
+        both = ["no interval"]
+    return Cell(number(shown(fixed.mean), signed=signed), both, strong=True)

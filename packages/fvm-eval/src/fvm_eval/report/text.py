@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from fvm_eval.statistics.intervals import Interval
 
@@ -33,31 +33,6 @@ def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool 
         return "no interval"
     ends = (number(shown(end), signed=signed) for end in (interval.low, interval.high))
     return f"[{', '.join(ends)}]"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns an HTML table in a scrolling box; cells are HTML, all but the first column numbers.
-
-    A row of one cell is a heading of those below it.
-    """
-    kinds = ["", *[' class="n"'] * (len(head) - 1)]
-    titles = "".join(f"<th{kind}>{_broken(name)}</th>" for name, kind in zip(head, kinds, strict=True))
-    body = []
-    for row in rows:
-        if len(row) == 1 < len(head):
-            body.append(f'<tr class="group"><th colspan="{len(head)}">{escape(row[0])}</th></tr>')
-            continue
-        cells = [f"<td{kind}>{cell}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)]
-        body.append(f"<tr><th>{row[0]}</th>{''.join(cells)}</tr>")
-    return (
-        f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def _broken(name: str) -> str:
-    """Returns a column's name, what is in parentheses on a line of its own."""
-    return escape(name).replace(" (", "<br>(")
 
 
 def capital(text: str) -> str:

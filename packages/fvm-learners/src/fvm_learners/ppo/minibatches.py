@@ -5,8 +5,8 @@ Gradients of chunks add up to their minibatch's, so the optimiser sees no differ
 minibatch in one piece takes twice the time and over 2 GB of activations.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 from fvm_learners.observations import Obs, map_parts
 from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.ppo.rollout import Rollout
+
+NOTHING: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Batch:
         weight: [] share of this batch's valid samples in its minibatch.
         episode_start: [T, B] bool; None without memory.
         initial_state: [B, 2, lstm_size] before the first step; None without memory.
+        extra: [..., ...] what hooks put beside the rollout, by name (`hooks.py`).
     """
 
     obs: Obs
@@ -44,6 +47,7 @@ class Batch:
     weight: Tensor
     episode_start: Tensor | None = None
     initial_state: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
 
 def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
@@ -58,7 +62,12 @@ def normalised(advantage: Tensor, valid: Tensor) -> Tensor:
 
 
 def minibatches(
-    rollout: Rollout, advantage: Tensor, config: PPOConfig, rng: torch.Generator, chunk_size: int | None
+    rollout: Rollout,
+    advantage: Tensor,
+    config: PPOConfig,
+    rng: torch.Generator,
+    chunk_size: int | None,
+    extra: Mapping[str, Tensor] = NOTHING,
 ) -> Iterator[Iterator[Batch]]:
     """One epoch in random order; each minibatch is an iterator over its chunks.
 
@@ -68,6 +77,7 @@ def minibatches(
         config: number of minibatches, recurrent or not, normalisation.
         rng: draws the order.
         chunk_size: samples in a chunk; None for whole minibatches.
+        extra: [T, B, ...] by name, goes with the samples.
     """
     if not rollout.valid.any():
         return
@@ -78,12 +88,12 @@ def minibatches(
     if config.recurrent:
         order = torch.randperm(num_envs, generator=rng).to(advantage.device)
         for slots in order.tensor_split(min(count, num_envs)):
-            yield _sequences(rollout, advantage, return_, slots, config, chunk_size)
+            yield _sequences(rollout, advantage, return_, slots, config, chunk_size, extra)
     else:
         valid = rollout.valid.flatten().nonzero().squeeze(1)
         order = valid[torch.randperm(len(valid), generator=rng).to(advantage.device)]
         for samples in order.tensor_split(min(count, len(order))):
-            yield _samples(rollout, advantage, return_, samples, config, chunk_size)
+            yield _samples(rollout, advantage, return_, samples, config, chunk_size, extra)
 
 
 def _samples(
@@ -93,6 +103,7 @@ def _samples(
     index: Tensor,
     config: PPOConfig,
     chunk_size: int | None,
+    extra: Mapping[str, Tensor],
 ) -> Iterator[Batch]:
     """Chunks of the samples `index` of the flattened rollout, all of them valid."""
     obs = map_parts(lambda part: part.flatten(0, 1), rollout.obs)
@@ -112,6 +123,7 @@ def _samples(
             return_=return_[chunk],
             valid=valid[chunk],
             weight=valid[chunk].sum() / len(index),
+            extra={name: part.flatten(0, 1)[index[chunk]] for name, part in extra.items()},
         )
 
 
@@ -122,6 +134,7 @@ def _sequences(
     slots: Tensor,
     config: PPOConfig,
     chunk_size: int | None,
+    extra: Mapping[str, Tensor],
 ) -> Iterator[Batch]:
     """Chunks of the slots' whole sequences; a chunk holds at least one."""
     assert rollout.initial_state is not None
@@ -142,6 +155,7 @@ def _sequences(
             weight=valid[:, chunk].sum() / valid.sum().clamp(min=1),
             episode_start=rollout.episode_start[:, index],
             initial_state=rollout.initial_state[index],
+            extra={name: part.index_select(1, index) for name, part in extra.items()},
         )
 
 

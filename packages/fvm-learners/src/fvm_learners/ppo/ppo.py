@@ -9,7 +9,8 @@ with A from `gae`, normalised in each minibatch, and R = A + V_old. Rewards are 
 Not in: KL penalty, early stopping, shared statistics between processes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from fvm_learners.autoreset import Envs
-from fvm_learners.iteration import Iteration, LossTerm, State
+from fvm_learners.hooks import Hook, HookList
+from fvm_learners.iteration import Iteration, State, means
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
@@ -26,7 +28,7 @@ from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
-from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state, zero_optimiser_state
 
 
 def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
@@ -58,6 +60,11 @@ def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tens
     return loss, {name: metric.detach() for name, metric in metrics.items()}
 
 
+def _mean_of_term(valid: Tensor, term: Tensor) -> Tensor:
+    """Mean over the samples that count of a hook's term, be it one a sample or a scalar."""
+    return masked_mean(term, valid) if term.shape == valid.shape else term.mean()
+
+
 class PPO:
     """Learns on any `gymnasium.vector.VectorEnv`, one `iteration` (rollout and update) at a time.
 
@@ -67,7 +74,7 @@ class PPO:
         config: hyperparameters.
         seed: of the weights, the actions, the minibatches, and the envs' first reset.
         device: of network and rollout.
-        loss_term: `(policy, batch, rng) -> [B] or scalar`, its mean is added to the loss.
+        hooks: terms that are added to the loss, in this order (`hooks.py`).
     """
 
     def __init__(
@@ -78,10 +85,11 @@ class PPO:
         *,
         seed: int,
         device: str = "cpu",
-        loss_term: LossTerm | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self.config, self.device, self.loss_term = config, torch.device(device), loss_term
+        self.config, self.device = config, torch.device(device)
+        self.hooks = HookList(hooks, self.device, seed)
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2, np.uint64) >> 1)
         policy = ActorCritic(
             observation_space,
@@ -172,15 +180,12 @@ class PPO:
             discount=config.discount,
             gae_lambda=config.gae_lambda,
         )
+        extra = self.hooks.on_rollout(rollout)
         history: list[dict[str, Tensor]] = []
         for _ in range(config.num_epochs):
-            for minibatch in minibatches(rollout, advantage, config, self._rng, self._chunk_size):
+            for minibatch in minibatches(rollout, advantage, config, self._rng, self._chunk_size, extra):
                 history.append(self._optimiser_step(minibatch))
-        means = {
-            name: float(torch.stack([metrics[name] for metrics in history]).mean())
-            for name in (history[0] if history else ())
-        }
-        return len(history), means | {"learning_rate": learning_rate}
+        return len(history), means(history) | {"learning_rate": learning_rate}
 
     def _optimiser_step(self, minibatch: Iterator[Batch]) -> dict[str, Tensor]:
         """Adds up the chunks' gradients and steps; the minibatch's metrics."""
@@ -188,14 +193,13 @@ class PPO:
         totals: dict[str, Tensor] = {}
         for batch in minibatch:
             loss, metrics = ppo_loss(batch, self.policy, self.config)
-            if self.loss_term is not None:
-                term = self.loss_term(self.policy, batch, self._rng)
-                term = masked_mean(term, batch.valid) if term.shape == batch.valid.shape else term.mean()
-                loss, metrics = loss + term, metrics | {"loss_term": term.detach()}
+            loss, added = self.hooks.added(loss, self.policy, batch, partial(_mean_of_term, batch.valid))
+            metrics |= added
             (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
-            totals = {name: totals.get(name, 0.0) + m * batch.weight for name, m in metrics.items()}
+            totals |= {name: totals.get(name, 0.0) + m * batch.weight for name, m in metrics.items()}
         norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
         self.optimiser.step()
+        self.hooks.after_step()
         return totals | {"grad_norm": norm}
 
     def frozen_policy(self) -> FrozenPolicy:
@@ -230,8 +234,8 @@ class PPO:
         return None if self._carry is None else self._carry.memory
 
     def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
+        """Forget Adam's moments, in place: with none, and no step taken, it is as fresh as one just made."""
+        zero_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes: the next iteration resets the envs. For a change of tasks."""
@@ -247,6 +251,7 @@ class PPO:
             "reward_scale": None if self.reward_scale is None else self.reward_scale.state_dict(),
             "rng": self._rng.get_state(),
             "carry": None if self._carry is None else self._carry.state_dict(),
+            "hooks": self.hooks.state_dict(),
             "env_step": self.env_step,
             "updates": self.updates,
         }
@@ -255,7 +260,7 @@ class PPO:
         """Go on as the learner that gave `state`; the caller restores the envs.
 
         Raises:
-            ValueError: `state` is of another network, or only one of the two scales rewards.
+            ValueError: `state` is of another network or other hooks, or only one of the two scales rewards.
         """
         if (state["reward_scale"] is None) != (self.reward_scale is None):
             raise ValueError(
@@ -266,6 +271,7 @@ class PPO:
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         if self.reward_scale is not None:
             self.reward_scale.load_state_dict(state["reward_scale"])
+        self.hooks.load_state_dict(state["hooks"])
         self._rng.set_state(state["rng"])
         self._carry = None if state["carry"] is None else Carry.from_state_dict(state["carry"], self.device)
         self.env_step, self.updates = state["env_step"], state["updates"]

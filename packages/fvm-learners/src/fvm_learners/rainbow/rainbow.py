@@ -22,7 +22,8 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs
 from fvm_learners.episodes import Episode
-from fvm_learners.iteration import Iteration, LossTerm, State
+from fvm_learners.hooks import Hook, HookList
+from fvm_learners.iteration import Iteration, State, means
 from fvm_learners.rainbow.acting import Slots, leave, take_row
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
@@ -31,7 +32,13 @@ from fvm_learners.rainbow.gradient_step import GradientStep, Noise
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import make_replays
 from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced
-from fvm_learners.weights import load_network_weights, load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import (
+    load_network_weights,
+    load_optimiser_state,
+    network_weights,
+    optimiser_state,
+    zero_optimiser_state,
+)
 
 NO_NOISE = Noise()
 
@@ -78,8 +85,7 @@ class Rainbow:
         seed: of the weights, the noise, the batches, and the envs' first reset.
         device: of networks and replay.
         num_tasks: replay buffers; a slot's steps go into the one of its `info["task_index"]`.
-        loss_term: `(policy, batch, rng) -> [B] or scalar`, its mean is added to the loss, outside importance
-            weights and priorities.
+        hooks: terms that are added to the loss, in this order, outside importance weights and priorities.
         sampler: makes batches and latents; None for equal shares from all buffers that are ready.
     """
 
@@ -92,11 +98,12 @@ class Rainbow:
         seed: int,
         device: str = "cpu",
         num_tasks: int = 1,
-        loss_term: LossTerm | None = None,
+        hooks: Sequence[Hook] = (),
         sampler: Sampler | None = None,
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self.config, self.device, self.loss_term = config, torch.device(device), loss_term
+        self.config, self.device = config, torch.device(device)
+        self.hooks = HookList(hooks, self.device, seed)
         self.sampler: Sampler = sampler or TaskBalanced()
         init_seed, noise_seed, run_seed = (
             int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64) >> 1
@@ -125,12 +132,13 @@ class Rainbow:
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
+        self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
         self._rng = np.random.default_rng(run_seed)
         self._slots: Slots | None = None
         self._frozen: set[str] = set()
         self._gradient_step = GradientStep(
-            self.policy, self.target, self.optimiser, rainbow_loss, loss_term, config, self._noise_rng
+            self.policy, self.target, self.optimiser, rainbow_loss, self.hooks, config
         )
 
     # What a stream of iterations needs.
@@ -200,13 +208,17 @@ class Rainbow:
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)
 
-    def update(self) -> dict[str, float]:
+    def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
+
+        Args:
+            copy_target: copy the network into the target network if that is due; else `target_due` tells the
+                caller, who does it by `copy_to_target` when the network is what the target should be.
 
         Raises:
             ValueError: No buffer has reached its learn start.
         """
-        return self._means([self._update()])
+        return self._means([self._update(copy_target=copy_target)])
 
     @property
     def ready_tasks(self) -> list[int]:
@@ -228,7 +240,7 @@ class Rainbow:
         """Exponent of the importance weights, now."""
         return self.config.beta_at(self.env_step)
 
-    def _update(self) -> dict[str, Tensor]:
+    def _update(self, *, copy_target: bool = True) -> dict[str, Tensor]:
         if not self.ready:
             raise ValueError(
                 f"no buffer has {self.config.learn_start // len(self.replays)} env steps yet (learn_start "
@@ -243,16 +255,13 @@ class Rainbow:
             self.replays[task].update_priorities(batch.rows[own], losses[own])
         self.updates += 1
         self.updates_due = max(0.0, self.updates_due - 1)
-        if self.updates % self.config.target_period_updates == 0:
+        self.target_due |= self.updates % self.config.target_period_updates == 0
+        if self.target_due and copy_target:
             self.copy_to_target()
         return metrics
 
     def _means(self, history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-        means = {
-            name: float(torch.stack([metrics[name] for metrics in history]).mean())
-            for name in (history[0] if history else ())
-        }
-        return means | {
+        return means(history) | {
             "beta": self.beta,
             "replay_transitions": float(sum(r.num_transitions for r in self.replays)),
         }
@@ -261,6 +270,7 @@ class Rainbow:
 
     def copy_to_target(self) -> None:
         """Copy the network into the target network."""
+        self.target_due = False
         self.target.load_state_dict(self.policy.state_dict())
 
     def frozen_policy(self) -> FrozenQPolicy:
@@ -302,9 +312,8 @@ class Rainbow:
         self.target.reset_sigmas()
 
     def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
-        self._gradient_step.forget()
+        """Forget Adam's moments, in place: with none, and no step taken, it is as fresh as one just made."""
+        zero_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes, not what was learned of them: the next step resets the envs."""
@@ -338,6 +347,7 @@ class Rainbow:
             "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
             "frozen": sorted(self._frozen),
             "slots": None if self._slots is None else self._slots.state_dict(),
+            "hooks": self.hooks.state_dict(),
             "noise_rng": self._noise_rng.get_state(),
             "rng": self._rng.bit_generator.state,
             "env_step": self.env_step,
@@ -349,7 +359,7 @@ class Rainbow:
         """Go on as the learner that gave `state`; the caller restores the envs.
 
         Raises:
-            ValueError: `state` is of another network or another replay.
+            ValueError: `state` is of another network, another replay or other hooks.
         """
         self.load_weights(state["weights"])
         self.target.load_state_dict(state["target"])
@@ -362,6 +372,7 @@ class Rainbow:
         for task, replay in enumerate(self.replays):
             replay.load_state_dict(state["replays"][str(task)])
         self._slots = None if state["slots"] is None else Slots.from_state_dict(state["slots"], self.device)
+        self.hooks.load_state_dict(state["hooks"])
         self._noise_rng.set_state(state["noise_rng"])
         self._rng.bit_generator.state = state["rng"]
         self.env_step, self.updates = state["env_step"], state["updates"]

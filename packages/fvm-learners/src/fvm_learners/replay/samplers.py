@@ -1,7 +1,7 @@
 """Which buffers a batch comes from, and which latent it carries: a paradigm's way into a replay."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,7 @@ class ReplayBatch:
         task_index: [B] of the buffer each came from.
         rows: [B] in that buffer.
         latent: [B, latent_size] for both observations, may carry gradients; None without.
+        extra: what a sampler adds for its learner's hooks, by name.
     """
 
     obs: Tensor
@@ -37,6 +38,7 @@ class ReplayBatch:
     task_index: NDArray[np.int64]
     rows: NDArray[np.int64]
     latent: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
 
 class SamplingConfig(Protocol):

@@ -1,0 +1,109 @@
+"""The command's options. Nothing heavy is imported here, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from fvm_eval.cli.terminal import say
+
+ABOUT = """\
+Compares reinforcement-learning methods from a table of scores, with intervals that hold, and writes a report.
+
+The table: a row a score with the columns method, seed, task, score; fold, checkpoint, env_step, episode are
+optional. CSV of any separator and encoding, parquet, JSON, wide tables (a column a task, seed or method), and
+what marl-eval, Weights & Biases and Stable-Baselines3 write (a folder of runs, too). Without a checkpoint
+each method and seed is one training, so all of a seed's tasks share its luck."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses with one sentence, as all refusals here."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message}; see {self.prog} --help", sys.stderr)
+        raise SystemExit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command's options."""
+    made = _Parser(prog="fvm-eval", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("table", type=Path, nargs="+", help="file, files, or a folder of runs")
+    made.add_argument("--out", type=Path, help="folder for the report (default: the table's name + -report)")
+    made.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="COLUMN=NAME",
+        help="the table's own name of a column, as in score=episode_reward; checkpoint=none leaves it out",
+    )
+    made.add_argument(
+        "--set", action="append", default=[], metavar="COLUMN=VALUE", help="one value for all rows, task=pong"
+    )
+    made.add_argument("--at", type=_steps, metavar="STEP", help="env step at which runs are compared")
+    made.add_argument("--bin", type=_steps, metavar="STEPS", help="put env steps into bins of this width")
+    made.add_argument(
+        "--normalise",
+        metavar="HOW",
+        help="atari (random 0, human 1), procgen, procgen:easy, procgen:hard, or a file of task, low, high",
+    )
+    made.add_argument(
+        "--score-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="lowest and highest possible score; others are refused",
+    )
+    made.add_argument(
+        "--margin", type=float, metavar="SIZE", help="the smallest difference that matters, in shown units"
+    )
+    made.add_argument("--claims", type=Path, metavar="TOML", help="claims fixed beforehand, to be decided")
+    made.add_argument("--encoding", help="of text files (default: found out)")
+    made.add_argument("--decimal", choices=[",", "."], help="decimal mark of text files (default: found out)")
+    made.add_argument("--version", action="version", version=f"fvm-eval {_version()}")
+    return made
+
+
+def pairs(given: Sequence[str], option: str) -> dict[str, str]:
+    """Returns options of the form KEY=VALUE by key.
+
+    Raises:
+        ValueError: One has no "=", or a key comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"{option} {text}: expected COLUMN=NAME, as in {option} score=episode_reward")
+        if key.strip() in found:
+            raise ValueError(f"{option} {key.strip()} is given twice")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def rerun(arguments: Sequence[str], folder: Path) -> str:
+    """Returns the command that makes the report again, fit to be pasted into a shell."""
+    out = [] if any(a == "--out" or a.startswith("--out=") for a in arguments) else ["--out", str(folder)]
+    return shlex.join(["python", "-m", "fvm_eval", *arguments, *out])
+
+
+def _steps(text: str) -> int:
+    value = float(text.replace("_", "").replace(",", ""))
+    if value != int(value):
+        raise ValueError
+    return int(value)
+
+
+_steps.__name__ = "number of env steps"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("fvm-eval")
+    except PackageNotFoundError:
+        return "(not installed)"

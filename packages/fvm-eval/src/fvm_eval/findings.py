@@ -1,0 +1,191 @@
+"""`compare(table)`: from anyone's table to numbers, a notebook's tables and figures, and a report's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fvm_eval.analysis import Analysis, StudyResults, analyse
+from fvm_eval.analysis.summaries import scale_of
+from fvm_eval.claims import Claim, Comparison
+from fvm_eval.fairness import Check
+from fvm_eval.reading import Reading, Request, ranges_for, read
+from fvm_eval.reading.claims_file import read_claims
+from fvm_eval.reading.published_ranges import Range
+
+_NO_EPISODES = "without a column episode nothing says which episodes were planned"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a table of scores says.
+
+    Attributes:
+        study: The report's input.
+        reading: How the table was read.
+    """
+
+    study: StudyResults
+    reading: Reading
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """All numbers."""
+        return analyse(self.study)
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """The report's files by name: the page, figures, tables."""
+        from fvm_eval.report.page import files_of
+
+        return files_of(self.analysis)
+
+    def report(self, folder: str | Path) -> Path:
+        """Writes the report's files into a folder and returns the page's path."""
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            (place / name).write_bytes(content)
+        return place / "report.html"
+
+    def text(self) -> str:
+        """Returns means, differences, tests and secondary aggregates as aligned plain text."""
+        from fvm_eval.report.plain_text import summary
+
+        return summary(self.analysis, self.reading)
+
+    def figure(self, name: str = "adaptation") -> Any:
+        """Returns one figure as an image that a notebook shows; `figures` has the names.
+
+        Raises:
+            KeyError: There is no such figure.
+        """
+        from fvm_eval.report.captions import pictures
+        from fvm_eval.report.drawing import Image, files
+
+        picture = {p.name: p for p in pictures(self.analysis)}[name]
+        return Image(files(name, lambda narrow: picture.draw(self.analysis, narrow))[f"{name}.svg"].decode())
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures."""
+        from fvm_eval.report.captions import pictures
+
+        return [picture.name for picture in pictures(self.analysis)]
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        from fvm_eval.report.page import notebook
+
+        return notebook(self.analysis)
+
+
+def compare(
+    table: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, str] | None = None,
+    at: int | None = None,
+    bin: int | None = None,
+    normalise: str | Mapping[str, Range] | None = None,
+    score_range: tuple[float, float] | None = None,
+    margin: float | None = None,
+    claims: str | Path | Sequence[Claim | Comparison] = (),
+    encoding: str | None = None,
+    decimal: Any = None,
+    title: str = "",
+    rerun: str = "",
+) -> Findings:
+    """Returns what a table of scores says: `compare(frame).report("out")` writes the report.
+
+    Args:
+        table: A path, several paths, a folder of runs, or a frame of pandas, polars or pyarrow.
+        columns: Names of columns that differ from ours, as in {"score": "episode_reward"}.
+        constants: Columns that have one value in all rows.
+        at: Env step at which runs are compared; the last one if not given.
+        bin: Width of bins of env steps.
+        normalise: "atari", "procgen", a file of task, low, high, or (low, high) by task.
+        score_range: Lowest and highest possible score; others are refused.
+        margin: Smallest difference that matters, in the unit of the shown scores.
+        claims: A TOML file of claims, or the claims.
+        encoding: Of a text file; found out if not given.
+        decimal: Decimal mark of a text file; found out if not given.
+        title: Of the report.
+        rerun: The command that makes it again.
+
+    Raises:
+        TableError: With a sentence that says what came, what was expected and what to do.
+        FileNotFoundError: There is no such file.
+    """
+    request = Request(
+        columns=columns or {},
+        constants=constants or {},
+        at=at,
+        bin=bin,
+        score_range=score_range,
+        encoding=encoding,
+        decimal=decimal,
+    )
+    reading = read(table, request)
+    return of_reading(reading, normalise, score_range, margin, claims, title, rerun)
+
+
+def of_reading(
+    reading: Reading,
+    normalise: str | Mapping[str, Range] | None = None,
+    score_range: tuple[float, float] | None = None,
+    margin: float | None = None,
+    claims: str | Path | Sequence[Claim | Comparison] = (),
+    title: str = "",
+    rerun: str = "",
+) -> Findings:
+    """Returns what a table says that has been read already; arguments as those of `compare`."""
+    tasks = sorted(reading.episodes["task"].unique().to_list())
+    ranges: dict[str, Range] | None = None
+    bounds: dict[str, Range] | None = None
+    label = "Normalised score (0 to 1)"
+    if isinstance(normalise, str):
+        ranges, label = ranges_for(tasks, normalise)
+    elif normalise is not None:
+        ranges = dict(normalise)
+    if score_range is not None:
+        bounds = dict.fromkeys(tasks, score_range)
+        ranges = ranges or bounds
+    elif ranges is not None:
+        bounds = {}
+    adaptation = "by the column checkpoint" in reading.clusters and 0 in reading.episodes["env_step"]
+    adaptation = adaptation and reading.episodes["env_step"].n_unique() > 1
+    players = reading.players.select("task", "score", baseline="method") if len(reading.players) else None
+    step = f" at env step {int(reading.episodes['env_step'].to_numpy().max()):,}" if reading.has_steps else ""
+    study = StudyResults(
+        title=title or f"Scores of {reading.name}",
+        estimand=f"Expected score on the tasks of the table{step}, each with equal weight.",
+        episodes=reading.episodes,
+        score_name="Score",
+        normalised_name=label,
+        score_ranges=ranges,
+        score_bounds=bounds,
+        checks=() if reading.numbered else (Check(7, "fails", _NO_EPISODES),),
+        baselines=players,
+        adaptation=adaptation,
+        notes=[f"{text[:1].upper()}{text[1:]}." for text in reading.said],
+        rerun=rerun,
+    )
+    span = scale_of(study).span
+    if margin is not None:
+        study = replace(study, margin=margin / span)
+    if isinstance(claims, (str, Path)):
+        found = read_claims(Path(claims), study, margin, span)
+        study = replace(study, claims=found.claims, comparisons=found.comparisons)
+    elif claims:
+        study = replace(
+            study,
+            claims=[claim for claim in claims if isinstance(claim, Claim)],
+            comparisons=[claim for claim in claims if isinstance(claim, Comparison)],
+        )
+    return Findings(study, reading)

@@ -1,0 +1,79 @@
+"""Exports of Weights & Biases, as Open RL Benchmark's: a column a run, or a history with its config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from fvm_eval.reading.columns import plain
+from fvm_eval.reading.layouts.run_paths import cleanrl_run
+from fvm_eval.reading.source import ROW, Source
+from fvm_eval.table import TableError
+
+_RUN = re.compile(r"^(?P<run>.+) - (?P<metric>.+?)$")
+_BOUNDS = ("__MIN", "__MAX")
+_STEPS = ("global_step", "step", "charts_global_step", "timesteps")
+_NAMED = re.compile(r"^(?P<method>.+?)[ _\-.]*(?:seed|run|s)?[ _\-=]*(?P<seed>\d+)$", re.IGNORECASE)
+
+
+def is_export(columns: Sequence[str]) -> bool:
+    """Returns whether the first column is a step and the others are "run - metric"."""
+    if len(columns) < 2 or plain(columns[0]) not in _STEPS:
+        return False
+    others = [column for column in columns[1:] if not column.endswith(_BOUNDS)]
+    return bool(others) and all(_RUN.match(column) for column in others)
+
+
+def is_history(columns: Sequence[str]) -> bool:
+    """Returns whether the columns are those of a run's history, most of whose rows log something else."""
+    return bool({"_step", "_runtime", "_timestamp"} & set(columns))
+
+
+def read_export(source: Source, metric: str | None = None) -> Source:
+    """Returns a row a score of an export with a column a run.
+
+    Args:
+        source: The table.
+        metric: Which metric is the score; needed where there are several.
+
+    Raises:
+        TableError: Several metrics, or a run's name that does not say its seed.
+    """
+    step, *others = source.columns
+    runs = {
+        column: match for column in others if not column.endswith(_BOUNDS) and (match := _RUN.match(column))
+    }
+    metrics = list(dict.fromkeys(match["metric"] for match in runs.values()))
+    if metric is None and len(metrics) > 1:
+        raise TableError(
+            f"{source.name} has the metrics {', '.join(metrics)}: say which is the score by --map "
+            f"score={metrics[0]}"
+        )
+    metric = metrics[0] if metric is None else metric
+    runs = {column: match for column, match in runs.items() if match["metric"] == metric}
+    if not runs:
+        raise TableError(f"--map score={metric}: {source.name} has {', '.join(metrics)}")
+    tables = []
+    for column, match in runs.items():
+        name = match["run"].strip()
+        run = cleanrl_run(name)
+        values = {"method": run.method, "task": run.task, "seed": run.seed} if run is not None else {}
+        if run is None:
+            named = _NAMED.match(name)
+            if named is None:
+                raise TableError(
+                    f"{source.name}: the run {name!r} does not say its seed; export single runs, not groups, "
+                    "named env__method__seed or method-seed"
+                )
+            values = {"method": named["method"], "seed": named["seed"]}
+        rows = source.frame.select(ROW, env_step=pl.col(step), score=pl.col(column).cast(pl.String))
+        rows = rows.filter(pl.col("score").is_not_null() & (pl.col("score").str.strip_chars() != ""))
+        tables.append(rows.with_columns(**{role: pl.lit(value) for role, value in values.items()}))
+    said = [
+        *source.said,
+        f"Weights & Biases' layout, {len(runs)} runs, score from {metric!r}, env step from {step!r}",
+    ]
+    frame = pl.concat(tables, how="diagonal")
+    return Source(source.name, frame, source.line_of, said, chosen=True, online=True)

@@ -1,0 +1,80 @@
+"""Wide tables: a column a task, a column a seed, or a column a method, in place of a row a score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from fvm_eval.reading.columns import shown_name
+from fvm_eval.reading.source import ROW
+from fvm_eval.table import TableError
+
+_SEED = re.compile(r"^(?:seed|run|rep|repeat|trial|s)?[ _\-=.]*(\d+)$", re.IGNORECASE)
+_PLURAL = {"task": "tasks", "seed": "seeds", "method": "methods"}
+_NAMES_SHOWN = 5
+
+
+def unpivoted(
+    frame: pl.DataFrame, columns: Sequence[str], found: Mapping[str, str], absent: Sequence[str]
+) -> tuple[pl.DataFrame, str] | None:
+    """Returns the table with a row a score, and what was recognised; None where it is not wide.
+
+    It is wide where it lacks the score and exactly one of method, seed and task, and at least two columns of
+    numbers are left over. The new columns are called by their roles.
+
+    Args:
+        frame: The table.
+        columns: Its columns.
+        found: The column of each role that has one.
+        absent: Required roles that have none.
+
+    Raises:
+        TableError: A column that is left over holds no numbers, so that it can be neither.
+    """
+    if len(absent) != 2 or "score" not in absent:
+        return None
+    role = next(name for name in absent if name != "score")
+    left = [column for column in columns if column not in found.values() and shown_name(column).strip()]
+    if role == "seed":
+        left = [column for column in left if _SEED.match(shown_name(column).strip())]
+    if len(left) < 2:
+        return None
+    for column in left:
+        if not _numeric(frame[column]):
+            if sum(_numeric(frame[other]) for other in left) < 2:
+                return None
+            raise TableError(
+                f"a column a {role}: column {shown_name(column)!r} is neither a known column nor numbers; "
+                "leave it out of the file"
+            )
+    kept = [ROW, *dict.fromkeys(found.values())]
+    typed = frame.select(*kept, *(pl.col(column).cast(pl.String) for column in left))
+    rows = typed.unpivot(on=left, index=kept, variable_name=role, value_name="score")
+    rows = rows.filter(pl.col("score").is_not_null() & (pl.col("score").str.strip_chars() != ""))
+    if role == "seed":
+        numbers = {column: _seed(shown_name(column)) for column in left}
+        rows = rows.with_columns(pl.col("seed").replace_strict(numbers, return_dtype=pl.String))
+    empty = len(frame) * len(left) - len(rows)
+    names = ", ".join(map(shown_name, left[:_NAMES_SHOWN]))
+    names += f" and {len(left) - _NAMES_SHOWN} more" if len(left) > _NAMES_SHOWN else ""
+    said = f"a wide table, {len(left)} columns taken as {_PLURAL[role]}: {names}"
+    return rows, said + (f" (cells left out as empty: {empty})" if empty else "")
+
+
+def _seed(name: str) -> str:
+    match = _SEED.match(name.strip())
+    assert match is not None, "only such columns are taken as seeds"
+    return match[1]
+
+
+def _numeric(column: pl.Series) -> bool:
+    """Returns whether the column holds a number, and nothing that begins with a letter."""
+    if column.dtype.is_numeric():
+        return True
+    if column.dtype != pl.String or column.null_count() == len(column):
+        return False
+    texts = column.drop_nulls().str.strip_chars()
+    texts = texts.filter(texts != "")
+    return len(texts) > 0 and bool(texts.str.contains(r"^(?:[+\-\u2212]?[\d.,]|(?i:nan|[+-]?inf))").all())

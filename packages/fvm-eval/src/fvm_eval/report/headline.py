@@ -1,0 +1,103 @@
+"""The page's head: title, the answer in a sentence or two, notes, the study's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from fvm_eval.analysis.decisions import Decided
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.claims import ClaimVerdict, Comparison
+from fvm_eval.report.cells import filled
+from fvm_eval.report.claims_table import tally, tone
+from fvm_eval.report.text import capital, limits, number, plural
+
+
+def header(analysis: Analysis) -> Markup:
+    """Returns title, answer, notes and the study's size."""
+    study = analysis.study
+    runs = analysis.runs.select("method", "fold", "seed", "checkpoint", "task").n_unique()
+    held, run = ("Held-out tasks", "Adaptation runs") if study.adaptation else ("Tasks", "Runs")
+    facts = {
+        held: f"{len(study.tasks):,}",
+        "Seeds": f"{study.episodes['seed'].n_unique():,}",
+        run: f"{runs:,}",
+        "Env steps a run": f"{study.final_step:,}" if study.final_step else "",
+        "Evaluation episodes" if study.adaptation else "Scores": f"{len(study.episodes):,}",
+    }
+    return filled("header.html", title=study.title, answer=answer(analysis), notes=study.notes, facts=facts)
+
+
+def answer(analysis: Analysis) -> Markup:
+    """Returns the study's answer in a sentence or two: the first claim's, or comparison's, or the scores."""
+    return filled("answer.html", **_answer(analysis))
+
+
+def _answer(analysis: Analysis) -> dict[str, Any]:
+    if analysis.claims:
+        return _of_claims(analysis.claims)
+    if analysis.verdicts:
+        return _of_comparison(analysis, *analysis.verdicts[0])
+    summary, scale = analysis.summaries[0], analysis.scale
+    best = sorted(summary.fixed, key=lambda method: -summary.fixed[method].mean)
+    scores = ", ".join(
+        f"{analysis.study.label(m)} {number(scale.value(summary.fixed[m].mean))}" for m in best
+    )
+    no = "No comparison was fixed beforehand, so none is decided."
+    return {"label": "", "tone": "", "decision": f"{scores}.", "numbers": no}
+
+
+def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdict) -> dict[str, Any]:
+    study, scale, fixed = analysis.study, analysis.scale, analysis.summaries[0].fixed
+    left, right = study.label(comparison.left), study.label(comparison.right)
+    a, b = (number(scale.value(fixed[name].mean)) for name in (comparison.left, comparison.right))
+    difference = number(scale.difference(verdict.interval.mean), signed=True)
+    interval = ", no interval"
+    if verdict.interval.low is not None:
+        interval = f", 95 % {limits(verdict.interval, scale.difference, signed=True)}"
+    after = f" after {study.final_step:,} env steps" if study.final_step else ""
+    tasks = plural(len(study.tasks), "held-out task" if study.adaptation else "task")
+    numbers = f"{left} scored {a} and {right} {b}{after} on {tasks} (difference {difference}{interval})."
+    if verdict.seeds_needed is not None:
+        size, seeds = number(scale.difference(comparison.margin)), plural(verdict.seeds_needed, "seed")
+        numbers += f" About {seeds} per method would detect a difference of {size} with power 0.8."
+    return {
+        "label": "",
+        "tone": "",
+        "decision": _decision(comparison, verdict, left, right),
+        "numbers": numbers,
+    }
+
+
+def _decision(comparison: Comparison, verdict: ClaimVerdict, left: str, right: str) -> str:
+    if verdict.label == "undecided":
+        return f"Undecided: {verdict.reason.split(' (')[0]}."
+    yes = verdict.label.startswith("supported")
+    if comparison.kind == "superiority":
+        return f"{left} {'beats' if yes else 'does not beat'} {right} by more than the margin."
+    return f"{left} is {'' if yes else 'not '}at least as good as {right}, within the margin."
+
+
+def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
+    """Returns the first claim with its verdict, what it hangs on, and how the others came out."""
+    verdict, part = claims[0].verdict, claims[0].deciding
+    numbers = [f"{capital(verdict.reason)}."]
+    if part.estimate is not None and part.interval is not None and part.interval.low is not None:
+        among = {"contradicted": "contradicting", "undecided": "first open"}.get(verdict.label, "weakest")
+        which = f"The {among} part is" if len(verdict.components) > 1 else "Measured:"
+        numbers.append(
+            f"{which} {part.component.name}, {number(part.estimate.mean, signed=True)}, "
+            f"95 % {limits(part.interval, float, signed=True)}; it must be {part.component.claimed}."
+        )
+    if verdict.seeds_needed is not None:
+        numbers.append(f"About {plural(verdict.seeds_needed, 'seed')} a method would show it.")
+    if len(claims) > 1:
+        numbers.append(f"Of {len(claims)} claims: {tally(claims)}.")
+    return {
+        "label": capital(verdict.label),
+        "tone": tone(verdict.label),
+        "decision": f"{verdict.claim.statement.rstrip('.')}.",
+        "numbers": " ".join(numbers),
+    }
