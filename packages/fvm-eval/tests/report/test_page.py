@@ -99,7 +99,7 @@ def test_what_was_given_is_shown(page, small):
     assert next(iter(small.folds.values())).sha256 in page
     assert "uv run study --benchmark procgen --preset quick --seeds 3" in page
     assert "not the paper's setting" in unescape(page)
-    assert "10 of 10 rules passed" in page
+    assert "10 of 10 rules hold" in page
     assert "var(--m0)" in page
     assert "#0072b2" not in page[page.index("<svg") :]
 

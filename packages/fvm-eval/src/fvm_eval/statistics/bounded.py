@@ -24,7 +24,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Array = npt.NDArray[np.float64]
 _DRAWS = 20_000
@@ -95,7 +95,7 @@ def korn_graubard_limits(
     trials = float(clusters)
     if variance > 0:
         tail = min((1 - level) / 2, 0.4999)  # at the middle both quantiles are 0
-        ratio = float(stats.t.isf(tail, max(episodes - 1, 1)) / stats.t.isf(tail, df))
+        ratio = float(special.stdtrit(max(episodes - 1, 1), tail) / special.stdtrit(df, tail))
         trials = min(float(episodes), share * (1 - share) / variance) * ratio**2
     return binomial_limits(share * trials, trials, level=level)
 
@@ -103,6 +103,8 @@ def korn_graubard_limits(
 def binomial_limits(successes: float, trials: float, *, level: float = 0.95) -> tuple[float, float]:
     """Returns Clopper-Pearson limits of a share; fractional counts are allowed (the Beta form extends)."""
     tail = (1 - level) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
-    high = 1.0 if successes >= trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
+    low = 0.0 if successes <= 0 else float(special.betaincinv(successes, trials - successes + 1, tail))
+    high = 1.0
+    if successes < trials:
+        high = 1 - float(special.betaincinv(trials - successes, successes + 1, tail))
     return low, high

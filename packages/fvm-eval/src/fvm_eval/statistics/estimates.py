@@ -24,7 +24,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from fvm_eval.statistics.bounded import gaffke_limits, korn_graubard_limits
 from fvm_eval.statistics.feasible import doubts
@@ -114,7 +114,7 @@ class Term:
         if how == "none":
             return None
         if self.bounds is None or how.endswith("cluster-t"):
-            half = float(stats.t.ppf((1 + level) / 2, satterthwaite(self.arm.parts)))
+            half = -float(special.stdtrit(satterthwaite(self.arm.parts), (1 - level) / 2))
             half *= math.sqrt(self.arm.variance)
             return mean - half, mean + half
         lowest, span = self.bounds[0], self.bounds[1] - self.bounds[0]
@@ -241,7 +241,7 @@ class Estimate:
         sign = 1.0 if above else -1.0
         df, se = self.df, self.se
         if df is not None and se is not None:
-            return float(stats.t.sf(sign * (self.mean - threshold) / se, df))
+            return float(special.stdtr(df, -sign * (self.mean - threshold) / se))
         if self.how == "none":
             return None
         if sign * (self.mean - threshold) <= 0:
@@ -255,7 +255,11 @@ class Estimate:
 
         if distance(_SMALLEST_P) >= 0:
             return 0.0
-        return 0.5 if distance(0.5) <= 0 else float(optimize.brentq(distance, _SMALLEST_P, 0.5))
+        return (
+            0.5
+            if distance(0.5) <= 0
+            else float(optimize.brentq(distance, _SMALLEST_P, 0.5, xtol=1e-13, rtol=1e-7))
+        )
 
     @property
     def _problem(self) -> str:
@@ -272,7 +276,7 @@ class Estimate:
         df, se = self._t_df, self.se
         assert df is not None, "asked only where there is a t interval"
         assert se is not None, "degrees of freedom come with a standard error"
-        half = float(stats.t.ppf((1 + level) / 2, df)) * se
+        half = -float(special.stdtrit(df, (1 - level) / 2)) * se
         return self.mean - half, self.mean + half
 
     def _limits(self, level: float) -> tuple[float, float] | None:
