@@ -86,7 +86,7 @@ def test_a_stand_in_with_the_same_capabilities_gives_the_same_bits(
 
 def test_a_lack_is_said_in_one_sentence(lab, replay_lab, budget):
     with pytest.raises(
-        ValueError, match=r"ReplayReptile asks .* `ReplayLearner`, and PPO has no collect, ready_tasks, "
+        ValueError, match=r"`ReplayLearner`, and PPO has no collect, copy_to_target, ready_tasks, "
     ):
         next(lab.build(ReplayReptile).pretrain(TASKS, budget(40), np.random.default_rng(0)))
     assert lab.envs[-1].closed

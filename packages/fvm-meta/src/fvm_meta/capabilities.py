@@ -79,6 +79,11 @@ class ReplayLearner(Learner, Protocol):
     updates_due: float
 
     @property
+    def target_due(self) -> bool:
+        """Whether the target network's period ended in an update that did not copy it."""
+        ...
+
+    @property
     def env_step(self) -> int:
         """Env steps collected so far."""
         ...
@@ -102,9 +107,12 @@ class ReplayLearner(Learner, Protocol):
         """Step all slots `rows` times into the replays; the episodes that ended."""
         ...
 
-    def update(self) -> dict[str, float]:
-        """One optimiser step; its metrics."""
+    def update(self, *, copy_target: bool = True) -> dict[str, float]:
+        """One optimiser step, and a copy into the target network if that is due and wanted; its metrics."""
         ...
+
+    def copy_to_target(self) -> None:
+        """Copy the network into the target network."""
 
     def reset_optimiser(self) -> None:
         """Forget the optimiser's moments, as a fresh optimiser would have none."""

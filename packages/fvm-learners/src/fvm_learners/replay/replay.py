@@ -70,6 +70,10 @@ class Context:
     reward: Tensor
     next_obs: Tensor | None = None
 
+    def __len__(self) -> int:
+        """Transitions."""
+        return len(self.action)
+
 
 @dataclass
 class Stream:
