@@ -35,7 +35,8 @@ class Fold:
     def __post_init__(self) -> None:
         parts = {"train": self.train, "validation": self.validation, "held_out": self.held_out}
         for name, ids in parts.items():
-            if isinstance(ids, str) or not all(isinstance(task, str) and task for task in ids):
+            given: object = ids  # whatever the types promise
+            if isinstance(given, str) or not all(isinstance(task, str) and task for task in ids):
                 raise ValueError(f"{name}={ids!r}: give a tuple of task ids, each a text that is not empty")
             object.__setattr__(self, name, tuple(ids))
             if len(set(ids)) < len(ids):
