@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ class C2FARM:
         sampler: Makes batches and latents; None for equal shares from all replays that are ready.
         episode_length: Steps of an episode, from which a demonstration's `time` follows.
     """
+
+    name: ClassVar[str] = "c2f_arm"
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -288,7 +291,7 @@ class C2FARM:
         self,
         weights: Mapping[str, Tensor],
         *,
-        only: Sequence[str] | None = None,
+        only: str | Sequence[str] | None = None,
         keep_target: bool = False,
     ) -> None:
         """Overwrite the networks' parameters, and the target networks'; optimiser and replay stay.
@@ -301,7 +304,7 @@ class C2FARM:
         Raises:
             ValueError: Names or shapes are not these networks', or there is no such part.
         """
-        load_weights(self.policy, weights, self.config, only)
+        load_weights(self.policy, weights, self.config, (only,) if isinstance(only, str) else only)
         if not keep_target:
             self.copy_to_target()
 
@@ -315,9 +318,9 @@ class C2FARM:
         self._frozen |= set(parts)
         freeze_parts(self.policy, self._frozen)
 
-    def unfreeze(self) -> None:
-        """Train everything from now on."""
-        self._frozen = set()
+    def unfreeze(self, *parts: str) -> None:
+        """Train these parts again, all if none are named."""
+        self._frozen -= set(parts or PARTS)
         freeze_parts(self.policy, self._frozen)
 
     def reset_parts(self, *parts: str) -> None:
