@@ -27,7 +27,7 @@ from fvm_learners.c2f_arm.networks import (
     freeze_parts,
     load_weights,
 )
-from fvm_learners.c2f_arm.replay import ArmReplay
+from fvm_learners.c2f_arm.replay import make_replays
 from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
 from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
@@ -84,15 +84,7 @@ class C2FARM:
         self.optimiser = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.replays = [
-            ArmReplay(
-                max(1, config.replay_capacity // num_tasks),
-                self.eye,
-                config.priority_exponent,
-                stratified="unstratified" not in config.quirks,
-            )
-            for _ in range(num_tasks)
-        ]
+        self.replays = make_replays(config, self.eye, num_tasks)
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
