@@ -8,7 +8,7 @@ import pytest
 import torch
 from fvm_learners.rainbow import Rainbow
 from fvm_meta import RL2, MultiTask, Reptile, ReptileConfig, RL2Config, Scratch
-from fvm_meta.capabilities import InnerLearner, LatentLearner, Parts, ReplayLearner, members, require
+from fvm_meta.capabilities import HasParts, InnerLearner, LatentLearner, ReplayLearner, members, require
 from fvm_meta.paradigm import Transfer
 from fvm_meta.pearl import PEARL, PEARLConfig
 from fvm_meta.replay_reptile import ReplayReptile
@@ -118,7 +118,7 @@ def test_require_gives_the_learner_back_or_names_what_to_do():
             """Nothing to load."""
 
     with pytest.raises(ValueError, match=r"^Transfer asks, and Loads has no freeze: take everything$"):
-        require(Loads(), Parts, "Transfer asks", "take everything")
+        require(Loads(), HasParts, "Transfer asks", "take everything")
 
     class Freezes(Loads):
         """Has both."""
@@ -127,7 +127,7 @@ def test_require_gives_the_learner_back_or_names_what_to_do():
             """Nothing to freeze."""
 
     learner = Freezes()
-    assert require(learner, Parts, "Transfer asks") is learner
+    assert require(learner, HasParts, "Transfer asks") is learner
     assert set(members(ReplayLearner)) == set(members(LatentLearner))
 
 
