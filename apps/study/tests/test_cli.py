@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import study.estimate
-from study.cli import Arguments, main, run
+from study.arguments import Arguments
+from study.cli import main, run
 from study.methods import PRETRAININGS
 from study.presets import PRESETS
 from study.run import choose_workers, command_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from study import config as study_config
-from study.cli import Arguments
+from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.job import build_paradigm

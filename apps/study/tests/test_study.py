@@ -49,7 +49,7 @@ def test_a_study_says_what_it_does_and_where_things_are(
     assert shown.err == ""
     for words in (
         "toy quick: scratch vs multitask on toy/catch",
-        "1 seeds, 4 training levels, 1 held-out; 4 jobs, 3,072 env steps on cpu",
+        "1 seed, 4 training levels, 1 held-out; 4 jobs, 3,072 env steps on cpu",
         "4 of 4 jobs are finished from before",
         "Undecided: too small",
         f"report    {root}/report/report.html",

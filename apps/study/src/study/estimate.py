@@ -24,6 +24,7 @@ from study.config import StudyConfig
 from study.engines.processes import one_thread
 from study.errors import StudyError
 from study.learners import as_measured, read_spec, replays_nbytes, spec_of, words_for
+from study.machine import memory_bytes
 from study.methods import GRADIENT
 from study.plan import Job, Plan
 from study.scoring import env_options
@@ -123,7 +124,7 @@ def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:
             with closing(make_vec(tasks[:1], 1, 0, **env_options(job.spec))) as envs:
                 nbytes = replays_nbytes(config, envs.single_observation_space, len(tasks))
             needed = max(needed, nbytes * max(workers, 1))
-    memory = psutil.virtual_memory().total
+    memory = memory_bytes()
     if needed > memory:
         raise StudyError(
             f"the replays of {max(workers, 1)} jobs at a time take {needed / 1e9:.1f} GB and this machine "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -38,10 +38,11 @@ RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a running job tells: where it is, and the latest numbers."""
+    """What a running job tells: where it is, the latest numbers, and what it does if it does not train."""
 
     env_step: int
     metrics: dict[str, float] = field(default_factory=dict)
+    doing: str = ""  # "evaluating"
 
 
 class MeteredEnvs(VectorWrapper):
@@ -137,12 +138,17 @@ class MetricCurves:
 
 
 def run_job(
-    job: Job, store: Store, *, device: str, checkpoint_every_s: float
+    job: Job,
+    store: Store,
+    *,
+    device: str,
+    checkpoint_every_s: float,
+    tell: Callable[[Progress], None] = lambda progress: None,
 ) -> Generator[Progress, None, None]:
     """Runs a job whose parent is finished, tells how far it is, and files its results in the store.
 
     Close the generator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints
-    are written has no influence on the results.
+    are written has no influence on the results. `tell` hears of what takes time between two iterations.
 
     Raises:
         StudyError: A damaged checkpoint, a full disk.
@@ -151,9 +157,10 @@ def run_job(
         if store.done(job):  # another process finished it while we waited
             return
         if job.kind == "baseline":
+            tell(Progress(env_step=0, doing="evaluating"))
             run_baseline(job, store)
         else:
-            yield from run_stream(job, store, device, checkpoint_every_s)
+            yield from run_stream(job, store, device, checkpoint_every_s, tell)
 
 
 def run_baseline(job: Job, store: Store) -> None:
@@ -173,7 +180,7 @@ def run_baseline(job: Job, store: Store) -> None:
 
 
 def run_stream(
-    job: Job, store: Store, device: str, checkpoint_every_s: float
+    job: Job, store: Store, device: str, checkpoint_every_s: float, tell: Callable[[Progress], None]
 ) -> Generator[Progress, None, None]:
     """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
     spec, evaluation = job.spec, job.spec["evaluation"]
@@ -208,6 +215,7 @@ def run_stream(
         metrics.add(snapshot.env_step, snapshot.metrics)
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
+            tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
             evaluating = time.perf_counter()
             rows += score(job, snapshot.policy, [spec["task"]], evaluation["episodes"], snapshot.env_step)
             spent["evaluation_s"] += time.perf_counter() - evaluating
@@ -227,6 +235,7 @@ def run_stream(
         training = device_clock()
 
     tables = {"online": online.table(), "metrics": metrics.table()}
+    tell(Progress(env_step=budget.env_steps, doing="evaluating"))
     evaluating = time.perf_counter()
     if job.kind == "adapt":
         # A checkpoint's rows come back sorted by name.

@@ -19,9 +19,9 @@ from fvm_envs import Task, score_range
 from fvm_eval.folds import Fold, nested_train_sets
 
 from study.config import RESULT_VERSIONS, Settings, StudyConfig
+from study.files import canonical_json
 from study.learners import name_of, spec_of
 from study.methods import GRADIENT, PARADIGMS, PRETRAININGS, Method
-from study.state_file import canonical_json
 
 
 @dataclass(frozen=True, kw_only=True)

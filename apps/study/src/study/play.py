@@ -91,7 +91,7 @@ class PlayResults:
 def announce(console: Console, config: PlayConfig, output: Path) -> None:
     """Says what is about to run."""
     names = " and ".join(SCRIPTS[name].lower() for name in config.players)
-    console.print(f"[bold]{config.benchmark} {config.preset}[/]: {names} on {config.title}")
+    console.print(f"{config.benchmark} {config.preset}: {names} on {config.title}")
     console.print(f"  {len(config.tasks)} tasks, {config.episodes} episodes of each player on each")
     for note in config.notes:
         console.print(Padding(note, (0, 2)), style="yellow")

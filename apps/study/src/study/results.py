@@ -52,9 +52,9 @@ from study.claims.arms import (
 from study.config import Settings, StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.errors import writing
+from study.files import canonical_json, write_bytes
 from study.methods import label_of
 from study.plan import Job, Plan
-from study.state_file import canonical_json, write_bytes
 from study.store import Store, write_table
 
 COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing

@@ -21,10 +21,10 @@ from fvm_eval.curves import normalise
 from fvm_eval.table import TableError
 
 from study.config import Settings, StudyConfig
+from study.files import write_bytes
 from study.learners import name_of
 from study.methods import PRETRAININGS, Method
 from study.plan import Job, Plan, make_plan
-from study.state_file import write_bytes
 from study.store import Store
 
 FIRST_SEED = 1_000_000  # of the tuning's seeds; a study's own begin at 0

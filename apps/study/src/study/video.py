@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw
 
 from study.config import StudyConfig
 from study.errors import StudyError, unknown, writing
+from study.files import write_bytes
 from study.job import restore
 from study.plan import Job, Plan
 from study.scoring import env_options
-from study.state_file import write_bytes
 from study.store import Store
 
 SIZE = 256  # pixels a side

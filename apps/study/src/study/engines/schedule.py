@@ -17,6 +17,7 @@ class Event:
         what: "started", "progress", "finished", "failed", or "lost": its worker died and it will go on.
         env_step: Where a running job is.
         metrics: Latest numbers of a running job.
+        doing: What a running job does if it does not train: "evaluating".
         message: One sentence on a failure.
         mendable: Whether a failure is one that a user can mend, such as a full disk: it stops the study.
     """
@@ -25,6 +26,7 @@ class Event:
     job: Job
     env_step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    doing: str = ""
     message: str = ""
     mendable: bool = False
 
