@@ -157,8 +157,11 @@ class BoxHead(nn.Module):
         return rng.standard_normal(len(self.log_std))
 
     def to_env(self, action: Tensor) -> NDArray[np.generic]:
-        """What the env takes: [B, *box_shape] within the bounds."""
-        free = action.cpu().numpy().reshape(-1, *self.box_shape)
+        """What the env takes: [B, *box_shape] within the bounds.
+
+        A policy that has diverged gives NaN, which few envs survive: they get 0, or the bound next to it.
+        """
+        free = np.nan_to_num(action.cpu().numpy(), nan=0.0).reshape(-1, *self.box_shape)
         bounded: NDArray[np.generic] = np.clip(free, self.low, self.high).astype(self.dtype)
         return bounded
 
