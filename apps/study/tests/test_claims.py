@@ -23,11 +23,12 @@ from study.claims.arms import (
     with_latent,
 )
 from study.errors import StudyError
-from study.measures import moments, trials
 from study.measures.control import control_cells
+from study.measures.moments import TABLE as MOMENTS_TABLE
 from study.measures.moments import by_moment
 from study.measures.seconds import seconds_to_score
 from study.measures.tasks import by_task
+from study.measures.trials import TABLE as TRIALS_TABLE
 from study.measures.trials import by_trial
 from study.presets import atari, procgen, toy
 from study.run import check_control
@@ -191,7 +192,7 @@ def test_pearl_on_toys_must_gain_by_what_it_infers_and_only_where_the_task_is_hi
     assert decide(t4, pearl_tables(0.4, (0.5, 0.1, 0.1)), learnt).label == "supported"
     # it gains, but not by its z
     assert decide(t4, pearl_tables(0.4, (0.5, 0.5, 0.5)), learnt).label == "contradicted"
-    (t5,) = claims_of(toy.PEARL, 4)
+    (t5,) = claims_of(toy.PEARL)
     no_gain, gain = (pearl_tables(more, (0.1, 0.1, 0.1)) for more in (0.0, 0.5))
     seen = cells({"multitask:none": 0.8, "scratch": 0.0})
     assert decide(t5, {**no_gain, ZERO_SHOT: seen}, learnt).label == "supported"
@@ -214,7 +215,7 @@ def test_cells_by_task_and_moment_are_means_at_the_ends_of_curves(tmp_path: Path
         "pearl at 0": 0.0,
         "pearl at the budget": 0.6,
     }
-    moments.write_parquet(tmp_path / moments.TABLE)
+    moments.write_parquet(tmp_path / MOMENTS_TABLE)
     assert set(control_cells(tmp_path)["method"]) == {"pearl at 0", "pearl at the budget"}
 
 
@@ -230,7 +231,7 @@ def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_pat
     assert dict(found.select("method", "value").iter_rows()) == {"rl2 trial 1": 0.0, "rl2 trial 2": 0.375}
     with pytest.raises(StudyError, match=r"no finished study with RL²"):
         control_cells(tmp_path)
-    table.write_parquet(tmp_path / trials.TABLE)
+    table.write_parquet(tmp_path / TRIALS_TABLE)
     assert set(control_cells(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
 
 
@@ -242,7 +243,7 @@ def test_seconds_to_score_need_scratch() -> None:
 
 def test_a_control_without_the_method_is_refused_at_once(tmp_path: Path) -> None:
     arm = moment("pearl", "0")
-    cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm)).write_parquet(tmp_path / moments.TABLE)
+    cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm)).write_parquet(tmp_path / MOMENTS_TABLE)
     check_control(tmp_path, [atari.SMALL])
     check_control(tmp_path, [replace(atari.SMALL, methods=("scratch",))])
     with pytest.raises(StudyError, match=r"no results of rl2.*toy-schedules/hidden-catch"):

@@ -201,7 +201,7 @@ BAD = {
     "--benchmark rlbench --held-out lamp_of": ("'lamp_of'", "lamp_on"),
     "--benchmark rlbench --held-out lamp_on/1": ("no task rlbench/lamp_on/1", "1 variations"),
     "--benchmark atari --simulator mujoco": ("atari has no option 'simulator'", "leave it out"),
-    "--benchmark toy --seeds 10000000000000000000000": ("more than 18 digits", "at most 1,000,000"),
+    "--benchmark toy --seeds 10000000000000000000000": ("at most 1,000,000",),
     "--benchmark toy --seeds 0": ("seeds is 0", "at least 1"),
     "--benchmark toy --seeds -3": ("seeds is -3", "at least 1"),
     "--benchmark toy --pretrain-env-steps 0": ("0 env steps", "at least 32"),

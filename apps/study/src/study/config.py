@@ -229,6 +229,8 @@ class StudyConfig:
     @property
     def train_pool(self) -> range | tuple[str, ...]:
         """What training sets are drawn from, one by one."""
+        if not self.pool:
+            return ()
         first = self.pool[0]
         return range(first, int(self.pool[1])) if isinstance(first, int) else tuple(map(str, self.pool))
 
