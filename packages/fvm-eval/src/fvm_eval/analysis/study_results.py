@@ -16,6 +16,7 @@ from fvm_eval.claims import Claim, Precondition
 from fvm_eval.claims.comparisons import Comparison
 from fvm_eval.fairness import Check, LeakAudit
 from fvm_eval.folds import Fold
+from fvm_eval.naming import visible
 from fvm_eval.table import TableError, check_table
 
 VALUE, AREA, ZERO_SHOT = "Value at budget", "Area under the curve", "Zero-shot (jump-start)"
@@ -207,5 +208,5 @@ class StudyResults:
         )
 
     def label(self, name: str) -> str:
-        """The readable name of a method or baseline."""
-        return self.labels.get(name, name)
+        """The readable name of a method or baseline; control characters are written out."""
+        return visible(self.labels.get(name, name))

@@ -11,8 +11,10 @@ from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, limits, number, plural
+from fvm_eval.report.text import capital, estimated, limits, number, plural
 from fvm_eval.statistics.intervals import Interval
+
+_ROUNDING = 1e-9
 
 
 def scores(analysis: Analysis) -> Markup:
@@ -29,6 +31,7 @@ def scores(analysis: Analysis) -> Markup:
     intervals = [i for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values())]
     intervals += [i for d in analysis.differences for i in (d.fixed, d.new)]
     notes = [f"{capital(note)}." for note in sorted({i.note for i in intervals if i.note})]
+    notes += beyond(analysis)
     pairs = shown_pairs(study, analysis.differences)
     return filled(
         "results.html",
@@ -39,6 +42,30 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def beyond(analysis: Analysis) -> list[str]:
+    """Returns a sentence where a limit of a mean lies outside the possible scores; empty if none does."""
+    if analysis.score_bounds is None:
+        return []
+    lowest, highest = analysis.score_bounds
+    over = [
+        f"{analysis.study.label(method)} ({kind})"
+        for kind in ("these", "new")
+        for method in analysis.study.methods
+        for interval in [getattr(analysis.summaries[0], "fixed" if kind == "these" else "new")[method]]
+        if interval.low is not None
+        and interval.high is not None
+        and (interval.low < lowest - _ROUNDING or interval.high > highest + _ROUNDING)
+    ]
+    if not over:
+        return []
+    low, high = (number(analysis.scale.value(bound)) for bound in (lowest, highest))
+    some = f"{', '.join(over[:4])}{' and others' if len(over) > 4 else ''}"
+    return [
+        f"Some limits lie outside the possible scores, {low} to {high}: {some}. A t interval does not know "
+        "the range: one that reaches beyond reaches its end. Figures are cut there."
+    ]
 
 
 def methods_grid(analysis: Analysis) -> Grid:
@@ -119,4 +146,4 @@ def estimate_cell(
     both += [] if new is None else [f"new {limits(new, shown, signed=signed)}"]
     if fixed.low is None and (new is None or new.low is None):
         both = ["no interval"]
-    return Cell(number(shown(fixed.mean), signed=signed), both, strong=True)
+    return Cell(estimated(fixed, shown, signed=signed), both, strong=True)
