@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from study.errors import StudyError
-from study.state_file import canonical_json, read_state, write_bytes, write_state
+from study.files import canonical_json, write_bytes
+from study.state_file import read_state, write_state
 
 
 def state() -> dict[str, Any]:

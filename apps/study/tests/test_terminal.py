@@ -93,18 +93,22 @@ def test_plain_lines_tell_what_happened_once(plan: Plan, clock: Clock) -> None:
         terminal.take(Event(what="started", job=pretrain))
         clock.now += 10
         terminal.take(Event(what="progress", job=pretrain, env_step=384, metrics={"return": 0.5}))
-        assert text(screen) == ""  # nothing to tell yet
+        first, *rest = text(screen).splitlines()
+        assert (first, rest) == ("1/9 jobs, 384 of 4.61k env steps, 10 s so far, measuring", [])
         clock.now += 25
         terminal.take(Event(what="progress", job=pretrain, env_step=512))
-        (summary,) = text(screen).splitlines()
-        assert summary.startswith("1/9 jobs, 512 of 4.61k env steps, 15 steps/s, 35 s so far, about ")
+        assert len(text(screen).splitlines()) == 1  # not yet again
+        clock.now += 5
+        terminal.take(Event(what="progress", job=pretrain, env_step=576))
+        summary = text(screen).splitlines()[-1]
+        assert summary.startswith("1/9 jobs, 576 of 4.61k env steps, 6 steps/s, 40 s so far, about ")
         terminal.take(Event(what="lost", job=pretrain, message="its process ended with status -9"))
         terminal.take(Event(what="started", job=pretrain))
         clock.now += 65
         terminal.take(Event(what="finished", job=pretrain))
         terminal.take(Event(what="started", job=adapt))
         terminal.take(Event(what="failed", job=adapt, message="[bold]boom[/]: no space"))
-    lines = text(screen).splitlines()[1:]
+    lines = text(screen).splitlines()[2:]
     assert lines[0].endswith("its process ended with status -9; it goes on from its last checkpoint")
     assert lines[1] == f"[2/9] {pretrain.title}: done in 1 min 5 s"
     assert (
@@ -114,19 +118,64 @@ def test_plain_lines_tell_what_happened_once(plan: Plan, clock: Clock) -> None:
     assert terminal.failed == 1
 
 
-def test_time_left_counts_only_what_this_run_has_done(plan: Plan, clock: Clock) -> None:
-    done = [j for j in plan.jobs if j.kind == "pretrain"]  # 1536 env steps, long ago
-    terminal = Terminal(console(80, terminal=False), plan, done)
-    assert "measuring" in terminal.summary()
-    adapt = job(plan, "adapt")
+def test_the_rate_is_that_of_training_alone(plan: Plan, clock: Clock) -> None:
+    terminal = Terminal(console(80, terminal=False), plan, [])
+    baseline, adapt = job(plan, "baseline"), job(plan, "adapt")
+    terminal.take(Event(what="started", job=baseline))
+    clock.now += 100  # a minute and more in which nothing is trained
+    terminal.take(Event(what="finished", job=baseline))
     terminal.take(Event(what="started", job=adapt))
-    clock.now += 10
-    terminal.take(Event(what="progress", job=adapt, env_step=256))
-    left = plan.env_steps - 2 * 768 - 256
-    assert terminal.summary() == (
-        f"2/9 jobs, 1.79k of {count(plan.env_steps)} env steps, 26 steps/s, 10 s so far, "
-        f"about {duration(left / 25.6)} left"
-    )
+    clock.now += 3
+    terminal.take(Event(what="progress", job=adapt, env_step=32))
+    clock.now += 2
+    terminal.take(Event(what="progress", job=adapt, env_step=232))
+    terminal.take(Event(what="progress", job=adapt, env_step=232, doing="evaluating"))
+    clock.now += 50
+    assert "100 steps/s" in terminal.summary()  # 200 env steps in 2 seconds
+    with terminal.console.capture() as capture:
+        terminal.console.print(terminal.render())
+    assert "evaluating" in capture.get()
+
+
+def test_time_left_is_what_jobs_of_each_kind_have_taken(plan: Plan, clock: Clock) -> None:
+    pretrainings = [j for j in plan.jobs if j.kind == "pretrain"]
+    scratch, *others = [j for j in plan.jobs if j.method == "scratch"]
+    rest = [j for j in plan.jobs if j.kind == "adapt" and j.method != "scratch"]
+    kept = {scratch, *others, *pretrainings}
+    small = Plan(jobs=tuple(j for j in plan.jobs if j in kept), folds={})
+    terminal = Terminal(console(80, terminal=False), small, pretrainings)  # 1536 env steps, long ago
+    assert "measuring" in terminal.summary()
+    terminal.take(Event(what="started", job=scratch))
+    clock.now += 20
+    terminal.take(Event(what="progress", job=scratch, env_step=32))
+    clock.now += 20
+    terminal.take(Event(what="progress", job=scratch, env_step=512, doing="evaluating"))
+    clock.now += 20
+    terminal.take(Event(what="finished", job=scratch))  # 60 s, of which 20 were training
+    assert len(others) == 1
+    terminal.take(Event(what="started", job=others[0]))
+    assert terminal.summary().endswith("about 1 min 0 s left")
+    terminal.take(Event(what="progress", job=others[0], env_step=8))
+    clock.now += 30
+    terminal.take(Event(what="progress", job=others[0], env_step=256))
+    assert terminal.summary().endswith("about 30 s left")
+    assert rest  # of methods that this plan lacks
+
+
+def test_time_left_follows_a_machine_that_slows_down(plan: Plan, clock: Clock) -> None:
+    scratch = [j for j in plan.jobs if j.method == "scratch"]
+    terminal = Terminal(console(80, terminal=False), Plan(jobs=tuple(scratch), folds={}), [])
+    terminal.take(Event(what="started", job=scratch[0]))
+    for step in range(1, 65):
+        clock.now += 1
+        terminal.take(Event(what="progress", job=scratch[0], env_step=8 * step))
+    terminal.take(Event(what="finished", job=scratch[0]))
+    terminal.take(Event(what="started", job=scratch[1]))
+    for step in range(1, 33):  # four times slower, for two minutes
+        clock.now += 4
+        terminal.take(Event(what="progress", job=scratch[1], env_step=8 * step))
+    left = terminal.pace.left_s(clock.now)
+    assert left == pytest.approx(4 * 32, rel=0.1)
 
 
 @pytest.mark.parametrize("width", [80, 120])

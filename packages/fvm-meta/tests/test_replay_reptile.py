@@ -64,7 +64,33 @@ def test_adam_counts_its_steps_anew_or_on(replay_lab, budget, inner_optimiser, s
     assert counted == {steps or last.ledger.updates}
 
 
-def test_the_target_network_is_not_interpolated(replay_lab, budget):
+@pytest.mark.parametrize("period", [5, 10, 7])
+@pytest.mark.parametrize("meta_batch", [1, 2])
+def test_the_target_network_is_theta_and_never_the_last_task_s_theta_k(
+    replay_lab, budget, period, meta_batch
+):
+    """eps .1, k = 5: theta moves a tenth of the way to theta_k, and the target goes with theta when due.
+
+    A period of 5 or 10 ends with an inner loop, one of 7 within it (faults, C).
+    """
+    lab = replay_lab.with_config(target_period_updates=period)
+    stream = pretrain(lab, budget, eps_schedule=(0.1, 0.1), meta_batch=meta_batch)
+    thetas, copied = [], 0
+    for snapshot in stream:
+        (learner,) = lab.learners
+        theta, target = learner.weights(), learner.target.state_dict()
+        if len(thetas) > 1 and snapshot.ledger.updates // period > copied:
+            copied = snapshot.ledger.updates // period
+            if snapshot.ledger.updates % period < 5 * meta_batch:  # in the latest outer step of the iteration
+                assert all(torch.equal(theta[name], target[name]) for name in theta)
+        thetas.append(theta)
+        known = [all(torch.equal(t[name], target[name]) for name in target) for t in thetas]
+        assert not learner.target_due
+    assert copied > 0
+    assert any(known)  # it is a theta that was, not a theta_k
+
+
+def test_the_target_network_is_not_copied_before_its_period(replay_lab, budget):
     lab = replay_lab.with_config(target_period_updates=10_000)
     for _ in pretrain(lab, budget, eps_schedule=(1.0, 1.0)):
         pass

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
-import tyro
-
-from study.arguments import Arguments
 from study.errors import StudyError
+from study.standard_streams import courteous, open_missing
 
 ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile, RL2 and PEARL on held-out tasks.
 
@@ -25,30 +28,87 @@ claim that was fixed beforehand.
   study --benchmark toy                          where the best return is known
   study --benchmark rlbench                      manipulation: what players that never learn solve
   study --benchmark procgen --preset paper --device cuda
+  study --version
 
 Stop with Ctrl-C at any time; the same command goes on where it was."""
+
+STOPPED = "study: stopped; the same command goes on from here"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and exits: 0 done, 2 not done as asked, 130 interrupted."""
+    open_missing()
     sys.exit(run(argv))
 
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status of `study` with these arguments."""
+    with courteous():
+        try:
+            return _run(sys.argv[1:] if argv is None else list(argv))
+        except StudyError as error:
+            print(f"study: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:  # a path that no file system takes, for one
+            if error.filename is None:
+                raise
+            print(f"study: cannot use {str(error.filename)[:200]} ({error.strerror})", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(STOPPED, file=sys.stderr)
+            return 130
+
+
+def _run(argv: list[str]) -> int:
+    if argv == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"study {version('fvm-study')}")
+        return 0
+    with loading():
+        import tyro
+
+        from study.arguments import Arguments
     arguments = tyro.cli(
         Arguments, prog="study", description=ABOUT, args=argv, config=(tyro.conf.OmitArgPrefixes,)
     )
-    try:
+    with loading():
         from study.run import run_study  # torch takes seconds to import; --help should not
 
-        return run_study(arguments)
-    except StudyError as error:
-        print(f"study: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("study: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return run_study(arguments)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """While open, modules are imported: Ctrl-C and a lack of memory end it with a sentence.
+
+    Libraries turn an interrupt that comes while they load into errors of their own, so it ends the process
+    at once: nothing runs yet.
+
+    Raises:
+        StudyError: Something cannot be loaded.
+    """
+    plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    mine = plain and threading.current_thread() is threading.main_thread()
+    if mine:
+        signal.signal(signal.SIGINT, _stop_at_once)
+    try:
+        yield
+    except (ImportError, OSError, MemoryError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise StudyError(
+            f"cannot load what a study needs ({why}); if memory is limited here (`ulimit -v`), raise the "
+            f"limit, else install the packages again (`uv sync`)"
+        ) from None
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stop_at_once(*_: Any) -> None:
+    with suppress(OSError):
+        os.write(2, STOPPED.encode() + b"\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

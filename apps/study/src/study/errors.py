@@ -37,6 +37,12 @@ def writing(path: Path) -> Iterator[None]:
                 f"no space left to write {path} ({error.strerror}); free some and run the same command "
                 f"again: {kept}"
             ) from None
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+            raise StudyError(
+                f"cannot write {path} ({error.strerror}): its folder is gone, moved or deleted in the "
+                f"meantime; put it back, or name its new place, and run the same command again: what it "
+                f"holds is kept"
+            ) from None
         raise StudyError(
             f"cannot write {path} ({error.strerror}); make it writable and run the same command again: {kept}"
         ) from None

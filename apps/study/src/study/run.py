@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import math
-import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.padding import Padding
+from rich.text import Text
 
-from study import estimate, play, tracking
+from study import estimate, players, plugins, tracking
 from study.arguments import Arguments, command_of
-from study.claim_cells import control_cells
 from study.claims.arms import moment, trial
-from study.config import StudyConfig
+from study.collect import Results, collect, write_report
+from study.config import Settings, StudyConfig
 from study.engines import Event, Schedule, run_in_process, run_in_processes
+from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
+from study.environments import suite_of
 from study.errors import StudyError
-from study.methods import PRETRAININGS, Method
-from study.plan import Plan, make_plan
-from study.presets import PLAYERS_ONLY, resolve_all
-from study.results import Results, collect, trained_trials, write_report
+from study.machine import cores
+from study.measures.control import control_cells
+from study.methods import Method, pretraining_of
+from study.plan import Plan, make_plan, players_of
+from study.resolve import check, resolve_all
 from study.store import Store
-from study.terminal import Terminal, duration
+from study.terminal import Terminal, duration, plural
 from study.tuning import Tuning
-from study.video import players, write_videos
+from study.video import agents_that_play, write_videos
+
+MAX_JOBS = 1_000_000  # of a grid: planning as many takes a minute and 50 GB
+MAX_WORKERS = 1024
 
 
 def run_study(arguments: Arguments) -> int:
@@ -39,24 +47,82 @@ def run_study(arguments: Arguments) -> int:
     Raises:
         StudyError: It cannot be done as asked.
     """
+    refuse_while_spawned()
+    arguments = with_paths(arguments)
     device = choose_device(arguments.device)
     if arguments.tracking_uri is not None:
         tracking.check_uri(arguments.tracking_uri)
+    choose_workers(arguments.workers, device, 1)
     if not math.isfinite(arguments.checkpoint_every_s) or arguments.checkpoint_every_s < 0:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
-    if resolve_players := PLAYERS_ONLY.get(arguments.benchmark):
-        run_players(arguments, resolve_players(arguments))
-        return 0
+    plugins.load(arguments.plugin)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
-        players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
+        agents_that_play(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
     if arguments.control:
         check_control(arguments.control, configs)  # now, not after hours
     for config in configs:
+        check_size(config, arguments.tune)
+    for config in configs:
         run_one(arguments, config, folder_of(arguments, config, configs), device)
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a study of one's own runs, which does not change its results; the command line's, by its names."""
+
+    output: Path
+    device: str = "auto"
+    workers: int | None = None
+    control: Path | None = None
+    video: str | None = None
+    tracking_uri: str | None = None
+    tracking: bool = True
+    checkpoint_every_s: float = 30.0
+    plain: bool = False
+    plugin: tuple[str, ...] = ()
+
+
+def run(config: StudyConfig, options: Options) -> Path:
+    """Runs a study whose config was made in Python; returns its folder.
+
+    With workers, call it under `if __name__ == "__main__":`, and name in `plugin` the modules or files that
+    register what the config uses: each worker loads them.
+
+    Raises:
+        StudyError: It cannot be done as asked.
+    """
+    plugins.load(options.plugin)
+    try:
+        check(config)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **vars(options))
+    run_one(arguments, config, options.output, choose_device(options.device))
+    return options.output
+
+
+def with_paths(arguments: Arguments) -> Arguments:
+    """Returns the arguments with ~ in paths as the user's folder: a shell leaves `--output=~/x` as it is."""
+    paths = {name: value for name, value in vars(arguments).items() if isinstance(value, Path)}
+    try:
+        expanded: dict[str, Any] = {name: path.expanduser() for name, path in paths.items()}
+        return replace(arguments, **expanded)
+    except RuntimeError as error:  # ~nobody
+        raise StudyError(f"{error}; write the path out") from None
+
+
+def check_size(config: StudyConfig, trials: int | None) -> None:
+    """Raises StudyError for a grid that nobody could run, before it is made."""
+    tasks = len(config.held_out) + (trials or 0) * len(config.validation)
+    size = config.seeds * len(config.train_sizes) * len(config.methods) * tasks
+    if size > MAX_JOBS:
+        raise StudyError(
+            f"a grid of some {size:,} jobs is more than {MAX_JOBS:,}; use fewer seeds, sizes or tasks"
+        )
 
 
 def folder_of(arguments: Arguments, config: StudyConfig, configs: Sequence[StudyConfig]) -> Path:
@@ -89,23 +155,26 @@ def plays(config: StudyConfig, task: str) -> bool:
 
 def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
     """Runs one study of those that the arguments ask for."""
+    if not config.methods:
+        run_players(arguments, config, output)
+        return
     started = time.monotonic()
     console = make_console(arguments)
-    options = RunOptions(device, arguments.checkpoint_every_s)
+    options = RunOptions(device, arguments.checkpoint_every_s, arguments.plugin)
     if arguments.tune is not None and not arguments.dry_run:
         config = tune(console, arguments, config, output, options)
     plan = make_plan(config)
     workers = choose_workers(arguments.workers, device, len(plan.jobs))
+    video = arguments.video if arguments.video and plays(config, arguments.video) else None
+    if video:
+        agents_that_play(config, plan, video)
     if arguments.dry_run:
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
         estimate.show(console, config, plan, tuning, output, device, workers)
         return
     estimate.check_memory(plan.jobs, device, workers)
-    video = arguments.video if arguments.video and plays(config, arguments.video) else None
-    if video:
-        players(config, plan, video)
     store = Store(output)
-    store.claim(config.identity, asdict(config), plan.splits)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     announce(console, config, plan, output, device, workers)
 
     def finish() -> tuple[Results, Path, list[Path]]:
@@ -113,36 +182,37 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         report = write_report(store, results)
         return results, report, write_videos(config, plan, store, video) if video else []
 
-    carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
+    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
-def run_players(arguments: Arguments, config: play.PlayConfig) -> None:
+def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None:
     """Runs a study in which nothing learns."""
     started = time.monotonic()
     console = make_console(arguments)
-    plan = play.plan_of(config)
+    plan = make_plan(config)
     workers = choose_workers(arguments.workers, "cpu", len(plan.jobs))
-    output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}" / config.folder
-    play.announce(console, config, output)
+    announce(console, config, plan, output, "cpu", workers)
     if arguments.dry_run:
-        console.print(f"time      about {duration(play.estimate_s(plan, max(workers, 1)))}")
+        console.print(f"time      about {duration(players.estimate_s(plan, max(workers, 1)))}")
         return
     store = Store(output)
-    store.claim(config.identity, asdict(config), plan.splits)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
 
-    def finish() -> tuple[play.PlayResults, Path, list[Path]]:
-        results = play.collect(config, plan, store, rerun=command_of(arguments))
-        return results, play.write_page(store, results), []
+    def finish() -> tuple[players.PlayResults, Path, list[Path]]:
+        results = players.collect_players(config, plan, store, rerun=command_of(arguments))
+        return results, players.write_page(store, results), []
 
-    options = RunOptions("cpu", arguments.checkpoint_every_s)
-    carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
+    options = RunOptions("cpu", arguments.checkpoint_every_s, arguments.plugin)
+    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
 def make_console(arguments: Arguments) -> Console:
     """Returns the terminal, as live or as plain as was asked for."""
-    return Console(soft_wrap=False, force_terminal=False if arguments.plain else None, highlight=False)
+    # Names of folders, tasks and methods are shown as they are, whatever brackets and colons they have.
+    plain = False if arguments.plain else None
+    return Console(soft_wrap=False, force_terminal=plain, highlight=False, markup=False, emoji=False)
 
 
 def carry_out(
@@ -153,7 +223,7 @@ def carry_out(
     options: RunOptions,
     workers: int,
     config: Mapping[str, Any],
-    finish: Callable[[], tuple[Results | play.PlayResults, Path, list[Path]]],
+    finish: Callable[[], tuple[Results | players.PlayResults, Path, list[Path]]],
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
     name = f"{config['benchmark']}-{config['preset']}"
@@ -171,11 +241,15 @@ def carry_out(
                 *videos,
             ]
             status = tracker.finish(artifacts, results.numbers)
+    except KeyboardInterrupt:
+        if tracker is not None:
+            tracker.close("KILLED")
+        raise
     finally:
         if tracker is not None:
             tracker.close()
         store.close()
-    conclude(console, results, report, videos, status)
+    conclude(console, store.root, results, report, videos, status)
 
 
 def tune(
@@ -185,11 +259,11 @@ def tune(
     tuning = make_tuning(config, arguments.tune or 0)
     plan = tuning.plan
     store = Store(output.with_name(f"{output.name}-tuning"))
-    store.claim(config.identity, asdict(config), plan.splits)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     try:
         workers = choose_workers(arguments.workers, options.device, len(plan.jobs))
         console.print(
-            f"[bold]tuning[/]: {tuning.trials} trials of each method on {len(config.validation)} "
+            f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
         run_jobs(console, plan, store, None, options, workers)
@@ -233,9 +307,10 @@ def run_jobs(
     done = [job for job in plan.jobs if store.done(job)]
     if done:
         console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
+    store.check(done)  # now, not when the tables are made
     events = run_in_processes(schedule, options, workers) if workers else run_in_process(schedule, options)
     failed: list[Event] = []
-    with Terminal(console, plan, done) as terminal, closing(events):
+    with Terminal(console, plan, done) as terminal, said_at_once(terminal), closing(events):
         for event in events:
             terminal.take(event)
             if event.what == "finished" and tracker is not None:
@@ -251,6 +326,30 @@ def run_jobs(
         )
 
 
+@contextmanager
+def said_at_once(terminal: Terminal) -> Iterator[None]:
+    """While open, Ctrl-C and SIGTERM stop the study, and say so before anything is saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])  # the next one comes through
+        terminal.say("stopping, saving ...")
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def choose_device(asked: str) -> str:
     """Returns a torch device name for "auto" or checks the one that was asked for.
 
@@ -263,7 +362,7 @@ def choose_device(asked: str) -> str:
         device = torch.device(asked)
     except RuntimeError:
         device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise StudyError(f"unknown device {asked!r}; use auto, cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise StudyError(
@@ -275,30 +374,44 @@ def choose_device(asked: str) -> str:
 def choose_workers(asked: int | None, device: str, jobs: int) -> int:
     """Returns the number of worker processes: one a core on a CPU, one on a GPU, unless asked for."""
     if asked is not None:
-        if asked < 0:
-            raise StudyError(f"--workers {asked} is negative; give 0 (this process alone) or more")
+        if not 0 <= asked <= MAX_WORKERS:
+            raise StudyError(
+                f"--workers {asked} is out of range; give 0 (this process alone) to {MAX_WORKERS}"
+            )
         return asked
-    return min(len(os.sched_getaffinity(0)), jobs) if device == "cpu" else 1
+    return min(cores(), jobs) if device == "cpu" else 1
 
 
 def announce(
     console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
 ) -> None:
     """Says what is about to run."""
+    if not config.methods:
+        suite, episodes = suite_of(config.benchmark), config.evaluation.episodes
+        names = " and ".join(suite.label(name).lower() for name in players_of(config))
+        console.print(f"[bold]{config.benchmark} {config.preset}[/]: {names} on {config.title}")
+        console.print(f"  {len(config.held_out)} tasks, {episodes} episodes of each player on each")
+        console.print(Padding(config.note, (0, 2)), style="yellow")
+        console.print(f"  results in {output}\n", soft_wrap=True)
+        return
     sizes = " / ".join(f"{size:,}" for size in config.train_sizes)
-    where = f"{workers} workers" if workers else "this process"
+    where = plural(workers, "worker") if workers else "this process"
     console.print(
-        f"[bold]{config.benchmark} {config.preset}[/]: {' vs '.join(config.methods)} on {config.family}"
+        Text.assemble(
+            (f"{config.benchmark} {config.preset}", "bold"),
+            f": {' vs '.join(config.methods)} on {config.family}",
+        )
     )
     console.print(
-        f"  {config.seeds} seeds, {sizes} training {config.unit}s, {len(config.held_out)} held-out; "
-        f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps on {device} with {where}"
+        f"  {plural(config.seeds, 'seed')}, {sizes} training {config.unit}s, "
+        f"{len(config.held_out)} held-out; {plural(len(plan.jobs), 'job')}, "
+        f"{plan.env_steps:,} env steps on {device} with {where}"
     )
-    trained = [
-        name for name in config.methods if PRETRAININGS[Method.parse(name).pretraining].paradigm == "rl2"
-    ]
-    if trained:
-        console.print(f"  RL²: {trained_trials(config, 'rl2')} trials a lifetime")
+    for method in dict.fromkeys(method.kind.name for method in map(Method.parse, config.methods)):
+        kind = pretraining_of(method)
+        if kind.lifetimes and not kind.variant_of:
+            trials = config.settings.get(method, Settings()).config.get("trials")
+            console.print(f"  {kind.label}: {trials or 'the usual number of'} trials a lifetime")
     if config.note:
         console.print(Padding(config.note, (0, 2)), style="yellow")
     console.print(f"  results in {output}\n", soft_wrap=True)
@@ -306,7 +419,8 @@ def announce(
 
 def conclude(
     console: Console,
-    results: Results | play.PlayResults,
+    root: Path,
+    results: Results | players.PlayResults,
     report: Path,
     videos: list[Path],
     status: tracking.Status | None,
@@ -331,6 +445,4 @@ def conclude(
                 soft_wrap=True,
             )
         elif status.uri.startswith("sqlite"):
-            console.print(
-                f"          see it: uv run mlflow ui --backend-store-uri {status.uri}", soft_wrap=True
-            )
+            console.print(f"          see it: {tracking.look_at(root, status.uri)}", soft_wrap=True)

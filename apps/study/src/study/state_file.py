@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from study.errors import StudyError, writing
+from study.errors import StudyError
+from study.files import Damaged, canonical_json, open_regular, parse_json, write_bytes
 
 ARRAY = "__array__"  # {"__array__": "path/of/leaf", "numpy": bool} stands for a leaf in the JSON
 
@@ -43,44 +42,32 @@ def read_state(path: Path, mend: str = "delete this file") -> dict[str, Any]:
         StudyError: The file is damaged; the message tells the user to do what `mend` says.
     """
     try:
+        open_regular(path).close()  # no link, no pipe
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["fvm"])
+            header = parse_json(str((file.metadata() or {})["fvm"]).encode())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         outline = header["state"]
         if _digest(outline, tensors) != header["sha256"]:
             raise ValueError("its contents do not match their checksum")
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        state = _join(json.loads(outline), tensors)  # here NaN is a number like others
+        if not isinstance(state, dict):
+            raise TypeError(f"its state is a {type(state).__name__}")
+        return state
+    except (
+        SafetensorError,
+        Damaged,
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        OSError,
+        RecursionError,
+    ) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StudyError(
-            f"{path} is damaged ({error}); {mend} and run the same command again: "
+            f"{path} is damaged ({' '.join(why.split())[:200]}); {mend} and run the same command again: "
             f"only the job it belongs to starts anew"
         ) from None
-    state: dict[str, Any] = _join(json.loads(outline), tensors)
-    return state
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file or none: to a neighbour first, flushed, then renamed.
-
-    Raises:
-        StudyError: The disk is full, or the file cannot be written for another reason.
-    """
-    partial = path.with_name(path.name + ".partial")
-    with writing(path):
-        try:
-            with open(partial, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except OSError:
-            with suppress(OSError):
-                partial.unlink()
-            raise
-
-
-def canonical_json(value: Any) -> str:
-    """Returns the one JSON text of `value`: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _split(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

@@ -1,7 +1,7 @@
 """The folder of a study: finished jobs, checkpoints of running ones, tables and the report.
 
 study.json                       which study this is
-jobs/<key>/                      a finished job: it appears whole, by a rename
+jobs/<key>/                      a finished job: it appears whole, by a rename, with the sums of its files
 running/<key>/checkpoint...      a job under way
 results.parquet  ...             tables over all finished jobs of the plan
 report/  videos/  mlflow.db      what people look at
@@ -10,8 +10,7 @@ report/  videos/  mlflow.db      what people look at
 from __future__ import annotations
 
 import fcntl
-import io
-import json
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,14 +20,37 @@ from typing import IO, Any
 
 import polars as pl
 
+from study import study_file
 from study.errors import StudyError, writing
+from study.files import (
+    Damaged,
+    is_folder,
+    json_bytes,
+    parse_json,
+    parse_table,
+    partial_name,
+    read_bytes,
+    sha256_of,
+    table_bytes,
+    write_bytes,
+)
+from study.job_record import (
+    COSTS,
+    MANIFEST,
+    RECORD,
+    JobRecord,
+    damaged,
+    manifest_bytes,
+    read_manifest,
+    read_record,
+    record_bytes,
+    short,
+)
 from study.plan import Job
-from study.state_file import canonical_json, read_state, write_bytes, write_state
+from study.state_file import read_state, write_state
 
-FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
-# What a finished job of each kind has; one that lacks any of it is damaged.
-TABLES = {"baseline": ("episodes",), "pretrain": ("online", "training"), "adapt": ("online", "episodes")}
+WEIGHTS = "weights.safetensors"
 
 
 class Store:
@@ -36,38 +58,22 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._lock: IO[str] | None = None
+        self._lock: IO[bytes] | None = None
+        self._records: dict[str, JobRecord] = {}
 
     def claim(
-        self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+        self,
+        identity: Mapping[str, Any],
+        config: Mapping[str, Any],
+        splits: Mapping[str, str],
+        plugins: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the folder this study's own until `close`; records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._check_owner(identity)
-            self._lock = open(self.root / ".lock", "w")  # noqa: SIM115
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise StudyError(
-                f"another process is working on the study in {self.root}; "
-                f"wait for it or choose another --output"
-            ) from None
-        except OSError as error:
-            raise StudyError(
-                f"cannot use {self.root} as the output folder ({error.strerror}); choose another --output"
-            ) from None
-        study = {"fvm_study": FORMAT, "identity": identity, "config": config}
-        study["splits"] = {**splits, **self.recorded_splits()}  # what was recorded first stays
-        text = json.dumps(study, indent=1, sort_keys=True)
-        write_bytes(self.root / "study.json", text.encode() + b"\n")
-        for name in ("jobs", "running"):
-            with writing(self.root / name):
-                (self.root / name).mkdir(exist_ok=True)
+        self._lock = study_file.claim(self.root, identity, config, splits, plugins or {})
 
     def close(self) -> None:
         """Lets other processes have the folder."""
@@ -75,129 +81,196 @@ class Store:
             self._lock.close()
             self._lock = None
 
-    def _check_owner(self, identity: Mapping[str, Any]) -> None:
-        marker = self.root / "study.json"
-        if not marker.exists():
-            others = sorted(p.name for p in self.root.iterdir() if p.name != ".lock")
-            if others:
-                raise StudyError(
-                    f"{self.root} is not empty and holds no study (it has {others[0]!r}); "
-                    f"choose another --output"
-                )
-            return
-        try:
-            found = json.loads(marker.read_text())
-            if found["fvm_study"] != FORMAT:
-                raise ValueError(f"format {found['fvm_study']}, this program writes {FORMAT}")
-            theirs = found["identity"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"{marker} is not a study's ({error}); choose another --output") from None
-        if canonical_json(theirs) != canonical_json(identity):
-            mine = json.loads(canonical_json(identity))
-            differ = sorted(k for k in {*theirs, *mine} if theirs.get(k) != mine.get(k))
-            raise StudyError(
-                f"{self.root} holds another study (it differs in {', '.join(differ)}); "
-                f"choose another --output"
-            )
-
     def recorded_splits(self) -> dict[str, str]:
         """Returns the hashes of all splits that were recorded here before their jobs ran, by name."""
-        marker = self.root / "study.json"
-        splits: dict[str, str] = json.loads(marker.read_text()).get("splits", {}) if marker.exists() else {}
-        return splits
+        found = study_file.read_study_file(self.root)
+        return dict(found.splits) if found else {}
 
     def folder(self, job: Job) -> Path:
         """Returns where a finished job lies."""
-        return self.root / "jobs" / job.key[:16]
+        return self.root / "jobs" / short(job.key)
 
     def workspace(self, job: Job) -> Path:
         """Returns where a job under way keeps its checkpoint; made if missing."""
-        path = self.root / "running" / job.key[:16]
+        path = self.root / "running" / short(job.key)
         with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)  # not the study's folder: one that was moved away stays away
+            path.mkdir(exist_ok=True)
         return path
 
     def done(self, job: Job) -> bool:
         """Whether the job is finished."""
-        return self.folder(job).is_dir()
+        return is_folder(self.folder(job))
 
     @contextmanager
     def occupy(self, job: Job) -> Iterator[None]:
         """Holds a job, so that no other process works on it; waits for one that still does."""
         path = self.workspace(job).with_suffix(".lock")
         with writing(path):
-            lock = open(path, "w")  # noqa: SIM115
+            lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def save_checkpoint(self, job: Job, state: dict[str, Any]) -> None:
         """Keeps all that an interrupted job needs to go on."""
-        write_state(self.workspace(job) / CHECKPOINT, state)
+        write_state(self.workspace(job) / CHECKPOINT, {"job": job.key, **state})
 
     def load_checkpoint(self, job: Job) -> dict[str, Any] | None:
-        """Returns the last checkpoint of an unfinished job, if it has one."""
+        """Returns the last checkpoint of an unfinished job, if it has one.
+
+        Raises:
+            StudyError: It is damaged, or another job's.
+        """
         path = self.workspace(job) / CHECKPOINT
-        return read_state(path) if path.exists() else None
+        if not os.path.lexists(path):
+            return None
+        state = read_state(path)
+        if state.pop("job", None) != job.key:
+            raise StudyError(
+                f"{path} is damaged (it is no checkpoint of this job); delete this file and run the same "
+                f"command again: only the job it belongs to starts anew"
+            )
+        return state
 
     def finish(
         self, job: Job, tables: Mapping[str, pl.DataFrame], notes: Mapping[str, Any], weights: Any
     ) -> None:
         """Files a job's results. Until the last rename the job counts as unfinished."""
-        partial = self.workspace(job) / "finished"
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = self.workspace(job) / partial_name("finished")
         with writing(partial):
-            partial.mkdir(parents=True)
+            partial.mkdir()
         for name, table in tables.items():
             write_table(partial / f"{name}.parquet", table)
-        for name, value in {"job": {"key": job.key, "spec": job.spec}, **notes}.items():
-            write_bytes(
-                partial / f"{name}.json", json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
-            )
+        for name, value in notes.items():
+            if name != "manifest":
+                write_bytes(partial / f"{name}.json", json_bytes(value))
         if weights is not None:
-            write_state(partial / "weights.safetensors", dict(weights))
-        with writing(self.folder(job)):
-            os.rename(partial, self.folder(job))
+            write_state(partial / WEIGHTS, dict(weights))
+        with writing(partial):
+            sums = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
+        write_bytes(partial / MANIFEST, manifest_bytes(notes.get("manifest", {}), sums.get(COSTS, "")))
+        record = JobRecord(key=job.key, spec=job.spec, files=sums)
+        write_bytes(partial / RECORD, record_bytes(record))
+        self.publish(job, partial)
         shutil.rmtree(self.workspace(job), ignore_errors=True)
+
+    def publish(self, job: Job, partial: Path) -> None:
+        """Puts a whole job's folder in its place; one that another worker has put there first stays."""
+        with writing(self.folder(job)):
+            try:
+                os.rename(partial, self.folder(job))
+            except OSError:
+                if not self.done(job):
+                    raise
+                shutil.rmtree(partial, ignore_errors=True)
+
+    def record(self, job: Job) -> JobRecord:
+        """Returns what a finished job says of itself.
+
+        Raises:
+            StudyError: Its record is damaged, or another job's.
+        """
+        found = self._records.get(job.key)
+        if found is None:
+            folder = self.folder(job)
+            try:
+                found = read_record(folder)
+                if found.key != job.key:
+                    raise Damaged(f"it is the record of job {found.key}")
+            except (OSError, Damaged) as error:
+                raise self._damaged(folder / RECORD, error, folder) from None
+            self._records[job.key] = found
+        return found
+
+    def manifest(self, job: Job) -> dict[str, Any]:
+        """Returns what ran a finished job; raises StudyError if that is damaged."""
+        return self._manifest(job)[0]
+
+    def _manifest(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
+        folder = self.folder(job)
+        try:
+            return read_manifest(folder)
+        except (OSError, Damaged) as error:
+            raise self._damaged(folder / MANIFEST, error, folder) from None
+
+    def check(self, jobs: Iterable[Job]) -> None:
+        """Raises StudyError if one of these jobs is finished and its record cannot be believed."""
+        for job in jobs:
+            if self.done(job):
+                self.record(job)
+
+    def read(self, job: Job, name: str) -> bytes:
+        """Returns a file of a finished job, held against its SHA-256.
+
+        Raises:
+            StudyError: It is damaged or missing.
+        """
+        folder = self.folder(job)
+        digest = self._manifest(job)[1].get(name) if name == COSTS else self.record(job).files.get(name)
+        try:
+            data = read_bytes(folder / name)
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise Damaged("it does not match its SHA-256 in the job's record")
+        except (OSError, Damaged) as error:
+            raise self._damaged(folder / name, error, folder) from None
+        return data
 
     def weights(self, job: Job) -> dict[str, Any]:
         """Returns the policy weights at the end of a finished job."""
         folder = self.folder(job)
-        return read_state(folder / "weights.safetensors", mend=f"delete the folder {folder}")
+        path = folder / WEIGHTS
+        try:
+            if sha256_of(path) != self.record(job).files.get(WEIGHTS):
+                raise Damaged("it does not match its SHA-256 in the job's record")
+        except (OSError, Damaged) as error:
+            raise self._damaged(path, error, folder) from None
+        return read_state(path, mend=f"delete the folder {folder}")
 
     def note(self, job: Job, name: str) -> dict[str, Any]:
-        """Returns one of a finished job's JSON notes: "costs" or "manifest"."""
-        path = self.folder(job) / f"{name}.json"
+        """Returns one of a finished job's JSON notes: "costs", "ledger" or "manifest"."""
+        if name == "manifest":
+            return self.manifest(job)
+        folder = self.folder(job)
+        path = folder / f"{name}.json"
         try:
-            value: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise StudyError(
-                f"{path} is damaged ({error}); delete the folder {path.parent} and run the same command again"
-            ) from None
+            value = parse_json(self.read(job, path.name))
+            if not isinstance(value, dict):
+                raise Damaged(f"it holds a {type(value).__name__}")
+        except Damaged as error:
+            raise damaged(path, error, folder) from None
         return value
 
     def table(self, jobs: Iterable[Job], name: str) -> pl.DataFrame:
-        """Returns one table of many finished jobs; rows carry their job's method, fold, seed, checkpoint."""
+        """Returns one table of many finished jobs; rows carry their job's method, fold, seed, checkpoint.
+
+        A job whose record lists no such table has no rows in it.
+        """
         frames = []
         for job in jobs:
-            path = self.folder(job) / f"{name}.parquet"
-            if not path.exists() and name not in TABLES[job.kind]:
+            if f"{name}.parquet" not in self.record(job).files:
                 continue
+            data = self.read(job, f"{name}.parquet")
             try:
-                frame = pl.read_parquet(path)
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise StudyError(
-                    f"{path} is damaged ({str(error).splitlines()[0]}); delete the folder {path.parent} "
-                    f"and run the same command again"
-                ) from None
+                frame = parse_table(data)
+            except Damaged as error:
+                folder = self.folder(job)
+                raise damaged(folder / f"{name}.parquet", error, folder) from None
             labels = {"method": job.method, "fold": job.fold, "seed": job.seed, "checkpoint": job.checkpoint}
             missing = {k: pl.lit(v) for k, v in labels.items() if k not in frame.columns}
             frames.append(frame.with_columns(**missing))
         return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
+    def _damaged(self, path: Path, why: Exception, folder: Path) -> StudyError:
+        """Returns the error for a file that cannot be read: nothing is wrong with it if all are gone."""
+        if not (self.root / study_file.MARKER).exists() and not is_folder(self.root / "jobs"):
+            return StudyError(
+                f"the study's folder {self.root} is gone, moved or deleted while it ran; put it back, or "
+                f"name its new place with --output, and run the same command again: what it holds is kept"
+            )
+        return damaged(path, why, folder)
+
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Writes a table as parquet, atomically; equal tables are equal bytes."""
-    buffer = io.BytesIO()
-    table.write_parquet(buffer, compression="zstd", compression_level=3)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, table_bytes(table))

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from study.engines import Event
+from study.pace import Pace
 from study.plan import Job, Plan
 
 PLAIN_EVERY_S = 30.0
+PLAIN_FIRST_S = 10.0  # a first line soon, so that nobody thinks that nothing happens
 
 
 def duration(seconds: float) -> str:
@@ -38,21 +39,40 @@ def count(number: float) -> str:
     return f"{number:.3g}G"
 
 
+def plural(number: int, word: str) -> str:
+    """Returns a count with its word: "1 worker", "2 workers"."""
+    return f"{number:,} {word}" + "s" * (number != 1)
+
+
 @dataclass
 class Running:
-    """A job under way."""
+    """A job under way.
+
+    Attributes:
+        busy_s: What it has trained since this process took it up, evaluations left out.
+    """
 
     job: Job
-    started: float
+    since: float
     first_env_step: int | None = None
     env_step: int = 0
     return_: float | None = None
+    doing: str = ""
+    busy_s: float = 0.0
+
+    def move(self, event: Event, now: float) -> None:
+        """Takes in how far the job has come."""
+        if self.first_env_step is None:
+            self.first_env_step = event.env_step
+        elif self.doing == "":
+            self.busy_s += now - self.since
+        self.since, self.env_step, self.doing = now, event.env_step, event.doing
+        self.return_ = event.metrics.get("return", self.return_)
 
     @property
     def rate(self) -> float:
-        """Env steps a second since this process took it up."""
-        taken = self.env_step - (self.first_env_step or 0)
-        return taken / max(time.monotonic() - self.started, 1e-9)
+        """Env steps a second of training since this process took it up."""
+        return (self.env_step - (self.first_env_step or 0)) / max(self.busy_s, 1e-9)
 
 
 class Terminal:
@@ -62,9 +82,13 @@ class Terminal:
         self.console, self.plan = console, plan
         self.finished, self.failed = len(done), 0
         self.total = len(plan.jobs)
-        self.steps_before = self.steps_done = sum(job.budget_env_steps for job in done)
+        self.steps_done = sum(job.budget_env_steps for job in done)
         self.running: dict[str, Running] = {}
+        self.begun: dict[str, float] = {}  # when each running job was taken up
+        self.silent = True
         self.started = self.last_line = time.monotonic()
+        finished = {job.key for job in done}
+        self.pace = Pace({job.key: job for job in plan.jobs if job.key not in finished})
         self.live = Live(console=console, refresh_per_second=4, get_renderable=self.render)
         self.is_live = console.is_terminal and not console.is_dumb_terminal
 
@@ -79,47 +103,58 @@ class Terminal:
 
     def take(self, event: Event) -> None:
         """Shows one event."""
-        job, key = event.job, event.job.key
+        job, key, now = event.job, event.job.key, time.monotonic()
         if event.what == "started":
-            self.running[key] = Running(job, time.monotonic())
+            self.running[key] = Running(job, now)
+            self.begun[key] = now
+            self.pace.begin(job, now)
         elif event.what == "progress":
-            running = self.running[key]
-            if running.first_env_step is None:
-                running.first_env_step = event.env_step
-                running.started = time.monotonic()
-            running.env_step = event.env_step
-            running.return_ = event.metrics.get("return", running.return_)
+            self.running.setdefault(key, Running(job, now)).move(event, now)
+            if job.budget_env_steps:
+                self.pace.move(job, event.env_step / job.budget_env_steps, now)
         elif event.what in ("finished", "failed", "lost"):
-            gone = self.running.pop(key)
+            gone = self.running.pop(key, None)
             if event.what == "finished":
+                self.pace.finish(job, now)
                 self.finished += 1
                 self.steps_done += job.budget_env_steps
-                took = duration(time.monotonic() - gone.started)
-                self.say(f"[{self.finished}/{self.total}] {job.title}: done in {took}")
+                took = f" in {duration(now - self.begun.pop(key, now))}" if gone else ""
+                self.say(f"[{self.finished}/{self.total}] {job.title}: done{took}")
             elif event.what == "failed":
+                self.pace.drop(job)
                 self.failed += 1
                 self.say(f"{job.title}: FAILED: {event.message}")
             else:
+                self.pace.drop(job)
                 self.say(f"{job.title}: {event.message}; it goes on from its last checkpoint")
-        if not self.is_live and time.monotonic() - self.last_line >= PLAIN_EVERY_S:
+        self.tick()
+
+    def tick(self) -> None:
+        """Lets plain mode say how things are, now and then."""
+        first = PLAIN_FIRST_S if self.silent else PLAIN_EVERY_S
+        if not self.is_live and time.monotonic() - self.last_line >= first:
+            self.silent = False
             self.say(self.summary())
 
     def say(self, text: str) -> None:
         """Prints a line above the bars."""
         self.last_line = time.monotonic()
-        self.console.print(escape(text), soft_wrap=True, highlight=False)
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
-    def summary(self) -> str:
+    def summary(self, *, speed: bool = True) -> str:
         """Returns jobs, env steps, speed and time left, in a line."""
-        elapsed = time.monotonic() - self.started
+        now = time.monotonic()
+        elapsed = duration(now - self.started)
+        left_s = self.pace.left_s(now)
+        left = "measuring" if left_s is None else f"about {duration(left_s)} left"
         if not self.plan.env_steps:  # nothing is trained
-            return f"{self.finished}/{self.total} jobs, {duration(elapsed)} so far"
+            return f"{self.finished}/{self.total} jobs, {elapsed} so far, {left}"
         steps = self.steps_done + sum(running.env_step for running in self.running.values())
-        rate = (steps - self.steps_before) / max(elapsed, 1e-9)
-        left = f"about {duration((self.plan.env_steps - steps) / rate)} left" if rate > 0 else "measuring"
+        rate = sum(running.rate for running in self.running.values() if running.busy_s)
+        rates = f"{count(rate)} steps/s, " if rate and speed else ""
         return (
             f"{self.finished}/{self.total} jobs, {count(steps)} of {count(self.plan.env_steps)} env steps, "
-            f"{count(rate)} steps/s, {duration(elapsed)} so far, {left}"
+            f"{rates}{elapsed} so far, {left}"
         )
 
     def render(self) -> RenderableType:
@@ -129,25 +164,22 @@ class Terminal:
         rows.add_column(width=12)
         rows.add_column(justify="right", no_wrap=True)
         rows.add_column(no_wrap=True)
-        for running in self.running.values():
+        for running in list(self.running.values()):
             budget = running.job.budget_env_steps
+            title = Text(running.job.title, no_wrap=True, overflow="ellipsis")
             if budget == 0:
-                rows.add_row(
-                    Text(running.job.title, no_wrap=True, overflow="ellipsis"), Text("playing"), "", ""
-                )
+                rows.add_row(title, Text("playing"), "", "")
                 continue
             shown = "" if running.return_ is None else f"return {running.return_:.2f}"
-            speed = f"{count(running.rate)} steps/s" if running.env_step else "starting"
-            rows.add_row(
-                Text(running.job.title, no_wrap=True, overflow="ellipsis"),
-                ProgressBar(total=budget, completed=running.env_step),
-                speed,
-                shown,
-            )
+            if running.doing:
+                speed = running.doing
+            else:
+                speed = f"{count(running.rate)} steps/s" if running.busy_s else "starting"
+            rows.add_row(title, ProgressBar(total=budget, completed=running.env_step), speed, shown)
         rows.add_row("", "", "", "")
         total: float = self.plan.env_steps
         done: float = self.steps_done + sum(running.env_step for running in self.running.values())
         if not total:
             total, done = self.total, self.finished
         rows.add_row(Text("all", style="bold"), ProgressBar(total=total, completed=done), "", "")
-        return Group(rows, Text(self.summary()))
+        return Group(rows, Text(self.summary(speed=False)))  # each bar has its own

@@ -11,10 +11,12 @@ import logging
 import multiprocessing
 import os
 import re
+import shlex
 import signal
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,11 +26,12 @@ import polars as pl
 
 from study.engines.processes import interrupts_held
 from study.errors import StudyError
+from study.files import write_bytes
 from study.plan import Job
-from study.state_file import write_bytes
 from study.store import Store
 
 SENT = "tracking.json"
+END_WITHIN_S = 10.0  # what it gets to say that the study was stopped
 FLUSH_WITHIN_S = 120.0  # what the sink gets, at the end of a study, to send what is left
 # A dead server would otherwise block each call for minutes.
 ENVIRONMENT = {
@@ -60,15 +63,39 @@ class Status:
     error: str = ""
 
 
+# What MLflow takes: a server, a database by SQLAlchemy's names, or a workspace of Databricks.
+ADDRESS = re.compile(
+    r"https?://[^/\s]+.*|sqlite:///.+|(postgresql|mysql|mssql)(\+\w+)?://.+|databricks(-uc)?(://.+)?",
+    re.DOTALL,
+)
+
+
+DATABASE = "mlflow.db"
+LOCAL = (
+    f"sqlite:///{DATABASE}"  # as seen from the study's folder, and what its note calls it wherever that lies
+)
+PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)
+
+
 def default_uri(root: Path) -> str:
-    """Returns the store inside the output folder."""
-    return f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    """Returns the store inside the output folder: by its path, or as seen from the folder.
+
+    An address gives some characters (?, %, blanks) a meaning, and a path may have them; the sink works in the
+    folder.
+    """
+    path = str((root / DATABASE).resolve())
+    return f"sqlite:///{path}" if PLAIN_PATH.fullmatch(path) else LOCAL
+
+
+def look_at(root: Path, uri: str) -> str:
+    """Returns the command line that shows what was logged."""
+    line = f"uv run mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    return f"cd {shlex.quote(str(root.resolve()))} && {line}" if uri == LOCAL else line
 
 
 def check_uri(uri: str) -> None:
     """Raises StudyError unless MLflow can understand the address."""
-    known = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql", "databricks")
-    if not uri.startswith(known):
+    if not ADDRESS.fullmatch(uri):
         raise StudyError(
             f"tracking URI {uri!r} is none that MLflow takes; use http://HOST:PORT or sqlite:///FILE"
         )
@@ -101,16 +128,23 @@ class Tracker:
             uri=self.uri, sent=0, unsent=0, report=False, error=f"no answer in {FLUSH_WITHIN_S:.0f} s"
         )
         try:
-            self._pipe.send(("finish", [str(path) for path in artifacts], dict(numbers)))
+            self._pipe.send(("finish", [str(path.absolute()) for path in artifacts], dict(numbers)))
             if self._pipe.poll(FLUSH_WITHIN_S):
                 waited = self._pipe.recv()
         except (OSError, EOFError):
             waited = Status(uri=self.uri, sent=0, unsent=0, report=False, error="the tracking process ended")
-        self.close()
+        self._hang_up()
         return waited
 
-    def close(self) -> None:
-        """Ends the sink; what it was sending is sent again next time."""
+    def close(self, status: str = "FAILED") -> None:
+        """Ends the sink, which says how the study ended; what it was sending is sent again next time."""
+        with suppress(OSError, EOFError):
+            self._pipe.send(("end", status))
+            if self._pipe.poll(END_WITHIN_S):
+                self._pipe.recv()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         self._pipe.close()
         self._process.join(1.0)
         if self._process.is_alive():
@@ -124,6 +158,9 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     os.nice(5)  # the study's workers come first
+    if uri == LOCAL:
+        os.chdir(root)
+        root = Path.cwd()
     sink = Sink(Store(root), jobs, name, config, uri)
     while True:
         try:
@@ -131,6 +168,11 @@ def _serve(
             while message == "sync" and pipe.poll():
                 message = pipe.recv()
         except (EOFError, OSError):
+            return
+        if message[0] == "end":
+            with suppress(Exception):
+                sink.end(message[1])
+                pipe.send("ended")
             return
         artifacts, numbers = (message[1], message[2]) if message != "sync" else ((), None)
         error = ""
@@ -153,8 +195,10 @@ class Sink:
         self.store, self.jobs, self.name, self.config, self.uri = store, jobs, name, config, uri
         self._client: Any = None
         self._experiment = ""
+        self._local = uri == default_uri(store.root)
         self._book = read_book(store.root / SENT)
-        self._mine: dict[str, Any] = self._book.setdefault(uri, {"parent": None, "jobs": {}})
+        name_here = LOCAL if self._local else uri  # a folder that moves takes its database along
+        self._mine: dict[str, Any] = self._book.setdefault(name_here, {"parent": None, "jobs": {}})
 
     def status(self, *, reported: bool, error: str) -> Status:
         """Returns what is there and what is not."""
@@ -169,23 +213,40 @@ class Sink:
 
             for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
                 logging.getLogger(noisy).setLevel(logging.ERROR)
+            place = (self.store.root / "mlartifacts").resolve().as_uri()
+            if self._local:
+                keep_artifacts_here(self.store.root / DATABASE, place)
             client = MlflowClient(tracking_uri=self.uri)
             found = client.get_experiment_by_name(self.name)
             if found is None:
-                local = self.uri.startswith("sqlite")
-                place = (self.store.root / "mlartifacts").resolve().as_uri() if local else None
-                self._experiment = client.create_experiment(self.name, artifact_location=place)
+                ours = place if self.uri.startswith("sqlite") else None
+                self._experiment = client.create_experiment(self.name, artifact_location=ours)
             else:
                 self._experiment = found.experiment_id
             if self._mine["parent"] is not None and not _has_run(client, self._mine["parent"]):
                 self._mine |= {"parent": None, "jobs": {}}  # the server's data are gone: send all again
+            settings = {key: value[:500] for key, value in flatten(self.config).items()}
+            before = self._mine["parent"]
+            if before is not None and _settings(client, before) != settings:
+                self._mine["parent"] = None  # MLflow never changes what a run says of its settings
             if self._mine["parent"] is None:
                 run = client.create_run(self._experiment, run_name=self.name, tags={"fvm.kind": "study"})
+                self._log(client, run.info.run_id, params=settings)
+                for child in self._mine["jobs"].values():
+                    client.set_tag(child, "mlflow.parentRunId", run.info.run_id)
+                if before is not None:
+                    client.delete_run(before)
                 self._mine["parent"] = run.info.run_id
                 self._write_book()
-                self._log(client, run.info.run_id, params=flatten(self.config))
+            else:
+                client.update_run(self._mine["parent"], status="RUNNING")
             self._client = client
         return self._client
+
+    def end(self, status: str) -> None:
+        """Says of the study's run how it ended: "FINISHED", "FAILED", or "KILLED" by Ctrl-C."""
+        if self._client is not None:
+            self._client.set_terminated(self._mine["parent"], status=status)
 
     def send_jobs(self) -> None:
         """Sends every finished job that is not there yet."""
@@ -219,7 +280,7 @@ class Sink:
                 client.log_artifacts(parent, str(path), artifact_path=path.name)
             else:
                 client.log_artifact(parent, str(path))
-        client.set_terminated(parent)
+        self.end("FINISHED")
 
     def _metrics(self, job: Job, costs: Mapping[str, Any]) -> list[tuple[str, float, int]]:
         metrics = [(name, float(value), 0) for name, value in costs.items() if isinstance(value, int | float)]
@@ -267,6 +328,28 @@ def read_book(path: Path) -> dict[str, Any]:
         return {uri: {"parent": sent["parent"], "jobs": dict(sent["jobs"])} for uri, sent in book.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def keep_artifacts_here(database: Path, place: str) -> None:
+    """Has a folder's own database keep its files in the folder, wherever it came from and whoever made it.
+
+    MLflow notes absolute places when an experiment or run is made, and writes there ever after.
+    """
+    if not database.is_file():
+        return
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+        tables = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+        if {"experiments", "runs"} <= tables:
+            connection.execute("UPDATE experiments SET artifact_location = ?", (place,))
+            artifacts = (place, "artifacts")
+            connection.execute("UPDATE runs SET artifact_uri = ? || '/' || run_uuid || '/' || ?", artifacts)
+            connection.commit()
+
+
+def _settings(client: Any, run_id: str) -> dict[str, str]:
+    return dict(client.get_run(run_id).data.params)
 
 
 def _has_run(client: Any, run_id: str) -> bool:

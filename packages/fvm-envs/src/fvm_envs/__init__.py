@@ -4,6 +4,7 @@
 the package registers an id with Gymnasium for each game and mode.
 """
 
+from fvm_envs.gymnasium_vec import from_gymnasium
 from fvm_envs.leakage import leaked
 from fvm_envs.make import make_vec
 from fvm_envs.procgen.games import ACTION_SETS
@@ -24,6 +25,7 @@ __all__ = [
     "Trials",
     "always_right",
     "best_return",
+    "from_gymnasium",
     "leaked",
     "make_vec",
     "score_range",

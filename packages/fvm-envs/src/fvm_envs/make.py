@@ -10,6 +10,7 @@ from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
 from fvm_envs.rlbench.env import RLBenchVec
 from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv
+from fvm_envs.slot_inputs import MAX_SLOTS, read_count
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
 from fvm_envs.trials import Trials
@@ -49,7 +50,7 @@ def make_vec(
             restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
             repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
             cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
-            cell_pixels).
+            cell_pixels; all of them: `episode_stats` and `autoreset`, as `SlotEnv` has them).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option
@@ -57,8 +58,7 @@ def make_vec(
         TypeError: If the benchmark has no such option.
         ImportError: If the benchmark's extra is not installed.
     """
-    if num_envs < 1:
-        raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")
+    num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
     task_set = TaskSet.parse(tasks) if isinstance(tasks, str) else TaskSet(tasks)
     benchmarks = sorted({task.benchmark for task in task_set})
     if len(benchmarks) != 1:
@@ -77,5 +77,8 @@ def make_vec(
         return make(task_set, num_envs, seed, on_episode_end=on_episode_end, **options)
     if benchmarks[0] == "rlbench":
         raise TypeError("manipulation tasks have no trials: their actions are not discrete")
+    of_slots = {name: options.pop(name) for name in ("episode_stats", "autoreset") if name in options}
     env = make(task_set, num_envs, seed, on_episode_end="stay", **options)
-    return Trials(env, seed, on_episode_end=on_episode_end, trials=trials, reward_scale=reward_scale)
+    return Trials(
+        env, seed, on_episode_end=on_episode_end, trials=trials, reward_scale=reward_scale, **of_slots
+    )

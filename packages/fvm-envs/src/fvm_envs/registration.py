@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.atari.games import GAMES as ATARI_GAMES
+from fvm_envs.episode_info import OF_THE_EPISODE, obs_of_slot
 from fvm_envs.make import make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import GAMES, modes_of
-from fvm_envs.slot_env import OF_THE_EPISODE, OnEpisodeEnd, SlotEnv, obs_of_slot
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import FAMILIES
 

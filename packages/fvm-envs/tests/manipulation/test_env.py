@@ -149,11 +149,11 @@ def test_options_may_come_from_json():
         ("rlbench/lamp_on/1", {}, "lamp_on has 1 variations, 0 to 0"),
         ("rlbench/lamp_on", {"cameras": ("side",)}, r"no cameras \['side'\]"),
         ("rlbench/lamp_on", {"cameras": ("front", "front")}, "name each once"),
-        ("rlbench/lamp_on", {"image_size": 0}, "at least one pixel"),
+        ("rlbench/lamp_on", {"image_size": 0}, "1 to 4096 pixels each"),
         ("rlbench/lamp_on", {"image_size": [8]}, "give height and width"),
         ("rlbench/lamp_on", {"renderer": "oil"}, "expected 'ray' or 'gl'"),
         ("rlbench/lamp_on", {"num_processes": -1}, "num_processes is -1"),
-        ("rlbench/lamp_on", {"episode_length": 0}, "at least one action"),
+        ("rlbench/lamp_on", {"episode_length": 0}, "episode_length is 0: give 1"),
     ],
 )
 def test_bad_options(tasks, options, message):

@@ -24,7 +24,7 @@ PARTS = ("obs", "feedback")
 def map_parts(function: Callable[..., Any], *observations: Any) -> Any:
     """What `function` makes of observations of the same kind, part by part."""
     if isinstance(observations[0], dict):
-        return {name: function(*(obs[name] for obs in observations)) for name in PARTS}
+        return {name: function(*(obs[name] for obs in observations)) for name in observations[0]}
     return function(*observations)
 
 

@@ -1,13 +1,11 @@
 """A network's weights and its optimiser's state out of them and back: tensors and JSON, nothing to pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-
-from fvm_learners.rainbow.q_network import QNetwork
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -20,13 +18,15 @@ def network_weights(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def load_network_weights(network: QNetwork, weights: Mapping[str, Tensor], only: str | None = None) -> None:
-    """Overwrite the parameters of `network`, or of that part of it.
+def load_network_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], only: tuple[str, ...] | None = None
+) -> None:
+    """Overwrites the parameters of `network`, or those whose names begin with one of `only`.
 
     Args:
-        network: changed.
-        weights: as `network_weights` gives them.
-        only: a part, such as "encoder"; what else there is in `weights` may be of any kind.
+        network: Changed.
+        weights: As `network_weights` gives them.
+        only: What else there is in `weights` may be of any kind; None for all.
 
     Raises:
         ValueError: Names or shapes are not this network's.
@@ -37,21 +37,21 @@ def load_network_weights(network: QNetwork, weights: Mapping[str, Tensor], only:
     network.load_state_dict({name: weights[name] for name in own}, strict=only is None)
 
 
-def _shapes(weights: Mapping[str, Tensor], only: str | None) -> Shapes:
+def _shapes(weights: Mapping[str, Tensor], only: tuple[str, ...] | None) -> Shapes:
     return {
-        name: tuple(tensor.shape)
-        for name, tensor in weights.items()
-        if only is None or name.startswith(f"{only}.")
+        name: tuple(tensor.shape) for name, tensor in weights.items() if only is None or name.startswith(only)
     }
 
 
-def _difference(network: QNetwork, own: Shapes, theirs: Shapes) -> str:
+def _difference(network: nn.Module, own: Shapes, theirs: Shapes) -> str:
     differing = sorted(name for name in own | theirs if own.get(name) != theirs.get(name))
-    if differing and all(name.startswith("advantage.") and name in theirs for name in differing):
-        num_actions = theirs["advantage.bias"][0] // network.num_atoms
+    last = getattr(network, "last_layer", None)  # whose outputs count the actions
+    if last and differing and all(name.startswith(f"{last}.") and name in theirs for name in differing):
+        each = own[f"{last}.bias"][0] // network.num_actions  # type: ignore[operator]
         return (
-            f"these weights are for {num_actions} actions and these envs have {network.num_actions}: make "
-            "the envs with the action space they were trained with, or load only='encoder'"
+            f"these weights are for {theirs[f'{last}.bias'][0] // each} actions and these envs have "
+            f"{network.num_actions}: make the envs with the action space they were trained with, or load "
+            "only='encoder'"
         )
     return (
         f"these weights are of another network, they differ in {', '.join(differing) or 'everything'}: "
@@ -66,9 +66,9 @@ def optimiser_state(optimiser: Optimizer, module: nn.Module) -> dict[str, dict[s
     """
     state: dict[str, dict[str, Any]] = {"step": {}, "exp_avg": {}, "exp_avg_sq": {}}
     for name, parameter in module.named_parameters():
-        if parameter not in optimiser.state:
+        entry = optimiser.state.get(parameter)
+        if not entry or not entry["step"]:  # never stepped, or reset since
             continue
-        entry = optimiser.state[parameter]
         state["step"][name] = int(entry["step"])
         for moment in ("exp_avg", "exp_avg_sq"):
             state[moment][name] = entry[moment].cpu().clone(memory_format=torch.contiguous_format)
@@ -87,3 +87,13 @@ def load_optimiser_state(optimiser: Optimizer, module: nn.Module, state: dict[st
         for moment in ("exp_avg", "exp_avg_sq"):
             entry[moment] = torch.empty_like(parameter, requires_grad=False).copy_(state[moment][name])
         optimiser.state[parameter] = entry
+
+
+def reset_optimiser_state(optimiser: Optimizer, parameters: Iterable[nn.Parameter] | None = None) -> None:
+    """Forgets the moments of these parameters or of all, as a fresh Adam would have none.
+
+    They become zero in place, so that what was recorded of the optimiser (a CUDA graph) still holds.
+    """
+    for parameter in list(optimiser.state) if parameters is None else parameters:
+        for tensor in optimiser.state.get(parameter, {}).values():
+            tensor.zero_()

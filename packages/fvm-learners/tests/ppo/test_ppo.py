@@ -296,7 +296,9 @@ def test_a_reset_optimiser_takes_the_steps_of_a_fresh_one(recall, assert_same):
     ppo = make(envs)
     ppo.iteration(envs)
     saved, state = copy.deepcopy(envs.state_dict()), ppo.state_dict()
+    where = {entry["exp_avg"].data_ptr() for entry in ppo.optimiser.state.values()}
     ppo.reset_optimiser()
+    assert {entry["exp_avg"].data_ptr() for entry in ppo.optimiser.state.values()} == where  # in place
     assert_same(ppo.state_dict(), state | {"optimiser": {"step": {}, "exp_avg": {}, "exp_avg_sq": {}}})
     ppo.iteration(envs)
     assert set(ppo.state_dict()["optimiser"]["step"].values()) == {12}

@@ -33,6 +33,9 @@ class View:
     beta: float = 0.6
     policy: QNetwork | None = None
 
+    def make_batch(self, tasks, rng, latent=None):
+        return prioritised_batch(self, tasks, rng, latent)
+
 
 @pytest.fixture
 def view():

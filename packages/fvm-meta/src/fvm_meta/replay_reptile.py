@@ -3,10 +3,12 @@
     all envs collect as in multi-task training; for every k updates that are due:
         draw a task; theta_k = k updates on batches of its replay from theta, with a fresh optimiser
         theta <- theta + eps * (theta_k - theta)
+        target network <- theta, where its period ended within those updates
 
 So there are as many updates per env step as in multi-task training, and one outer step for k of them; the
 authors of Mandi, Abbeel, James 2022 spend k updates at every env step. With `meta_batch` tasks the k updates
-of each are due before their mean displacement is taken. Target networks are not interpolated.
+of each are due before their mean displacement is taken. The
+target network is copied after the outer step, as the authors do, so it is theta and never theta_k.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from fvm_learners import Episode, Iteration
-from fvm_learners.replay.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, TaskBalanced
 from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
@@ -29,9 +31,9 @@ class OneTask(TaskBalanced):
 
     task = 0
 
-    def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
+    def batch(self, learner: LearnerView, rng: np.random.Generator) -> Any:
         """A prioritised batch of that task."""
-        return prioritised_batch(learner, [self.task], rng)
+        return learner.make_batch([self.task], rng)
 
 
 class ReplayLoop:
@@ -92,9 +94,11 @@ class ReplayLoop:
             policy.load_state_dict(theta)
             if self.config.inner_optimiser == "fresh":
                 self.learner.reset_optimiser()
-            history += [self.learner.update() for _ in range(self.config.inner_updates)]
+            history += [self.learner.update(copy_target=False) for _ in range(self.config.inner_updates)]
             adapted.append(_copy(policy.state_dict()))
         policy.load_state_dict(reptile_step(theta, adapted, self._eps()))
+        if self.learner.target_due:
+            self.learner.copy_to_target()
         return history
 
     def frozen_policy(self) -> Policy:
@@ -124,7 +128,7 @@ class ReplayReptile(Reptile):
     """Reptile for a learner with a replay for each task."""
 
     name = "reptile-replay"
-    version = 1
+    version = 2
 
     def pretrain(
         self,

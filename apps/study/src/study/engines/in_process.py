@@ -27,9 +27,7 @@ def run_in_process(schedule: Schedule, options: RunOptions) -> Generator[Event, 
             )
             try:
                 for progress in running:
-                    yield Event(
-                        what="progress", job=job, env_step=progress.env_step, metrics=progress.metrics
-                    )
+                    yield Event(what="progress", job=job, **vars(progress))
             except StudyError as error:
                 schedule.drop_children(job)
                 yield Event(what="failed", job=job, message=str(error), mendable=True)

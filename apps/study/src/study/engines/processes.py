@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -24,6 +25,7 @@ from study.errors import StudyError
 from study.plan import Job
 
 MAX_LOSSES = 3  # times a job may lose its worker before it counts as failed
+GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
 
 
@@ -47,7 +49,8 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
 
     def hire() -> Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, schedule.store.root, options), daemon=True)
+        # Not daemonic: a worker's envs may be processes themselves. A closed pipe ends it, whatever happens.
+        process = context.Process(target=work, args=(theirs, schedule.store.root, options), daemon=False)
         with one_thread(), interrupts_held():
             process.start()
         theirs.close()
@@ -66,6 +69,9 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                 except ConnectionError:  # it died with nothing in hand
                     worker.process.join()
                     pool.remove(worker)
+                    if worker.process.exitcode == GUARD_STATUS:
+                        yield Event(what="failed", job=job, message=unguarded(), mendable=True)
+                        return
                     schedule.again(job)
                     continue
                 worker.job = job
@@ -82,15 +88,16 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                     worker.process.join()
                     pool.remove(worker)
                     losses[worker.job.key] += 1
-                    code = worker.process.exitcode
+                    ended = how_it_ended(worker.process.exitcode)
+                    if worker.process.exitcode == GUARD_STATUS:
+                        yield Event(what="failed", job=worker.job, message=unguarded(), mendable=True)
+                        continue
                     if losses[worker.job.key] < MAX_LOSSES:
                         schedule.again(worker.job)
-                        yield Event(
-                            what="lost", job=worker.job, message=f"its process ended with status {code}"
-                        )
+                        yield Event(what="lost", job=worker.job, message=f"its process {ended}")
                     else:
                         schedule.drop_children(worker.job)
-                        message = f"its process ended {MAX_LOSSES} times, last with status {code}"
+                        message = f"its process ended {MAX_LOSSES} times: the last {ended}"
                         yield Event(what="failed", job=worker.job, message=message)
                     continue
                 if event.what in ("finished", "failed"):
@@ -107,6 +114,34 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                 worker.process.terminate()
 
 
+def how_it_ended(code: int | None) -> str:
+    """Returns what a process's exit status means, such as "was killed by SIGKILL"."""
+    if code is None or code >= 0:
+        return f"ended with status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    memory = ", as the system does to what takes more memory than there is" if name == "SIGKILL" else ""
+    return f"was killed by {name}{memory}"
+
+
+def refuse_while_spawned() -> None:
+    """Ends a worker process that starts a study while it loads the script that started the first one."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.stderr.flush()
+        os._exit(GUARD_STATUS)  # quietly: the study that started it says what is wrong
+
+
+def unguarded() -> str:
+    """Returns what is wrong with a script whose workers start a study of their own, and its mend."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or "the script"
+    return (
+        f"{main} starts a study wherever it is loaded, and worker processes load it; put the call below "
+        f'`if __name__ == "__main__":`, or run the jobs in this process with workers=0'
+    )
+
+
 def work(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
     """Runs the jobs that come through the pipe; a worker's whole life.
 
@@ -115,10 +150,12 @@ def work(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
     import torch
 
+    from study import plugins
     from study.job import run_job
     from study.store import Store
 
     torch.set_num_threads(1)
+    plugins.load(options.plugins)
     store = Store(root)
     while True:
         try:
@@ -126,13 +163,17 @@ def work(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
         except (EOFError, OSError):
             return
         news: dict[str, Any] = {"what": "finished"}
-        running = run_job(job, store, device=options.device, checkpoint_every_s=options.checkpoint_every_s)
+        running = run_job(
+            job,
+            store,
+            device=options.device,
+            checkpoint_every_s=options.checkpoint_every_s,
+            tell=lambda progress: pipe.send({"what": "progress", **vars(progress)}),
+        )
         try:
             with closing(running):
                 for progress in running:
-                    pipe.send(
-                        {"what": "progress", "env_step": progress.env_step, "metrics": progress.metrics}
-                    )
+                    pipe.send({"what": "progress", **vars(progress)})
         except ConnectionError:
             return
         except StudyError as error:

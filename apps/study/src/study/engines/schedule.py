@@ -17,6 +17,7 @@ class Event:
         what: "started", "progress", "finished", "failed", or "lost": its worker died and it will go on.
         env_step: Where a running job is.
         metrics: Latest numbers of a running job.
+        doing: What a running job does if it does not train: "evaluating".
         message: One sentence on a failure.
         mendable: Whether a failure is one that a user can mend, such as a full disk: it stops the study.
     """
@@ -25,6 +26,7 @@ class Event:
     job: Job
     env_step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    doing: str = ""
     message: str = ""
     mendable: bool = False
 
@@ -35,6 +37,7 @@ class RunOptions:
 
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
+    plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
 
 
 class Schedule:
@@ -58,8 +61,10 @@ class Schedule:
 
     def drop_children(self, job: Job) -> list[Job]:
         """Takes out and returns the jobs that a failed one leaves without a parent."""
-        orphans = [
-            child for child in self.waiting if child.parent is not None and child.parent.key == job.key
-        ]
-        self.waiting = [child for child in self.waiting if child not in orphans]
+        lost, orphans = {job.key}, []
+        for child in self.waiting:  # parents come before children
+            if child.parent is not None and child.parent.key in lost:
+                lost.add(child.key)
+                orphans.append(child)
+        self.waiting = [child for child in self.waiting if child.key not in lost]
         return orphans

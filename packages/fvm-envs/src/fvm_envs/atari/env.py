@@ -17,14 +17,15 @@ it never truncates, because the last frame that it would then show is an old one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.atari.games import NUM_ACTIONS, ActionSpace, game_of, to_native
-from fvm_envs.slot_env import OnEpisodeEnd, Seed, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, Seed, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import read_count, read_flag
 from fvm_envs.task import TaskSet
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ VIDEO_SCALE = 6
 """Times a frame is enlarged for a video."""
 _NEVER = 2**30
 """Frames, more than an episode can have; the native count starts one above and must not overflow."""
+MAX_EMULATORS = 4096
+"""Slots of one environment: each has a thread for every game that it has played."""
 _FIRST = np.zeros(1, dtype=np.int64)
 _FULL_STRENGTH = np.ones(1, dtype=np.float32)
 
@@ -66,6 +69,7 @@ class AtariVec(SlotEnv):
         frame_stack: Frames in an observation; those before an episode's first are 0.
         max_frames: Frames after which an episode is truncated.
         num_threads: Games that are stepped at the same time.
+        **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
         ImportError: If ale-py is not installed.
@@ -89,6 +93,7 @@ class AtariVec(SlotEnv):
         frame_stack: int = 4,
         max_frames: int = 108_000,
         num_threads: int = 1,
+        **slot_options: Unpack[SlotOptions],
     ) -> None:
         self._natives: dict[tuple[int, int], ALEVectorInterface] = {}
         self._playing: dict[int, ALEVectorInterface] = {}
@@ -101,14 +106,15 @@ class AtariVec(SlotEnv):
             raise ValueError(
                 f"{len(tasks)} games have no native actions in common: use 'semantic' or 'index'"
             )
-        for name, value, least in (
-            ("noop_max", noop_max, 0),
-            ("frame_stack", frame_stack, 1),
-            ("max_frames", max_frames, 1),
-            ("num_threads", num_threads, 1),
+        num_envs = read_count("num_envs", num_envs, 1, MAX_EMULATORS)
+        for name, value, least, most in (
+            ("noop_max", noop_max, 0, 10_000),
+            ("frame_stack", frame_stack, 1, 64),
+            ("max_frames", max_frames, 1, _NEVER),
+            ("num_threads", num_threads, 1, 1024),
         ):
-            if value < least:
-                raise ValueError(f"{name} is {value}: give {least} or more")
+            read_count(name, value, least, most)
+        fire_reset = read_flag("fire_reset", fire_reset)
         if not 0 <= repeat_action_probability <= 1:
             raise ValueError(f"repeat_action_probability is {repeat_action_probability}: give 0 to 1")
         self.draw = draw
@@ -138,6 +144,7 @@ class AtariVec(SlotEnv):
             on_episode_end=on_episode_end,
             observation_space=gym.spaces.Box(0, 255, (SIDE, SIDE, frame_stack), np.uint8),
             action_space=gym.spaces.Discrete(num_actions),
+            **slot_options,
         )
 
     def _native(self, slot: int, task: int) -> ALEVectorInterface:
@@ -187,26 +194,28 @@ class AtariVec(SlotEnv):
             self._lives[slot] = info["lives"][0]
 
     def advance(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[np.int64], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of every slot's game, `num_threads` of them at a time."""
         native_actions = self._to_native[self.task_index, actions]
         reward = np.zeros(self.num_envs, dtype=np.float64)
         terminated = np.zeros(self.num_envs, dtype=bool)
-        lives = np.zeros(self.num_envs, dtype=np.int64)
+        lives = self._lives.copy()
         behind = self.num_threads - 1
-        for turn in range(self.num_envs + behind):
-            if turn < self.num_envs:
-                self._playing[turn].send(native_actions[turn, None], _FULL_STRENGTH)
-            slot = turn - behind
-            if slot >= 0:
+        playing = slots.tolist()
+        for turn in range(len(playing) + behind):
+            if turn < len(playing):
+                slot = playing[turn]
+                self._playing[slot].send(native_actions[slot, None], _FULL_STRENGTH)
+            if turn >= behind:
+                slot = playing[turn - behind]
                 stack, rewards, game_over, _, info = self._playing[slot].recv()
                 self._stacks[slot] = stack[0]
                 reward[slot], terminated[slot], lives[slot] = rewards[0], game_over[0], info["lives"][0]
         # Some games show no lives left for a few frames before they are over; nothing can be won then.
         life_lost = (lives < self._lives) & ~terminated
         self._lives = lives
-        self._env_steps += np.bincount(self.task_index, minlength=len(self.tasks))
+        self._env_steps += np.bincount(self.task_index[slots], minlength=len(self.tasks))
         truncated = ((self.lengths + 1) * FRAME_SKIP >= self.max_frames) & ~terminated
         return reward, terminated, truncated, {"life_lost": life_lost}
 
@@ -222,10 +231,8 @@ class AtariVec(SlotEnv):
         """The lives of the game that each slot shows."""
         return {"lives": self._lives.copy()}
 
-    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+    def draw_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's newest frame as the agent sees it, in grey and enlarged, uint8 [504, 504, 3]."""
-        if not 0 <= slot < self.num_envs:
-            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
         large = self._stacks[slot, -1].repeat(VIDEO_SCALE, axis=0).repeat(VIDEO_SCALE, axis=1)
         frame: NDArray[np.uint8] = large[..., None].repeat(3, axis=-1)
         return frame

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, Unpack, cast
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +22,8 @@ from fvm_envs.manipulation.pool import Here, Pool, Processes
 from fvm_envs.manipulation.scene import BOUNDS
 from fvm_envs.manipulation.slot import Slot, Transition
 from fvm_envs.manipulation.tasks import TASKS
-from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import MAX_SLOTS, read_count, read_flag
 from fvm_envs.task import Task, TaskSet
 
 ACTION_SIZE = 8
@@ -61,6 +62,7 @@ class ManipulationVec(SlotEnv):
         episode_length: Actions after which an episode is truncated.
         collision_checking: Plan round obstacles instead of bumping into them.
         num_processes: Processes that share the slots; 0 plays them in the caller's.
+        **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
         ImportError: If MuJoCo is not installed.
@@ -84,12 +86,14 @@ class ManipulationVec(SlotEnv):
         episode_length: int = EPISODE_LENGTH,
         collision_checking: bool = False,
         num_processes: int = 0,
+        **slot_options: Unpack[SlotOptions],
     ) -> None:
+        self.closed = False
         self._pool: Pool | None = None
-        if num_processes < 0:
-            raise ValueError(f"num_processes is {num_processes}: use 0 for the caller's, or more")
-        if episode_length < 1:
-            raise ValueError(f"episode_length is {episode_length}: an episode needs at least one action")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
+        num_processes = read_count("num_processes", num_processes, 0, 1024)
+        episode_length = read_count("episode_length", episode_length, 1, 10**6)
+        collision_checking = read_flag("collision_checking", collision_checking)
         self._variations = [self._variation(task) for task in tasks]
         # Lists come from JSON; ObservationConfig says so if they are not two numbers.
         size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
@@ -104,6 +108,7 @@ class ManipulationVec(SlotEnv):
         )
         self._slot_options = self.observation_config, episode_length, collision_checking
         self._pool = self._make_pool(num_envs, num_processes)
+        self._given_seeds: dict[int, int] = {}
         self._obs: list[Observation] = [{} for _ in range(num_envs)]
         low = np.array([*BOUNDS[:3], -1, -1, -1, -1, 0], dtype=np.float32)
         high = np.array([*BOUNDS[3:], 1, 1, 1, 1, 1], dtype=np.float32)
@@ -114,6 +119,7 @@ class ManipulationVec(SlotEnv):
             on_episode_end=on_episode_end,
             observation_space=self.observation_config.space(),
             action_space=gym.spaces.Box(low, high, dtype=np.float32),
+            **slot_options,
         )
 
     def _variation(self, task: Task) -> tuple[str, int]:
@@ -132,9 +138,16 @@ class ManipulationVec(SlotEnv):
         """Seed the episodes of a slot."""
         self._call("seed", {slot: (seed.generate_state(4).tolist(),)})
 
+    def seed_episode(self, slot: int, seed: int) -> None:
+        """Make the next episode of a slot that which `Simulator.reset(task, variation, seed)` begins."""
+        self._given_seeds[slot] = seed
+
     def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
         """Lay the table of its task in each of `slots`."""
-        arguments = {slot: self._variations[self.task_index[slot]] for slot in slots.tolist()}
+        arguments = {
+            slot: (*self._variations[self.task_index[slot]], self._given_seeds.pop(slot, None))
+            for slot in slots.tolist()
+        }
         for slot, obs in self._call("begin", arguments).items():
             self._obs[slot] = obs
 
@@ -158,16 +171,19 @@ class ManipulationVec(SlotEnv):
         return read
 
     def advance(
-        self, actions: NDArray[Any]
+        self, actions: NDArray[Any], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One macro action of every slot."""
-        results = self._call("step", {slot: (action,) for slot, action in enumerate(actions)})
-        transitions: list[Transition] = [results[slot] for slot in range(self.num_envs)]
-        self._obs = [transition.obs for transition in transitions]
-        reward = np.array([transition.reward for transition in transitions], dtype=np.float64)
-        terminated = np.array([transition.terminated for transition in transitions])
-        truncated = np.array([transition.truncated for transition in transitions])
-        failure = np.array([transition.failure for transition in transitions], dtype=_FAILURE)
+        results: dict[int, Transition] = self._call(
+            "step", {slot: (actions[slot],) for slot in slots.tolist()}
+        )
+        reward = np.zeros(self.num_envs, dtype=np.float64)
+        terminated, truncated = np.zeros((2, self.num_envs), dtype=bool)
+        failure = np.zeros(self.num_envs, dtype=_FAILURE)
+        for slot, transition in results.items():
+            self._obs[slot] = transition.obs
+            reward[slot], failure[slot] = transition.reward, transition.failure
+            terminated[slot], truncated[slot] = transition.terminated, transition.truncated
         return reward, terminated, truncated, {"success": reward > 0.0, "failure": failure}
 
     def observe(self) -> Any:
@@ -185,10 +201,8 @@ class ManipulationVec(SlotEnv):
         """
         return cast("NDArray[np.float64]", self._call("waypoints", {slot: ()})[slot])
 
-    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+    def draw_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's front view with shadows, uint8 [512, 512, 3]."""
-        if not 0 <= slot < self.num_envs:
-            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
         frame: NDArray[np.uint8] = self._call("frame", {slot: ()})[slot]
         return frame
 

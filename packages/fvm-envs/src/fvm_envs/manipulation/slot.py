@@ -54,9 +54,10 @@ class Slot:
         """Seed the draws of episodes."""
         self._rng = np.random.default_rng(list(entropy))
 
-    def begin(self, task: str, variation: int) -> Observation:
-        """The first observation of a new episode."""
-        self._simulator.reset(TASKS[task], variation, int(self._rng.integers(2**63)))
+    def begin(self, task: str, variation: int, seed: int | None = None) -> Observation:
+        """The first observation of a new episode, of a seed or drawn."""
+        drawn = int(self._rng.integers(2**63)) if seed is None else seed
+        self._simulator.reset(TASKS[task], variation, drawn)
         self._task, self._steps = task, 0
         return self.observe()
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from fvm_envs.procgen.games import ACTION_SETS, level_seed, parse_name
 from fvm_envs.procgen.levels import LevelGenerator, native_options
-from fvm_envs.procgen.native import NativeEnv
-from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.procgen.native import MAX_GAMES, MAX_THREADS, NativeEnv
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import read_count
 from fvm_envs.task import TaskSet
 
 KEPT_LEVELS = 512
@@ -40,10 +42,12 @@ class ProcgenVec(SlotEnv):
         use_backgrounds: Draw the textured background.
         restrict_themes: Draw one theme only.
         num_threads: Threads that step the games; 0 steps them in the caller's thread.
+        **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
         ImportError: If Procgen's wheel is not installed.
-        ValueError: If the tasks are of several games, or an option does not exist.
+        ValueError: If the tasks are of several games, or an option does not exist or is out of range.
+        TypeError: If an option that is on or off is neither, or a count no whole number.
     """
 
     def __init__(
@@ -57,7 +61,9 @@ class ProcgenVec(SlotEnv):
         use_backgrounds: bool = True,
         restrict_themes: bool = False,
         num_threads: int = 0,
+        **slot_options: Unpack[SlotOptions],
     ) -> None:
+        self.closed = False
         self._open: list[NativeEnv | LevelGenerator] = []
         names = sorted({task.name for task in tasks})
         if len(names) != 1:
@@ -66,8 +72,8 @@ class ProcgenVec(SlotEnv):
             )
         if actions not in ACTION_SETS:
             raise ValueError(f"there is no action set {actions!r}: the sets are {', '.join(ACTION_SETS)}")
-        if num_threads < 0:
-            raise ValueError(f"num_threads is {num_threads}: use 0 for the caller's thread, or more")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_GAMES)
+        num_threads = read_count("num_threads", num_threads, 0, MAX_THREADS)
         self.game, self.mode = parse_name(names[0])
         self.native_actions = ACTION_SETS[actions]
         self._levels = np.array([level_seed(task.name, task.level) for task in tasks], dtype=np.int64)
@@ -79,6 +85,9 @@ class ProcgenVec(SlotEnv):
         self._open.extend((self._generator, self._native))
         self._video: NativeEnv | None = None
         self._to_native = np.array(self.native_actions, dtype=np.int32)
+        # With "next_step", what a slot shows whose episode has ended: the frame before the end, since the
+        # library shows the next episode already.
+        self._last_frames: dict[int, NDArray[np.uint8]] = {}
         self._slot_level = np.full(num_envs, -1, dtype=np.int64)
         super().__init__(
             tasks,
@@ -87,6 +96,7 @@ class ProcgenVec(SlotEnv):
             on_episode_end=on_episode_end,
             observation_space=gym.spaces.Box(0, 255, (64, 64, 3), np.uint8),
             action_space=gym.spaces.Discrete(len(self.native_actions)),
+            **slot_options,
         )
 
     def begin(self, slots: NDArray[np.int64], *, autoreset: bool) -> None:
@@ -94,31 +104,43 @@ class ProcgenVec(SlotEnv):
         levels = self._levels[self.task_index[slots]]
         for slot, level in zip(slots.tolist(), levels.tolist(), strict=True):
             # After an episode the library has already put the slot back to the start of its level.
+            self._last_frames.pop(slot, None)
             if not autoreset or self._slot_level[slot] != level:
                 self._native.set_state(slot, self._generator.initial_state(level))
                 self._slot_level[slot] = level
 
     def advance(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[np.int64], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of all games; an episode as long as the game's time-out was truncated unless completed."""
         native = self._native
         np.take(self._to_native, actions, out=native.action)
+        before = native.obs.copy() if self.autoreset_mode is AutoresetMode.NEXT_STEP else None
         native.step()
-        ended = native.first.copy()
+        reward, ended = native.reward.astype(np.float64), native.first.copy()
         timed_out = self.lengths + 1 >= native.layout.timeout
         truncated = ended & timed_out & (native.info["prev_level_complete"] == 0)
-        return native.reward.astype(np.float64), ended & ~truncated, truncated, {}
+        if before is not None:
+            for slot in np.setdiff1d(np.arange(self.num_envs), slots).tolist():
+                # The library has moved all its games: this one goes back to the start that it shows.
+                native.set_state(slot, self._generator.initial_state(int(self._slot_level[slot])))
+                ended[slot] = False
+            for slot in np.flatnonzero(ended).tolist():
+                self._last_frames[slot] = before[slot]
+        return reward, ended & ~truncated, truncated, {}
 
     def observe(self) -> NDArray[np.uint8]:
         """The frames, uint8 [num_envs, 64, 64, 3]."""
-        return self._native.obs.copy()
+        obs = self._native.obs.copy()
+        for slot, frame in self._last_frames.items():
+            obs[slot] = frame
+        return obs
 
     def slot_info(self) -> dict[str, Any]:
         """The level that each slot plays."""
         return {"level": self._slot_level.copy()}
 
-    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+    def draw_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's current frame, uint8 [512, 512, 3]."""
         if self._video is None:
             self._video = NativeEnv(self.game, 1, self._options, render=True)
@@ -133,15 +155,21 @@ class ProcgenVec(SlotEnv):
         while self._open:
             self._open.pop().close()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a Procgen environment cannot be copied: load its state_dict() into a fresh one")
+
     def own_state(self) -> State:
         """The serialised games, one after the other, with their lengths and a checksum."""
         states = [self._native.get_state(slot) for slot in range(self.num_envs)]
         joined = b"".join(states)
-        return {
+        state = {
             "native": np.frombuffer(joined, dtype=np.uint8).copy(),
             "native_bytes": np.array([len(state) for state in states], dtype=np.int64),
             "native_crc32": zlib.crc32(joined),
         }
+        if self._last_frames:
+            state["last_frames"] = {str(slot): frame.copy() for slot, frame in self._last_frames.items()}
+        return state
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `own_state` gave.
@@ -156,6 +184,8 @@ class ProcgenVec(SlotEnv):
         states = [joined[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         for native in states:
             self._native.layout.check(native)
+        shown = state.get("last_frames", {})
+        self._last_frames = {int(slot): np.array(frame, dtype=np.uint8) for slot, frame in shown.items()}
         for slot, native in enumerate(states):
             self._native.set_state(slot, native)
             self._slot_level[slot] = self._native.layout.level_of(native)

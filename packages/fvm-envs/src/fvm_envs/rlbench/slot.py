@@ -52,8 +52,8 @@ class RLBenchSlot:
         """Seed the draws of episodes."""
         self._rng = np.random.default_rng(list(entropy))
 
-    def begin(self, task: str, variation: int) -> Observation:
-        """The first observation of a new episode.
+    def begin(self, task: str, variation: int, seed: int | None = None) -> Observation:
+        """The first observation of a new episode, of a seed or drawn.
 
         Raises:
             ImportError: If RLBench, PyRep or CoppeliaSim is missing.
@@ -61,7 +61,7 @@ class RLBenchSlot:
             RuntimeError: If RLBench finds no place for it.
         """
         self._prepare(task, variation)
-        _, self._last = self._placed(self._task.reset)
+        _, self._last = self._placed(self._task.reset, seed)
         self._steps = 0
         return self.observe()
 
@@ -100,10 +100,11 @@ class RLBenchSlot:
             raise ValueError(f"RLBench's {task} has {count} variations, 0 to {count - 1}")
         self._task.set_variation(variation)
 
-    def _placed(self, begin: Callable[[], Any]) -> Any:
+    def _placed(self, begin: Callable[[], Any], seed: int | None = None) -> Any:
         """What `begin` gives with a seed for which RLBench finds a place for the task."""
+        rng = self._rng if seed is None else np.random.default_rng(seed)
         for _ in range(RESETS):
-            np.random.seed(int(self._rng.integers(2**32)))  # noqa: NPY002 (RLBench draws from the global one)
+            np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002 (RLBench draws from the global one)
             try:
                 return begin()
             except self._not_placed:

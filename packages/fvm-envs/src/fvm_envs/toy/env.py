@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, State
+from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import MAX_SLOTS, read_count
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import BOARD, family_of, order_of
 
@@ -55,6 +56,7 @@ class CatchVec(SlotEnv):
         on_episode_end: "resample" draws the next task from `tasks`, "stay" repeats it.
         cell_pixels: Pixels a cell's side; 6 gives images of 84 x 84 x 3, 1 gives 14 x 14 x 3, which show the
             same and are cheaper to learn from.
+        **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
         ValueError: If a task does not exist, its tasks are of several families, or a cell has no pixel.
@@ -68,12 +70,13 @@ class CatchVec(SlotEnv):
         *,
         on_episode_end: OnEpisodeEnd = "resample",
         cell_pixels: int = 6,
+        **slot_options: Unpack[SlotOptions],
     ) -> None:
         names = sorted({task.name for task in tasks})
         if len(names) != 1:
             raise ValueError(f"a toy environment plays one family, not {names}: make one for each")
-        if cell_pixels < 1:
-            raise ValueError(f"cell_pixels is {cell_pixels}: a cell's side needs at least one pixel")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
+        cell_pixels = read_count("cell_pixels", cell_pixels, 1, 64)
         self.family = family = family_of(tasks[0])
         self.cell_pixels = cell_pixels
         effects = np.array(family.effects, dtype=np.int64)
@@ -83,7 +86,6 @@ class CatchVec(SlotEnv):
         self._colours = np.array([colours for _, colours in looks], dtype=np.uint8)
         self._starts = np.array(family.starts, dtype=np.int64)
         self._rngs = [np.random.default_rng(0) for _ in range(num_envs)]
-        self._slots = np.arange(num_envs)
         self._paddle = np.zeros(num_envs, dtype=np.int64)
         self._ball = np.zeros(num_envs, dtype=np.int64)
         self._steps_left = np.full(num_envs, family.num_steps, dtype=np.int64)
@@ -97,6 +99,7 @@ class CatchVec(SlotEnv):
             on_episode_end=on_episode_end,
             observation_space=gym.spaces.Box(0, 255, (side, side, 3), np.uint8),
             action_space=gym.spaces.Discrete(len(effects)),
+            **slot_options,
         )
 
     def best_actions(self) -> NDArray[np.int64]:
@@ -123,16 +126,15 @@ class CatchVec(SlotEnv):
         self._draw(slots)
 
     def advance(
-        self, actions: NDArray[np.int64]
+        self, actions: NDArray[np.int64], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Paddles move, balls fall one cell."""
         reach = self.family.reach
-        self._erase()
-        np.clip(
-            self._paddle + self._moves[self.task_index, actions], reach, BOARD - 1 - reach, out=self._paddle
-        )
-        self._steps_left -= 1
-        self._draw(self._slots)
+        self._erase(slots)
+        moved = self._paddle[slots] + self._moves[self.task_index[slots], actions[slots]]
+        self._paddle[slots] = np.clip(moved, reach, BOARD - 1 - reach)
+        self._steps_left[slots] -= 1
+        self._draw(slots)
         terminated = self._steps_left == 0
         caught = terminated & (np.abs(self._paddle - self._ball) <= reach)
         return caught.astype(np.float64), terminated, np.zeros(self.num_envs, dtype=bool), {}
@@ -143,12 +145,12 @@ class CatchVec(SlotEnv):
         ball = BOARD - 1 - self._steps_left[slots]
         return np.where(upside_down, BOARD - 1 - ball, ball), np.where(upside_down, 0, BOARD - 1)
 
-    def _erase(self) -> None:
-        background = self._colours[self.task_index, 0][:, None, None]
-        ball_row, paddle_row = self._rows(self._slots)
-        self._cells[self._slots, ball_row, :, self._ball] = background
+    def _erase(self, slots: NDArray[np.int64]) -> None:
+        background = self._colours[self.task_index[slots], 0][:, None, None]
+        ball_row, paddle_row = self._rows(slots)
+        self._cells[slots, ball_row, :, self._ball[slots]] = background
         for offset in range(-self.family.reach, self.family.reach + 1):
-            self._cells[self._slots, paddle_row, :, self._paddle + offset] = background
+            self._cells[slots, paddle_row, :, self._paddle[slots] + offset] = background
 
     def _draw(self, slots: NDArray[np.int64]) -> None:
         colours = self._colours[self.task_index[slots]]
@@ -165,10 +167,8 @@ class CatchVec(SlotEnv):
         """The pictures in which the balls have come down."""
         return self._pixels[slots]
 
-    def render_slot(self, slot: int) -> NDArray[np.uint8]:
+    def draw_slot(self, slot: int) -> NDArray[np.uint8]:
         """The slot's current frame, uint8 [H, H, 3], H at least 504."""
-        if not 0 <= slot < self.num_envs:
-            raise IndexError(f"there is no slot {slot}: the slots are 0 to {self.num_envs - 1}")
         scale = -(-VIDEO_CELL_PIXELS // self.cell_pixels)
         frame: NDArray[np.uint8] = self._pixels[slot].repeat(scale, axis=0).repeat(scale, axis=1)
         return frame

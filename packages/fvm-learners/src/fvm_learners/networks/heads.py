@@ -36,6 +36,24 @@ class Categorical:
         """Nats [...]."""
         return -(self.log_probs.exp() * self.log_probs).sum(-1)
 
+    def kl(self, other: "Categorical") -> Tensor:
+        """KL(self || other) in nats [...]."""
+        return (self.log_probs.exp() * (self.log_probs - other.log_probs)).sum(-1)
+
+    @property
+    def params(self) -> Tensor:
+        """What it is made of, [..., n], as `from_params` takes it."""
+        return self.log_probs
+
+    def fisher_weights(self) -> Tensor:
+        """Weights w [..., n] of the Fisher information sum_m w_m (d params_m / d theta)^2: probabilities."""
+        return self.log_probs.exp()
+
+    @classmethod
+    def from_params(cls, params: Tensor) -> "Categorical":
+        """The distribution that gave `params`."""
+        return cls(params)
+
 
 @dataclass(frozen=True)
 class DiagonalGaussian:
@@ -58,12 +76,35 @@ class DiagonalGaussian:
         each = self.log_std + 0.5 * math.log(2 * math.pi * math.e)
         return each.expand_as(self.mean).sum(-1)
 
+    def kl(self, other: "DiagonalGaussian") -> Tensor:
+        """KL(self || other) in nats [...], summed over the action's dimensions."""
+        ratio = (2 * (self.log_std - other.log_std)).exp()
+        way = ((self.mean - other.mean) * torch.exp(-other.log_std)) ** 2
+        return 0.5 * (ratio + way - 1 - 2 * (self.log_std - other.log_std)).sum(-1)
+
+    @property
+    def params(self) -> Tensor:
+        """What it is made of, means and log standard deviations [..., 2 d], as `from_params` takes it."""
+        return torch.cat((self.mean, self.log_std.expand_as(self.mean)), dim=-1)
+
+    def fisher_weights(self) -> Tensor:
+        """Weights [..., 2 d] of the Fisher information in `params`: 1 / std^2 of the means, 2 of the logs."""
+        precision = (-2 * self.log_std).exp().expand_as(self.mean)
+        return torch.cat((precision, torch.full_like(precision, 2.0)), dim=-1)
+
+    @classmethod
+    def from_params(cls, params: Tensor) -> "DiagonalGaussian":
+        """The distribution that gave `params`."""
+        return cls(*params.chunk(2, dim=-1))
+
 
 Distribution = Categorical | DiagonalGaussian
 
 
 class DiscreteHead(nn.Module):
     """For `gymnasium.spaces.Discrete`."""
+
+    distribution = Categorical
 
     def __init__(self, space: spaces.Discrete, num_features: int) -> None:
         super().__init__()
@@ -92,6 +133,8 @@ class DiscreteHead(nn.Module):
 class BoxHead(nn.Module):
     """For `gymnasium.spaces.Box`; actions are clipped to its bounds only on their way to the env."""
 
+    distribution = DiagonalGaussian
+
     def __init__(self, space: spaces.Box, num_features: int) -> None:
         super().__init__()
         self.low, self.high, self.dtype = space.low, space.high, space.dtype
@@ -114,8 +157,11 @@ class BoxHead(nn.Module):
         return rng.standard_normal(len(self.log_std))
 
     def to_env(self, action: Tensor) -> NDArray[np.generic]:
-        """What the env takes: [B, *box_shape] within the bounds."""
-        free = action.cpu().numpy().reshape(-1, *self.box_shape)
+        """What the env takes: [B, *box_shape] within the bounds.
+
+        A policy that has diverged gives NaN, which few envs survive: they get 0, or the bound next to it.
+        """
+        free = np.nan_to_num(action.cpu().numpy(), nan=0.0).reshape(-1, *self.box_shape)
         bounded: NDArray[np.generic] = np.clip(free, self.low, self.high).astype(self.dtype)
         return bounded
 

@@ -56,6 +56,19 @@ class ActorCritic(nn.Module):
             self.value = nn.Linear(num_features, 1)
         _initialise(self, rng)
 
+    last_layer = "head.dense"
+
+    @property
+    def num_actions(self) -> int:
+        """Discrete actions, or dimensions of a continuous one."""
+        return int(self.head.dense.out_features)
+
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The encoder, the policy's and the value's last layers, and the core between them if any."""
+        core = tuple(name for name in ("embedding", "lstm") if getattr(self, name) is not None)
+        parts = {"encoder": ("encoder",), "core": core, "policy": ("head",), "value": ("value",)}
+        return {name: submodules for name, submodules in parts.items() if submodules}
+
     @property
     def obs_spec(self) -> Any:
         """Type and shape of one observation, part by part."""

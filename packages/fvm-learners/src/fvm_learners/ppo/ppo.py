@@ -11,16 +11,18 @@ Not in: KL penalty, early stopping, shared statistics between processes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs
+from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import Iteration, State, means
+from fvm_learners.networks.heads import Distribution
+from fvm_learners.parts import PartedLearner, Parts
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
@@ -28,7 +30,13 @@ from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
-from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import (
+    load_network_weights,
+    load_optimiser_state,
+    network_weights,
+    optimiser_state,
+    reset_optimiser_state,
+)
 
 
 def ppo_loss(batch: Batch, policy: ActorCritic, config: PPOConfig) -> tuple[Tensor, dict[str, Tensor]]:
@@ -65,8 +73,10 @@ def _mean_of_term(valid: Tensor, term: Tensor) -> Tensor:
     return masked_mean(term, valid) if term.shape == valid.shape else term.mean()
 
 
-class PPO:
+class PPO(PartedLearner):
     """Learns on any `gymnasium.vector.VectorEnv`, one `iteration` (rollout and update) at a time.
+
+    `version` rises whenever the same config and seed give other weights than before.
 
     Args:
         observation_space: of one slot.
@@ -76,6 +86,9 @@ class PPO:
         device: of network and rollout.
         hooks: terms that are added to the loss, in this order (`hooks.py`).
     """
+
+    name: ClassVar[str] = "ppo"
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -91,17 +104,9 @@ class PPO:
         self.config, self.device = config, torch.device(device)
         self.hooks = HookList(hooks, self.device, seed)
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2, np.uint64) >> 1)
-        policy = ActorCritic(
-            observation_space,
-            action_space,
-            network=config.network,
-            mlp_sizes=config.mlp_sizes,
-            lstm_size=config.lstm_size if config.recurrent else None,
-            rng=torch.Generator().manual_seed(init_seed),
-            autocast=config.autocast,
-        )
         # Before any weights are loaded: `copy_` into these parameters then keeps the format.
-        self.policy = policy.to(self.device).to(memory_format=torch.channels_last)
+        self.policy = self._network(init_seed).to(self.device).to(memory_format=torch.channels_last)
+        self._parts = Parts(self.policy)
         self.optimiser = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, eps=config.adam_eps
         )
@@ -113,10 +118,22 @@ class PPO:
         self._carry: Carry | None = None
         self._rollout: Rollout | None = None
 
+    def _network(self, seed: int) -> ActorCritic:
+        """A fresh network, its weights drawn from `seed`."""
+        return ActorCritic(
+            self.observation_space,
+            self.action_space,
+            network=self.config.network,
+            mlp_sizes=self.config.mlp_sizes,
+            lstm_size=self.config.lstm_size if self.config.recurrent else None,
+            rng=torch.Generator().manual_seed(seed),
+            autocast=self.config.autocast,
+        )
+
     def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
         """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end = self.env_step + env_steps
-        while end - self.env_step >= envs.num_envs:
+        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
+        while end - self.env_step >= num_envs:
             yield self.iteration(envs, end - self.env_step)
 
     def iteration_env_steps(self, num_envs: int) -> int:
@@ -129,7 +146,7 @@ class PPO:
         Raises:
             ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
         """
-        num_envs = envs.num_envs
+        num_envs = num_envs_of(envs)
         num_steps = self._num_steps(num_envs, max_env_steps)
         if self._carry is None:
             seed = int(torch.randint(2**31 - 1, (), generator=self._rng))
@@ -210,21 +227,38 @@ class PPO:
         """Copies of the policy's parameters, contiguous, on the CPU."""
         return network_weights(self.policy)
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor], *, only: str | Sequence[str] | None = None) -> None:
         """Overwrite the policy's parameters; optimiser, reward scale and carry stay.
 
+        Args:
+            weights: Names and shapes as `weights()` gives them.
+            only: Parts to take, such as "encoder"; None for all.
+
         Raises:
-            ValueError: Names or shapes are not this network's.
+            ValueError: Names or shapes are not this network's, or there is no such part.
         """
-        own = {name: tuple(tensor.shape) for name, tensor in self.policy.state_dict().items()}
-        theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        if own != theirs:
-            differing = sorted(name for name in own | theirs if own.get(name) != theirs.get(name))
-            raise ValueError(
-                f"these weights are of another network, they differ in {', '.join(differing)}: "
-                "use the config and spaces they were trained with"
-            )
-        self.policy.load_state_dict(weights)
+        load_network_weights(self.policy, weights, None if only is None else self._parts.prefixes(only))
+
+    def reset_parts(self, *parts: str) -> None:
+        """Draw the weights of these parts anew, and forget their moments."""
+        seed = int(torch.randint(2**31 - 1, (), generator=self._rng))
+        self._parts.reset(parts, self._network(seed).state_dict(), self.optimiser)
+
+    def distribution(self, policy: ActorCritic, states: Any) -> tuple[Distribution, Tensor | None]:
+        """What `policy` would do in these states, and its memory after them.
+
+        Args:
+            policy: This learner's network or a copy of it.
+            states: Its batch, its rollout, or anything with `obs` and, for a policy with memory,
+                `initial_state` and `episode_start`.
+        """
+        memory = getattr(states, "initial_state", None), getattr(states, "episode_start", None)
+        dist, _, state = policy(states.obs, *memory)
+        return dist, state
+
+    def distribution_from(self, params: Tensor) -> Distribution:
+        """The distribution whose `params` [..., P] these were."""
+        return self.policy.head.distribution.from_params(params)
 
     def memory(self) -> Memory | None:
         """What each slot remembered when it last began another trial of an episode; None before any episode.
@@ -235,7 +269,7 @@ class PPO:
 
     def reset_optimiser(self) -> None:
         """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
+        reset_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes: the next iteration resets the envs. For a change of tasks."""
@@ -252,6 +286,7 @@ class PPO:
             "rng": self._rng.get_state(),
             "carry": None if self._carry is None else self._carry.state_dict(),
             "hooks": self.hooks.state_dict(),
+            "frozen": sorted(self._parts.frozen),
             "env_step": self.env_step,
             "updates": self.updates,
         }
@@ -268,6 +303,9 @@ class PPO:
                 "use the config it was saved with"
             )
         self.load_weights(state["weights"])
+        self._parts.unfreeze()
+        if state["frozen"]:
+            self._parts.freeze(state["frozen"])
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         if self.reward_scale is not None:
             self.reward_scale.load_state_dict(state["reward_scale"])

@@ -9,6 +9,7 @@ With a latent z (PEARL), it joins the encoder's features before both streams.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from fvm_learners.networks.image import from_image
 from fvm_learners.networks.mlp import MLP
 from fvm_learners.networks.noisy import NoisyLinear, factorised
 from fvm_learners.rainbow.config import RainbowConfig
+from fvm_learners.replay.replay import Context
 
 
 class QNetwork(nn.Module):
@@ -96,6 +98,40 @@ class QNetwork(nn.Module):
         self.value = noisy(config.hidden_size, config.num_atoms)
         self.advantage_hidden = noisy(num_features, config.hidden_size)
         self.advantage = noisy(config.hidden_size, self.num_actions * config.num_atoms)
+
+    last_layer = "advantage"
+
+    @property
+    def context_next_obs(self) -> bool:
+        """Whether a context has to show what its steps led to."""
+        return self.context_encoder is not None and self.context_encoder.next_obs
+
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The encoder, the heads behind it, and the encoder of contexts if there is one."""
+        head = ("value_hidden", "value", "advantage_hidden", "advantage")
+        context = {"context": ("context_encoder",)} if self.context_encoder is not None else {}
+        return {"encoder": ("encoder",), "head": head, **context}
+
+    def factors(self, contexts: Sequence[Context]) -> tuple[Tensor, Tensor]:
+        """Mean and variance [N, latent_size] of each transition's factor of q(z | context), in order.
+
+        Args:
+            contexts: As `Replay.recent` gives them, N transitions in all; none need not have any.
+
+        Raises:
+            ValueError: This network has no latent.
+        """
+        if self.context_encoder is None:
+            raise ValueError("this network infers no latent: make it with latent_size above 0")
+        obs, action, reward = (
+            torch.cat([getattr(context, part) for context in contexts])
+            for part in ("obs", "action", "reward")
+        )
+        following = [context.next_obs for context in contexts if context.next_obs is not None]
+        mean, variance = self.context_encoder(
+            obs, action, reward, torch.cat(following) if self.context_next_obs else None
+        )
+        return mean, variance
 
     @property
     def noisy_layers(self) -> tuple[NoisyLinear, ...]:

@@ -12,7 +12,7 @@ noise alone. All of the paper is in; `RainbowConfig` names what else of others' 
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,19 +20,27 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs
+from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import Iteration, State, means
-from fvm_learners.rainbow.acting import Slots, leave, take_row
+from fvm_learners.networks.heads import Categorical
+from fvm_learners.parts import PartedLearner, Parts
+from fvm_learners.rainbow.acting import Slots, check_tasks, leave, take_row
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy
 from fvm_learners.rainbow.gradient_step import GradientStep, Noise
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import make_replays
-from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced
-from fvm_learners.weights import load_network_weights, load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced, prioritised_batch
+from fvm_learners.weights import (
+    load_network_weights,
+    load_optimiser_state,
+    network_weights,
+    optimiser_state,
+    reset_optimiser_state,
+)
 
 NO_NOISE = Noise()
 
@@ -69,8 +77,10 @@ def rainbow_loss(
     return loss, sample_loss, {name: metric.detach() for name, metric in metrics.items()}
 
 
-class Rainbow:
+class Rainbow(PartedLearner):
     """Learns on any `gymnasium.vector.VectorEnv` with discrete actions, one `iteration` at a time.
+
+    `version` rises whenever the same config and seed give other weights than before.
 
     Args:
         observation_space: of one slot.
@@ -82,6 +92,11 @@ class Rainbow:
         hooks: terms that are added to the loss, in this order, outside importance weights and priorities.
         sampler: makes batches and latents; None for equal shares from all buffers that are ready.
     """
+
+    name: ClassVar[str] = "rainbow"
+    version: ClassVar[int] = 1
+    distribution_temperature = 1.0
+    """Tau of `distribution`, in units of the advantage."""
 
     def __init__(
         self,
@@ -102,8 +117,7 @@ class Rainbow:
         init_seed, noise_seed, run_seed = (
             int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64) >> 1
         )
-        init_rng = torch.Generator().manual_seed(init_seed)
-        self.policy = QNetwork(observation_space, action_space, config, init_rng).to(self.device)
+        self.policy = self._network(init_seed).to(self.device)
         self.target = deepcopy(self.policy).requires_grad_(False)
         self.optimiser = torch.optim.Adam(
             self.policy.parameters(),
@@ -126,20 +140,26 @@ class Rainbow:
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
+        self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
         self._rng = np.random.default_rng(run_seed)
         self._slots: Slots | None = None
-        self._frozen: set[str] = set()
         self._gradient_step = GradientStep(
             self.policy, self.target, self.optimiser, rainbow_loss, self.hooks, config
         )
+        self._parts = Parts(self.policy, changed=self._gradient_step.forget)
+
+    def _network(self, seed: int) -> QNetwork:
+        """A fresh network, its weights drawn from `seed`."""
+        rng = torch.Generator().manual_seed(seed)
+        return QNetwork(self.observation_space, self.action_space, self.config, rng)
 
     # What a stream of iterations needs.
 
     def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
         """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end = self.env_step + env_steps
-        while end - self.env_step >= envs.num_envs:
+        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
+        while end - self.env_step >= num_envs:
             yield self.iteration(envs, end - self.env_step)
 
     def iteration_env_steps(self, num_envs: int) -> int:
@@ -152,7 +172,7 @@ class Rainbow:
         Raises:
             ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
         """
-        rows = self._num_rows(envs.num_envs, max_env_steps)
+        rows = self._num_rows(num_envs_of(envs), max_env_steps)
         episodes: list[Episode] = []
         history: list[dict[str, Tensor]] = []
         for _ in range(rows):
@@ -178,6 +198,7 @@ class Rainbow:
             for replay in self.replays:
                 replay.check_slots(envs.num_envs)
             self._slots = Slots.begin(*envs.reset(seed=int(self._rng.integers(2**31 - 1))))
+            check_tasks(self._slots.task_index, len(self.replays))
         if len(self._slots.obs) != envs.num_envs:
             raise ValueError(
                 f"the last step had {len(self._slots.obs)} envs, these are {envs.num_envs}: "
@@ -201,13 +222,17 @@ class Rainbow:
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)
 
-    def update(self) -> dict[str, float]:
+    def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
+
+        Args:
+            copy_target: copy the network into the target network if that is due; else `target_due` tells the
+                caller, who does it by `copy_to_target` when the network is what the target should be.
 
         Raises:
             ValueError: No buffer has reached its learn start.
         """
-        return self._means([self._update()])
+        return self._means([self._update(copy_target=copy_target)])
 
     @property
     def ready_tasks(self) -> list[int]:
@@ -229,7 +254,7 @@ class Rainbow:
         """Exponent of the importance weights, now."""
         return self.config.beta_at(self.env_step)
 
-    def _update(self) -> dict[str, Tensor]:
+    def _update(self, *, copy_target: bool = True) -> dict[str, Tensor]:
         if not self.ready:
             raise ValueError(
                 f"no buffer has {self.config.learn_start // len(self.replays)} env steps yet (learn_start "
@@ -244,7 +269,8 @@ class Rainbow:
             self.replays[task].update_priorities(batch.rows[own], losses[own])
         self.updates += 1
         self.updates_due = max(0.0, self.updates_due - 1)
-        if self.updates % self.config.target_period_updates == 0:
+        self.target_due |= self.updates % self.config.target_period_updates == 0
+        if self.target_due and copy_target:
             self.copy_to_target()
         return metrics
 
@@ -258,6 +284,7 @@ class Rainbow:
 
     def copy_to_target(self) -> None:
         """Copy the network into the target network."""
+        self.target_due = False
         self.target.load_state_dict(self.policy.state_dict())
 
     def frozen_policy(self) -> FrozenQPolicy:
@@ -271,27 +298,54 @@ class Rainbow:
         return network_weights(self.policy)
 
     def load_weights(
-        self, weights: Mapping[str, Tensor], *, only: str | None = None, keep_target: bool = False
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        only: str | Sequence[str] | None = None,
+        keep_target: bool = False,
     ) -> None:
         """Overwrite the network's parameters, and the target network's; optimiser and replay stay.
 
         Args:
-            weights: names and shapes as `weights()` gives them.
-            only: "encoder" to take the encoder's alone.
-            keep_target: leave the target network as it is.
+            weights: Names and shapes as `weights()` gives them.
+            only: Parts to take, such as "encoder"; None for all.
+            keep_target: Leave the target network as it is.
 
         Raises:
-            ValueError: Names or shapes are not this network's.
+            ValueError: Names or shapes are not this network's, or there is no such part.
         """
-        load_network_weights(self.policy, weights, only)
+        load_network_weights(self.policy, weights, None if only is None else self._parts.prefixes(only))
         if not keep_target:
             self.copy_to_target()
 
-    def freeze(self, part: str) -> None:
-        """Train everything but this part of the network ("encoder") from now on."""
-        self.policy.get_submodule(part).requires_grad_(False)
-        self._frozen.add(part)
-        self._gradient_step.forget()
+    def reset_parts(self, *parts: str) -> None:
+        """Draw the weights of these parts anew, also the target network's, and forget their moments."""
+        fresh = self._network(int(self._rng.integers(2**31 - 1))).state_dict()
+        self._parts.reset(parts, fresh, self.optimiser)
+        load_network_weights(self.target, fresh, self._parts.prefixes(parts))
+
+    def distribution(self, policy: QNetwork, states: Any) -> tuple[Categorical, None]:
+        """What `policy` prefers in these states: softmax of A / tau, A = Q - mean of Q over the actions.
+
+        Q is by the weights' means, without noise. tau is `distribution_temperature`.
+
+        Args:
+            policy: This learner's network or a copy of it.
+            states: Its batch, or anything with `obs` and, for a network with a latent, `latent`.
+        """
+        q_value = policy.q_values(states.obs, None, getattr(states, "latent", None))
+        advantage = q_value - q_value.mean(dim=-1, keepdim=True)
+        return Categorical(torch.log_softmax(advantage / self.distribution_temperature, dim=-1)), None
+
+    def distribution_from(self, params: Tensor) -> Categorical:
+        """The distribution whose `params` [..., A] these were."""
+        return Categorical.from_params(params)
+
+    def make_batch(
+        self, tasks: Sequence[int], rng: np.random.Generator, latent: Tensor | None = None
+    ) -> ReplayBatch:
+        """A batch with equal shares from the replays of `tasks`; see `samplers.prioritised_batch`."""
+        return prioritised_batch(self, tasks, rng, latent)
 
     def reset_sigmas(self) -> None:
         """Put the noise's scale back to where it started, in the target network as well."""
@@ -300,8 +354,7 @@ class Rainbow:
 
     def reset_optimiser(self) -> None:
         """Forget Adam's moments, as a fresh optimiser would have none."""
-        self.optimiser.state.clear()
-        self._gradient_step.forget()
+        reset_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes, not what was learned of them: the next step resets the envs."""
@@ -333,7 +386,7 @@ class Rainbow:
             "target": network_weights(self.target),
             "optimiser": optimiser_state(self.optimiser, self.policy),
             "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
-            "frozen": sorted(self._frozen),
+            "frozen": sorted(self._parts.frozen),
             "slots": None if self._slots is None else self._slots.state_dict(),
             "hooks": self.hooks.state_dict(),
             "noise_rng": self._noise_rng.get_state(),
@@ -351,10 +404,9 @@ class Rainbow:
         """
         self.load_weights(state["weights"])
         self.target.load_state_dict(state["target"])
-        self.policy.requires_grad_(True)
-        self._frozen = set()
-        for part in state["frozen"]:
-            self.freeze(part)
+        self.unfreeze()
+        if state["frozen"]:
+            self.freeze(*state["frozen"])
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
         self._gradient_step.forget()
         for task, replay in enumerate(self.replays):

@@ -63,12 +63,15 @@ class LearnerView(Protocol):
     def ready_tasks(self) -> Sequence[int]: ...  # noqa: D102
     @property
     def beta(self) -> float: ...  # noqa: D102
+    def make_batch(  # noqa: D102
+        self, tasks: Sequence[int], rng: np.random.Generator, latent: Tensor | None = None
+    ) -> Any: ...
 
 
 class Sampler(Protocol):
     """Makes batches, and the latents that slots act with; both draw from `rng` alone and keep no state."""
 
-    def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
+    def batch(self, learner: LearnerView, rng: np.random.Generator) -> Any:
         """What the next update learns from; called only when `learner.ready_tasks` is not empty."""
         ...
 
@@ -86,9 +89,9 @@ class Sampler(Protocol):
 class TaskBalanced:
     """Equal shares from `config.tasks_per_batch` buffers, drawn from those that are ready; no latent."""
 
-    def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
+    def batch(self, learner: LearnerView, rng: np.random.Generator) -> Any:
         """One batch, shares equal to within one transition."""
-        return prioritised_batch(learner, draw_tasks(learner, rng), rng)
+        return learner.make_batch(draw_tasks(learner, rng), rng)
 
     def latent(
         self,

@@ -1,0 +1,132 @@
+"""Demonstrations as C2F-ARM learns from them: one becomes many short episodes from keyframe to keyframe."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fvm_learners.c2f_arm.config import C2FARMConfig
+from fvm_learners.c2f_arm.keyframes import keyframes_of, merged
+
+if TYPE_CHECKING:
+    from fvm_learners.c2f_arm.replay import ArmReplay
+
+FRAMES = ("gripper_pose", "gripper_open", "joint_velocities")
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One demonstration of T frames.
+
+    Attributes:
+        frames: "gripper_pose" [T, 7] (m, quaternion xyzw), "gripper_open" [T] or [T, 1] (0 or 1),
+            "joint_velocities" [T, J] rad/s.
+        observe: `(frame, time) -> observation`, as the environment gives them; `time` runs from 1 at an
+            episode's start to -1 at its end.
+        solved_by: `actions [k, 8] -> bool`, whether these solve its episode from the start; None if that
+            cannot be tried.
+        keyframes: Indices, taken as they are; None to look for them.
+    """
+
+    frames: Mapping[str, NDArray[Any]]
+    observe: Callable[[int, float], Mapping[str, Any]]
+    solved_by: Callable[[NDArray[np.float64]], bool] | None = None
+    keyframes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the frames.
+
+        Raises:
+            ValueError: Some are missing, or there are fewer than two.
+        """
+        missing = [name for name in FRAMES if name not in self.frames]
+        if missing:
+            raise ValueError(f"a demonstration's frames lack {', '.join(missing)}")
+        if len(self) < 2:
+            raise ValueError(f"a demonstration of {len(self)} frames: it needs a start and an end")
+
+    def __len__(self) -> int:
+        return len(self.frames["gripper_pose"])
+
+    def actions(self, keyframes: tuple[int, ...]) -> NDArray[np.float64]:
+        """The pose actions [k, 8] that lead to these frames."""
+        chosen = list(keyframes)
+        opened = np.asarray(self.frames["gripper_open"], dtype=np.float64).reshape(-1, 1)
+        poses = np.asarray(self.frames["gripper_pose"], dtype=np.float64)
+        return np.concatenate([poses[chosen], opened[chosen]], axis=1)
+
+    def chosen_keyframes(self, *, merge: bool) -> tuple[int, ...]:
+        """Its keyframes; merged if asked to and if what is left still solves its episode."""
+        if self.keyframes is not None:
+            return self.keyframes
+        opened = np.asarray(self.frames["gripper_open"]).reshape(-1)
+        found = keyframes_of(opened, np.asarray(self.frames["joint_velocities"]))
+        if not merge:
+            return found
+        fewer = merged(found, self.frames["gripper_pose"])
+        if fewer == found or self.solved_by is None or self.solved_by(self.actions(fewer)):
+            return fewer
+        return found
+
+
+@dataclass(frozen=True)
+class Move:
+    """One transition of a demonstration: from one frame to another, at some step of an episode.
+
+    Attributes:
+        frame: Acted on.
+        to: Led to.
+        step: Of the episode, from 0.
+        last: Whether it solves the task.
+    """
+
+    frame: int
+    to: int
+    step: int
+    last: bool
+
+
+def moves_of(keyframes: tuple[int, ...], start_every: int) -> list[Move]:
+    """The transitions of episodes from every `start_every`-th frame through all later keyframes."""
+    moves = []
+    for start in range(0, keyframes[-1], start_every):
+        path = [start, *(frame for frame in keyframes if frame > start)]
+        moves += [
+            Move(frame, to, step, step == len(path) - 2)
+            for step, (frame, to) in enumerate(itertools.pairwise(path))
+        ]
+    return moves
+
+
+def insert(
+    demonstration: Demonstration, replay: ArmReplay, config: C2FARMConfig, episode_length: int
+) -> None:
+    """Put a demonstration into a replay: its frames once, its episodes' transitions.
+
+    Raises:
+        ValueError: There is no room.
+    """
+    horizon = max(1, episode_length - 1)
+    keyframes = demonstration.chosen_keyframes(merge=config.merge_keyframes)
+    moves = moves_of(keyframes, config.start_every)
+    rows: dict[int, int] = {}
+    for frame in sorted({frame for move in moves for frame in (move.frame, move.to)}):
+        shown = demonstration.observe(frame, 1.0)
+        views = replay.eye.read({name: np.asarray(part)[None] for name, part in shown.items()})
+        (rows[frame],) = replay.write(views, pinned=True)
+    actions = dict(zip(keyframes, demonstration.actions(keyframes), strict=True))
+    for move in moves:
+        replay.append_demonstration(
+            rows[move.frame],
+            rows[move.to],
+            actions[move.to],
+            float(move.last),
+            done=move.last,
+            time=max(-1.0, 1.0 - 2.0 * move.step / horizon),
+            next_time=max(-1.0, 1.0 - 2.0 * (move.step + 1) / horizon),
+        )

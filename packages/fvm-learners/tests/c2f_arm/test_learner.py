@@ -1,0 +1,390 @@
+"""C2F-ARM as a learner: acting, learning, going on where it was saved, and what it refuses."""
+
+import math
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from fvm_learners.c2f_arm import C2FARM, CPU, RECOMMENDED, UPSTREAM, C2FARMConfig
+from fvm_learners.c2f_arm.c2f_arm import c2f_arm_loss
+from fvm_learners.c2f_arm.views import FIELDS
+from fvm_learners.hooks import Hook
+from gymnasium.vector import AutoresetMode
+
+
+def make(envs, config, **options):
+    return C2FARM(
+        envs.single_observation_space, envs.single_action_space, config, seed=0, episode_length=3, **options
+    )
+
+
+def flat(state, path=""):
+    """All leaves of a state, as arrays or JSON values, by path."""
+    if isinstance(state, dict):
+        return {
+            name: leaf for key, part in state.items() for name, leaf in flat(part, f"{path}/{key}").items()
+        }
+    return {path: state}
+
+
+def assert_equal(one, two):
+    left, right = flat(one), flat(two)
+    assert left.keys() == right.keys()
+    for name, leaf in left.items():
+        if isinstance(leaf, torch.Tensor):
+            assert torch.equal(leaf, right[name]), name
+        else:
+            assert leaf == right[name], name
+
+
+def successes(agent, envs, episodes):
+    policy, wins = agent.frozen_policy(), []
+    obs, _ = envs.reset(seed=77)
+    state, start = policy.initial_state(envs.num_envs), np.ones(envs.num_envs, bool)
+    rngs = [np.random.default_rng(i) for i in range(envs.num_envs)]
+    while len(wins) < episodes:
+        action, state = policy.act(obs, state, start, rngs)
+        obs, reward, terminated, truncated, _ = envs.step(action)
+        start = terminated | truncated
+        wins += reward[start].tolist()
+    return np.mean(wins[:episodes])
+
+
+def test_it_learns_to_touch_a_ball_from_five_demonstrations(ball, demos, tiny):
+    """Threshold set before the runs; an untrained agent touches none."""
+    envs = ball(num_envs=4)
+    agent = make(envs, replace(tiny, anneal_updates=300, final_learning_rate_frac=0.1))
+    assert successes(agent, envs, 20) < 0.2
+    agent.add_demonstrations(demos(5))
+    for _ in range(300):
+        agent.update()
+    assert successes(agent, envs, 40) >= 0.9
+
+
+@pytest.mark.parametrize("exploration", ["noise", "boltzmann"])
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_resumed_it_goes_on_bit_for_bit(ball, demos, tiny, exploration, mode):
+    config = replace(tiny, exploration=exploration, updates_per_env_step=0.5)
+    envs, again = ball(mode=mode), ball(mode=mode)
+    agent = make(envs, config)
+    agent.add_demonstrations(demos(2))
+    for _ in range(3):
+        agent.iteration(envs)
+    state, world = agent.state_dict(), envs.state_dict()
+    for _ in range(3):
+        agent.iteration(envs)
+    other = make(again, config)
+    again.reset(seed=9)
+    again.load_state_dict(world)
+    other.iteration(ball(mode=mode))  # a used learner forgets what it did
+    other.load_state_dict(state)
+    for _ in range(3):
+        other.iteration(again)
+    assert agent.updates == other.updates > 10
+    assert_equal(agent.state_dict(), other.state_dict())
+
+
+def test_observations_that_are_overwritten_are_copied(ball, tiny):
+    """The same steps with fresh arrays and with arrays that the env reuses give the same replay."""
+    agents = []
+    for reuse in (False, True):
+        envs = ball(reuse=reuse)
+        agent = make(envs, replace(tiny, learn_start=1_000, exploration="noise"))
+        agent.iteration(envs)
+        agents.append(agent)
+    frames = [agent.replays[0].state_dict()["frames"] for agent in agents]
+    for name in FIELDS:
+        assert torch.equal(frames[0][name], frames[1][name])
+    assert agents[0].replays[0].num_transitions == 8
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_a_time_out_keeps_its_value_and_its_last_observation(ball, tiny, mode):
+    """Three steps of an episode have times 1, 0, -1; the last leads to a frame of time -2."""
+    envs = ball(num_envs=1, mode=mode)
+    agent = make(envs, replace(tiny, learn_start=1_000))
+    agent.collect(envs, 3)
+    replay = agent.replays[0]
+    moves = replay.transitions(np.flatnonzero(replay._tree.priorities > 0))
+    assert moves.time.tolist() == [1.0, 0.0, -1.0]
+    assert moves.next_time.tolist() == [0.0, -1.0, -2.0]
+    assert not moves.done.any()
+
+
+def test_quirks_of_time_differ(ball, tiny):
+    envs = ball(num_envs=1)
+    agent = make(envs, replace(tiny, learn_start=1_000, quirks=("late_time", "timeouts_terminate")))
+    agent.collect(envs, 3)
+    replay = agent.replays[0]
+    moves = replay.transitions(np.flatnonzero(replay._tree.priorities > 0))
+    assert moves.time.tolist() == [1.0, 1.0, 1.0]
+    assert moves.done.tolist() == [False, False, True]
+
+
+def test_own_successes_are_imitated(ball, demos, tiny):
+    envs = ball(num_envs=2)
+    agent = make(envs, replace(tiny, learn_start=1_000))
+
+    def act(slots):
+        return np.concatenate([envs.ball, np.tile([1.0, 0, 0, 0, 1], (2, 1))], axis=1).astype(np.float32)
+
+    agent._act = act
+    agent.collect(envs, 2)
+    replay = agent.replays[0]
+    moves = replay.transitions(np.flatnonzero(replay._tree.priorities > 0))
+    assert moves.demonstrated.all()
+    assert not moves.from_demo.any()
+    assert replay.num_rewarded == 4
+
+
+def test_an_update_waits_for_a_first_success(ball, demos, tiny):
+    envs = ball()
+    agent = make(envs, replace(tiny, first_success=True))
+    agent.collect(envs, 4)
+    assert agent.updates_due == 0
+    with pytest.raises(ValueError, match="nothing to learn from yet"):
+        agent.update()
+    agent.add_demonstrations(demos(1))
+    agent.update()
+
+
+def test_steps_go_into_the_replay_of_their_task(ball, demos, tiny):
+    envs = ball(num_envs=4, num_tasks=3)
+    agent = make(envs, tiny, num_tasks=3)
+    agent.add_demonstrations(demos(1), task=1)
+    agent.collect(envs, 12)
+    assert sum(replay.env_steps for replay in agent.replays) == 48
+    assert all(replay.env_steps for replay in agent.replays)
+    batch = agent.sampler.batch(agent, np.random.default_rng(0))
+    assert np.bincount(batch.task_index).tolist() == [3, 3, 2]
+
+
+def test_a_batch_is_of_the_tasks_asked_for(ball, demos, tiny):
+    agent = make(ball(), tiny, num_tasks=2)
+    agent.add_demonstrations(demos(1), task=1)
+    assert agent.ready_tasks == [1]
+    assert set(agent.make_batch([1], np.random.default_rng(0)).task_index) == {1}
+
+
+def test_kept_values_are_those_that_would_be_worked_out(ball, demos, tiny):
+    config = replace(tiny, yaw_degrees=0.0, shift=(0, 0, 0), jitter=0.0)
+    agents = [make(ball(), replace(config, cached_targets=kept)) for kept in (True, False)]
+    for agent in agents:
+        agent.add_demonstrations(demos(2))
+        for parameter in agent.policy.parameters():  # values that are not 0
+            with torch.no_grad():
+                parameter.add_(0.01)
+        agent.copy_to_target()
+    batches = [agent.make_batch([0], np.random.default_rng(0)) for agent in agents]
+    worked_out = [agent._next_values(batch) for agent, batch in zip(agents, batches, strict=True)]
+    torch.testing.assert_close(worked_out[0], worked_out[1])
+    again = agents[0].make_batch([0], np.random.default_rng(0))
+    assert again.next_scene is None
+    torch.testing.assert_close(again.next_values, worked_out[0])
+    agents[0].copy_to_target()
+    assert agents[0].make_batch([0], np.random.default_rng(0)).next_scene is not None
+
+
+def test_a_diverged_run_goes_on_and_says_so(ball, demos, tiny):
+    envs = ball()
+    agent = make(envs, replace(tiny, learning_rate=1e30, max_grad_norm=None, updates_per_env_step=1.0))
+    agent.add_demonstrations(demos(1))
+    iteration = None
+    for _ in range(4):
+        iteration = agent.iteration(envs)
+    assert not math.isfinite(iteration.metrics["loss"])
+    assert np.isfinite(agent.replays[0]._tree.priorities).all()
+    assert iteration.env_steps == 8
+
+
+def test_iterations_are_as_long_as_they_are_told(ball, demos, tiny):
+    envs = ball(num_envs=2)
+    agent = make(envs, tiny)
+    agent.add_demonstrations(demos(1))
+    assert agent.iteration_env_steps(2) == 8
+    assert [agent.iteration(envs, steps).env_steps for steps in (None, 6, 5)] == [8, 6, 4]
+    assert agent.updates == 18
+    with pytest.raises(ValueError, match="less than one step of 2 envs"):
+        agent.iteration(envs, 1)
+
+
+def test_parts_are_loaded_frozen_and_drawn_anew(ball, demos, tiny):
+    one, two = (make(ball(), tiny) for _ in range(2))
+    one.add_demonstrations(demos(1))
+    one.update()
+    before, theirs = two.weights(), one.weights()
+    two.load_weights(theirs, only=("encoder",))
+    for name, value in two.weights().items():
+        source = before if ".head." in name else theirs
+        assert torch.equal(value, source[name])
+    two.add_demonstrations(demos(1))
+    two.freeze("encoder")
+    two.update()
+    after = two.weights()
+    assert all(torch.equal(after[name], theirs[name]) for name in after if ".head." not in name)
+    assert any(not torch.equal(after[name], before[name]) for name in after if ".head." in name)
+    two.unfreeze()
+    two.reset_parts("head")
+    assert not any(two.weights()["depths.0.head.translation.weight"].flatten())
+    with pytest.raises(ValueError, match="there are no parts"):
+        two.freeze("value")
+
+
+class Prior:
+    """A sampler whose latents are standard normal."""
+
+    def batch(self, learner, rng):
+        latent = torch.from_numpy(rng.standard_normal((1, 3), dtype=np.float32)).requires_grad_()
+        return learner.make_batch([0], rng, latent)
+
+    def latent(self, policy, replays, task_index, rng):
+        return torch.from_numpy(rng.standard_normal((len(task_index), 3), dtype=np.float32))
+
+
+def test_a_latent_reaches_every_depth(ball, demos, tiny):
+    envs = ball()
+    agent = make(envs, replace(tiny, latent_size=3, cached_targets=False), sampler=Prior())
+    agent.add_demonstrations(demos(1))
+    for _ in range(3):
+        agent.update()
+    agent.collect(envs, 4)
+    for network in agent.policy.depths:
+        assert network.encoder["latent"].weight.grad.abs().sum() > 0
+    mean, variance = agent.policy.factors([agent.replays[0].recent(3, 10, np.random.default_rng(0))] * 2)
+    assert mean.shape == variance.shape == (6, 3)
+    assert (variance > 0).all()
+    policy, again = agent.frozen_policy(), agent.frozen_policy()
+    obs, _ = envs.reset(seed=1)
+    rngs = [np.random.default_rng(i) for i in range(2)]
+    state = policy.act(obs, policy.initial_state(2), np.ones(2, bool), rngs)[1]
+    assert torch.equal(again.act(obs, state, np.zeros(2, bool), rngs)[1], state)
+
+
+def test_the_authors_latent_is_trained_by_the_first_depth_alone(ball, demos, tiny):
+    """Detached, its gradient is that of the first depth; else the second's comes to it."""
+    gradients = {}
+    for detached in (False, True):
+        config = replace(tiny, latent_size=3, cached_targets=False, detach_latent=detached)
+        agent = make(ball(), config)
+        agent.add_demonstrations(demos(1))
+        for depth in agent.policy.depths:
+            torch.nn.init.ones_(depth.head["translation"].weight)
+        for silent in ("none", "first"):
+            if silent == "first":
+                torch.nn.init.zeros_(agent.policy.depths[0].encoder["latent"].weight)
+            latent = torch.ones(1, 3, requires_grad=True)
+            batch = agent.make_batch([0], np.random.default_rng(0), latent)
+            c2f_arm_loss(batch, torch.zeros(8, 2), agent.policy.networks, config, agent.eye)[0].backward()
+            gradients[detached, silent] = latent.grad.abs().sum().item()
+    assert gradients[False, "first"] > 0
+    assert gradients[True, "first"] == 0
+    assert gradients[True, "none"] > 0
+
+
+def test_a_hooks_term_is_added_and_its_state_kept(ball, demos, tiny):
+    class Pull(Hook):
+        name = "pull"
+        steps = 0
+
+        def term(self, policy, batch):
+            size = sum((parameter**2).sum() for parameter in policy.parameters())
+            return 1e3 * size, {"size": size.detach()}
+
+        def after_step(self):
+            self.steps += 1
+
+        def state_dict(self):
+            return {"steps": self.steps}
+
+        def load_state_dict(self, state):
+            self.steps = state["steps"]
+
+    hook, loaded = Pull(), Pull()
+    plain, pulled = make(ball(), tiny), make(ball(), tiny, hooks=(hook,))
+    for agent in (plain, pulled):
+        agent.add_demonstrations(demos(1))
+        for _ in range(5):
+            metrics = agent.update()
+    size = [sum((w**2).sum() for w in agent.weights().values()) for agent in (plain, pulled)]
+    assert size[1] < size[0]
+    assert metrics["pull/size"] > 0
+    other = make(ball(), tiny, hooks=(loaded,))
+    other.load_state_dict(pulled.state_dict())
+    assert loaded.steps == 5
+
+
+# ---- What it refuses.
+
+
+def test_a_camera_that_is_not_there(ball, tiny):
+    with pytest.raises(ValueError, match="there is no camera 'wrist': the observations have front"):
+        make(ball(), replace(tiny, cameras=("front", "wrist")))
+
+
+def test_a_camera_without_depth(ball, tiny):
+    envs = ball()
+    del envs.single_observation_space.spaces["front_depth"]
+    with pytest.raises(ValueError, match="front_rgb but not front_point_cloud"):
+        make(envs, tiny)
+
+
+def test_spaces_of_another_kind(ball, tiny):
+    envs = ball()
+    with pytest.raises(ValueError, match=r"needs a Box of shape \(8,\)"):
+        C2FARM(envs.single_observation_space, gym.spaces.Discrete(3), tiny, seed=0)
+    with pytest.raises(TypeError, match="needs a Dict with cameras"):
+        C2FARM(gym.spaces.Box(0, 1, (3,)), envs.single_action_space, tiny, seed=0)
+
+
+def test_a_checkpoint_of_other_grids(ball, tiny):
+    agent = make(ball(), tiny)
+    three = make(ball(), replace(tiny, grid_sizes=(8, 8, 8), half_sides=(0.15, 0.04)))
+    with pytest.raises(ValueError, match=r"other networks or grids .*grid_sizes=\(8, 8, 8\)"):
+        three.load_weights(agent.weights())
+    wider = make(ball(), replace(tiny, half_sides=(0.2,)))
+    with pytest.raises(ValueError, match=r"the state is of grids .*0\.15.* this learner has .*0\.2"):
+        wider.load_state_dict(agent.state_dict())
+
+
+def test_demonstrations_of_a_task_that_is_not_there(ball, demos, tiny):
+    with pytest.raises(ValueError, match="there is no task 2: this learner has tasks 0 to 1"):
+        make(ball(), tiny, num_tasks=2).add_demonstrations(demos(1), task=2)
+
+
+def test_a_replay_that_is_too_small(ball, demos, tiny):
+    envs = ball()
+    agent = make(envs, replace(tiny, replay_capacity=8))
+    with pytest.raises(ValueError, match="raise replay_capacity so that each task has"):
+        agent.collect(envs, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", math.inf),
+        ("learning_rate", math.nan),
+        ("batch_size", 1.5),
+        ("grid_sizes", (10, 16)),
+        ("half_sides", (0.15, 0.1)),
+        ("cameras", ()),
+        ("quirks", ("hurry",)),
+        ("network", "resnet"),
+        ("shift", (0.1, math.nan, 0.1)),
+        ("workspace", (0, 0, 0, 1, 1, 0)),
+        ("target_tau", 0.5),
+        ("low_dim", ("gripper_pose",)),
+    ],
+)
+def test_configs_check_themselves(field, value):
+    with pytest.raises(ValueError, match=field):
+        replace(CPU, **{field: value})
+
+
+def test_presets_have_arms_shapes_and_ours():
+    assert UPSTREAM.num_values == RECOMMENDED.num_values == 218
+    assert UPSTREAM.channels == 64
+    assert C2FARMConfig().quirks == ()
+    rates = [CPU.learning_rate_at(update) for update in (0, 600, 900, 1_200, 9_000)]
+    np.testing.assert_allclose(rates, [4e-3, 4e-3, 2.2e-3, 4e-4, 4e-4])
