@@ -167,6 +167,8 @@ def _numbers(interval: Interval, prefix: str = "", *, only_limits: bool = False)
     limits: dict[str, object] = {f"{prefix}low": interval.low, f"{prefix}high": interval.high}
     if only_limits:
         return limits
+    t_low, t_high, _ = interval.beside or (None, None, "")
+    limits |= {"t_low": t_low, "t_high": t_high}
     more = {"how": interval.how, "df": interval.df, "sd": interval.sd, "checkpoints": interval.checkpoints}
     return {"mean": interval.mean, **limits, **more}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -15,6 +16,12 @@ from fvm_eval.report.text import capital, estimated, limits, number, plural
 from fvm_eval.statistics.intervals import Interval
 
 _ROUNDING = 1e-9
+_FORMULAS = {
+    "Korn-Graubard": "Korn and Graubard’s limits for rates",
+    "Gaffke": "Gaffke’s for scores with known ends",
+    "MOVER": "MOVER’s for their differences",
+    "binomial": "exact binomial ones where all checkpoints agree",
+}
 
 
 def scores(analysis: Analysis) -> Markup:
@@ -26,6 +33,7 @@ def scores(analysis: Analysis) -> Markup:
     )
     if (same := same_checkpoints(analysis)) is not None:
         caption += f" Every method has {plural(same, 'checkpoint')}."
+    caption += _how(analysis)
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
     intervals = [i for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values())]
@@ -42,6 +50,18 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def _how(analysis: Analysis) -> str:
+    """Returns by which formulas the intervals over these tasks were made, where it is not t alone."""
+    intervals = [i for s in analysis.summaries for i in s.fixed.values()]
+    intervals += [d.fixed for d in analysis.differences]
+    found = {interval.how for interval in intervals}
+    named = [text for how, text in _FORMULAS.items() if how in found]
+    if not named:
+        return ""
+    beside = " Where t does not decide, its limits stand beside." if any(i.beside for i in intervals) else ""
+    return f" Over these tasks: {', '.join(named)}; t elsewhere.{beside}"
 
 
 def beyond(analysis: Analysis) -> list[str]:
@@ -143,6 +163,9 @@ def estimate_cell(
 ) -> Cell:
     """Returns the estimate with its interval over these tasks, and over new tasks."""
     both = [f"these {limits(fixed, shown, signed=signed)}"]
+    if fixed.beside is not None:
+        low, high, name = fixed.beside
+        both.append(f"{name} {limits(replace(fixed, low=low, high=high), shown, signed=signed)}")
     both += [] if new is None else [f"new {limits(new, shown, signed=signed)}"]
     if fixed.low is None and (new is None or new.low is None):
         both = ["no interval"]
