@@ -133,7 +133,7 @@ class StudyConfig:
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
         script: A scripted player to compare with, besides random play.
         looks: Numbers of seeds at which verdicts are planned, as (8, 16): such looks share the error that one
-            look at the end could make. Without them the study is judged once, at its own number of seeds.
+            look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
         title: Of the report, where methods and family do not say it.

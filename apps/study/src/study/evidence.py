@@ -43,7 +43,7 @@ def evidence_of(
         "spending": spending(jobs, store),
         "tuning": tuning(config, [job.method for job in jobs], store),
         "looks": looks(config, jobs, store),
-        "planned_looks": config.looks or (config.seeds,),
+        "planned_looks": config.looks,
     }
 
 
@@ -94,7 +94,7 @@ def looks(config: StudyConfig, jobs: Sequence[Job], store: Store) -> tuple[Look,
     path = store.root / LOOKS
     log = tuple(Look(**entry) for entry in json.loads(path.read_text())) if path.is_file() else ()
     keys = [job.key for job in jobs]
-    found = looked(log, keys, config.seeds, config.looks or (config.seeds,))
+    found = looked(log, keys, config.seeds, config.looks)
     if found != log:
         write_bytes(path, canonical_json([asdict(look) for look in found]).encode())
     here = [look.clusters for look in found].index(clusters_hash(keys))
