@@ -9,15 +9,6 @@ import polars as pl
 import pytest
 from fvm_eval.analysis.study_results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE, ZERO_SHOT
 from fvm_eval.claims import Precondition, decide
-from study.claim_cells import (
-    MOMENTS_TABLE,
-    TRIALS_TABLE,
-    by_moment,
-    by_task,
-    by_trial,
-    control_cells,
-    seconds_to_score,
-)
 from study.claims import claims_of
 from study.claims.arms import (
     BY_LATENT,
@@ -32,6 +23,13 @@ from study.claims.arms import (
     with_latent,
 )
 from study.errors import StudyError
+from study.measures.control import control_cells
+from study.measures.moments import TABLE as MOMENTS_TABLE
+from study.measures.moments import by_moment
+from study.measures.seconds import seconds_to_score
+from study.measures.tasks import by_task
+from study.measures.trials import TABLE as TRIALS_TABLE
+from study.measures.trials import by_trial
 from study.presets import atari, procgen, toy
 from study.run import check_control
 
@@ -64,8 +62,8 @@ def met(*names: str) -> dict[str, Precondition]:
     return {learned(name): Precondition(learned(name), True, "") for name in names}
 
 
-def claim(name: str, config=procgen.SMALL, trials: int = 4):  # type: ignore[no-untyped-def]
-    (found,) = [claim for claim in claims_of(config, trials) if claim.id == name]
+def claim(name: str, config=procgen.SMALL):  # type: ignore[no-untyped-def]
+    (found,) = [claim for claim in claims_of(config) if claim.id == name]
     return found
 
 
@@ -133,7 +131,7 @@ def test_the_toys_claims_are_mirrored_between_the_families() -> None:
     for name in ("T1", "T2"):
         assert decide(claim(name, visible), tables, met("multitask")).label == "supported"
         assert decide(claim(name, hidden), tables, met("multitask")).label == "contradicted"
-    assert [c.id for c in claims_of(hidden, 4)] == ["T1", "T2", "T3"]
+    assert [c.id for c in claims_of(hidden)] == ["T1", "T2", "T3"]
 
 
 GAMES = ("pong", "assault", "battle_zone", "ms_pacman", "beam_rider")
@@ -190,11 +188,11 @@ def test_c9_holds_where_pearl_stands_still_and_would_not_elsewhere() -> None:
 
 def test_pearl_on_toys_must_gain_by_what_it_infers_and_only_where_the_task_is_hidden() -> None:
     hidden, learnt = replace(toy.PEARL, family="toy/hidden-catch"), met("pearl", "multitask")
-    (t4,) = claims_of(hidden, 4)
+    (t4,) = claims_of(hidden)
     assert decide(t4, pearl_tables(0.4, (0.5, 0.1, 0.1)), learnt).label == "supported"
     # it gains, but not by its z
     assert decide(t4, pearl_tables(0.4, (0.5, 0.5, 0.5)), learnt).label == "contradicted"
-    (t5,) = claims_of(toy.PEARL, 4)
+    (t5,) = claims_of(toy.PEARL)
     no_gain, gain = (pearl_tables(more, (0.1, 0.1, 0.1)) for more in (0.0, 0.5))
     seen = cells({"multitask:none": 0.8, "scratch": 0.0})
     assert decide(t5, {**no_gain, ZERO_SHOT: seen}, learnt).label == "supported"

@@ -62,14 +62,18 @@ class Store:
         self._records: dict[str, JobRecord] = {}
 
     def claim(
-        self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+        self,
+        identity: Mapping[str, Any],
+        config: Mapping[str, Any],
+        splits: Mapping[str, str],
+        plugins: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the folder this study's own until `close`; records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
         """
-        self._lock = study_file.claim(self.root, identity, config, splits)
+        self._lock = study_file.claim(self.root, identity, config, splits, plugins or {})
 
     def close(self) -> None:
         """Lets other processes have the folder."""

@@ -26,7 +26,7 @@ from study.plan import sized
 META = ("reptile", "pearl")
 
 
-def atari_claims(config: StudyConfig, trials: int) -> list[Claim]:
+def atari_claims(config: StudyConfig) -> list[Claim]:
     """Returns the claims of an Atari study."""
     sizes = config.train_sizes
     methods = {name: [sized(name, config, size) for size in sizes] for name in ("multitask", *META)}

@@ -9,6 +9,7 @@ from fvm_eval.analysis.study_results import AREA, NEW_LEVELS, VALUE
 from fvm_eval.claims import Claim, Component
 from fvm_eval.statistics.contrasts import slope_weights
 
+from study.claims import trained_trials
 from study.claims.arms import CONTROL, TRIAL_MARGIN, TRIALS, learned, trial
 from study.claims.cost import cheaper
 from study.config import StudyConfig
@@ -18,9 +19,9 @@ from study.plan import sized
 RIVALS = ("reptile", "rl2")
 
 
-def procgen_claims(config: StudyConfig, trials: int) -> list[Claim]:
+def procgen_claims(config: StudyConfig) -> list[Claim]:
     """Returns the claims of a Procgen study."""
-    sizes = config.train_sizes
+    sizes, trials = config.train_sizes, trained_trials(config)
     methods = {name: [sized(name, config, size) for size in sizes] for name in ("multitask", *RIVALS)}
     levels = {i: math.log10(size) for i, size in enumerate(sizes)}
     return [

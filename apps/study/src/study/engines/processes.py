@@ -150,10 +150,12 @@ def work(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
     import torch
 
+    from study import plugins
     from study.job import run_job
     from study.store import Store
 
     torch.set_num_threads(1)
+    plugins.load(options.plugins)
     store = Store(root)
     while True:
         try:

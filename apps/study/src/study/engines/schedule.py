@@ -37,6 +37,7 @@ class RunOptions:
 
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
+    plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
 
 
 class Schedule:
@@ -60,8 +61,10 @@ class Schedule:
 
     def drop_children(self, job: Job) -> list[Job]:
         """Takes out and returns the jobs that a failed one leaves without a parent."""
-        orphans = [
-            child for child in self.waiting if child.parent is not None and child.parent.key == job.key
-        ]
-        self.waiting = [child for child in self.waiting if child not in orphans]
+        lost, orphans = {job.key}, []
+        for child in self.waiting:  # parents come before children
+            if child.parent is not None and child.parent.key in lost:
+                lost.add(child.key)
+                orphans.append(child)
+        self.waiting = [child for child in self.waiting if child.key not in lost]
         return orphans

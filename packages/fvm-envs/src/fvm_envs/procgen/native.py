@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fvm_envs.procgen.games import GAMES, NATIVE_MODE, modes_of
+from fvm_envs.procgen.games import GAMES, MAX_LEVEL, NATIVE_MODE, modes_of
 from fvm_envs.procgen.state import StateLayout
 from fvm_envs.slot_inputs import read_count, read_flag
 
@@ -35,7 +35,9 @@ _FLAGS = (
     "restrict_themes",
     "use_backgrounds",
     "paint_vel_info",
+    "use_sequential_levels",
 )
+_COUNTS = ("num_levels", "start_level")
 MAX_GAMES = 4096
 """Games in one environment: each takes up to a megabyte, and out of memory the library ends the process."""
 MAX_THREADS = 256
@@ -79,20 +81,23 @@ class _Buffers(ctypes.Structure):
 
 
 def data_folder() -> Path:
-    """The `data` folder of the installed Procgen wheel, found without importing the wheel.
+    """The folder of Procgen's library and pictures: our wheel's own, else that of an installed Procgen wheel.
+
+    The other wheel is found without being imported.
 
     Raises:
         ImportError: If there is none.
     """
     spec = importlib.util.find_spec("procgen")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        data = Path(folder) / "data"
+    theirs = (spec.submodule_search_locations or []) if spec else []
+    for folder in (Path(__file__).parent, *map(Path, theirs)):
+        data = folder / "data"
         if (data / "prebuilt" / "libenv.so").is_file() and (data / "assets").is_dir():
             return data
     here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     raise ImportError(
-        "Procgen's shared library is not installed: run `pip install 'fvm-envs[procgen]'` on x86-64 Linux "
-        f"with Python 3.11 or 3.12, the only platform that has a wheel (this is {here})"
+        "Procgen's shared library is not installed: the wheel of fvm-envs for x86-64 Linux carries it, and "
+        f"`pip install --no-deps procgen-mirror==0.10.7` brings it beside another (this is {here})"
     )
 
 
@@ -128,12 +133,14 @@ def checked_options(game: str, options: Mapping[str, Any]) -> dict[str, bool | i
     """
     if game not in GAMES:
         raise ValueError(f"there is no Procgen game {game!r}: the games are {', '.join(GAMES)}")
-    unknown = sorted(set(options) - {*_FLAGS, "distribution_mode"})
+    unknown = sorted(set(options) - {*_FLAGS, *_COUNTS, "distribution_mode"})
     if unknown:
         raise ValueError(f"the library has no options {unknown}")
     checked: dict[str, bool | int] = {
         name: read_flag(name, options[name]) for name in _FLAGS if name in options
     }
+    for name in set(_COUNTS) & set(options):
+        checked[name] = read_count(name, options[name], 0, MAX_LEVEL)
     mode = options.get("distribution_mode", 1)
     modes = sorted({NATIVE_MODE[name] for name in modes_of(game)})
     if isinstance(mode, bool) or mode not in modes:
