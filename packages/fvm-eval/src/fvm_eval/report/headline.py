@@ -98,6 +98,6 @@ def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
     return {
         "label": capital(verdict.label),
         "tone": tone(verdict.label),
-        "decision": f"{verdict.claim.statement.rstrip('.')}.",
+        "decision": f"{verdict.sentence.rstrip('.')}.",
         "numbers": " ".join(numbers),
     }
