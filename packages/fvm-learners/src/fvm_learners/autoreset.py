@@ -44,6 +44,27 @@ class Step:
     info: dict[str, Any]
     task_index: NDArray[np.int64]
 
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """[B], the episode is over: terminated or truncated."""
+        return self.terminated | self.truncated
+
+    @property
+    def life_lost(self) -> NDArray[np.bool_]:
+        """[B], no value beyond this step, though the episode may go on."""
+        return self.mask("life_lost")
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """[B], truncated with its last observation known."""
+        mask = np.zeros_like(self.truncated)
+        mask[self.final_slots] = True
+        return mask
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """[B] bool of the info, all False where the env knows no such thing."""
+        return np.asarray(self.info.get(name, np.zeros_like(self.truncated)), dtype=np.bool_)
+
 
 def autoreset_mode(envs: Envs) -> AutoresetMode:
     """The mode the envs declare.
