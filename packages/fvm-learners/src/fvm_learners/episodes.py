@@ -8,10 +8,10 @@ class Episode:
     """One finished episode.
 
     Attributes:
-        env_step: of the learner when it ended (all slots counted).
-        task_index: the task it was played on; 0 where the env knows no tasks.
-        return_: undiscounted, unscaled sum of rewards.
-        length: steps.
+        env_step: Of the learner when it ended (all slots counted).
+        task_index: The task it was played on; 0 where the env knows no tasks.
+        return_: Undiscounted, unscaled sum of rewards.
+        length: Steps.
     """
 
     env_step: int

@@ -64,7 +64,7 @@ class FrozenPolicy:
     """Samples actions from a copy of a policy that nothing trains.
 
     Args:
-        policy: copied.
+        policy: Copied.
     """
 
     def __init__(self, policy: ActorCritic) -> None:
@@ -105,9 +105,9 @@ class FrozenPolicy:
 
         Args:
             obs: [B, ...], as the env gives them.
-            state: of the call before, or `initial_state`.
+            state: Of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first.
-            rngs: one for each slot, which draws once: a slot's episode does not depend on its neighbours.
+            rngs: One for each slot, which draws once: a slot's episode does not depend on its neighbours.
         """
         policy = self._policy
         seen = to_tensor(obs, policy.obs_dtype, self._device)

@@ -139,13 +139,13 @@ def collect(
     """Fill `rollout` from where `carry` stands; the new carry, and the episodes that ended.
 
     Args:
-        envs: stepped `len(rollout.value)` times.
-        policy: acts.
-        carry: of the rollout before, or `begin`.
-        rollout: overwritten.
-        rng: draws the actions.
-        reward_scale: updated and applied; None leaves rewards as they are.
-        env_step: the learner's, before this rollout.
+        envs: Stepped `len(rollout.value)` times.
+        policy: Acts.
+        carry: Of the rollout before, or `begin`.
+        rollout: Overwritten.
+        rng: Draws the actions.
+        reward_scale: Updated and applied; None leaves rewards as they are.
+        env_step: The learner's, before this rollout.
     """
     mode, device, carry = autoreset_mode(envs), rollout.value.device, copy(carry)
     episodes: list[Episode] = []
