@@ -6,8 +6,8 @@
 Nothing of fvm is imported.
 
 Means are task-equal; a mean's t interval comes from the spread of its clusters. What is checked: every
-method's value at budget, area under the curve and zero-shot score with the t intervals over these tasks, and the
-differences from scratch (Welch); with a FOLDER also interquartile means and probabilities of improvement.
+method's value at budget, area under the curve and zero-shot score with the t intervals over these tasks, and
+the differences from scratch (Welch); with a FOLDER also interquartile means and probabilities of improvement.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def runs_of(path: Path) -> pl.DataFrame:
 def arm(runs: pl.DataFrame, method: str, summary: str) -> tuple[float, list[tuple[float, int]]]:
     """Returns the task-equal mean, and its variance as (part, degrees of freedom).
 
-    Clusters tested on the same tasks form a stratum. A pretrained checkpoint is tested on all, so there is one;
-    a run from scratch is a cluster of its own, so each task is one.
+    Clusters tested on the same tasks form a stratum. A pretrained checkpoint is tested on all, so there is
+    one; a run from scratch is a cluster of its own, so each task is one.
     """
     mine = runs.filter(pl.col("method") == method)
     tasks = mine["task"].n_unique()
