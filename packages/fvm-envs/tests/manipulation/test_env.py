@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from fvm_envs import make_vec
+from fvm_envs.manipulation.demos import get_demos
 from fvm_envs.manipulation.observation import ObservationConfig
 from fvm_envs.manipulation.rotation import quaternion_of
 from fvm_envs.manipulation.simulator import Simulator
@@ -268,3 +269,14 @@ def test_without_mujoco_the_package_imports_and_says_what_is_missing():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'fvm-envs[manipulation]'" in run.stdout
+
+
+def test_a_demonstrations_seed_is_an_episode_seed():
+    (demo,) = get_demos("push_button", 1, seed=2, keyframes="merged")
+    envs = make_vec("rlbench/push_button", 2, 5, on_episode_end="stay", **SMALL)
+    obs, _ = envs.reset(options={"episode_seeds": [None, demo.seed]})
+    shown = demo.observation(0, envs.observation_config)
+    np.testing.assert_array_equal(obs["front_rgb"][1], shown["front_rgb"])
+    for action in demo.actions:
+        *_, reward, terminated, _, _ = envs.step(np.tile(action, (2, 1)))
+    assert (reward[1], terminated[1]) == (1.0, True)

@@ -67,7 +67,7 @@ class BC(Taught):
         self.config = config
         self._index: Tensor | None = None
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Collects the buffer, and labels it."""
         super().prepare(learner, snapshot, play)
         self.states = play(self.config.states)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fvm_meta.capabilities import HasDistribution
 from fvm_meta.retention.fisher import as_published, expected
-from fvm_meta.retention.l2 import anchors
+from fvm_meta.retention.l2 import anchors, known
 from fvm_meta.retention.retention import Retention, Schedule, Teacher, calibrate
 from fvm_meta.retention.states import Play
 from fvm_meta.stream import Snapshot
@@ -75,7 +75,7 @@ class EWC(Retention):
         super().__init__(Schedule(coef=config.coef, decay=config.decay, floor=config.floor))
         self.config = config
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Computes the Fisher of the pretrained policy on states of its own tasks."""
         super().prepare(learner, snapshot, play)
         teacher = Teacher(learner, snapshot)
@@ -86,7 +86,7 @@ class EWC(Retention):
             self.fisher = as_published(learner, network, states, batch_size=config.batch_size)
         else:
             self.fisher = expected(learner, network, states, full=config.mode == "full")
-        kept = anchors(learner.policy, snapshot.policy.weights)
+        kept = anchors(learner.policy, known(learner, snapshot))
         self.anchor = torch.cat([anchor.flatten() for anchor in kept.values()])
 
     def term(self, policy: Any, batch: Any) -> TermOutput:

@@ -10,6 +10,7 @@ pull in opposite directions: one keeps a skill, the other plasticity.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +62,10 @@ class L2(Retention):
     def __init__(self, config: L2Config) -> None:
         super().__init__(Schedule(coef=config.coef, decay=config.decay, floor=config.floor))
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Copies the pretrained weights."""
         super().prepare(learner, snapshot, play)
-        self.anchors = anchors(learner.policy, snapshot.policy.weights)
+        self.anchors = anchors(learner.policy, known(learner, snapshot))
 
     def term(self, policy: Any, batch: Any) -> TermOutput:
         """Returns coef times the mean squared distance, a scalar."""
@@ -85,10 +86,18 @@ class L2Init(L2):
         self._random = learner.policy.state_dict()
         self._random = {name: tensor.clone() for name, tensor in self._random.items()}
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Takes those as what it pulls to."""
         super().prepare(learner, snapshot, play)
         self.anchors = anchors(learner.policy, self._random)
+
+
+def known(learner: Any, snapshot: Snapshot | None) -> Mapping[str, Tensor]:
+    """Returns the pretrained agent's weights: the learner's own, as they are now, if there is no snapshot."""
+    weights: Mapping[str, Tensor] = (
+        learner.policy.state_dict() if snapshot is None else snapshot.policy.weights
+    )
+    return weights
 
 
 def anchors(network: Any, weights: Any) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ class CriticWarmUp(Retention):
         self._learner: Any = None
         self._held: tuple[str, ...] = ()
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Freezes what does not learn yet.
 
         Raises:
@@ -110,7 +110,7 @@ class Freeze(Retention):
         super().__init__()
         self.config = config
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Freezes them.
 
         Raises:
@@ -145,7 +145,7 @@ class HeadOnly(Retention):
         super().__init__()
         self.config = config
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Resets the heads and freezes the rest.
 
         Raises:

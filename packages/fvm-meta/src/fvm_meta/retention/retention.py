@@ -74,12 +74,12 @@ class Retention(Hook):
     def before(self, learner: Any) -> None:
         """Sees the learner with its random weights, before any pretrained ones are put into it."""
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Learns what is to be kept.
 
         Args:
             learner: That will be fine-tuned, with what it takes over of the pretrained weights.
-            snapshot: The pretrained agent.
+            snapshot: The pretrained agent; None for the learner as it is now.
             play: Gives states of the pretraining's tasks.
 
         Raises:
@@ -106,13 +106,14 @@ class Teacher:
 
     Args:
         learner: Whose kind of network and distribution it has; none of its parameters are shared.
-        snapshot: The pretrained agent.
+        snapshot: The pretrained agent; None for the learner as it is now.
     """
 
-    def __init__(self, learner: Any, snapshot: Snapshot) -> None:
+    def __init__(self, learner: Any, snapshot: Snapshot | None) -> None:
         self._learner = learner
         self.network: nn.Module = deepcopy(learner.policy)
-        self.network.load_state_dict(snapshot.policy.weights)
+        if snapshot is not None:
+            self.network.load_state_dict(snapshot.policy.weights)
         self.network.requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -139,7 +140,7 @@ class Taught(Retention):
     teacher: Teacher
     learner: Any
 
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Copies the pretrained policy."""
         super().prepare(learner, snapshot, play)
         self.learner, self.teacher = learner, Teacher(learner, snapshot)

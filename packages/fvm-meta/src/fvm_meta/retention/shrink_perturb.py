@@ -54,7 +54,7 @@ class ShrinkPerturb(Retention):
         self._random = {name: tensor.clone() for name, tensor in learner.policy.state_dict().items()}
 
     @torch.no_grad()
-    def prepare(self, learner: Any, snapshot: Snapshot, play: Play) -> None:
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
         """Shrinks and perturbs, once."""
         super().prepare(learner, snapshot, play)
         mixed = {
