@@ -76,8 +76,16 @@ def run_measure(job: Job, store: Store, device: str) -> None:
     measure = registered().measures[job.spec["measure"]]
     assert job.parent is not None
     assert measure.play is not None
-    agent = restore(job.parent, store, device).policy
-    rows = measure.play(agent, context_of(job))
+    snapshot, context = restore(job.parent, store, device), context_of(job)
+    if job.spec["settings"].get("informed"):
+        paradigm = build_paradigm(job.parent.spec, device)
+
+        def informed(task: str) -> Any:
+            tasks = job.parent.spec["tasks"] if job.parent else []
+            return paradigm.player(snapshot, task, np.random.default_rng([context.seed, tasks.index(task)]))
+
+        context = replace(context, informed=informed)
+    rows = measure.play(snapshot.policy, context)
     file_played(job, store, {"rows": pl.DataFrame(rows)}, started, device)
 
 
