@@ -136,6 +136,7 @@ def collect(
         cells=cells,
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
+        references=("scratch", "multitask"),
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
             for job in adaptations
