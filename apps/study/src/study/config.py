@@ -132,6 +132,7 @@ class StudyConfig:
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
         script: A scripted player to compare with, besides random play.
+        retain: By retention, fields of its settings, for methods such as "multitask:gradient+bc".
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
         title: Of the report, where methods and family do not say it.
@@ -162,6 +163,7 @@ class StudyConfig:
     margin: float = 0.1
     trials: int = 0  # tuning trials on validation levels behind these settings, the same for every method
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
+    retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     title: str = field(default="", metadata={"since": 2})
     note: str = ""
 
