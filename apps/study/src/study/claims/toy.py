@@ -88,7 +88,7 @@ def toy_claims(config: StudyConfig) -> list[Claim]:
                         name=f"memory reset, trial {trials} − trial 1",
                         summary=TRIALS,
                         weights=control,
-                        kind="equivalence",
+                        kind="no gain",
                         margin=TRIAL_MARGIN,
                     ),
                 ],

@@ -14,6 +14,7 @@ from fvm_envs.manipulation.env import EPISODE_LENGTH
 from fvm_envs.rlbench import check_installation
 from fvm_envs.suite import SUITES
 
+from study.claims.rlbench import rlbench_claims
 from study.config import Evaluation, StudyConfig
 from study.errors import StudyError, unknown
 from study.registry import Benchmark
@@ -107,4 +108,5 @@ RLBENCH = Benchmark(
     chosen=chosen,
     presets={PLAYERS_PRESET.preset: PLAYERS_PRESET},
     by_default=(PLAYERS_PRESET.preset,),
+    claims=rlbench_claims,
 )
