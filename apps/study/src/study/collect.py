@@ -26,6 +26,7 @@ from study.errors import writing
 from study.evidence import evidence_of
 from study.files import canonical_json, write_bytes
 from study.learners import kind_of
+from study.manifest import changed_sources
 from study.methods import label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
@@ -135,6 +136,7 @@ def collect(
         cells=cells,
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
+        references=("scratch", "multitask"),
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
             for job in adaptations
@@ -161,6 +163,7 @@ def collect(
                 restart_note(config),
                 *(note for one in found for note in one.notes),
                 divergence(pretrainings + adaptations, store),
+                sources_note(plan.jobs, store),
             )
             if note
         ],
@@ -277,8 +280,23 @@ def environments_of(jobs: Sequence[Job], store: Store) -> Mapping[str, Any]:
     """Returns what ran the jobs; several kinds are named, with how many jobs each ran."""
     kinds: dict[str, list[Job]] = {}
     for job in jobs:
-        kinds.setdefault(canonical_json(store.note(job, "manifest")), []).append(job)
+        kinds.setdefault(canonical_json(_environment(job, store)), []).append(job)
     if len(kinds) == 1:
-        return store.note(jobs[0], "manifest")
-    mixed = {f"mixed: {len(mine)} jobs": store.note(mine[0], "manifest") for mine in kinds.values()}
-    return mixed
+        return _environment(jobs[0], store)
+    return {f"mixed: {len(mine)} jobs": _environment(mine[0], store) for mine in kinds.values()}
+
+
+def _environment(job: Job, store: Store) -> dict[str, Any]:
+    return {name: value for name, value in store.manifest(job).items() if name != "sources"}
+
+
+def sources_note(jobs: Sequence[Job], store: Store) -> str:
+    """Returns a sentence on jobs that other code computed than the code here, empty if there are none."""
+    changed = changed_sources(jobs, store)
+    if not changed:
+        return ""
+    each = ", ".join(f"{name} ({count} of {len(jobs)} jobs)" for name, count in changed.items())
+    return (
+        f"The source has changed since, without a raised version: {each}. If their results are no longer "
+        "what the code gives, raise the version and run the same command again."
+    )
