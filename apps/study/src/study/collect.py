@@ -11,6 +11,7 @@ import polars as pl
 from fvm_envs import Task, TaskSet
 from fvm_eval import Budget
 from fvm_eval.analysis import Analysis, StudyResults, analyse
+from fvm_eval.analysis.study_results import NEW_LEVELS
 from fvm_eval.curves import normalise
 from fvm_eval.fairness import LeakAudit
 from fvm_eval.report import render
@@ -19,6 +20,7 @@ from fvm_eval.statistics.intervals import Interval
 from rich.table import Table
 
 from study.claims import claims_of
+from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, TRIALS
 from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.environments import suite_of
@@ -32,6 +34,7 @@ from study.plan import Job, Plan
 from study.registry import Finished, registered
 from study.store import Store, write_table
 
+SCORES = (BY_TASK, BY_MOMENT, BY_LATENT, TRIALS, NEW_LEVELS)  # summaries of normalised scores
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -134,6 +137,7 @@ def collect(
         budget=Budget(env_steps=config.adapt.env_steps),
         claims=claims_of(config),
         cells=cells,
+        cell_bounds=cell_bounds_of(config, ranges),
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
         references=("scratch", "multitask"),
@@ -203,6 +207,21 @@ def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tupl
     if not suite_of(config.benchmark).bounded:
         return {}
     return None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds)
+
+
+def cell_bounds_of(
+    config: StudyConfig, ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Returns the lowest and highest normalised score by summary; empty where tasks differ in it."""
+    possible = score_bounds_of(config, list(ranges))
+    if possible is not None and not possible:
+        return {}
+    ends = {
+        tuple((end - low) / (high - low) for end in (possible or ranges)[task])
+        for task, (low, high) in ranges.items()
+    }
+    lowest, highest = ends.pop() if len(ends) == 1 else (0.0, 0.0)
+    return dict.fromkeys(SCORES, (lowest, highest)) if lowest < highest else {}
 
 
 def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
