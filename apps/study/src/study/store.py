@@ -9,10 +9,10 @@ report/  videos/  mlflow.db      what people look at
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,9 +48,11 @@ from study.job_record import (
 )
 from study.plan import Job
 from study.state_file import read_state, write_state
+from study.under_way import UnderWay
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+WAIT_S = 0.1  # between two looks at a job that another process has in hand
 
 
 class Store:
@@ -60,6 +62,7 @@ class Store:
         self.root = root
         self._lock: IO[bytes] | None = None
         self._records: dict[str, JobRecord] = {}
+        self._held: set[str] = set()
 
     def claim(
         self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
@@ -98,15 +101,37 @@ class Store:
         """Whether the job is finished."""
         return is_folder(self.folder(job))
 
+    def finished(self) -> set[str]:
+        """Returns the first parts of the keys of all finished jobs here, by one look at the folder."""
+        try:
+            return {
+                entry.name for entry in os.scandir(self.root / "jobs") if entry.is_dir(follow_symlinks=False)
+            }
+        except FileNotFoundError:
+            return set()
+
+    @contextmanager
+    def holding(self, job: Job) -> Iterator[None]:
+        """While open, `occupy` takes it that this process has the job's lease."""
+        self._held.add(job.key)
+        try:
+            yield
+        finally:
+            self._held.discard(job.key)
+
     @contextmanager
     def occupy(self, job: Job) -> Iterator[None]:
         """Holds a job, so that no other process works on it; waits for one that still does."""
-        path = self.workspace(job).with_suffix(".lock")
-        with writing(path):
-            lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if job.key in self._held:
             yield
+            return
+        under_way = UnderWay(self.root)
+        while (lease := under_way.take(job.key)) is None:
+            time.sleep(WAIT_S)
+        try:
+            yield
+        finally:
+            lease.release()
 
     def save_checkpoint(self, job: Job, state: dict[str, Any]) -> None:
         """Keeps all that an interrupted job needs to go on."""
@@ -189,6 +214,10 @@ class Store:
             return read_manifest(folder)
         except (OSError, Damaged) as error:
             raise self._damaged(folder / MANIFEST, error, folder) from None
+
+    def forget(self, job: Job) -> None:
+        """Reads a job's record anew next time."""
+        self._records.pop(job.key, None)
 
     def check(self, jobs: Iterable[Job]) -> None:
         """Raises StudyError if one of these jobs is finished and its record cannot be believed."""
