@@ -1,4 +1,4 @@
-"""Any number of workers over one shared folder: none loses or doubles a job, wherever and whenever they run."""
+"""Any number of workers over one shared folder: no job is lost or done twice."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ def test_what_is_damaged_there_is_not_taken(small_done: tuple[Plan, Store], tmp_
     assert [job.key for job in taken] == sorted((job.key for job in rest), key=lambda key: key[:16])
     assert len(remarks) == 4
     assert {p.name for p in (mine.root / "jobs").iterdir()} == {job.key[:16] for job in rest}
-    with pytest.raises(StudyError, match="--cache .* is no folder"):
+    with pytest.raises(StudyError, match=r"--cache .* is no folder"):
         take_from(mine, plan.jobs, [tmp_path / "nowhere"])
 
 
