@@ -33,6 +33,7 @@ claim that was fixed beforehand.
   study status FOLDER    how far it is, and who works on what
   study stop FOLDER      have all workers save and stop
   study slurm FOLDER     workers as an sbatch array
+  study export FOLDER FILE.tar, study import FILE.tar FOLDER    a study as one file
   study --version
 
 Stop with Ctrl-C at any time; the same command goes on where it was."""

@@ -191,7 +191,54 @@ def sbatch_script(
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
 
 
-COMMANDS: dict[str, Callable[..., int]] = {"work": work, "status": status, "stop": stop, "slurm": slurm}
+def export(
+    folder: tyro.conf.Positional[Folder],
+    archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
+    /,
+    *,
+    weights: bool = False,
+) -> int:
+    """Write the finished jobs of the study in FOLDER as one file.
+
+    Args:
+        folder: The study's output folder.
+        archive: The file to write.
+        weights: With all agents' weights, which are most of its size; else those who adapt pretrained agents
+            anew need more.
+    """
+    from study.archive import export_study
+
+    jobs = export_study(folder, archive, weights=weights)
+    print(f"{jobs} finished jobs in {archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
+    return 0
+
+
+def import_(
+    archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
+    folder: tyro.conf.Positional[Folder],
+    /,
+) -> int:
+    """Put the jobs of an archive into FOLDER, new or with the same study: what is there need not be run.
+
+    Args:
+        archive: What `study export` wrote, from anywhere.
+        folder: An output folder; the study's own command then adds methods or seeds to it.
+    """
+    from study.archive import import_study
+
+    came, there = import_study(archive, folder)
+    print(f"{came} finished jobs imported into {folder}" + (f", {there} were there" if there else ""))
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "work": work,
+    "status": status,
+    "stop": stop,
+    "slurm": slurm,
+    "export": export,
+    "import": import_,
+}
 
 
 def run_command(name: str, argv: Sequence[str]) -> int:

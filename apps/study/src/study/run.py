@@ -26,6 +26,7 @@ from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.methods import PRETRAININGS, Method
+from study.mlflow_sink import Status, default_uri
 from study.plan import Plan, make_plan
 from study.presets import PLAYERS_ONLY, resolve_all
 from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
@@ -179,7 +180,7 @@ def carry_out(
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
     name = f"{config['benchmark']}-{config['preset']}"
-    uri = arguments.tracking_uri or tracking.default_uri(store.root)
+    uri = arguments.tracking_uri or default_uri(store.root)
     tracker = tracking.Tracker(store, plan.jobs, name, config, uri) if arguments.tracking else None
     try:
         take_over(console, arguments, plan, store)
@@ -286,8 +287,8 @@ def run_jobs(
     with Terminal(console, plan, done) as terminal, said_at_once(terminal), closing(events):
         for event in events:
             terminal.take(event)
-            if event.what == "finished" and tracker is not None:
-                tracker.job_finished()
+            if tracker is not None:
+                tracker.take(event)
             if event.what == "failed":
                 failed.append(event)
             if event.what == "failed" and event.mendable:
@@ -332,7 +333,7 @@ def conclude(
     results: Results | play.PlayResults,
     report: Path,
     videos: list[Path],
-    status: tracking.Status | None,
+    status: Status | None,
 ) -> None:
     """Says what came out and where it lies."""
     console.print()

@@ -248,6 +248,14 @@ class Store:
         try:
             if sha256_of(path) != self.record(job).files.get(WEIGHTS):
                 raise Damaged("it does not match its SHA-256 in the job's record")
+        except FileNotFoundError as error:
+            if is_folder(folder) and WEIGHTS in self.record(job).files:
+                raise StudyError(
+                    f"{job.title} has no weights, as if from an archive without them, and they are needed; "
+                    f"import an archive with weights, or delete the folder {folder}, and run the same "
+                    f"command again: only this job runs anew"
+                ) from None
+            raise self._damaged(path, error, folder) from None
         except (OSError, Damaged) as error:
             raise self._damaged(path, error, folder) from None
         return read_state(path, mend=f"delete the folder {folder}")

@@ -28,7 +28,7 @@ from study.under_way import UnderWay
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
 LOOK_EVERY_S = 0.2
-MAX_IDLE_DEATHS = 3  # of workers that had no job yet, before there must be something wrong
+MAX_IDLE_DEATHS = 10  # of workers that had no job yet, before there must be something wrong
 
 
 @dataclass
