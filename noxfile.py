@@ -1,8 +1,8 @@
 """Every check of the project, one session each; `nox -l` lists them.
 
 A package's tests run against its wheel, installed alone into a fresh environment, from a folder that holds
-nothing but the tests: the workspace would hide an undeclared import, a missing file of the wheel, and that
-`fvm-envs[procgen]` gets numpy 1 where the workspace overrides it to numpy 2.
+nothing but the tests: the workspace would hide an undeclared import, and a missing file of the wheel, such as
+Procgen's library, which it finds elsewhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import nox
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "imports", "tests", "numpy2", "oracle", "readme", "e2e"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "numpy1", "gymnasium", "oracle", "readme", "e2e"]
 
 ROOT = Path(__file__).parent
 FOLDERS = {path.parent.name: path.parent for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
@@ -63,22 +63,35 @@ def tests(session: nox.Session, package: str) -> None:
         with_extras = f"{package}{EXTRAS.get(package, '')} @ {Path(wheel).as_uri()}"
         session.install("--no-config", with_extras, *needed, "pytest>=8.4")
         if package == "fvm-envs":
-            check_numpy(session, 1)
+            check_alone(session, package, absent=["gym", "gym3", "procgen"])
+            check_numpy(session, 2)
         run_tests(session, package, folder)
 
 
 @nox.session
-def numpy2(session: nox.Session) -> None:
-    """Tests of fvm-envs with numpy 2: Procgen's library as it is, without what its wheel asks for."""
+def numpy1(session: nox.Session) -> None:
+    """Tests of fvm-envs with numpy 1.26, the lowest that it takes."""
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-envs", folder)
-        with_extras = f"fvm-envs[atari,manipulation] @ {Path(wheel).as_uri()}"
-        session.install("--no-config", with_extras, "numpy>=2", "pytest>=8.4")
-        (procgen,) = load_project("fvm-envs")["optional-dependencies"]["procgen"]
-        session.install("--no-config", "--no-deps", procgen)
-        check_alone(session, "fvm-envs", absent=["gym", "gym3"])
-        check_numpy(session, 2)
+        with_extras = f"fvm-envs{EXTRAS['fvm-envs']} @ {Path(wheel).as_uri()}"
+        session.install("--no-config", with_extras, "numpy==1.26.*", "pytest>=8.4")
+        check_numpy(session, 1)
         run_tests(session, "fvm-envs", folder)
+
+
+@nox.session
+def gymnasium(session: nox.Session) -> None:
+    """Tests of fvm-envs beside other people's families, wrappers and learners."""
+    with outside(session) as folder:
+        (wheel,) = build_wheels(session, "fvm-envs", folder)
+        with_extras = f"fvm-envs[atari,manipulation,procgen,sb3] @ {Path(wheel).as_uri()}"
+        others = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["gymnasium"]
+        # moviepy, for RecordVideo, wants an older pillow than the lock has.
+        session.install("--no-config", with_extras, *others, "moviepy>=2.1", "pytest>=8.4")
+        for module in ("cv2", "minatar", "minigrid", "moviepy", "stable_baselines3"):
+            session.run("python", "-c", f"import {module}")
+        for file in ("test_wrappers.py", "test_sb3.py", "test_gymnasium_vec.py"):
+            run_tests(session, "fvm-envs", folder, file)
 
 
 @nox.session
@@ -188,8 +201,9 @@ def run_tests(session: nox.Session, package: str, folder: Path, file: str = "") 
     """Runs a copy of a package's tests, or one file of them, where nothing else of the source tree is."""
     here, temporary = folder / package, folder / "tmp"
     for path in (here, temporary):
-        path.mkdir()
-    shutil.copytree(FOLDERS[package] / "tests", here / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+        path.mkdir(exist_ok=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(FOLDERS[package] / "tests", here / "tests", ignore=ignored, dirs_exist_ok=True)
     shutil.copy(FOLDERS[package] / "README.md", here)
     session.run(
         "pytest",

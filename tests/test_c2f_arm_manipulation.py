@@ -4,6 +4,9 @@ Thresholds were set before these runs. Pilots of push_button on seeds 100 and 10
 after 1,200 updates (.95 to 1.00 of 20 from 300 on); of reach_target on seed 100 1.00 of 20 after 300.
 """
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,13 @@ from fvm_envs.manipulation import TASKS, ObservationConfig, Simulator, get_demos
 from fvm_learners.c2f_arm import C2FARM, CPU, Demonstration
 
 torch.set_num_threads(1)
+READMES = Path(__file__).parent.parent / "packages"
 PICTURES = ObservationConfig(point_cloud=False)
+
+
+def examples(readme):
+    """The Python blocks of a README, in order."""
+    return re.findall(r"^```python\n(.*?)^```", readme.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def shown(demo):
@@ -35,6 +44,13 @@ def success(agent, envs, episodes, seed):
         start = terminated | truncated
         wins += reward[start].tolist()
     return np.mean(wins[:episodes])
+
+
+def test_the_example_of_the_readme_reaches_the_target():
+    (example,) = [text for text in examples(READMES / "fvm-learners" / "README.md") if "C2FARM" in text]
+    names: dict = {}
+    exec(example, names)
+    assert names["mean"] >= 0.8
 
 
 @pytest.mark.learning

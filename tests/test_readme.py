@@ -38,6 +38,18 @@ def test_the_page_on_own_tasks_runs(tmp_path):
     assert re.fullmatch(r"cartpole/length/31: \d+ episodes, mean return \d+\.\d\n", run.stdout), run.stdout
 
 
+def test_the_page_on_gymnasium_runs(tmp_path):
+    for example in examples(ROOT / "docs" / "gymnasium.md"):
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", example],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize("readme", READMES[1:], ids=lambda path: path.parent.name)
 def test_a_package_with_examples_tests_them_itself(readme):
     if examples(readme):

@@ -16,12 +16,12 @@ import pytest
 from fvm_learners import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
 from study.cli import run
+from study.collect import Results, collect
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Event, Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.plan import Plan, make_plan
 from study.presets import toy
-from study.results import Results, collect
 from study.store import Store
 
 # --workers 0 and no MLflow: a second or two.
@@ -144,7 +144,7 @@ def tiny_done(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., list
     return root
 
 
-TABLE_NAMES = ("online", "metrics", "episodes", "training")
+TABLE_NAMES = ("online", "metrics", "episodes", "rows")
 
 
 def results_of(root: Path) -> dict[str, bytes]:

@@ -12,8 +12,7 @@ import pytest
 import study.estimate
 from study.arguments import Arguments
 from study.cli import main, run
-from study.methods import PRETRAININGS
-from study.presets import PRESETS
+from study.registry import registered
 from study.run import choose_workers, command_of
 
 
@@ -31,9 +30,9 @@ def test_help_is_good_reading(capsys: pytest.CaptureFixture[str]) -> None:
         "study --benchmark procgen --seeds 5",
         "the same command goes on where it was",
         "Time between checkpoints of a running job",
-        *PRESETS,
-        *{name for presets in PRESETS.values() for name in presets},
-        *(name for name in PRETRAININGS if "-" not in name),
+        *registered().benchmarks,
+        *{name for benchmark in registered().benchmarks.values() for name in benchmark.presets},
+        *(name for name in registered().methods if "-" not in name),
     ):
         assert example in words
     assert "{None}" not in shown.replace("{None}|", "")  # nothing takes only None
@@ -117,10 +116,10 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     assert shown.err == ""
     words = " ".join(shown.out.replace("│", " ").split())
     for part in (
-        "toy quick: 4 jobs",
+        "toy quick: 5 jobs",
         "1 pretrain (multitask) 2,048 2,048",
         "2 adapt (scratch, multitask) 512 1,024",
-        "4 in all 3,072",
+        "5 in all 3,072",
         "env steps/s a worker",
         "time about",
         "disk about",

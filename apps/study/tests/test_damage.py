@@ -16,13 +16,13 @@ import polars as pl
 import pytest
 import torch
 from study.cli import run
+from study.collect import collect
 from study.config import StudyConfig
 from study.engines import Event
 from study.errors import StudyError
 from study.files import Damaged, parse_json, parse_table, read_bytes, table_bytes, write_bytes
 from study.job_record import key_of, read_record
 from study.plan import Job, Plan
-from study.results import collect
 from study.state_file import read_state, write_state
 from study.store import Store
 

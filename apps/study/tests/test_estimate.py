@@ -10,8 +10,8 @@ import pytest
 import study.estimate
 from study.config import StudyConfig
 from study.errors import StudyError
-from study.learners import as_measured
 from study.plan import make_plan
+from study.registry import registered
 
 
 def rare(config: StudyConfig) -> StudyConfig:
@@ -31,7 +31,9 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
     monkeypatch.setattr(study.estimate, "MEASURE_S", 0.05)
     config = rare(small_rainbow).pretrain.learner
     num_envs = small_rainbow.pretrain.num_envs
+    as_measured = registered().learners["rainbow"].as_measured
     assert as_measured(config, num_envs, learns=True).learn_start <= config.num_steps * num_envs // 2
+    as_measured = registered().learners["rainbow"].as_measured
     assert as_measured(config, num_envs, learns=False).learn_start == config.replay_capacity
     for job in make_plan(rare(small_rainbow)).jobs:
         if job.kind == "pretrain":

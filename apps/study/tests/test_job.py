@@ -11,9 +11,9 @@ import pytest
 from study.claims.arms import spoken
 from study.config import StudyConfig
 from study.engines import Event
-from study.job import MetricCurves
+from study.measures.posteriors import not_collapsed, posterior_note, posteriors
+from study.online import MetricCurves
 from study.plan import Plan, make_plan
-from study.results import not_collapsed, posterior_note, posteriors
 from study.store import Store
 
 

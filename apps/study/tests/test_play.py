@@ -9,19 +9,21 @@ import polars as pl
 import pytest
 from fvm_envs import make_vec
 from fvm_envs.manipulation.tasks import TASKS
+from fvm_envs.suite import SUITES
 from study.arguments import Arguments
 from study.cli import run
-from study.play import plan_of
-from study.presets import PLAYERS_ONLY, rlbench
-from study.scoring import scripted
+from study.plan import make_plan
+from study.presets import rlbench
+from study.resolve import resolve
 
 LINE = "--benchmark rlbench --held-out lamp_on reach_target/3 --no-tracking --workers 0"
 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolve = PLAYERS_ONLY["rlbench"]
-    monkeypatch.setitem(PLAYERS_ONLY, "rlbench", lambda arguments: replace(resolve(arguments), episodes=4))
+    preset = rlbench.PLAYERS_PRESET
+    few = replace(preset, evaluation=replace(preset.evaluation, episodes=4))
+    monkeypatch.setitem(rlbench.RLBENCH.presets, "players", few)
 
 
 @pytest.mark.usefixtures("short")
@@ -59,21 +61,21 @@ def test_a_dry_run_plays_a_little_and_keeps_nothing(
 
 
 def test_the_studys_eleven_tasks_are_played_by_default() -> None:
-    config = rlbench.resolve(Arguments(benchmark="rlbench"))
-    assert [task.removeprefix("rlbench/") for task in config.tasks] == list(TASKS)[:11]
-    jobs = plan_of(config).jobs
+    config = resolve(Arguments(benchmark="rlbench"), "quick")
+    assert [*config.held_out] == list(TASKS)[:11]
+    jobs = make_plan(config).jobs
     assert len({job.key for job in jobs}) == len(jobs) == 22
     assert {job.spec["env_options"]["simulator"] for job in jobs} == {"mujoco"}
 
 
 def test_the_simulator_is_part_of_a_jobs_key_and_named_by_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rlbench, "check_coppeliasim", lambda: None)
-    real = rlbench.resolve(Arguments(benchmark="rlbench", simulator="coppeliasim"))
-    ours = rlbench.resolve(Arguments(benchmark="rlbench"))
-    assert real.players == ("random",)
+    real = resolve(Arguments(benchmark="rlbench", simulator="coppeliasim"), "quick")
+    ours = resolve(Arguments(benchmark="rlbench"), "quick")
+    assert real.script is None
     assert "CoppeliaSim" in real.title
-    assert any("CoppeliaSim" in note for note in real.notes)
-    assert not {job.key for job in plan_of(real).jobs} & {job.key for job in plan_of(ours).jobs}
+    assert "CoppeliaSim" in real.note
+    assert not {job.key for job in make_plan(real).jobs} & {job.key for job in make_plan(ours).jobs}
     assert real.identity != ours.identity
 
 
@@ -92,4 +94,4 @@ def test_a_missing_coppeliasim_is_said_before_anything_is_written(
 
 def test_the_random_player_of_a_box_draws_poses() -> None:
     envs = make_vec("rlbench/lamp_on", 1, 0, cameras=())
-    assert scripted("random", envs, {}).__class__.__name__ == "UniformBoxPolicy"
+    assert SUITES["rlbench"].player("random", envs, {}).__class__.__name__ == "UniformBoxPolicy"

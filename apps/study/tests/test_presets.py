@@ -12,10 +12,17 @@ from study.arguments import Arguments
 from study.cli import run
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
-from study.methods import PRETRAININGS, Method
+from study.methods import Method
 from study.plan import make_plan
-from study.presets import PRESETS, atari, procgen, resolve, resolve_all, toy
+from study.presets import atari, procgen, toy
+from study.registry import registered
+from study.resolve import resolve, resolve_all
 
+PRESETS = {
+    name: benchmark.presets
+    for name, benchmark in registered().benchmarks.items()
+    if any(preset.methods for preset in benchmark.presets.values())
+}
 ALL = [(benchmark, name) for benchmark, presets in PRESETS.items() for name in presets]
 
 
@@ -32,7 +39,7 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     assert held_out.isdisjoint(validation)
     assert len(held_out) == len(config.held_out)
     meta = "pearl" if isinstance(config.adapt.learner, RainbowConfig) else "rl2"
-    paradigms = {PRETRAININGS[Method.parse(method).pretraining].paradigm for method in config.methods}
+    paradigms = {Method.parse(method).kind.is_a for method in config.methods}
     reptile = {"reptile"} if (benchmark, name) != ("toy", "pearl") else set()
     assert {"scratch", "multitask", meta} | reptile <= paradigms
     assert config.note
@@ -50,7 +57,9 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     folds = [len(held_out) if size == 1 and config.pairs else 1 for size in config.train_sizes]
     per_size = (len(methods) - 1) * len(held_out)
     per_seed = sum(per_size + number * len(pretrained) for number in folds) + len(held_out)
-    assert len(plan.jobs) == config.seeds * per_seed + 1 + (config.script is not None)
+    kinds = [job.kind for job in plan.jobs]
+    assert kinds.count("pretrain") + kinds.count("adapt") == config.seeds * per_seed
+    assert kinds.count("baseline") == len(held_out) * (1 + (config.script is not None))
     new = {config.new_levels_from + i for i in range(config.evaluation.new_levels)}
     assert new.isdisjoint(pool | validation | held_out)
     for name in pretrained:
@@ -169,27 +178,30 @@ BAD = {
     "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),
     "--benchmark procgen --game maze --mode extreme": ("maze has no mode 'extreme'", "easy, hard, memory"),
     "--benchmark procgen --mode exploration": ("one level only", "choose another --mode"),
-    "--benchmark toy --mode easy": ("mode of toy 'easy'",),
+    "--benchmark toy --mode easy": ("toy has no option 'mode'", "it has game"),
     "--benchmark toy --game cath": ("'cath'", "'catch'"),
     "--benchmark toy --methods multitaks": ("unknown method 'multitaks'", "'multitask'"),
     "--benchmark toy --methods": ("no methods given", "at least one"),
-    "--benchmark toy --preset quick --methods pearl": ("pearl needs rainbow", "has ppo"),
+    "--benchmark toy --preset quick --methods pearl": ("pearl needs rainbow", "latent", "has ppo"),
     "--benchmark atari --methods scratch rl2": ("rl2 needs ppo", "has rainbow"),
     "--benchmark procgen --methods multitask:frozen": ("multitask:frozen needs rainbow",),
     "--benchmark atari --held-out pong asault": ("'asault'", "assault"),
     "--benchmark atari --train-sizes 11": ("of 11 games", "1 to 10"),
-    "--benchmark atari --game pong": ("neither --game nor --mode",),
+    "--benchmark atari --game pong": ("atari has no option 'game'", "leave it out"),
     "--benchmark procgen --held-out pong": ("'pong' is no level",),
     "--benchmark rlbench --methods multitask": ("no learner yet", "--methods", "leave it out"),
     "--benchmark rlbench --seeds 3": ("no learner yet", "--seeds"),
     "--benchmark rlbench --video rlbench/lamp_on": ("no learner yet", "--video"),
-    "--benchmark rlbench --device cpu": ("no learner yet", "--device"),
+    "--benchmark toy --set game": ("--set 'game' is no option", "NAME=VALUE"),
+    "--benchmark toy --set gme=catch": ("toy has no option 'gme'", "it has game"),
+    "--benchmark procgen --set game=coinrum": ("'coinrum'", "'coinrun'"),
     "--benchmark rlbench --preset quick": ("'quick'", "players"),
     "--benchmark rlbench --simulator mujuco": ("'mujuco'", "'mujoco'"),
-    "--benchmark rlbench --held-out": ("no tasks given", "at least one"),
-    "--benchmark rlbench --held-out lamp_of": ("'lamp_of'", "'lamp_on'"),
+    "--benchmark rlbench --held-out": ("no held-out tasks", "at least one"),
+    "--benchmark rlbench --held-out lamp_of": ("'lamp_of'", "lamp_on"),
     "--benchmark rlbench --held-out lamp_on/1": ("no task rlbench/lamp_on/1", "1 variations"),
-    "--benchmark atari --simulator mujoco": ("--simulator is rlbench's", "atari"),
+    "--benchmark atari --simulator mujoco": ("atari has no option 'simulator'", "leave it out"),
+    "--benchmark toy --seeds 10000000000000000000000": ("at most 1,000,000",),
     "--benchmark toy --seeds 0": ("seeds is 0", "at least 1"),
     "--benchmark toy --seeds -3": ("seeds is -3", "at least 1"),
     "--benchmark toy --pretrain-env-steps 0": ("0 env steps", "at least 32"),

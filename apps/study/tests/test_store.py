@@ -14,13 +14,13 @@ from typing import Any
 import polars as pl
 import pytest
 from study.cli import run
+from study.collect import collect
 from study.config import StudyConfig
 from study.engines import Event, Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.job import Progress, run_job
 from study.plan import Job, Plan, make_plan
-from study.results import collect
 from study.store import Store, write_table
 
 

@@ -34,7 +34,7 @@ def test_a_study_leaves_tables_a_report_and_no_leftovers(tiny_done: Path) -> Non
     assert "Multi-task" in page
     assert "too small" in page
     assert "--adapt-env-steps 512" in page  # how to run it again
-    assert len(list(tiny_done.glob("jobs/*"))) == 4
+    assert len(list(tiny_done.glob("jobs/*"))) == 5
 
 
 def test_a_study_says_what_it_does_and_where_things_are(
@@ -49,8 +49,8 @@ def test_a_study_says_what_it_does_and_where_things_are(
     assert shown.err == ""
     for words in (
         "toy quick: scratch vs multitask on toy/catch",
-        "1 seed, 4 training levels, 1 held-out; 4 jobs, 3,072 env steps on cpu",
-        "4 of 4 jobs are finished from before",
+        "1 seed, 4 training levels, 1 held-out; 5 jobs, 3,072 env steps on cpu",
+        "5 of 5 jobs are finished from before",
         "Undecided: too small",
         f"report    {root}/report/report.html",
     ):
@@ -262,7 +262,7 @@ def test_a_run_that_diverges_is_kept_and_scored(
 ) -> None:
     from dataclasses import replace
 
-    from study.presets import PRESETS, toy
+    from study.presets import toy
 
     absurd = replace(toy.QUICK.adapt.learner, learning_rate=1e30)
     wild = replace(
@@ -276,7 +276,7 @@ def test_a_run_that_diverges_is_kept_and_scored(
         pretrain=replace(toy.QUICK.pretrain, env_steps=2048, learner=absurd),
         adapt=replace(toy.QUICK.adapt, env_steps=1024, learner=absurd),
     )
-    monkeypatch.setitem(PRESETS["toy"], "wild", wild)
+    monkeypatch.setitem(toy.PRESETS, "wild", wild)
     root = tmp_path / "s"
     line = (
         "--benchmark toy --game visible-catch --preset wild --workers 0 --no-tracking --checkpoint-every-s 0"

@@ -10,7 +10,8 @@ from study.cli import run
 from study.config import Evaluation, Phase, StudyConfig
 from study.methods import Method
 from study.plan import make_plan
-from study.presets import PRESETS, toy
+from study.presets import toy
+from study.registry import registered
 from study.tuning import FIRST_SEED, Tuning, candidates
 
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
@@ -61,8 +62,8 @@ def test_every_method_has_the_same_trials_on_validation_tasks_with_seeds_of_thei
 
 
 def test_every_method_can_be_tuned_on_every_benchmark() -> None:
-    for presets in PRESETS.values():
-        for config in presets.values():
+    for benchmark in registered().benchmarks.values():
+        for config in benchmark.presets.values():
             for name in {Method.parse(method).pretraining for method in config.methods}:
                 trials = candidates(config, name, 5)
                 assert len({str(settings) for settings in trials}) == 5

@@ -61,7 +61,7 @@ def test_a_task_that_nobody_plays_is_refused(
 
 
 def test_the_same_episode_every_time(small_done: tuple[Plan, Store]) -> None:
-    from study.job import restore
+    from study.agents import restore
 
     plan, store = small_done
     job = next(job for job in plan.jobs if job.kind == "adapt")

@@ -189,6 +189,24 @@ def test_whoever_finishes_second_accepts_the_first(small_done: tuple[Plan, Store
     assert not partial.exists()
 
 
+def test_a_reader_that_sees_files_late_waits_for_them(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "copy")
+    job = next(job for job in plan.jobs if job.kind == "adapt")
+    for name in ("job.json", "episodes.parquet", "manifest.json", "costs.json", "weights.safetensors"):
+        store = Store(tmp_path / "copy", patience_s=60.0)
+        late, path = tmp_path / "late", store.folder(job) / name
+        path.rename(late)
+        threading.Timer(0.3, late.rename, (path,)).start()
+        assert not store.table([job], "episodes").is_empty()
+        assert store.note(job, "costs")
+        assert store.weights(job)
+    impatient = Store(tmp_path / "copy")
+    (impatient.folder(job) / "episodes.parquet").unlink()
+    with pytest.raises(StudyError, match="is damaged"):
+        impatient.table([job], "episodes")
+
+
 def test_failures_and_losses_are_files_and_are_forgotten_by_the_next_run(tmp_path: Path) -> None:
     under_way = UnderWay(tmp_path)
     (tmp_path / "running").mkdir()
@@ -211,13 +229,13 @@ def test_status_tells_counts_and_who_works_on_what(
     folder: tuple[Plan, Store], run_plan: Callable[..., list[Event]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, store = folder
-    run_plan(Plan(jobs=plan.jobs[:1], folds={}), store)
+    run_plan(Plan(jobs=plan.jobs[:2], folds={}), store)
     with closing(take_jobs(Schedule(plan.jobs, store), RunOptions())) as working:
         while next(working).what != "progress":
             pass
         watch = Watch(plan.jobs, store, UnderWay(store.root))
         lines = describe(plan.jobs, watch, UnderWay(store.root))
-        assert lines[0] == f"1 of {len(plan.jobs)} jobs finished, 1 running, {len(plan.jobs) - 2} waiting"
+        assert lines[0] == f"2 of {len(plan.jobs)} jobs finished, 1 running, {len(plan.jobs) - 3} waiting"
         assert f"process {os.getpid()}" in lines[1]
         assert run(["status", str(store.root), "--plain"]) == 0
         assert capsys.readouterr().out.splitlines()[0] == lines[0]
@@ -317,7 +335,9 @@ def test_what_is_damaged_there_is_not_taken(small_done: tuple[Plan, Store], tmp_
     shutil.copytree(done.root, tmp_path / "theirs")
     theirs, mine = Store(tmp_path / "theirs"), Store(tmp_path / "mine")
     (mine.root / "jobs").mkdir(parents=True)
-    bits, gone, forged, linked, *rest = plan.jobs
+    bits, gone, forged, *_ = plan.jobs
+    linked = next(job for job in plan.jobs if job.kind == "adapt")
+    rest = [job for job in plan.jobs if job not in (bits, gone, forged, linked)]
     table = theirs.folder(bits) / "episodes.parquet"
     table.write_bytes(table.read_bytes()[:-1] + b"x")
     (theirs.folder(gone) / "manifest.json").unlink()

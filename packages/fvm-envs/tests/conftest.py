@@ -3,23 +3,34 @@ from collections import defaultdict
 
 import pytest
 from fvm_envs.atari import env as atari_env
+from fvm_envs.procgen.native import data_folder
 
 NEEDS = {
-    "procgen": ("procgen", "Procgen's wheel"),
-    "atari": ("ale_py", "ale-py"),
-    "manipulation": ("mujoco", "MuJoCo"),
-    "coppeliasim": ("rlbench", "RLBench with PyRep and CoppeliaSim"),
+    "procgen": "Procgen's library",
+    "atari": "ale-py",
+    "manipulation": "MuJoCo",
+    "coppeliasim": "RLBench with PyRep and CoppeliaSim",
 }
+MODULES = {"atari": "ale_py", "manipulation": "mujoco", "coppeliasim": "rlbench"}
+
+
+def is_here(marker):
+    if marker != "procgen":
+        return importlib.util.find_spec(MODULES[marker]) is not None
+    try:
+        return data_folder().is_dir()
+    except ImportError:
+        return False
 
 
 def pytest_configure(config):
-    for marker, (_, what) in NEEDS.items():
+    for marker, what in NEEDS.items():
         config.addinivalue_line("markers", f"{marker}: needs {what}")
 
 
 def pytest_runtest_setup(item):
-    for marker, (module, what) in NEEDS.items():
-        if item.get_closest_marker(marker) and importlib.util.find_spec(module) is None:
+    for marker, what in NEEDS.items():
+        if item.get_closest_marker(marker) and not is_here(marker):
             pytest.skip(f"{what} is not installed here")
 
 

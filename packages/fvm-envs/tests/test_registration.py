@@ -1,7 +1,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from fvm_envs import atari
+from fvm_envs import atari, make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen import GAMES, modes_of
 from fvm_envs.registration import register
@@ -72,6 +72,27 @@ def test_make_vec_of_gymnasium():
     envs = gym.make_vec("toy/hidden-catch-v0", num_envs=4, levels="3", on_episode_end="stay")
     assert envs.tasks.ids == ("toy/hidden-catch/3",)
     assert envs.reset()[0].shape == (4, 84, 84, 3)
+
+
+@pytest.mark.manipulation
+def test_normalised_actions_are_gymnasiums_wrapper(recwarn):
+    env = gym.make("rlbench/reach_target-v0", image_size=8, episode_length=2)
+    scaled = gym.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+    scaled.reset(seed=0)
+    centre = np.array([0, 0, 0, 1, 0, 0, 0, 1], dtype=np.float32)  # of the workspace, fingers down
+    obs, *_ = scaled.step(centre)
+    np.testing.assert_allclose(obs["gripper_pose"][:3], [0.2, 0, 1.1], atol=2e-3)
+    check_env(scaled.unwrapped)
+    said = [str(warning.message) for warning in recwarn if "symmetric and normalized" in str(warning.message)]
+    assert len(said) == 1  # of the plain environment, whose box is metres
+    recwarn.clear()
+    check_env(scaled)
+    assert not [warning for warning in recwarn if "symmetric and normalized" in str(warning.message)]
+    envs = make_vec("rlbench/reach_target", 2, 0, image_size=8)
+    envs = gym.wrappers.vector.RescaleAction(envs, np.float32(-1), np.float32(1))
+    envs.reset()
+    obs, *_ = envs.step(np.tile(centre, (2, 1)))
+    np.testing.assert_allclose(obs["gripper_pose"][:, :3], [[0.2, 0, 1.1]] * 2, atol=2e-3)
 
 
 def test_bad_use():

@@ -78,3 +78,52 @@ def test_between_restarts_nothing_can_be_saved():
 def test_restarts_fall_on_steps_of_all_slots():
     with pytest.raises(ValueError, match=r"every 21 env steps .* of 2 slots: give 20"):
         made(every=21)
+
+
+def moved(envs):
+    """The tasks that the slots of restarting envs play."""
+    return envs.env.task_index.tolist()
+
+
+def test_a_reset_that_cannot_be_done_again_cannot_be_saved():
+    some, everyone = np.array([True, False]), np.ones(2, dtype=bool)
+    for reset, saves in (
+        (lambda envs: envs.reset(), False),
+        (lambda envs: envs.reset(options={"reset_mask": some}), False),
+        (lambda envs: envs.reset(options={"tasks": [f"{TASKS[:-4]}/2"] * 2}), False),
+        (lambda envs: envs.reset(seed=[1, 2]), False),
+        (lambda envs: envs.reset(seed=4, options={"reset_mask": some}), False),
+        (lambda envs: envs.reset(seed=4, options={"tasks": [f"{TASKS[:-4]}/2"] * 2}), False),
+        (lambda envs: envs.reset(seed=4), True),
+        (lambda envs: envs.reset(seed=4, options={"reset_mask": everyone}), True),
+        (lambda envs: envs.reset(options={"reset_mask": ~everyone}), True),  # looks, and touches nothing
+    ):
+        envs = made()
+        envs.reset(seed=3)
+        reset(envs)
+        assert envs.can_save is saves
+        if not saves:
+            with pytest.raises(ValueError, match="reset or moved without the restart's seed"):
+                envs.state_dict()
+        play(envs, 10, np.random.default_rng(0))  # to the next restart, whose seed is known
+        assert envs.can_save
+
+
+@pytest.mark.parametrize("on_episode_end", ["stay", "resample"])
+def test_moved_slots_are_restored_on_the_tasks_that_they_were_moved_to(on_episode_end):
+    def fresh(seed):
+        return Restarts(make_vec("toy/hidden-catch/0:6", 2, seed, on_episode_end=on_episode_end), seed, 20)
+
+    envs, rng = fresh(7), np.random.default_rng(0)
+    envs.reset(seed=3)
+    play(envs, 4, rng)
+    envs.reset(options={"tasks": ["toy/hidden-catch/5", "toy/hidden-catch/3"]})
+    play(envs, 6, rng)  # a restart
+    state, tasks, drawn = envs.state_dict(), moved(envs), rng.bit_generator.state
+    assert on_episode_end == "resample" or tasks == [5, 3]
+    expected = play(envs, 25, rng)
+    other = fresh(1)
+    other.load_state_dict(state)
+    assert moved(other) == tasks
+    rng.bit_generator.state = drawn
+    assert play(other, 25, rng) == expected

@@ -302,6 +302,28 @@ def test_a_state_of_something_else_is_refused_and_changes_nothing(make):
     same(envs.state_dict(), state)
 
 
+def test_episode_seeds_make_the_same_episodes(make):
+    """Two environments of other seeds and pasts show the same, up to the end of the seeded episodes."""
+    one, two = make(seed=1, on_episode_end="stay"), make(seed=2, on_episode_end="stay")
+    one.reset()
+    two.reset()
+    for action in actions_for(one, 40):
+        one.step(action)
+    tasks = [one.tasks[i % len(one.tasks)] for i in range(1, NUM_ENVS + 1)]
+    seeds = [[3, 4], [5], 6, 7, [8, 9, 10]]
+    left = np.array([2, 1, 1, 1, 3])
+    options = {"tasks": tasks, "episode_seeds": seeds}
+    same(one.reset(options=dict(options))[0], two.reset(options=dict(options))[0])
+    for action in actions_for(one, 200, seed=3):
+        a, b = one.step(action), two.step(action)
+        for x, y in zip(a[1:4], b[1:4], strict=True):
+            np.testing.assert_array_equal(x[left > 0], y[left > 0])
+        left -= a[2] | a[3]
+        same(at(a[0], left > 0), at(b[0], left > 0))
+        if not (left > 0).any():
+            break
+
+
 def test_frames_for_videos(make):
     envs = make()
     envs.reset()
@@ -325,6 +347,8 @@ BAD_INPUT = [
     (lambda e: e.reset(options={"tasks": [None]}), "one task"),
     (lambda e: e.reset(options={"tasks": ["toy/none/3"] * NUM_ENVS}), "toy/none/3 is not in this set"),
     (lambda e: e.reset(seed=[1, 2]), "2 seeds for 5 slots"),
+    (lambda e: e.reset(options={"episode_seeds": [1, 2]}), "for each of the 5 slots"),
+    (lambda e: e.reset(options={"episode_seeds": [1, 2, -3, 4, 5]}), "episode seed -3 of slot 2"),
 ]
 BAD_DISCRETE_ACTIONS = [
     (lambda e: e.step(np.full(NUM_ENVS, 99)), r"99\.\.99: expected 0\.\."),

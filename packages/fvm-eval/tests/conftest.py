@@ -3,7 +3,8 @@ import polars as pl
 import pytest
 from fvm_eval import Budget, Comparison, Fold, Ledger
 from fvm_eval.analysis import StudyResults
-from fvm_eval.claims import Claim, Component, pretraining_learned
+from fvm_eval.claims import Claim, Component, Look, pretraining_learned
+from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.fairness import LeakAudit
 from fvm_eval.statistics.contrasts import slope_weights
 
@@ -26,6 +27,27 @@ def cells():
         return pl.DataFrame(rows, schema=["fold", "checkpoint", "task", "value"], orient="row")
 
     return cells
+
+
+def handed_in(episodes):
+    """What a study's plan and store would say of these episodes: plan, spending, tuning, looks."""
+    run = ["method", "fold", "seed", "checkpoint", "task"]
+    last = int(episodes["env_step"].max())
+    runs = episodes.select(run).unique(maintain_order=True)
+    methods = runs["method"].unique(maintain_order=True).to_list()
+    counts = [runs.filter(pl.col("method") == m)["checkpoint"].n_unique() for m in methods]
+    return {
+        "plan": episodes.group_by([*run, "env_step"], maintain_order=True)
+        .agg(episodes=pl.len().cast(pl.Int64))
+        .with_columns(spends=pl.lit(last)),
+        "spending": runs.with_columns(env_steps=pl.lit(last), updates=pl.lit(720), demos=pl.lit(0)),
+        "tuning": pl.DataFrame(
+            [(method, trial, 5000) for method in methods for trial in range(8)],
+            schema=["method", "trial", "env_steps"],
+            orient="row",
+        ),
+        "looks": [Look(clusters_hash(runs["checkpoint"]), min(counts), planned=True)],
+    }
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +146,7 @@ def synthetic():
                 "script": "always right",
             },
         }
-        return StudyResults(**{**content, **change})
+        return StudyResults(**{**content, **handed_in(content["episodes"]), **change})
 
     return synthetic
 
@@ -306,7 +328,7 @@ def design_study(families=8, sizes=(100, 1000, 10_000), tasks=6, seeds=8, **chan
         "notes": ["Synthetic numbers."],
         "labels": {**label, "random": "Random", "script": "Always right"},
     }
-    return StudyResults(**{**content, **change})
+    return StudyResults(**{**content, **handed_in(content["episodes"]), **change})
 
 
 @pytest.fixture(scope="session")

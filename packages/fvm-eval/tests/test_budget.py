@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from fvm_eval import Budget, BudgetExceeded, Ledger, comparability
 
@@ -47,3 +48,21 @@ def test_only_matched_axes_make_methods_incomparable():
     c = Ledger(Budget(100))  # has no use for its budget, as zero-shot
     (mismatch,) = comparability({"a": a, "c": c})
     assert str(mismatch) == "not comparable in demos: a 3, c 0"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, "3", True, -1, None])
+def test_what_is_no_count_is_refused_before_it_is_compared(value):
+    """Nothing is larger than NaN, so a budget of NaN never tripped."""
+    for axis in ("env_steps", "updates", "demos"):
+        if (axis, value) == ("updates", None):
+            continue
+        with pytest.raises(ValueError, match=r"whole number|negative"):
+            Budget(**{"env_steps": 1, axis: value})
+        with pytest.raises(ValueError, match=r"whole number|negative"):
+            Ledger(Budget(10)).charge(**{axis: value})
+    ledger = Ledger(Budget(10))
+    state = ledger.state_dict()
+    state["spent"]["env_steps"] = value
+    with pytest.raises(ValueError, match=r"whole number|negative"):
+        ledger.load_state_dict(state)
+    assert Budget(np.int64(7)).env_steps == 7

@@ -63,3 +63,32 @@ def test_training_sets_are_nested_and_redrawn_per_seed():
     assert [len(small), len(middle), len(large)] == [5, 20, 100]
     assert nested_train_sets(pool, [20], np.random.default_rng(3)) == [middle]
     assert nested_train_sets(pool, [20], np.random.default_rng(4)) != [middle]
+
+
+@pytest.mark.parametrize(
+    "parts", [("abc", (), ("d",)), (("a",), (), "d"), (("a", 1), (), ("d",)), (("",), (), ("d",))]
+)
+def test_a_text_is_no_list_of_tasks(parts):
+    with pytest.raises(ValueError, match="tuple of task ids"):
+        Fold(*parts)
+
+
+def test_lists_become_tuples_so_that_a_fold_can_be_hashed():
+    assert Fold(["a"], [], ["b"]) == Fold(("a",), (), ("b",))
+    assert len({Fold(["a"], [], ["b"]), Fold(("a",), (), ("b",))}) == 1
+
+
+def test_a_pool_that_names_a_task_twice_is_refused():
+    rng = np.random.default_rng(0)
+    for make in (
+        lambda tasks: nested_train_sets(tasks, [1], rng),
+        lambda tasks: k_fold(tasks, 2),
+        lambda tasks: leave_one_out(tasks),
+    ):
+        with pytest.raises(OverlapError, match="a more than once"):
+            make(["a", "a", "b"])
+        with pytest.raises(ValueError, match="one text"):
+            make("abc")
+    for size in (1.5, True, float("nan")):
+        with pytest.raises(ValueError, match="whole number"):
+            nested_train_sets(["a", "b"], [size], rng)

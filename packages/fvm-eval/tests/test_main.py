@@ -41,7 +41,7 @@ def test_table_differences_and_report(run, tmp_path):
     assert lines[4].startswith("pretrained − scratch  +4.25")
     # Checkpoint means 12, 12.5 against 7, 9: df 1.12. Every one of the 8 pairs on a task is won.
     welch = f"{ttest_ind([12, 12.5], [7, 9], equal_var=False).pvalue:.3f}"
-    assert " ".join(lines[7].split()) == f"pretrained − scratch Welch {welch} {welch} 1.00 no interval"
+    assert " ".join(lines[7].split()) == f"pretrained − scratch Welch {welch} {welch} 1.00 [0.16, 1.00]"
     # Interquartile means: of 8, 9, 15, 17 it is 12; of 4, 6, 10, 12 it is 8.
     assert [line.split()[:2] for line in lines[10:12]] == [["pretrained", "12.00"], ["scratch", "8.00"]]
     page = (tmp_path / "runs-report" / "report.html").read_text()

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-PPO, RAINBOW = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PPO, RAINBOW, C2FARM = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_ppos_example_solves_cartpole():
@@ -18,5 +18,5 @@ def test_rainbows_example_balances_the_pole_for_100_steps():
 
 
 def test_the_examples_are_short():
-    for example in (PPO, RAINBOW):
+    for example in (PPO, RAINBOW, C2FARM):
         assert len([line for line in example.splitlines() if line.strip()]) <= 15

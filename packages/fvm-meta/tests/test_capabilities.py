@@ -8,7 +8,15 @@ import pytest
 import torch
 from fvm_learners.rainbow import Rainbow
 from fvm_meta import RL2, MultiTask, Reptile, ReptileConfig, RL2Config, Scratch
-from fvm_meta.capabilities import InnerLearner, LatentLearner, Parts, ReplayLearner, members, require
+from fvm_meta.capabilities import (
+    HasParts,
+    InnerLearner,
+    LatentLearner,
+    ReplayLearner,
+    Sigmas,
+    members,
+    require,
+)
 from fvm_meta.paradigm import Transfer
 from fvm_meta.pearl import PEARL, PEARLConfig
 from fvm_meta.replay_reptile import ReplayReptile
@@ -111,24 +119,27 @@ def test_a_part_is_taken_over_by_whoever_has_parts(lab, replay_lab, budget):
 
 
 def test_require_gives_the_learner_back_or_names_what_to_do():
-    class Loads:
-        """Takes weights, freezes nothing."""
+    class Restarts:
+        """Restarts, and keeps its optimiser."""
 
-        def load_weights(self, weights, only=None):
-            """Nothing to load."""
+        def restart(self):
+            """Nothing to restart."""
 
-    with pytest.raises(ValueError, match=r"^Transfer asks, and Loads has no freeze: take everything$"):
-        require(Loads(), Parts, "Transfer asks", "take everything")
+    lacking = ", ".join(set(members(InnerLearner)) - {"restart"})
+    assert "reset_optimiser" in lacking
+    with pytest.raises(ValueError, match=r"^X asks, and Restarts has no .*reset_optimiser.*: take another$"):
+        require(Restarts(), InnerLearner, "X asks", "take another")
 
-    class Freezes(Loads):
-        """Has both."""
+    class Sets:
+        """What `Sigmas` asks for."""
 
-        def freeze(self, *parts):
-            """Nothing to freeze."""
+        def reset_sigmas(self):
+            """Nothing to reset."""
 
-    learner = Freezes()
-    assert require(learner, Parts, "Transfer asks") is learner
+    learner = Sets()
+    assert require(learner, Sigmas, "X asks") is learner
     assert set(members(ReplayLearner)) == set(members(LatentLearner))
+    assert "freeze" in members(HasParts)
 
 
 def test_each_paradigm_has_a_name_and_a_version_of_its_own():

@@ -115,7 +115,9 @@ def test_the_kl_is_the_mean_over_tasks_outside_weights_and_priorities(replay_lab
     batch = inference.batch(learner, np.random.default_rng(0))
     term, metrics = inference.kl_term(learner.policy, batch)
     assert term.shape == (len(np.unique(batch.task_index)),)
-    assert torch.allclose(term, 0.5 * kl_to_prior(batch.mean, batch.variance))
+    assert torch.allclose(
+        term, 0.5 * kl_to_prior(batch.extra["posterior/mean"], batch.extra["posterior/variance"])
+    )
     assert float(metrics["kl"].detach()) == pytest.approx(2 * float(term.detach().mean()))
 
 

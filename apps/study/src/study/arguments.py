@@ -21,7 +21,13 @@ class Arguments:
 
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow), toy (Catch,
-    with a known best return) or rlbench (manipulation; players only, nothing learns yet)."""
+    with a known best return), rlbench (manipulation; players only, nothing learns yet), or a plug-in's."""
+    plugin: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(metavar="MODULE|FILE", help_behavior_hint=""),
+    ] = ()
+    """Python module or file that registers benchmarks, learners, methods, measures or claims of your own
+    (docs/plugins.md); once for each."""
     preset: Annotated[str | None, shown("NAME")] = None
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
@@ -37,12 +43,14 @@ class Arguments:
     """First try N settings of each method on the validation tasks, then run the study with the best."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
+    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()
+    """One of the benchmark's own options: game (procgen, toy), mode (procgen), simulator (rlbench)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch, hidden-long-catch,
     visible-long-catch), instead of the preset's."""
     simulator: Annotated[str | None, shown("NAME")] = None
     """What plays rlbench's tasks: mujoco (re-creations, the default) or coppeliasim (RLBench itself, which
-    you install)."""
+    you install). As --set simulator=NAME; so with --game and --mode."""
     mode: Annotated[str | None, shown("NAME")] = None
     """Procgen's easy, hard, extreme or memory, instead of the preset's."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None
@@ -92,5 +100,6 @@ def command_of(arguments: Arguments) -> str:
                 parts.append(f"--{flag}" if value else f"--no-{flag}")
             else:
                 words = value if isinstance(value, tuple) else (value,)
-                parts.append(shlex.join([f"--{flag}", *(str(word) for word in words)]))
+                once = [(word,) for word in words] if name in ("plugin", "set") else [words]
+                parts += [shlex.join([f"--{flag}", *map(str, each)]) for each in once]
     return " ".join(parts)

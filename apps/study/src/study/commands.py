@@ -17,6 +17,8 @@ import tyro
 from study.errors import StudyError, unknown
 from study.under_way import UnderWay
 
+LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
+
 Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 
 
@@ -26,6 +28,7 @@ def work(
     *,
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto",
     checkpoint_every_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
 ) -> int:
     """Take jobs of a study that is planned in FOLDER, on any machine that sees it, until none is left.
 
@@ -35,6 +38,7 @@ def work(
         folder: The study's output folder, shared by all workers.
         device: cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one here.
         checkpoint_every_s: Time between checkpoints, instead of the plan's.
+        plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
     """
     from study.engines.processes import work as take
     from study.engines.schedule import RunOptions
@@ -46,8 +50,9 @@ def work(
         raise StudyError(f"the study in {folder} was stopped; run its own command again to go on")
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    options = RunOptions(choose_device(device), checkpoint_every_s or plan.checkpoint_every_s)
-    finished = take(folder, options, stop, say=lambda text: print(text, flush=True))
+    every_s = plan.checkpoint_every_s if checkpoint_every_s is None else checkpoint_every_s
+    options = RunOptions(choose_device(device), every_s, plugin)
+    finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
     print(f"{finished} jobs finished here" + ("; stopped" if stop.is_set() else ""))
     return 0
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from fvm_eval.folds import Fold
+
+from study.identity import fields_of
 from study.learners import LearnerConfig
+from study.registry import registered
 
-# Raise the number of an algorithm or environment when its results change: its finished jobs then run again.
-RESULT_VERSIONS = {
-    "procgen": 1,
-    "toy": 1,
-    "ppo": 1,
-    "scratch": 1,
-    "multitask": 1,
-    "reptile": 1,
-    "rl2": 1,
-    "pearl": 1,
-    "rainbow": 1,
-    "atari": 1,
-    "rlbench": 1,
-    "evaluation": 1,
-}
+EVALUATION_VERSION = 1  # raised when the deployment evaluation gives other scores of the same agents
+MOST = 10**6  # of anything that is counted in a grid: seeds, sizes, snapshots
 
-UNITS = {"procgen": "level", "toy": "level", "atari": "game"}
+
+def check_count(what: str, value: Any, least: int = 1, most: int = 10**15) -> None:
+    """Raises ValueError unless a value is a whole number between two others."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{what} is {value!r}; give a whole number")
+    if value < least:
+        raise ValueError(f"{what} is {value}; it must be at least {least}")
+    if value > most:
+        raise ValueError(f"{what} is {_shown(value)}; it can be at most {most:,}")
+
+
+def _shown(value: int) -> str:
+    return (
+        f"{value:,}" if value < 10**18 else f"about 1e{len(str(value)) - 1}" if value < 10**4000 else "huge"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +44,14 @@ class Phase:
     restart_every: int | None = None
 
     def __post_init__(self) -> None:
-        if self.num_envs < 1:
+        if self.learner is None:
+            return
+        if isinstance(self.num_envs, int) and self.num_envs < 1:
             raise ValueError(f"num_envs is {self.num_envs}; a phase needs at least 1 parallel env")
+        check_count("num_envs", self.num_envs, most=MOST)
+        check_count("a budget of env steps", self.env_steps, least=-(10**15))
+        if self.restart_every is not None:
+            check_count("restart_every", self.restart_every)
         if self.env_steps < self.num_envs:
             raise ValueError(
                 f"a budget of {self.env_steps} env steps is less than one step of {self.num_envs} "
@@ -64,6 +76,9 @@ class Phase:
         return tuple(sorted({round(rows * i / points) * self.num_envs for i in range(points + 1)}))
 
 
+NOTHING = Phase(env_steps=0, num_envs=0, learner=None)  # of a study in which players play, and nothing learns
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Deployment evaluation: fresh episodes of frozen snapshots, free of charge."""
@@ -80,9 +95,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):
-            least = 0 if name == "new_levels" else 1
-            if getattr(self, name) < least:
-                raise ValueError(f"evaluation {name} is {getattr(self, name)}; it must be at least {least}")
+            check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,21 +131,25 @@ class StudyConfig:
         new_levels_from: First of the levels that nothing else uses, for `Evaluation.new_levels`.
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
+        script: A scripted player to compare with, besides random play.
+        folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
+            on each fold's training tasks. A task may be held out in one and trained on in another.
+        title: Of the report, where methods and family do not say it.
         note: What a reader must know of this preset, one sentence.
     """
 
     benchmark: str
     preset: str
     family: str
-    methods: tuple[str, ...]
-    seeds: int
-    train_sizes: tuple[int, ...]
-    pool: tuple[int, int] | tuple[str, ...]
-    validation: tuple[int | str, ...]
-    held_out: tuple[int | str, ...]
+    methods: tuple[str, ...] = ()
+    seeds: int = 1
+    train_sizes: tuple[int, ...] = ()
+    pool: tuple[int, int] | tuple[str, ...] = ()
+    validation: tuple[int | str, ...] = ()
+    held_out: tuple[int | str, ...] = ()
     env_options: Mapping[str, Any] = field(default_factory=dict)
-    pretrain: Phase
-    adapt: Phase
+    pretrain: Phase = NOTHING
+    adapt: Phase = NOTHING
     evaluation: Evaluation
     first_seed: int = 0
     pairs: Mapping[str, str] = field(default_factory=dict)
@@ -144,15 +161,29 @@ class StudyConfig:
     score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
     trials: int = 0  # tuning trials on validation levels behind these settings, the same for every method
+    folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
+    title: str = field(default="", metadata={"since": 2})
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
+        if isinstance(self.seeds, int) and self.seeds < 1:
             raise ValueError(f"seeds is {self.seeds}; a study needs at least 1")
-        if not self.methods:
-            raise ValueError("no methods given; name at least one")
+        check_count("seeds", self.seeds, most=MOST)
+        check_count("first_seed", self.first_seed, least=0, most=2**62)
+        if not 0 < self.margin < math.inf:
+            raise ValueError(f"margin is {self.margin}; give a number above 0")
+        if self.folds:
+            self._take_folds()
+            return
         if not self.held_out:
             raise ValueError(f"no held-out {self.unit}s given; name at least one to adapt to")
+        if not self.methods:
+            if self.adapt.learner is not None:
+                raise ValueError("no methods given; name at least one")
+            return
+        for phase in (self.pretrain, self.adapt):
+            if phase.learner is None:
+                raise ValueError(f"{self.methods[0]} cannot be trained: preset {self.preset} has no learner")
         if not self.train_sizes:
             raise ValueError(f"no training-set sizes given; give at least one number of {self.unit}s")
         pool = self.train_pool
@@ -168,6 +199,7 @@ class StudyConfig:
                 f"{self.unit}s {both} are both held out and for validation; take them out of one"
             )
         for size in self.train_sizes:
+            check_count("a training-set size", size, least=-(10**15))
             if not 1 <= size <= len(pool):
                 raise ValueError(
                     f"a training set of {size} {self.unit}s cannot be drawn from the pool {shown}; "
@@ -176,16 +208,37 @@ class StudyConfig:
         if 1 in self.train_sizes and self.pairs and (lacking := set(self.held_out) - set(self.pairs)):
             raise ValueError(f"no {self.unit} to train on is paired with {sorted(map(str, lacking))}")
 
+    def _take_folds(self) -> None:
+        """Sets what follows from the folds, whose tasks are ids of the family."""
+        for fold in self.folds:
+            for task in (*fold.train, *fold.validation, *fold.held_out):
+                if not task.startswith(f"{self.family}/"):
+                    raise ValueError(f"the folds' task {task!r} is not of the family {self.family}")
+        for given in ("pool", "validation", "held_out", "train_sizes"):
+            if getattr(self, given) not in ((), self._of_folds(given)):
+                raise ValueError(f"folds and {given} are given; leave {given} out, it follows from the folds")
+            object.__setattr__(self, given, self._of_folds(given))
+
+    def _of_folds(self, name: str) -> tuple[Any, ...]:
+        if name == "train_sizes":
+            return tuple(sorted({len(fold.train) for fold in self.folds}))
+        part = "train" if name == "pool" else name
+        tasks = dict.fromkeys(task for fold in self.folds for task in getattr(fold, part))
+        return tuple(task.removeprefix(f"{self.family}/") for task in tasks)
+
     @property
     def train_pool(self) -> range | tuple[str, ...]:
         """What training sets are drawn from, one by one."""
+        if not self.pool:
+            return ()
         first = self.pool[0]
         return range(first, int(self.pool[1])) if isinstance(first, int) else tuple(map(str, self.pool))
 
     @property
     def unit(self) -> str:
         """What a task is called."""
-        return UNITS[self.benchmark]
+        known = registered().benchmarks.get(self.benchmark)
+        return "task" if known is None else known.unit
 
     def task_id(self, task: int | str) -> str:
         """Returns the id of a task of this study's family."""
@@ -202,5 +255,11 @@ class StudyConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "first_seed", "train_sizes", "note", "preset", "trials"}
-        return {key: value for key, value in asdict(self).items() if key not in axes}
+        axes = {"methods", "seeds", "first_seed", "train_sizes", "note", "preset", "trials", "title"}
+        return {key: value for key, value in self.spec.items() if key not in axes}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """All of it as JSON, without fields that came later and have their default."""
+        fields: dict[str, Any] = fields_of(self)
+        return fields

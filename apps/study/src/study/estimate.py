@@ -14,20 +14,18 @@ from pathlib import Path
 
 import psutil
 import torch
-from fvm_envs import make_vec
-from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta.stream import can_save
 from rich.console import Console
 from rich.table import Table
 
 from study.config import StudyConfig
 from study.engines.processes import one_thread
+from study.environments import env_options, make_envs
 from study.errors import StudyError
-from study.learners import as_measured, read_spec, replays_nbytes, spec_of, words_for
+from study.learners import read_spec, spec_of
 from study.machine import memory_bytes
-from study.methods import GRADIENT
 from study.plan import Job, Plan
-from study.scoring import env_options
+from study.registry import registered
 from study.state_file import write_state
 from study.terminal import count, duration
 
@@ -62,7 +60,8 @@ def show(
     trials = tuning.jobs if tuning else ()
     everything = (*trials, *plan.jobs)
     kinds = {
-        kind: [job for job in plan.jobs if job.kind == kind] for kind in ("baseline", "pretrain", "adapt")
+        kind: [job for job in plan.jobs if job.kind == kind]
+        for kind in ("baseline", "pretrain", "adapt", "measure")
     }
     grid = Table(title=f"{config.benchmark} {config.preset}: {len(everything)} jobs", title_justify="left")
     for column in ("jobs", "of", "env steps each", "env steps"):
@@ -115,14 +114,15 @@ def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:
     """
     phases = {}
     for job in jobs:
-        if job.kind != "baseline":
+        if job.kind in ("pretrain", "adapt"):
             tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
-            phases[job.kind, len(tasks)] = read_spec(job.spec["phase"]), tasks, job
+            phases[job.kind, len(tasks)] = *read_spec(job.spec["phase"]), tasks, job
     needed = 0
-    for config, tasks, job in phases.values():
-        if isinstance(config, RainbowConfig) and device == "cpu":
-            with closing(make_vec(tasks[:1], 1, 0, **env_options(job.spec))) as envs:
-                nbytes = replays_nbytes(config, envs.single_observation_space, len(tasks))
+    for kind, config, tasks, job in phases.values():
+        if "replay" in kind.capabilities and device == "cpu":
+            options = env_options(job.spec)
+            with closing(make_envs(job.spec["benchmark"], tasks[:1], 1, 0, **options)) as envs:
+                nbytes = kind.memory_nbytes(config, envs.single_observation_space, len(tasks))
             needed = max(needed, nbytes * max(workers, 1))
     memory = memory_bytes()
     if needed > memory:
@@ -139,13 +139,20 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
     """
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
-        if job.kind != "baseline":
-            words = words_for(read_spec(job.spec["phase"]))
-            does = "learns" if job.spec.get("adaptation", "gradient") in GRADIENT else ""
-            if (job.spec["paradigm"], job.spec.get("adaptation")) == ("pearl", "context"):
-                does = "acts"
-            groups.setdefault((job.kind, words, does), []).append(job)
+        if job.kind in ("pretrain", "adapt"):
+            kind, config = read_spec(job.spec["phase"])
+            does = does_of(job)
+            groups.setdefault((job.kind, kind.words(config), "" if does == "nothing" else does), []).append(
+                job
+            )
     return groups
+
+
+def does_of(job: Job) -> str:
+    """Returns what takes the time of a training: it "learns", "acts", or does next to "nothing"."""
+    if "adaptation" not in job.spec:
+        return "learns"
+    return registered().methods[job.spec["paradigm"]].adaptation(job.spec["adaptation"]).does
 
 
 def measure(job: Job, device: str, workers: int) -> Measured:
@@ -162,14 +169,14 @@ def measure(job: Job, device: str, workers: int) -> Measured:
 
 
 def _measure(job: Job, device: str) -> Measured:
-    from study.job import build_paradigm
-    from study.scoring import score
+    from study.agents import build_paradigm
+    from study.job import context_of
 
     torch.set_num_threads(1)
     phase, tasks = job.spec["phase"], job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
-    learns = job.spec.get("adaptation", "gradient") in GRADIENT
-    config = as_measured(read_spec(phase), phase["num_envs"], learns=learns)
-    spec = {**job.spec, "phase": {**phase, **spec_of(config)}}
+    kind, config = read_spec(phase)
+    config = kind.as_measured(config, phase["num_envs"], learns=does_of(job) == "learns")
+    spec = {**job.spec, "phase": {**phase, "learner": spec_of(config)}}
     learner, envs = build_paradigm(spec, device).start(tasks, job.seeds()[0], "resample")
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
     part = min(
@@ -183,12 +190,12 @@ def _measure(job: Job, device: str) -> Measured:
     observation = envs.single_observation_space.sample()
     parts = observation.values() if isinstance(observation, dict) else [observation]
     rest_of_rollout = (whole - part) * sum(array.nbytes for array in parts)
-    replays = replays_nbytes(config, envs.single_observation_space, len(tasks))  # nearly empty as yet
+    replays = kind.memory_nbytes(config, envs.single_observation_space, len(tasks))  # nearly empty as yet
     evaluation_s = 0.0
     if job.kind == "adapt":
         evaluating = time.perf_counter()
         policy = learner.frozen_policy()
-        score(job, policy, [job.spec["task"]], job.spec["evaluation"]["episodes"], env_step=0)
+        context_of(job).score(policy, [job.spec["task"]], job.spec["evaluation"]["episodes"], env_step=0)
         evaluation_s = time.perf_counter() - evaluating
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"

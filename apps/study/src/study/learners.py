@@ -1,66 +1,94 @@
-"""The base learners that a study can use, by the type of their config."""
+"""The base learners that fvm brings, and how a job's config and learner are made from its spec."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-import torch
-from fvm_learners import PPO, PPOConfig
-from fvm_learners.rainbow import Rainbow
+from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
-from fvm_learners.replay.replay_size import replay_nbytes
 
-LearnerConfig = PPOConfig | RainbowConfig
-CONFIGS: Mapping[str, type[PPOConfig] | type[RainbowConfig]] = {"ppo": PPOConfig, "rainbow": RainbowConfig}
+from study.identity import fields_of
+from study.registry import LearnerKind, registered
 
-
-def name_of(config: LearnerConfig) -> str:
-    """Returns the name of the learner that a config is for."""
-    return next(name for name, kind in CONFIGS.items() if type(config) is kind)
+LearnerConfig = Any  # the config of any registered learner
 
 
-def words_for(config: LearnerConfig) -> str:
-    """Returns what sets trainings with this learner apart in their cost."""
-    if isinstance(config, RainbowConfig):
-        return "with a latent" if config.latent_size else "without a latent"
+def _latent_words(config: RainbowConfig) -> str:
+    return "with a latent" if config.latent_size else "without a latent"
+
+
+def _memory_words(config: PPOConfig) -> str:
     return "with memory" if config.recurrent else "without memory"
 
 
-def spec_of(config: LearnerConfig) -> dict[str, Any]:
-    """Returns what of a config goes into a job's spec: its fields, by the learner's name."""
-    return {name_of(config): asdict(config)}
+def _learns_at_once(config: RainbowConfig, num_envs: int, *, learns: bool) -> RainbowConfig:
+    at_once = min(config.learn_start, config.num_steps * num_envs // 2)
+    return replace(config, learn_start=at_once if learns else config.replay_capacity)
 
 
-def read_spec(spec: Mapping[str, Any]) -> LearnerConfig:
-    """Returns the config in a phase's spec."""
-    name = next(name for name in CONFIGS if name in spec)
-    return CONFIGS[name](**{field: _tuple(value) for field, value in spec[name].items()})
+def _replays_nbytes(config: RainbowConfig, observation_space: Any, num_tasks: int) -> int:
+    import torch
+    from fvm_learners.replay.replay_size import replay_nbytes
 
-
-def as_measured(config: LearnerConfig, num_envs: int, *, learns: bool) -> LearnerConfig:
-    """Returns a config whose first iterations are as costly as later ones: with updates at once, or none."""
-    if isinstance(config, RainbowConfig):
-        at_once = min(config.learn_start, config.num_steps * num_envs // 2)
-        return replace(config, learn_start=at_once if learns else config.replay_capacity)
-    return config
-
-
-def replays_nbytes(config: LearnerConfig, observation_space: Any, num_tasks: int) -> int:
-    """Returns the memory of a learner's replays once they are full; 0 where there are none."""
-    if not isinstance(config, RainbowConfig):
-        return 0
     dtype = torch.float32 if config.encoder == "mlp" else torch.uint8
     capacity = config.replay_capacity // num_tasks
     return num_tasks * replay_nbytes(capacity, observation_space.shape, dtype, config.frame_stack)
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _greedy(config: RainbowConfig) -> str:
+    return f"greedy but for {config.evaluation_eps:.1%} random ones"
+
+
+LEARNERS = (
+    LearnerKind(
+        name="ppo",
+        config=PPOConfig,
+        learner="fvm_learners.ppo.ppo:PPO",
+        capabilities=frozenset({"inner", "memory"}),
+        words=_memory_words,
+    ),
+    LearnerKind(
+        name="rainbow",
+        config=RainbowConfig,
+        learner="fvm_learners.rainbow.rainbow:Rainbow",
+        capabilities=frozenset({"inner", "replay", "latent", "parts", "sigmas"}),
+        memory_nbytes=_replays_nbytes,
+        as_measured=_learns_at_once,
+        words=_latent_words,
+        acts=_greedy,
+    ),
+)
+
+
+def kind_of(config: LearnerConfig) -> LearnerKind:
+    """Returns the record of the learner that a config is for.
+
+    Raises:
+        ValueError: No registered learner has such a config.
+    """
+    for kind in registered().learners.values():
+        if type(config) is kind.config:
+            return kind
+    known = ", ".join(kind.config.__name__ for kind in registered().learners.values())
+    raise ValueError(f"no learner has a config of type {type(config).__name__}; registered are {known}")
+
+
+def spec_of(config: LearnerConfig) -> dict[str, Any]:
+    """Returns what of a config goes into a job's spec: its fields, by the learner's name."""
+    return {kind_of(config).name: fields_of(config)}
+
+
+def read_spec(phase: Mapping[str, Any]) -> tuple[LearnerKind, LearnerConfig]:
+    """Returns the learner's record and the config in a phase's spec."""
+    ((name, values),) = phase["learner"].items()
+    kind = registered().learners[name]
+    return kind, kind.config(**{field: _tuple(value) for field, value in values.items()})
 
 
 def make(
+    kind: LearnerKind,
     config: LearnerConfig,
     observation_space: Any,
     action_space: Any,
@@ -70,10 +98,12 @@ def make(
     hooks: Sequence[Any] = (),
     num_tasks: int = 1,
     sampler: Any = None,
-) -> PPO | Rainbow:
-    """Returns a learner; one on-policy has no use for tasks and samplers."""
+) -> Any:
+    """Returns a learner; one without a replay has no use for tasks and samplers."""
+    kept = {"num_tasks": num_tasks, "sampler": sampler} if "replay" in kind.capabilities else {}
     spaces = observation_space, action_space
-    if isinstance(config, PPOConfig):
-        return PPO(*spaces, config, seed=seed, device=device, hooks=hooks)
-    kept = {"hooks": hooks, "num_tasks": num_tasks, "sampler": sampler}
-    return Rainbow(*spaces, config, seed=seed, device=device, **kept)
+    return kind.made_by(*spaces, config, seed=seed, device=device, hooks=hooks, **kept)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

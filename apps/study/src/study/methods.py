@@ -7,91 +7,135 @@ from the same checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
-from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta import RL2, MultiTask, Paradigm, Reptile, Scratch
 from fvm_meta.paradigm import Transfer
 from fvm_meta.pearl import PEARL
 from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import EPS_SCHEDULES
 
+from study import draws
 from study.errors import StudyError, unknown
-from study.learners import LearnerConfig
+from study.registry import Adaptation, LearnerKind, MethodKind, registered
 
-PARADIGMS: Mapping[str, type[Paradigm]] = {
-    "scratch": Scratch,
-    "multitask": MultiTask,
-    "reptile": Reptile,
-    "rl2": RL2,
-    "pearl": PEARL,
-}
-OFF_POLICY: Mapping[str, type[Paradigm]] = {"reptile": ReplayReptile}  # where it differs
-ONE_LEARNER = {"rl2": "ppo", "pearl": "rainbow"}  # paradigms that work with one kind of learner only
-NONE = "none"  # zero-shot: the pretrained agent as it is
-ADAPTATIONS = {
-    "gradient": "fine-tuning",
-    "context": "context",
-    "both": "context + fine-tuning",
-    "encoder": "encoder only",
-    "frozen": "encoder only, frozen",
-    NONE: "zero-shot",
-}
-# What fine-tuning takes over from the pretrained agent, where that is not everything.
-TRANSFERS: Mapping[str, Transfer] = {
-    "encoder": Transfer(parts="encoder"),
-    "frozen": Transfer(parts="encoder", frozen=True),
-}
-GRADIENT = ("gradient", "both", *TRANSFERS)
+GRADIENT = Adaptation(name="gradient", label="{} + fine-tuning")
+NONE = Adaptation(name="none", label="{}, zero-shot", zero_shot=True, does="nothing")
+ENCODER = Adaptation(
+    name="encoder",
+    label="{}, encoder only",
+    transfer=Transfer(parts="encoder"),
+    needs=frozenset({"parts"}),
+)
+FROZEN = Adaptation(
+    name="frozen",
+    label="{}, encoder only, frozen",
+    transfer=Transfer(parts="encoder", frozen=True),
+    needs=frozenset({"parts"}),
+)
+CONTEXT = Adaptation(name="context", label="{}", config={"adaptation": "context"}, does="nothing")
+BOTH = Adaptation(name="both", label="{} + fine-tuning", config={"adaptation": "both"})
+FINE_TUNED = (GRADIENT, NONE, ENCODER, FROZEN)
 
 
-def paradigm_of(name: str, learner: LearnerConfig) -> type[Paradigm]:
-    """Returns the class of a paradigm for a base learner."""
-    off_policy = isinstance(learner, RainbowConfig)
-    return OFF_POLICY.get(name, PARADIGMS[name]) if off_policy else PARADIGMS[name]
+def _reptile(learner: LearnerKind) -> type[Paradigm]:
+    return ReplayReptile if "replay" in learner.capabilities else Reptile
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pretraining:
-    """A paradigm with what of its settings makes it this variant.
+REPTILE = MethodKind(
+    name="reptile",  # its schedule is free to be tuned
+    label="Reptile",
+    paradigm=_reptile,
+    adaptations=FINE_TUNED,
+    needs=frozenset({"inner"}),
+    tuning={
+        "ppo": {"config.eps_schedule": draws.eps_schedule, **draws.RATES, **draws.ENTROPY},
+        "rainbow": {"config.eps_schedule": draws.eps_schedule, **draws.RATES},
+    },
+)
+RL2_KIND = MethodKind(
+    name="rl2",
+    label="RL²",
+    paradigm=RL2,
+    adaptations=(
+        CONTEXT,
+        BOTH,
+        Adaptation(name="gradient", label="{} + fine-tuning, no memory", config={"adaptation": "gradient"}),
+        NONE,
+    ),
+    lifetimes=True,
+    needs=frozenset({"memory"}),
+    tuning={"ppo": draws.RECURRENT},
+)
 
-    Attributes:
-        paradigm: A key of `PARADIGMS`.
-        label: For people.
-        adaptations: What may follow, its own first.
-        config: Fields of the paradigm's config.
-    """
-
-    paradigm: str
-    label: str
-    adaptations: tuple[str, ...] = ("gradient", NONE, *TRANSFERS)
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _reptile(schedule: str, label: str) -> Pretraining:
-    return Pretraining(paradigm="reptile", label=label, config={"eps_schedule": EPS_SCHEDULES[schedule]})
-
-
-PRETRAININGS: Mapping[str, Pretraining] = {
-    "scratch": Pretraining(paradigm="scratch", label="Scratch", adaptations=("gradient",)),
-    "multitask": Pretraining(paradigm="multitask", label="Multi-task"),
-    "reptile": Pretraining(paradigm="reptile", label="Reptile"),  # its schedule is free to be tuned
-    "reptile-printed": _reptile("as_printed", "Reptile .1 → 0"),
-    "reptile-authors": _reptile("authors", "Reptile .9 → 1"),
-    "reptile-rising": _reptile("authors_atari", "Reptile 0 → 1"),
-    "reptile-batch": Pretraining(
-        paradigm="reptile",
+METHODS = (
+    MethodKind(
+        name="scratch",
+        label="Scratch",
+        paradigm=Scratch,
+        adaptations=(replace(GRADIENT, label="{}"),),
+        pretrains=False,
+        tuning={"ppo": draws.FROM_SCRATCH, "rainbow": draws.FROM_SCRATCH_OFF_POLICY},
+    ),
+    MethodKind(
+        name="multitask",
+        label="Multi-task",
+        paradigm=MultiTask,
+        adaptations=FINE_TUNED,
+        tuning={"ppo": {**draws.RATES, **draws.ENTROPY}, "rainbow": draws.RATES},
+    ),
+    REPTILE,
+    *(
+        replace(
+            REPTILE,
+            name=f"reptile-{name}",
+            label=f"Reptile {label}",
+            variant_of="reptile",
+            config={"eps_schedule": EPS_SCHEDULES[schedule]},
+        )
+        for name, label, schedule in (
+            ("printed", ".1 → 0", "as_printed"),
+            ("authors", ".9 → 1", "authors"),
+            ("rising", "0 → 1", "authors_atari"),
+        )
+    ),
+    replace(
+        REPTILE,
+        name="reptile-batch",
         label="Reptile, 16 tasks a step",
+        variant_of="reptile",
         config={"meta_batch": 16},
     ),
-    "rl2": Pretraining(paradigm="rl2", label="RL²", adaptations=("context", "both", "gradient", NONE)),
-    "rl2-reset": Pretraining(
-        paradigm="rl2", label="RL², memory reset", adaptations=("context", "gradient"), config={"trials": 1}
+    RL2_KIND,
+    replace(
+        RL2_KIND,
+        name="rl2-reset",
+        label="RL², memory reset",
+        adaptations=(CONTEXT, replace(GRADIENT, config={"adaptation": "gradient"})),
+        variant_of="rl2",
+        config={"trials": 1},
     ),
-    "pearl": Pretraining(paradigm="pearl", label="PEARL", adaptations=("context", "both", NONE)),
-}
+    MethodKind(
+        name="pearl",
+        label="PEARL",
+        paradigm=PEARL,
+        adaptations=(replace(CONTEXT, does="acts"), BOTH, NONE),
+        needs=frozenset({"latent"}),
+        tuning={"rainbow": draws.INFERENCE},
+    ),
+)
+
+
+def pretraining_of(name: str) -> MethodKind:
+    """Returns the record of a pretraining.
+
+    Raises:
+        StudyError: Nobody knows it.
+    """
+    known = registered().methods
+    if name not in known:
+        raise unknown("method", name, known)
+    return known[name]
 
 
 @dataclass(frozen=True)
@@ -109,9 +153,10 @@ class Method:
             StudyError: Nobody knows it.
         """
         pretraining, _, adaptation = name.partition(":")
-        if pretraining not in PRETRAININGS:
-            raise unknown("method", name, PRETRAININGS)
-        allowed = PRETRAININGS[pretraining].adaptations
+        if pretraining not in registered().methods:
+            raise unknown("method", name, registered().methods)
+        kind = pretraining_of(pretraining)
+        allowed = [one.name for one in kind.adaptations]
         if adaptation and adaptation not in allowed:
             raise StudyError(
                 f"{pretraining} cannot adapt by {adaptation!r}; it can by {', '.join(allowed)}, of which the "
@@ -120,34 +165,36 @@ class Method:
         return cls(pretraining, adaptation or allowed[0])
 
     @property
+    def kind(self) -> MethodKind:
+        """The record of its pretraining."""
+        return pretraining_of(self.pretraining)
+
+    @property
+    def way(self) -> Adaptation:
+        """The record of its adaptation."""
+        return self.kind.adaptation(self.adaptation)
+
+    @property
+    def pretrained_as(self) -> str:
+        """The name of the pretraining that it starts from, which it may share with other methods."""
+        return self.kind.pretrained_as or self.pretraining
+
+    @property
     def name(self) -> str:
         """The shortest name that `parse` understands."""
-        own = self.adaptation == PRETRAININGS[self.pretraining].adaptations[0]
+        own = self.adaptation == self.kind.adaptations[0].name
         return self.pretraining if own else f"{self.pretraining}:{self.adaptation}"
 
     @property
     def label(self) -> str:
         """For people, as in "Multi-task + fine-tuning"."""
-        kind = PRETRAININGS[self.pretraining]
-        if self.pretraining == "scratch" or self.adaptation == "context":
-            return kind.label
-        if self.adaptation in TRANSFERS:
-            return f"{kind.label}, {ADAPTATIONS[self.adaptation]}"
-        if self.adaptation == "both":
-            return f"{kind.label} + fine-tuning"
-        if self.adaptation == NONE:
-            return f"{kind.label}, zero-shot"
-        reset = ", no memory" if self.pretraining == "rl2" else ""
-        return f"{kind.label} + fine-tuning{reset}"
-
-
-SCRIPTS = {"random": "Random", "always_right": "Always right", "waypoints": "Scripted planner"}
+        return self.way.label.format(self.kind.label)
 
 
 def label_of(name: str, unit: str = "level") -> str:
-    """Returns what people call a row: "multitask@1000" is multi-task on 1,000 levels, "random" a player."""
+    """Returns what people call a row: "multitask@1000" is multi-task on 1,000 levels."""
     method, _, size = name.partition("@")
-    label = SCRIPTS.get(method) or Method.parse(method).label
+    label = Method.parse(method).label
     return f"{label} ({counted(int(size), unit)})" if size else label
 
 

@@ -1,34 +1,36 @@
-"""config -> jobs: which pretrainings, adaptations and baselines a study consists of.
+"""config -> jobs: which baselines, pretrainings, adaptations and measures a study consists of.
 
 A job's key is the SHA-256 of the canonical JSON of its spec, in which its parent's key stands. The spec
-holds all that decides the job's results, and nothing else: no device, no number of workers, no path. Every
-seed of a job follows from its key, so two jobs never share a random stream and a job gives the same result
-in any study.
+holds all that decides the job's results, and nothing else: no device, no number of workers, no path, no
+label. Every seed of a job follows from its key, so two jobs never share a random stream and a job gives the
+same result in any study.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from fvm_envs import Task, score_range
 from fvm_eval.folds import Fold, nested_train_sets
 
-from study.config import RESULT_VERSIONS, Settings, StudyConfig
+from study.config import EVALUATION_VERSION, Settings, StudyConfig
+from study.environments import score_range_of
 from study.files import canonical_json
-from study.learners import name_of, spec_of
-from study.methods import GRADIENT, PARADIGMS, PRETRAININGS, Method
+from study.identity import fields_of, version_of
+from study.learners import kind_of, spec_of
+from study.methods import Method, pretraining_of
+from study.registry import Measure, registered
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One baseline, one pretraining or one adaptation."""
+    """One baseline, one pretraining, one adaptation, or one measure of a trained agent."""
 
-    kind: str  # "baseline", "pretrain" or "adapt"
+    kind: str  # "baseline", "pretrain", "adapt" or "measure"
     spec: Mapping[str, Any] = field(hash=False)
     method: str  # row label in tables; several training-set sizes make several labels
     fold: int
@@ -46,6 +48,8 @@ class Job:
         """Name of the cluster whose runs share an error: the pretraining; a run without one is its own."""
         if self.kind == "adapt" and self.parent is None:
             return f"{self.method}/{self.seed}/{self.spec['task']}"
+        if self.kind == "measure" and self.parent is not None:
+            return self.parent.checkpoint
         pretraining = self.parent or self
         return f"{pretraining.method}/{self.seed}" + f"/{pretraining.held_out}" * bool(pretraining.held_out)
 
@@ -53,14 +57,15 @@ class Job:
     def title(self) -> str:
         """A few words for people."""
         if self.kind == "baseline":
-            tasks = self.spec["tasks"]
-            return f"play {self.method}" + (f" on {tasks[0].partition('/')[2]}" if len(tasks) == 1 else "")
+            return f"play {self.method} on {self.spec['task'].partition('/')[2]}"
+        if self.kind == "measure" and self.parent is not None:
+            return f"{self.spec['measure']} of {self.parent.title}"
         task = self.spec.get("task", "")
         return f"{self.kind} {self.method} seed {self.seed}" + (f" on {task.rsplit('/')[-1]}" if task else "")
 
     @property
     def budget_env_steps(self) -> int:
-        """Training env steps of this job; 0 for a baseline."""
+        """Training env steps of this job; 0 where nothing is trained."""
         return int(self.spec["phase"]["env_steps"]) if "phase" in self.spec else 0
 
     def seeds(self) -> tuple[np.random.Generator, int]:
@@ -88,34 +93,35 @@ class Plan:
 
 
 def make_plan(config: StudyConfig) -> Plan:
-    """Returns the jobs of the grid: baselines first, then pretrainings, then adaptations."""
+    """Returns the jobs of the grid: baselines, pretrainings, adaptations, measures."""
     methods = [Method.parse(name) for name in config.methods]
-    pretrained = dict.fromkeys(method.pretraining for method in methods)
+    alone = [method for method in methods if not method.kind.pretrains]
+    pretrained = dict.fromkeys(method.pretrained_as for method in methods if method.kind.pretrains)
     folds: dict[str, Fold] = {}
     pretrainings: list[Job] = []
     adaptations: list[Job] = []
     held_out = [config.task_id(task) for task in config.held_out]
-    for seed in range(config.first_seed, config.first_seed + config.seeds):
-        if "scratch" in pretrained:
-            adaptations += [
-                _adaptation(config, Method.parse("scratch"), task, seed, None) for task in held_out
-            ]
+    for seed in range(config.first_seed, config.first_seed + config.seeds) if methods else ():
+        adaptations += [_adaptation(config, one, task, seed, None) for one in alone for task in held_out]
         for number, (name, fold) in enumerate(training_folds(config, seed).items()):
             folds[f"{name}/{seed}"] = fold
-            parents = {
-                pretraining: _pretraining(config, pretraining, fold, seed, number)
-                for pretraining in pretrained
-                if pretraining != "scratch"
-            }
+            parents = {name: _pretraining(config, name, fold, seed, number) for name in pretrained}
             pretrainings += parents.values()
             adaptations += [
-                _adaptation(config, method, task, seed, parents[method.pretraining])
+                _adaptation(config, method, task, seed, parents[method.pretrained_as])
                 for method in methods
-                if method.pretraining in parents
+                if method.kind.pretrains
                 for task in fold.held_out
             ]
-    jobs = (*_baselines(config, held_out), *pretrainings, *adaptations)
-    return Plan(jobs=jobs, folds=folds)
+    asked = [
+        _measure(config, measure, job)
+        for job in (*pretrainings, *adaptations)
+        for measure in registered().measures.values()
+        if measure.play is not None and measure.at == "end" and measure.of == job.kind
+    ]
+    measures = [job for job in asked if job is not None]
+    jobs = (*_baselines(config, held_out), *pretrainings, *adaptations, *measures)
+    return Plan(jobs=tuple({job.key: job for job in jobs}.values()), folds=folds)
 
 
 def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
@@ -124,6 +130,8 @@ def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
     Sets of numbered levels are the seed's own draw. Sets of named tasks are the first ones of the pool; where
     held-out tasks have a training task each, a set of one is a fold for each of them.
     """
+    if config.folds:
+        return {f"fold {number}": fold for number, fold in enumerate(config.folds)}
     validation = tuple(config.task_id(task) for task in config.validation)
     held_out = tuple(config.task_id(task) for task in config.held_out)
     pool = [config.task_id(task) for task in config.train_pool]
@@ -144,17 +152,35 @@ def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
 
 def sized(name: str, config: StudyConfig, size: int) -> str:
     """Returns a method's row label: with its number of training tasks where there are several."""
-    return name if len(config.train_sizes) == 1 else f"{name}@{size}"
+    return name if len(config.train_sizes) == 1 or config.folds else f"{name}@{size}"
 
 
 def _baselines(config: StudyConfig, held_out: Sequence[str]) -> list[Job]:
-    jobs = []
-    for policy in ("random", config.script):
-        if policy is not None:
-            spec = {"kind": "baseline", "policy": policy, "tasks": list(held_out)}
-            spec |= _common(config, "evaluation")
-            jobs.append(Job(kind="baseline", spec=spec, method=policy, fold=0, seed=0))
-    return jobs
+    versions = {"benchmark": benchmark_version(config.benchmark), "evaluation": EVALUATION_VERSION}
+    shared = {**_envs(config), "evaluation": everywhere_of(config), "versions": versions}
+    return [
+        Job(
+            kind="baseline",
+            spec={"kind": "baseline", "policy": policy, "task": task, **shared},
+            method=policy,
+            fold=0,
+            seed=0,
+        )
+        for policy in players_of(config)
+        for task in held_out
+    ]
+
+
+def players_of(config: StudyConfig) -> list[str]:
+    """Returns the scripted players of a study, chance last where nothing learns."""
+    players = ["random"] if config.script is None else ["random", config.script]
+    return players if config.methods else players[::-1]
+
+
+def benchmark_version(name: str) -> int | str:
+    """Returns the version of a benchmark's environments."""
+    benchmark = registered().benchmarks[name]
+    return version_of(benchmark.suite.make, benchmark.version)
 
 
 def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: int) -> Job:
@@ -164,9 +190,6 @@ def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: 
         "seed": seed,
         **_learning(config, name, "pretrain", len(fold.train)),
     }
-    if config.evaluation.new_levels:
-        first = config.new_levels_from
-        spec["new_tasks"] = [config.task_id(first + i) for i in range(config.evaluation.new_levels)]
     method = sized(name, config, len(fold.train))
     only = fold.held_out[0] if len(fold.held_out) < len(config.held_out) else ""
     return Job(kind="pretrain", spec=spec, method=method, fold=number, seed=seed, held_out=only)
@@ -175,38 +198,73 @@ def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: 
 def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None) -> Job:
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
     spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
+    spec["evaluation"] = everywhere_of(config)
+    spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
-    if config.reset_sigmas and parent and method.adaptation in GRADIENT:
+    if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None
     label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
     fold = parent.fold if parent else 0
-    return Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
+    job = Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
+    for measure in registered().measures.values():
+        if measure.at == "snapshots" and (settings := measure.wanted(config, job)) is not None:
+            spec.setdefault("measures", {})[measure.name] = {
+                "version": version_of(measure.play, measure.version),
+                **settings,
+            }
+    return job
+
+
+def _measure(config: StudyConfig, measure: Measure, parent: Job) -> Job | None:
+    """Returns the job that asks the agent of a training; None where the study does not want it."""
+    settings = measure.wanted(config, parent)
+    if settings is None:
+        return None
+    spec = {
+        "kind": "measure",
+        "measure": measure.name,
+        "parent": parent.key,
+        "settings": dict(settings),
+        "versions": {"measure": version_of(measure.play, measure.version), "evaluation": EVALUATION_VERSION},
+    }
+    return replace(parent, kind="measure", spec=spec, parent=parent)
 
 
 def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[str, Any]:
     """Returns what a pretraining's spec and those of its adaptations share."""
-    pretraining = PRETRAININGS[name]
+    method = pretraining_of(name)
     phase = config.phase(kind, name, size)
-    spec = _common(config, "evaluation", name_of(phase.learner), pretraining.paradigm)
-    spec["paradigm"] = pretraining.paradigm
-    spec["phase"] = {"env_steps": phase.env_steps, "num_envs": phase.num_envs, **spec_of(phase.learner)}
+    learner = kind_of(phase.learner)
+    paradigm = method.made_by(learner)
+    spec: dict[str, Any] = {**_envs(config), "paradigm": method.is_a}
+    spec["versions"] = {
+        "benchmark": benchmark_version(config.benchmark),
+        "learner": version_of(learner.made_by),
+        "paradigm": version_of(paradigm),
+    }
+    spec["phase"] = {
+        "env_steps": phase.env_steps,
+        "num_envs": phase.num_envs,
+        "learner": spec_of(phase.learner),
+    }
     if phase.restart_every is not None:
         spec["phase"]["restart_every"] = phase.restart_every
-    if make_config := PARADIGMS[pretraining.paradigm].Config:
+    if make_config := paradigm.Config:
         own = config.settings.get(name, Settings()).config
-        spec["config"] = asdict(make_config(**{**own, **pretraining.config}))
-    if pretraining.paradigm == "rl2":
+        spec["config"] = fields_of(make_config(**{**own, **method.config}))
+    if method.lifetimes:
         # Its input is the reward as a part of the best, never normalised by what was seen.
-        task = Task.parse(config.task_id(config.held_out[0]))
-        spec["reward_scale"] = 1.0 / score_range(task)[1]
+        task = config.task_id(config.train_pool[0])
+        spec["reward_scale"] = 1.0 / score_range_of(config.benchmark, task)[1]
     return spec
 
 
-def _common(config: StudyConfig, *versioned: str) -> dict[str, Any]:
-    return {
-        "benchmark": config.benchmark,
-        "env_options": dict(config.env_options),
-        "evaluation": asdict(config.evaluation),
-        "versions": {name: RESULT_VERSIONS[name] for name in (config.benchmark, *versioned)},
-    }
+def _envs(config: StudyConfig) -> dict[str, Any]:
+    return {"benchmark": config.benchmark, "env_options": dict(config.env_options)}
+
+
+def everywhere_of(config: StudyConfig) -> dict[str, Any]:
+    """Returns what an evaluation of one agent on held-out tasks uses of a study's."""
+    evaluation = config.evaluation
+    return {name: getattr(evaluation, name) for name in ("episodes", "max_steps", "num_envs")}

@@ -38,7 +38,8 @@ def options_of(arguments: Arguments, device: str) -> RunOptions:
     """
     if arguments.engine not in ENGINES:
         raise unknown("engine", arguments.engine, ENGINES)
-    return RunOptions(device, arguments.checkpoint_every_s, elsewhere=arguments.engine == "folder")
+    elsewhere = arguments.engine == "folder"
+    return RunOptions(device, arguments.checkpoint_every_s, arguments.plugin, elsewhere)
 
 
 def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:

@@ -7,7 +7,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,27 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from study import estimate, play, tracking
+from study import estimate, players, plugins, tracking
 from study.arguments import Arguments, command_of
 from study.cache import set_aside, take_from
-from study.claim_cells import control_cells
 from study.claims.arms import moment, trial
-from study.config import StudyConfig
+from study.collect import Results, collect, write_report
+from study.config import Settings, StudyConfig
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
+from study.environments import suite_of
 from study.errors import StudyError
-from study.methods import PRETRAININGS, Method
+from study.measures.control import control_cells
+from study.methods import Method, pretraining_of
 from study.mlflow_sink import Status, default_uri
-from study.plan import Plan, make_plan
-from study.presets import PLAYERS_ONLY, resolve_all
+from study.plan import Plan, make_plan, players_of
+from study.resolve import check, resolve_all
 from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
-from study.results import Results, collect, trained_trials, write_report
 from study.store import Store
 from study.terminal import Terminal, duration, plural, said_at_once
 from study.tuning import Tuning
-from study.video import players, write_videos
+from study.video import agents_that_play, write_videos
 
 MAX_JOBS = 1_000_000  # of a grid: planning as many takes a minute and 50 GB
 
@@ -55,12 +56,10 @@ def run_study(arguments: Arguments) -> int:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
-    if resolve_players := PLAYERS_ONLY.get(arguments.benchmark):
-        run_players(arguments, resolve_players(arguments))
-        return 0
+    plugins.load(arguments.plugin)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     if arguments.video and not any(plays(config, arguments.video) for config in configs):
-        players(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
+        agents_that_play(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
     if arguments.control:
         check_control(arguments.control, configs)  # now, not after hours
     for config in configs:
@@ -68,6 +67,41 @@ def run_study(arguments: Arguments) -> int:
     for config in configs:
         run_one(arguments, config, folder_of(arguments, config, configs), device)
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a study of one's own runs, which does not change its results; the command line's, by its names."""
+
+    output: Path
+    device: str = "auto"
+    workers: int | None = None
+    control: Path | None = None
+    video: str | None = None
+    tracking_uri: str | None = None
+    tracking: bool = True
+    checkpoint_every_s: float = 30.0
+    plain: bool = False
+    plugin: tuple[str, ...] = ()
+
+
+def run(config: StudyConfig, options: Options) -> Path:
+    """Runs a study whose config was made in Python; returns its folder.
+
+    With workers, call it under `if __name__ == "__main__":`, and name in `plugin` the modules or files that
+    register what the config uses: each worker loads them.
+
+    Raises:
+        StudyError: It cannot be done as asked.
+    """
+    plugins.load(options.plugin)
+    try:
+        check(config)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **vars(options))
+    run_one(arguments, config, options.output, choose_device(options.device))
+    return options.output
 
 
 def check_size(config: StudyConfig, trials: int | None) -> None:
@@ -110,6 +144,9 @@ def plays(config: StudyConfig, task: str) -> bool:
 
 def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
     """Runs one study of those that the arguments ask for."""
+    if not config.methods:
+        run_players(arguments, config, output)
+        return
     started = time.monotonic()
     console = make_console(arguments)
     options = options_of(arguments, device)
@@ -119,14 +156,14 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     workers = workers_of(arguments, device, plan)
     video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
-        players(config, plan, video)
+        agents_that_play(config, plan, video)
     if arguments.dry_run:
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
         estimate.show(console, config, plan, tuning, output, device, workers)
         return
     estimate.check_memory(plan.jobs, device, workers)
     store = Store(output)
-    store.claim(config.identity, asdict(config), plan.splits)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     announce(console, config, plan, output, device, workers)
 
     def finish() -> tuple[Results, Path, list[Path]]:
@@ -134,30 +171,29 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         report = write_report(store, results)
         return results, report, write_videos(config, plan, store, video) if video else []
 
-    carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
+    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
-def run_players(arguments: Arguments, config: play.PlayConfig) -> None:
+def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None:
     """Runs a study in which nothing learns."""
     started = time.monotonic()
     console = make_console(arguments)
-    plan = play.plan_of(config)
+    plan = make_plan(config)
     workers = workers_of(arguments, "cpu", plan)
-    output = arguments.output or Path("studies") / f"{config.benchmark}-{config.preset}" / config.folder
-    play.announce(console, config, output)
+    announce(console, config, plan, output, "cpu", workers)
     if arguments.dry_run:
-        console.print(f"time      about {duration(play.estimate_s(plan, max(workers, 1)))}")
+        console.print(f"time      about {duration(players.estimate_s(plan, max(workers, 1)))}")
         return
     store = Store(output)
-    store.claim(config.identity, asdict(config), plan.splits)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
 
-    def finish() -> tuple[play.PlayResults, Path, list[Path]]:
-        results = play.collect(config, plan, store, rerun=command_of(arguments))
-        return results, play.write_page(store, results), []
+    def finish() -> tuple[players.PlayResults, Path, list[Path]]:
+        results = players.collect_players(config, plan, store, rerun=command_of(arguments))
+        return results, players.write_page(store, results), []
 
     options = options_of(arguments, "cpu")
-    carry_out(console, arguments, plan, store, options, workers, asdict(config), finish)
+    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
@@ -176,7 +212,7 @@ def carry_out(
     options: RunOptions,
     workers: int,
     config: Mapping[str, Any],
-    finish: Callable[[], tuple[Results | play.PlayResults, Path, list[Path]]],
+    finish: Callable[[], tuple[Results | players.PlayResults, Path, list[Path]]],
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
     name = f"{config['benchmark']}-{config['preset']}"
@@ -188,13 +224,8 @@ def carry_out(
         results, report, videos = finish()
         status = None
         if tracker is not None:
-            artifacts = [
-                store.root / "report",
-                store.root / "results.parquet",
-                store.root / "study.json",
-                *videos,
-            ]
-            status = tracker.finish(artifacts, results.numbers)
+            artifacts = [store.root / name for name in ("report", "results.parquet", "study.json")]
+            status = tracker.finish([*artifacts, *videos], results.numbers)
     except KeyboardInterrupt:
         if tracker is not None:
             tracker.close("KILLED")
@@ -226,7 +257,7 @@ def tune(
     tuning = make_tuning(config, arguments.tune or 0)
     plan = tuning.plan
     store = Store(output.with_name(f"{output.name}-tuning"))
-    store.claim(config.identity, asdict(config), plan.splits)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     try:
         workers = workers_of(arguments, options.device, plan)
         console.print(
@@ -304,6 +335,14 @@ def announce(
     console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
 ) -> None:
     """Says what is about to run."""
+    if not config.methods:
+        suite, episodes = suite_of(config.benchmark), config.evaluation.episodes
+        names = " and ".join(suite.label(name).lower() for name in players_of(config))
+        console.print(f"[bold]{config.benchmark} {config.preset}[/]: {names} on {config.title}")
+        console.print(f"  {len(config.held_out)} tasks, {episodes} episodes of each player on each")
+        console.print(Padding(config.note, (0, 2)), style="yellow")
+        console.print(f"  results in {output}\n", soft_wrap=True)
+        return
     sizes = " / ".join(f"{size:,}" for size in config.train_sizes)
     where = plural(workers, "worker") if workers else "this process"
     console.print(
@@ -317,11 +356,11 @@ def announce(
         f"{len(config.held_out)} held-out; {plural(len(plan.jobs), 'job')}, "
         f"{plan.env_steps:,} env steps on {device} with {where}"
     )
-    trained = [
-        name for name in config.methods if PRETRAININGS[Method.parse(name).pretraining].paradigm == "rl2"
-    ]
-    if trained:
-        console.print(f"  RL²: {trained_trials(config, 'rl2')} trials a lifetime")
+    for method in dict.fromkeys(method.kind.name for method in map(Method.parse, config.methods)):
+        kind = pretraining_of(method)
+        if kind.lifetimes and not kind.variant_of:
+            trials = config.settings.get(method, Settings()).config.get("trials")
+            console.print(f"  {kind.label}: {trials or 'the usual number of'} trials a lifetime")
     if config.note:
         console.print(Padding(config.note, (0, 2)), style="yellow")
     console.print(f"  results in {output}\n", soft_wrap=True)
@@ -330,7 +369,7 @@ def announce(
 def conclude(
     console: Console,
     root: Path,
-    results: Results | play.PlayResults,
+    results: Results | players.PlayResults,
     report: Path,
     videos: list[Path],
     status: Status | None,

@@ -13,10 +13,10 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import polars as pl
 
@@ -55,24 +55,32 @@ WEIGHTS = "weights.safetensors"
 WAIT_S = 0.1  # between two looks at a job that another process has in hand
 
 
+Read = TypeVar("Read")
+
+
 class Store:
     """Reads and writes one study's folder; the only part of a study that touches files."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, patience_s: float = 0.0) -> None:
+        """Opens a folder; on a shared one, files that others wrote may show up so much later."""
+        self.root, self.patience_s = root, patience_s
         self._lock: IO[bytes] | None = None
         self._records: dict[str, JobRecord] = {}
         self._held: set[str] = set()
 
     def claim(
-        self, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+        self,
+        identity: Mapping[str, Any],
+        config: Mapping[str, Any],
+        splits: Mapping[str, str],
+        plugins: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the folder this study's own until `close`; records the splits' hashes.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
         """
-        self._lock = study_file.claim(self.root, identity, config, splits)
+        self._lock = study_file.claim(self.root, identity, config, splits, plugins or {})
 
     def close(self) -> None:
         """Lets other processes have the folder."""
@@ -196,7 +204,7 @@ class Store:
         if found is None:
             folder = self.folder(job)
             try:
-                found = read_record(folder)
+                found = self._patiently(lambda: read_record(folder))
                 if found.key != job.key:
                     raise Damaged(f"it is the record of job {found.key}")
             except (OSError, Damaged) as error:
@@ -211,7 +219,7 @@ class Store:
     def _manifest(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
         folder = self.folder(job)
         try:
-            return read_manifest(folder)
+            return self._patiently(lambda: read_manifest(folder))
         except (OSError, Damaged) as error:
             raise self._damaged(folder / MANIFEST, error, folder) from None
 
@@ -234,7 +242,7 @@ class Store:
         folder = self.folder(job)
         digest = self._manifest(job)[1].get(name) if name == COSTS else self.record(job).files.get(name)
         try:
-            data = read_bytes(folder / name)
+            data = self._patiently(lambda: read_bytes(folder / name))
             if hashlib.sha256(data).hexdigest() != digest:
                 raise Damaged("it does not match its SHA-256 in the job's record")
         except (OSError, Damaged) as error:
@@ -246,7 +254,7 @@ class Store:
         folder = self.folder(job)
         path = folder / WEIGHTS
         try:
-            if sha256_of(path) != self.record(job).files.get(WEIGHTS):
+            if self._patiently(lambda: sha256_of(path)) != self.record(job).files.get(WEIGHTS):
                 raise Damaged("it does not match its SHA-256 in the job's record")
         except FileNotFoundError as error:
             if is_folder(folder) and WEIGHTS in self.record(job).files:
@@ -293,6 +301,17 @@ class Store:
             missing = {k: pl.lit(v) for k, v in labels.items() if k not in frame.columns}
             frames.append(frame.with_columns(**missing))
         return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+
+    def _patiently(self, read: Callable[[], Read]) -> Read:
+        """Returns what is read, which may not be there yet."""
+        end = time.monotonic() + self.patience_s
+        while True:
+            try:
+                return read()
+            except FileNotFoundError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(WAIT_S)
 
     def _damaged(self, path: Path, why: Exception, folder: Path) -> StudyError:
         """Returns the error for a file that cannot be read: nothing is wrong with it if all are gone."""

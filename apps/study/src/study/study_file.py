@@ -100,7 +100,11 @@ def read_back(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def claim(
-    root: Path, identity: Mapping[str, Any], config: Mapping[str, Any], splits: Mapping[str, str]
+    root: Path,
+    identity: Mapping[str, Any],
+    config: Mapping[str, Any],
+    splits: Mapping[str, str],
+    plugins: Mapping[str, str],
 ) -> IO[bytes]:
     """Makes a folder this study's own until the file that is returned is closed.
 
@@ -126,6 +130,7 @@ def claim(
             f"cannot use {root} as the output folder ({error.strerror}); choose another --output"
         ) from None
     study = {"fvm_study": FORMAT, "identity": identity, "config": config}
+    study["plugins"] = plugins  # names and hashes, for people: nothing loads them
     study["splits"] = {**splits, **recorded}  # what was recorded first stays
     write_bytes(root / MARKER, json_bytes(study))
     for name in ("jobs", "running"):

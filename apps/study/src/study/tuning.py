@@ -8,80 +8,37 @@ space below. Trials have seeds that no study uses. Held-out tasks are not touche
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fvm_envs import Task
-from fvm_envs.score_ranges import score_range
 from fvm_eval.curves import normalise
 from fvm_eval.table import TableError
 
 from study.config import Settings, StudyConfig
+from study.environments import score_range_of
 from study.files import write_bytes
-from study.learners import name_of
-from study.methods import PRETRAININGS, Method
+from study.learners import kind_of
+from study.methods import Method, pretraining_of
 from study.plan import Job, Plan, make_plan
 from study.store import Store
 
 FIRST_SEED = 1_000_000  # of the tuning's seeds; a study's own begin at 0
-Draw = Callable[[np.random.Generator], Any]
-
-
-def log_uniform(low: float, high: float) -> Draw:
-    """Returns a draw whose logarithm is uniform, rounded to two digits."""
-    return lambda rng: float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.1e}")
-
-
-def eps_schedule(rng: np.random.Generator) -> tuple[float, float]:
-    """A start from .1 to 1, and an end from 0 to that start or to 1."""
-    start = round(float(rng.uniform(0.1, 1.0)), 2)
-    return start, round(float(rng.choice([0.0, start, 1.0])), 2)
-
-
-RATES: Mapping[str, Draw] = {
-    "pretrain.learning_rate": log_uniform(0.5, 3.0),
-    "adapt.learning_rate": log_uniform(0.3, 4.0),
-}
-ENTROPY: Mapping[str, Draw] = {"learner.entropy_coef": log_uniform(1e-3, 0.05)}
-# By learner and paradigm: which settings are drawn, from where; learning rates are factors of the phase's.
-SPACE: Mapping[str, Mapping[str, Mapping[str, Draw]]] = {
-    "ppo": {
-        "scratch": {
-            "adapt.learning_rate": log_uniform(0.3, 4.0),
-            "adapt.entropy_coef": log_uniform(1e-3, 0.05),
-        },
-        "multitask": {**RATES, **ENTROPY},
-        "reptile": {"config.eps_schedule": eps_schedule, **RATES, **ENTROPY},
-        "rl2": {
-            "learner.learning_rate": log_uniform(0.5, 3.0),
-            "learner.gae_lambda": lambda rng: float(rng.choice([0.8, 0.9, 0.95])),
-            **ENTROPY,
-        },
-    },
-    "rainbow": {
-        "scratch": {"adapt.learning_rate": log_uniform(0.3, 4.0)},
-        "multitask": RATES,
-        "reptile": {"config.eps_schedule": eps_schedule, **RATES},
-        "pearl": {
-            "config.kl_weight": lambda rng: float(rng.choice([0.01, 0.1, 1.0])),
-            "pretrain.learning_rate": log_uniform(0.5, 3.0),
-        },
-    },
-}
 
 
 def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
     """Returns a pretraining's settings, trial by trial; they do not depend on how many trials there are."""
-    own, kind = config.settings.get(name, Settings()), PRETRAININGS[name]
+    own, kind = config.settings.get(name, Settings()), pretraining_of(name)
+    learner = kind_of(config.adapt.learner).name
+    if learner not in kind.tuning and trials > 1:
+        raise ValueError(f"{name} does not say what to tune with {learner}; leave out --tune")
     rng = np.random.default_rng(int(hashlib.sha256(f"{config.family} {name}".encode()).hexdigest(), 16))
     found = [own]
     for _ in range(trials - 1):
         drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "learner", "pretrain", "adapt")}
-        for setting, draw in SPACE[name_of(config.adapt.learner)][kind.paradigm].items():
+        for setting, draw in kind.tuning[learner].items():
             part, _, field = setting.partition(".")
             value = draw(rng)
             if field == "learning_rate":
@@ -137,7 +94,7 @@ class Tuning:
     def scores(self, store: Store) -> dict[str, list[float]]:
         """Returns each pretraining's mean normalised value at budget on the validation tasks, by trial."""
         validation = [self.config.task_id(task) for task in self.config.validation]
-        ranges = {task: score_range(Task.parse(task)) for task in validation}
+        ranges = {task: score_range_of(self.config.benchmark, task) for task in validation}
         found: dict[str, list[float]] = {}
         for (name, _), (_, plan) in self.grid.items():
             table = store.table([job for job in plan.jobs if job.kind == "adapt"], "episodes")

@@ -6,16 +6,15 @@ import io
 from pathlib import Path
 from typing import Any
 
-import fvm_envs
 import numpy as np
 from PIL import Image, ImageDraw
 
+from study.agents import restore
 from study.config import StudyConfig
+from study.environments import env_options, make_envs
 from study.errors import StudyError, unknown, writing
 from study.files import write_bytes
-from study.job import restore
 from study.plan import Job, Plan
-from study.scoring import env_options
 from study.store import Store
 
 SIZE = 256  # pixels a side
@@ -33,10 +32,10 @@ def write_videos(config: StudyConfig, plan: Plan, store: Store, task: str) -> li
     folder = store.root / "videos"
     with writing(folder):
         folder.mkdir(exist_ok=True)
-    return [write_video(job, store, task, folder) for job in players(config, plan, task)]
+    return [write_video(job, store, task, folder) for job in agents_that_play(config, plan, task)]
 
 
-def players(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
+def agents_that_play(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
     """Returns the job of each method whose agent plays `task`.
 
     On a held-out task that is the adapted agent, on any other task of the family the pretrained one.
@@ -48,14 +47,14 @@ def players(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
     if not jobs:
         raise unknown("task", task, [config.task_id(level) for level in config.held_out])
     try:
-        fvm_envs.make_vec([task], 1, 0, **dict(config.env_options)).close()
+        make_envs(config.benchmark, [task], 1, 0, **dict(config.env_options)).close()
     except ValueError as error:
         raise StudyError(f"cannot play {task!r}: {error}") from None
     return list(jobs.values())
 
 
 def _plays(job: Job, task: str, config: StudyConfig) -> bool:
-    if job.seed != config.first_seed or job.kind == "baseline":
+    if job.seed != config.first_seed or job.kind in ("baseline", "measure"):
         return False
     if job.kind == "adapt":
         return bool(job.spec["task"] == task)
@@ -66,10 +65,10 @@ def _plays(job: Job, task: str, config: StudyConfig) -> bool:
 def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     """Writes one episode of the job's last snapshot on `task` as a gif; returns its path."""
     policy = restore(job, store, "cpu").policy
-    frames, return_ = play(policy, task, env_options(job.spec))
+    envs = make_envs(job.spec["benchmark"], [task], 1, 0, **env_options(job.spec))
+    frames, return_ = play(policy, envs)
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
-    prior = ", z from the prior" if job.spec["paradigm"] == "pearl" else ""  # weights alone were kept
-    label = f"{job.method}{prior}  {task}  return {return_:g}"
+    label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
     gif = io.BytesIO()
     images[0].save(
@@ -79,9 +78,8 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     return path
 
 
-def play(policy: Any, task: str, options: dict[str, Any]) -> tuple[list[np.ndarray[Any, Any]], float]:
-    """Returns the frames and the return of one sampled episode, at most MAX_FRAMES of them."""
-    envs = fvm_envs.make_vec([task], 1, 0, on_episode_end="stay", **options)
+def play(policy: Any, envs: Any) -> tuple[list[np.ndarray[Any, Any]], float]:
+    """Returns the frames and the return of one sampled episode in one slot, at most MAX_FRAMES; closes it."""
     obs, _ = envs.reset(seed=0)
     state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
     frames, return_ = [], 0.0

@@ -29,7 +29,7 @@ from fvm_envs.env_state import (
 )
 from fvm_envs.episode_info import OF_THE_EPISODE
 from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
-from fvm_envs.slot_inputs import read_count
+from fvm_envs.slot_inputs import MAX_SLOTS, read_count
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.trials import Trials
 
@@ -110,6 +110,7 @@ class GymnasiumVec(SlotEnv):
             raise ValueError("the task set is empty: give at least one task")
         if saves not in (None, "own", "replay", "none"):
             raise ValueError(f"saves is {saves!r}: expected 'own', 'replay', 'none' or None")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
         self._make = make
         self._keep = read_count("keep", keep, 1, 2**16)
         self.saves: Saves = way_of(lambda: make(tasks[0])) if saves is None else saves

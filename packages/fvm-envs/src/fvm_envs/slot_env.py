@@ -85,6 +85,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         "render_fps": 15,
     }
     saves_state: bool = True
+    closed = True  # until there is something to close: Gymnasium closes what is deleted half-made
 
     def __init__(
         self,
@@ -103,6 +104,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         if on_episode_end not in ("resample", "stay"):
             raise ValueError(f"on_episode_end is {on_episode_end!r}: expected 'resample' or 'stay'")
         num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
+        self.closed = False
         self.tasks = tasks
         self.num_envs = num_envs
         self.on_episode_end = on_episode_end

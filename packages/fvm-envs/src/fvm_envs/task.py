@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
 
+import numpy as np
+
 _PART = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-_LEVEL = re.compile(r"[0-9]+")
-_RANGE = re.compile(r"([0-9]+):([0-9]+)")
+_LEVEL = re.compile(r"[0-9]{1,18}")
+_RANGE = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
+MAX_TASKS = 10**6
+"""Tasks that a text may name: more would take minutes to list and gigabytes to hold."""
 
 
 @dataclass(frozen=True, order=True)
@@ -24,7 +28,8 @@ class Task:
     """One MDP: a benchmark, a name inside it, and a level where the name has several.
 
     Raises:
-        ValueError: If a part cannot be written into an id.
+        ValueError: If a part cannot be written into an id, or the level is out of range.
+        TypeError: If a part is no text, or the level no whole number.
     """
 
     benchmark: str
@@ -33,13 +38,23 @@ class Task:
 
     def __post_init__(self) -> None:
         for part in (self.benchmark, self.name):
+            if not isinstance(part, str):
+                raise TypeError(f"{part!r} cannot be part of a task id: give text")
             if not _PART.fullmatch(part):
                 raise ValueError(
                     f"{part!r} cannot be part of a task id: use lower-case letters, digits, '-', '_', '.'"
                 )
-        if self.level is not None and self.level < 0:
+        if self.level is None:
+            return
+        if isinstance(self.level, (bool, np.bool_)) or not isinstance(self.level, (int, np.integer)):
+            raise TypeError(
+                f"level {self.level!r} of {self.benchmark}/{self.name} is no whole number: give one from 0 on"
+            )
+        object.__setattr__(self, "level", int(self.level))
+        if not 0 <= self.level < 10**18:
             raise ValueError(
-                f"level {self.level} of {self.benchmark}/{self.name} is negative: levels start at 0"
+                f"level {self.level} of {self.benchmark}/{self.name} is out of range: "
+                "levels start at 0 and have at most 18 digits"
             )
 
     @property
@@ -87,7 +102,8 @@ class TaskSet(Sequence[Task]):
         `"procgen/coinrun-easy/100:200"` is the 100 levels from 100 to 199.
 
         Raises:
-            ValueError: If an entry is neither an id nor a range, a range is empty, or a task occurs twice.
+            ValueError: If an entry is neither an id nor a range, a range is empty, there are more than a
+                million tasks, or a task occurs twice.
         """
         tasks: list[Task] = []
         for entry in (part.strip() for part in text.split(",")):
@@ -101,6 +117,8 @@ class TaskSet(Sequence[Task]):
                 raise ValueError(
                     f"{entry!r} holds no level: a range is half-open, 'low:high' with low < high"
                 )
+            if len(tasks) + high - low > MAX_TASKS:
+                raise ValueError(f"{text[:80]!r} names more than {MAX_TASKS:,} tasks: give a shorter range")
             first = Task.parse(f"{stem}/{low}")
             tasks.extend(Task(first.benchmark, first.name, level) for level in range(low, high))
         return cls(tasks)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from fvm_envs import make_vec
+from fvm_envs.manipulation.demos import get_demos
 from fvm_envs.manipulation.observation import ObservationConfig
 from fvm_envs.manipulation.rotation import quaternion_of
 from fvm_envs.manipulation.simulator import Simulator
@@ -149,11 +150,11 @@ def test_options_may_come_from_json():
         ("rlbench/lamp_on/1", {}, "lamp_on has 1 variations, 0 to 0"),
         ("rlbench/lamp_on", {"cameras": ("side",)}, r"no cameras \['side'\]"),
         ("rlbench/lamp_on", {"cameras": ("front", "front")}, "name each once"),
-        ("rlbench/lamp_on", {"image_size": 0}, "at least one pixel"),
+        ("rlbench/lamp_on", {"image_size": 0}, "1 to 4096 pixels each"),
         ("rlbench/lamp_on", {"image_size": [8]}, "give height and width"),
         ("rlbench/lamp_on", {"renderer": "oil"}, "expected 'ray' or 'gl'"),
         ("rlbench/lamp_on", {"num_processes": -1}, "num_processes is -1"),
-        ("rlbench/lamp_on", {"episode_length": 0}, "at least one action"),
+        ("rlbench/lamp_on", {"episode_length": 0}, "episode_length is 0: give 1"),
     ],
 )
 def test_bad_options(tasks, options, message):
@@ -268,3 +269,14 @@ def test_without_mujoco_the_package_imports_and_says_what_is_missing():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'fvm-envs[manipulation]'" in run.stdout
+
+
+def test_a_demonstrations_seed_is_an_episode_seed():
+    (demo,) = get_demos("push_button", 1, seed=2, keyframes="merged")
+    envs = make_vec("rlbench/push_button", 2, 5, on_episode_end="stay", **SMALL)
+    obs, _ = envs.reset(options={"episode_seeds": [None, demo.seed]})
+    shown = demo.observation(0, envs.observation_config)
+    np.testing.assert_array_equal(obs["front_rgb"][1], shown["front_rgb"])
+    for action in demo.actions:
+        *_, reward, terminated, _, _ = envs.step(np.tile(action, (2, 1)))
+    assert (reward[1], terminated[1]) == (1.0, True)

@@ -19,12 +19,13 @@ def options_of(mode):
     return native_options(mode, use_backgrounds=True, restrict_themes=False)
 
 
-def test_without_the_wheel_one_sentence_says_what_to_do(monkeypatch):
+def test_without_the_library_one_sentence_says_what_to_do(monkeypatch, tmp_path):
     native._library.cache_clear()
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
     monkeypatch.setattr(native.importlib.util, "find_spec", lambda name: None)
     try:
         with pytest.raises(
-            ImportError, match=r"not installed: run `pip install 'fvm-envs\[procgen\]'` on x86-64"
+            ImportError, match=r"not installed: the wheel of fvm-envs for x86-64 Linux carries it, and `pip"
         ):
             make_vec("procgen/coinrun-easy/0:3", 1, 0)
     finally:

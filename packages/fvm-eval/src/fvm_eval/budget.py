@@ -7,6 +7,7 @@ been bought with hidden steps.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,22 @@ class Budget:
     def __post_init__(self) -> None:
         for axis in ("env_steps", "updates", "demos"):
             value = getattr(self, axis)
-            if value is not None and value < 0:
-                raise ValueError(f"a budget of {axis}={value} is negative; give 0 or more")
+            if value is None and axis == "updates":
+                continue
+            object.__setattr__(self, axis, _count(f"a budget of {axis}", value))
+
+
+def _count(what: str, value: object) -> int:
+    """Returns a count as an int; NaN, infinity, fractions and truth values are none."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError(f"{what}={value!r} is no whole number; give 0 or more") from None
+    if count < 0:
+        raise ValueError(f"{what}={value!r} is negative; give 0 or more")
+    return count
 
 
 class Ledger:
@@ -61,12 +76,11 @@ class Ledger:
 
         Raises:
             BudgetExceeded: The spending would pass a limit.
-            ValueError: A charge is negative.
+            ValueError: A charge is negative or no whole number.
         """
         charges = {"env_steps": env_steps, "updates": updates, "demos": demos, "trials": trials}
         for axis, amount in charges.items():
-            if amount < 0:
-                raise ValueError(f"a charge of {axis}={amount} is negative; a ledger only counts up")
+            charges[axis] = amount = _count(f"a charge of {axis}", amount)
             limit = getattr(self.budget, axis, None)
             if limit is not None and getattr(self, axis) + amount > limit:
                 raise BudgetExceeded(
@@ -100,7 +114,7 @@ class Ledger:
         """Restores what `state_dict` gave."""
         self.budget = Budget(**state["budget"])
         for axis in AXES:
-            setattr(self, axis, state["spent"][axis])
+            setattr(self, axis, _count(f"a ledger's {axis}", state["spent"][axis]))
 
     def __repr__(self) -> str:
         return f"Ledger({self.budget}, spent={self.spent})"

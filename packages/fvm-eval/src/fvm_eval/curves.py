@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from fvm_eval.statistics.contrasts import EPISODES
 from fvm_eval.statistics.intervals import mean_interval
 from fvm_eval.table import TableError
 
 Summary = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64]], float]
+_EXACT = 1e-9
 RUN = ["method", "fold", "seed", "checkpoint", "task"]
 
 
@@ -39,13 +41,27 @@ def normalise(episodes: pl.DataFrame, score_ranges: Mapping[str, tuple[float, fl
     return episodes.with_columns(score=(pl.col("score") - low) / (high - low)) if tasks else episodes
 
 
-def run_curves(episodes: pl.DataFrame) -> pl.DataFrame:
-    """Returns one row per run and env step: `value` is the mean over its `episodes`."""
-    return (
+def run_curves(episodes: pl.DataFrame, *, score_bounds: tuple[float, float] | None = None) -> pl.DataFrame:
+    """Returns one row per run and env step: `value` is the mean over its `episodes`.
+
+    Where every score is one of the two bounds, values are success rates: `won_of` says of how many episodes
+    (`fvm_eval.statistics.contrasts`).
+
+    Args:
+        episodes: The episode table.
+        score_bounds: The scores' (min, max); None where unknown.
+    """
+    runs = (
         episodes.group_by([*RUN, "env_step"])
         .agg(value=pl.col("score").mean(), episodes=pl.len())
         .sort([*RUN, "env_step"])
     )
+    if score_bounds is None or not len(runs):
+        return runs
+    low, high = score_bounds
+    at_ends = ((pl.col("score") - low).abs() < _EXACT) | ((pl.col("score") - high).abs() < _EXACT)
+    won = bool(episodes.select(at_ends.all()).item())
+    return runs.with_columns(won_of=pl.col("episodes").cast(pl.Int64)) if won else runs
 
 
 def checkpoint_curves(runs: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +109,8 @@ def value_at(runs: pl.DataFrame, env_step: int) -> pl.DataFrame:
             f"{len(lacking)} of {len(runs.select(RUN).unique())} runs have no evaluation at env_step "
             f"{env_step}, the first is {first}; finish them or compare at a step all of them reached"
         )
-    return cells.select([*RUN, "value"]).sort(RUN)
+    won_of = [EPISODES] if EPISODES in cells.columns else []
+    return cells.select([*RUN, "value", *won_of]).sort(RUN)
 
 
 def area_under_curve(runs: pl.DataFrame, budget: int) -> pl.DataFrame:

@@ -170,7 +170,7 @@ def of_reading(
         normalised_name=label,
         score_ranges=ranges,
         score_bounds=bounds,
-        checks=() if reading.numbered else (Check(7, "failed", _NO_EPISODES),),
+        checks=() if reading.numbered else (Check(7, "fails", _NO_EPISODES),),
         baselines=players,
         adaptation=adaptation,
         notes=[f"{text[:1].upper()}{text[1:]}." for text in reading.said],

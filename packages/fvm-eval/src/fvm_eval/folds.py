@@ -35,6 +35,10 @@ class Fold:
     def __post_init__(self) -> None:
         parts = {"train": self.train, "validation": self.validation, "held_out": self.held_out}
         for name, ids in parts.items():
+            given: object = ids  # whatever the types promise
+            if isinstance(given, str) or not all(isinstance(task, str) and task for task in ids):
+                raise ValueError(f"{name}={ids!r}: give a tuple of task ids, each a text that is not empty")
+            object.__setattr__(self, name, tuple(ids))
             if len(set(ids)) < len(ids):
                 twice = sorted(task for task, count in Counter(ids).items() if count > 1)
                 raise OverlapError(f"{name} lists {_named(twice)} more than once")
@@ -71,6 +75,7 @@ def k_fold(
     Raises:
         ValueError: k does not fit the number of tasks, or nothing would be left to train on.
     """
+    tasks = _distinct("tasks", tasks)
     if not 2 <= k <= len(tasks):
         raise ValueError(f"{k} folds of {len(tasks)} tasks: give between 2 and {len(tasks)}")
     order = list(tasks) if rng is None else [tasks[i] for i in rng.permutation(len(tasks))]
@@ -88,6 +93,9 @@ def leave_one_out(
         held_out: Those to leave out in turn; all of them where not given.
         validation: How many tasks that follow the held-out one (cyclically) tune instead of train.
     """
+    tasks = _distinct("tasks", tasks)
+    if held_out is not None:
+        held_out = _distinct("held_out", held_out)
     unknown = sorted(set(held_out or ()) - set(tasks))
     if unknown:
         raise ValueError(f"held_out names {_named(unknown)}, not among the {len(tasks)} tasks")
@@ -107,13 +115,25 @@ def nested_train_sets(
         rng: The seed's generator; the result does not depend on which sizes are asked for.
 
     Raises:
-        ValueError: A size does not fit the pool.
+        ValueError: A size does not fit the pool, or the pool names a task twice.
     """
+    pool = _distinct("pool", pool)
     for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise ValueError(f"a training set of {size!r}: give a whole number of tasks")
         if not 1 <= size <= len(pool):
             raise ValueError(f"a training set of {size} from a pool of {len(pool)}: give 1 to {len(pool)}")
     drawn = rng.permutation(len(pool))
     return [tuple(pool[i] for i in sorted(drawn[:size])) for size in sizes]
+
+
+def _distinct(name: str, ids: Sequence[str]) -> Sequence[str]:
+    """Returns the ids, each of which must be there once: a task drawn twice weighs double."""
+    if isinstance(ids, str):
+        raise ValueError(f"{name}={ids!r} is one text; give a sequence of task ids")
+    if twice := sorted(task for task, count in Counter(ids).items() if count > 1):
+        raise OverlapError(f"{name} lists {_named(twice)} more than once")
+    return ids
 
 
 def _cut(order: list[str], start: int, stop: int, validation: int) -> Fold:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fvm_eval.claims import Precondition
@@ -12,7 +14,10 @@ SPREAD = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])[:, None]
 def verdict(cells):
     def verdict(gap, spread=1.0, seeds=5, claim=CLAIM, **options):
         noise = spread * SPREAD[:seeds]
-        return judge(claim, cells(0.3 + gap + noise, "mt"), cells(0.3 - noise, "scratch"), **options)
+        low = cells(0.1 + noise, "random")
+        return judge(
+            claim, cells(0.3 + gap + noise, "mt"), cells(0.3 - noise, "scratch"), baseline=low, **options
+        )
 
     return verdict
 
@@ -21,9 +26,16 @@ def test_verdicts_follow_the_interval(verdict):
     assert str(verdict(0.3)) == "supported"
     assert str(verdict(0.0)) == "contradicted"
     assert str(verdict(0.1)) == "undecided: the interval contains the threshold"
-    assert verdict(0.1).seeds_needed == 5
-    same_or_better = Comparison(left="mt", right="scratch", estimand="e", kind="non-inferiority")
+    # The truth may lie where the interval ends, not a whole margin beyond the threshold, which it excludes.
+    half = verdict(0.1).interval.half_width
+    assert verdict(0.1).seeds_needed == seeds_needed(half, [SPREAD.std(ddof=1)] * 2) == 9
+    same_or_better = Comparison(
+        left="mt", right="scratch", estimand="e", kind="non-inferiority", baseline="random"
+    )
     assert str(verdict(0.0, claim=same_or_better)) == "supported"
+    # Two methods that learned nothing are equal too.
+    assert "no assay sensitivity" in str(verdict(0.0, claim=replace(same_or_better, baseline=None)))
+    assert "no assay sensitivity" in str(verdict(-0.09, claim=replace(same_or_better, margin=0.2)))
     assert str(verdict(-0.3, claim=same_or_better)) == "contradicted"
     assert (CLAIM.statement, same_or_better.statement) == ("mt − scratch > +0.10", "mt − scratch > −0.10")
 
@@ -54,7 +66,9 @@ def test_preconditions_come_before_the_numbers(verdict):
     assert str(verdict(0.3, spread=0, score_bounds=None)).startswith("undecided: no interval")
 
 
-@pytest.mark.parametrize("change", [{"margin": 0.0}, {"min_checkpoints": 1}, {"kind": "equal"}])
+@pytest.mark.parametrize(
+    "change", [{"margin": 0.0}, {"margin": np.nan}, {"min_checkpoints": 1}, {"kind": "equal"}]
+)
 def test_bad_comparisons(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         Comparison(**{"left": "a", "right": "b", "estimand": "e", **change})

@@ -198,14 +198,14 @@ def test_return_by_trial_averages_lifetimes_then_tasks(design):
         trials=table,
         trained_trials={"rl2": 1},
         episodes=episodes.with_columns(pl.col("task").replace_strict(tasks)),
-        score_ranges=dict.fromkeys("ab", (0.0, 1.0)),
+        score_ranges=dict.fromkeys("ab", (0.0, 10.0)),
         best_scores=None,
         baselines=None,
         online=None,
     )
     found = analyse(study).trials
     # seed 0, trial 1: task a 1, task b the mean of 1 and 2; the other seed and trial are 1 more
-    assert found["value"].to_list() == pytest.approx([1.75, 2.75])
+    assert found["value"].to_list() == pytest.approx([0.175, 0.275])
     assert found["trial"].to_list() == [1, 2]
 
 

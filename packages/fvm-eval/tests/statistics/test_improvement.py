@@ -10,7 +10,7 @@ def test_by_hand_ties_count_half(cells):
     found = probability_of_improvement(left, right)
     assert found.mean == pytest.approx(3.5 / 6 / 2)
     assert probability_of_improvement(right, left).mean == pytest.approx(1 - found.mean)
-    assert (found.how, found.checkpoints) == ("jackknife", 2)
+    assert (found.how, found.checkpoints) == ("jackknife, logit", 2)
     assert 0 <= found.low < found.mean < found.high <= 1
 
 
@@ -28,8 +28,10 @@ def test_the_interval_leaves_out_checkpoints_of_each_side(cells):
     wins = left[:, None] > right[None, :]
     variance = wins.mean(1).var(ddof=1) / 9 + wins.mean(0).var(ddof=1) / 6
     found = probability_of_improvement(cells(left[:, None], "l"), cells(right[:, None], "r"))
-    low = found.mean - stats.t.ppf(0.975, found.df) * variance**0.5
-    assert found.low == pytest.approx(max(low, 0))
+    odds = found.mean / (1 - found.mean)
+    half = stats.t.ppf(0.975, found.df) * variance**0.5 / (found.mean * (1 - found.mean))
+    low, high = (odds * np.exp(sign * half) for sign in (-1, 1))
+    assert (found.low, found.high) == pytest.approx((low / (1 + low), high / (1 + high)))
 
 
 def test_shared_checkpoints_are_left_out_of_both(cells):
@@ -42,10 +44,32 @@ def test_shared_checkpoints_are_left_out_of_both(cells):
     assert paired.high - paired.low < (apart.high - apart.low) / 2
 
 
-def test_no_interval_where_nothing_varies(cells):
+def test_where_nothing_varies(cells):
     found = probability_of_improvement(cells([[1.0], [2.0]], "l"), cells([[0.0], [0.5]], "r"))
-    assert (found.mean, found.low) == (1, None)
-    assert "changes nothing" in found.note
+    # Two pairs of checkpoints, both won: what share is won throughout in one of 40 studies?
+    assert (found.mean, found.low, found.high) == (1, pytest.approx(0.025**0.5), 1)
+    ties = probability_of_improvement(cells([[1.0], [1.0]], "l"), cells([[1.0], [1.0]], "r"))
+    assert (ties.mean, ties.low) == (0.5, None)
+    assert "changes nothing" in ties.note
     assert "one checkpoint" in probability_of_improvement(cells([[1.0]], "l"), cells([[0.0]], "r")).note
     with pytest.raises(ValueError, match="tested on t1"):
         probability_of_improvement(cells([[1.0, 1.0]], "l"), cells([[0.0]], "r"))
+
+
+def test_the_log_odds_cover_where_a_plain_interval_does_not(cells):
+    """One method wins .89 of all pairs; 8 seeds each on 4 tasks that share their seed's luck."""
+    rng, studies = np.random.default_rng(5), 400
+    gap = 2**0.5 * stats.norm.ppf(0.89)  # in units of a run's standard deviation
+    logit = plain = 0
+    for _ in range(studies):
+        sides = [at + 0.6 * rng.normal(size=(8, 1)) + 0.8 * rng.normal(size=(8, 4)) for at in (gap, 0.0)]
+        found = probability_of_improvement(cells(sides[0], "l"), cells(sides[1], "r"))
+        logit += found.low <= 0.89 <= found.high
+        if found.df is None:
+            plain += found.mean == 0.89
+            continue
+        middle, spread = (np.log(p / (1 - p)) for p in (found.mean, found.high))
+        half = (spread - middle) * found.mean * (1 - found.mean)  # of the plain interval
+        plain += abs(found.mean - 0.89) <= half
+    assert logit / studies > 0.93
+    assert plain / studies < 0.93

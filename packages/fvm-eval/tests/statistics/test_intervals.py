@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from fvm_eval.statistics.estimates import binomial_limits
+from fvm_eval.statistics.bounded import binomial_limits
 from fvm_eval.statistics.intervals import difference_interval, mean_interval, new_tasks_interval
 from scipy import stats
 
@@ -77,7 +77,7 @@ def test_agreeing_checkpoints_get_binomial_limits_or_none(cells):
     full = cells([[10, 10]] * 5)
     interval = mean_interval(full, score_bounds=(0, 10))
     assert (interval.low, interval.high) == (pytest.approx(10 * 0.025**0.2), 10)
-    assert interval.how == "binomial"
+    assert interval.how == "Gaffke"
     assert mean_interval(full).low is None
     assert "agree exactly" in mean_interval(cells([[3.3]] * 5), score_bounds=(0, 10)).note
     zero = mean_interval(cells([[0]] * 5), score_bounds=(0, 10))
@@ -87,7 +87,7 @@ def test_agreeing_checkpoints_get_binomial_limits_or_none(cells):
 def test_a_difference_with_an_agreeing_arm_keeps_its_uncertainty(cells):
     full, spread = cells([[1.0]] * 5, "l"), cells([[0.0], [0.1], [0.1], [0.2], [0.0]], "r")
     interval = difference_interval(full, spread, score_bounds=(0, 1))
-    right = mean_interval(spread)
+    right = mean_interval(spread, score_bounds=(0, 1))
     assert interval.low == pytest.approx(interval.mean - np.hypot(1 - 0.025**0.2, right.high - right.mean))
     assert interval.high == pytest.approx(interval.mean + right.mean - right.low)
     assert difference_interval(full, spread).low is None

@@ -59,3 +59,14 @@ def test_corners():
     assert seeds_needed(1e-9, [1, 1]) is None
     assert seeds_needed(5, [0.1, 0.1]) == 2
     assert seeds_needed(0.1, [0.12, 0.0]) < seeds_needed(0.1, [0.12, 0.12])
+
+
+def test_equivalence_power_away_from_zero_is_simulated():
+    rng, studies, seeds, sd, truth = np.random.default_rng(0), 4000, 12, 0.08, 0.04
+    left = truth + sd * rng.normal(size=(studies, seeds))
+    right = sd * rng.normal(size=(studies, seeds))
+    low, high = stats.ttest_ind(left, right, axis=1, equal_var=False).confidence_interval(0.9)
+    simulated = np.mean((low > -0.1) & (high < 0.1))
+    assert equivalence_power(0.1, [sd, sd], seeds, difference=truth) == pytest.approx(simulated, abs=0.03)
+    assert equivalence_seeds_needed(0.1, [sd, sd], difference=0.1) is None
+    assert equivalence_seeds_needed(0.1, [sd, sd], difference=0.05) > equivalence_seeds_needed(0.1, [sd, sd])

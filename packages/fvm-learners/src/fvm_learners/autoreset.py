@@ -60,9 +60,30 @@ def autoreset_mode(envs: Envs) -> AutoresetMode:
     return AutoresetMode(mode)
 
 
+def num_envs_of(envs: Any) -> int:
+    """Returns the number of slots.
+
+    Raises:
+        TypeError: It is a single env.
+    """
+    if not hasattr(envs, "num_envs"):
+        raise TypeError(
+            f"{envs} is a single env, and learners step several at once: make them by "
+            "gymnasium.make_vec(id, num_envs=8), or gymnasium.vector.SyncVectorEnv([make_env] * 8) with a "
+            "function that makes one"
+        )
+    return int(envs.num_envs)
+
+
 def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
-    """Step all slots, and reset by mask those that ended if the envs do not do so themselves."""
+    """Steps all slots, and resets by mask those that ended if the envs do not do so themselves.
+
+    Nothing of it is the envs' own memory: they may write the next step there (`copy=False`).
+    """
     obs, reward, terminated, truncated, info = envs.step(action)
+    obs = map_parts(np.array, obs)
+    reward = np.array(reward, dtype=np.float64)
+    terminated, truncated = np.array(terminated, dtype=np.bool_), np.array(truncated, dtype=np.bool_)
     final_slots = np.flatnonzero(truncated & ~terminated)
     if mode is AutoresetMode.SAME_STEP:
         shown = info.get("_final_obs", np.zeros(envs.num_envs, dtype=np.bool_))
@@ -79,7 +100,7 @@ def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
         next_task = np.where(ended, task_index(reset_info, envs.num_envs), next_task)
     return Step(
         obs=obs,
-        reward=np.asarray(reward, dtype=np.float64),
+        reward=reward,
         terminated=terminated,
         truncated=truncated,
         final_slots=final_slots,

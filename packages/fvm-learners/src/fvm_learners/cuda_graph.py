@@ -5,6 +5,7 @@ takes longer than they do.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -42,7 +43,15 @@ class Graphed:
         self._outputs: Output = None
 
     def __call__(self, *inputs: Tensor) -> Output:
-        """What the function returns, in tensors that later calls do not change."""
+        """What the function returns, in tensors that later calls do not change.
+
+        Streams and graph belong to the inputs' device, whichever the current one is.
+        """
+        device = inputs[0].device
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            return self._call(*inputs)
+
+    def _call(self, *inputs: Tensor) -> Output:
         if self._calls < self.warm_up:
             self._calls += 1
             return _aside(self.function, inputs)

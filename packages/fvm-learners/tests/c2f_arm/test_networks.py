@@ -1,7 +1,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from fvm_learners.c2f_arm.inception import SLOPE, Inception, InceptionNetwork, num_parameters, summary
+from fvm_learners.c2f_arm.inception import (
+    SLOPE,
+    Inception,
+    InceptionNetwork,
+    ReplicatePad,
+    num_parameters,
+    summary,
+)
 from fvm_learners.c2f_arm.patch import PatchNetwork
 
 
@@ -67,3 +74,14 @@ def test_a_new_patch_network_values_nothing():
     q, features = network(torch.rand(1, 4, 4, 4, 56), torch.rand(1, 4))
     assert not q.any()
     assert not network.values(features, torch.tensor([5])).any()
+
+
+def test_padding_and_its_gradient_are_torchs():
+    x = torch.randn(2, 3, 4, 5, 6, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    weights = torch.randn(2, 3, 6, 7, 8)
+    own, theirs = ReplicatePad.apply(x), F.pad(y, (1,) * 6, mode="replicate")
+    torch.testing.assert_close(own, theirs, rtol=0, atol=0)
+    (own * weights).sum().backward()
+    (theirs * weights).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)

@@ -117,6 +117,15 @@ def test_the_newest_steps_are_a_context():
     assert len(replay.recent(30, 2, np.random.default_rng(0), replace=True)) == 30
 
 
+def test_demonstrations_are_part_of_a_context_if_asked_for():
+    for wanted in (False, True):
+        replay = ArmReplay(20, EYE, 1.0, context_demonstrations=wanted)
+        rows = replay.write(views(1, 2), pinned=True)
+        replay.append_demonstration(rows[0], rows[1], np.zeros(8), 1.0, done=True, time=1.0, next_time=0.8)
+        context = replay.recent(3, 3, np.random.default_rng(0), next_obs=False)
+        assert context.reward.tolist() == ([1.0] if wanted else [])
+
+
 def test_it_goes_on_where_it_was_saved():
     one, two = ArmReplay(9, EYE, 1.0), ArmReplay(9, EYE, 1.0)
     rows = one.write(views(1, 2), pinned=True)

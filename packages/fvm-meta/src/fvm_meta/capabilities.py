@@ -5,7 +5,8 @@ records name the same capabilities by their strings.
 
 | string | protocol | who asks |
 |---|---|---|
-| `parts` | `Parts` | `Transfer`, and retention that freezes or resets a part |
+| `parts` | `HasParts` | `Transfer`, and retention that freezes or resets a part |
+| `distribution` | `HasDistribution` | retention that compares policies |
 | `inner` | `InnerLearner` | Reptile |
 | `replay` | `ReplayLearner` | Reptile on replays |
 | `latent` | `LatentLearner` | PEARL |
@@ -35,14 +36,69 @@ class InnerLearner(Learner, Protocol):
 
 
 @runtime_checkable
-class Parts(Protocol):
-    """A learner whose network comes apart: "encoder" and whatever other parts it names."""
+class HasParts(Protocol):
+    """A learner whose network comes apart into named parts, "encoder" among them."""
 
-    def load_weights(self, weights: Mapping[str, Tensor], *, only: Any = None) -> None:
+    def part_names(self) -> Sequence[str]:
+        """Returns the names of all parts."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, Tensor], *, only: Sequence[str] = ()) -> None:
         """Overwrite the parameters, or those of the named parts alone."""
 
     def freeze(self, *parts: str) -> None:
         """Train everything but these parts from now on."""
+
+    def unfreeze(self, *parts: str) -> None:
+        """Train these parts again."""
+
+    def reset_parts(self, *parts: str) -> None:
+        """Draw these parts anew, as they were when the learner was made."""
+
+
+class ActionDistribution(Protocol):
+    """Distributions over actions at [...] states."""
+
+    @property
+    def params(self) -> Tensor:
+        """What they are made of [..., P]: log-probabilities, or means and logs of deviations."""
+        ...
+
+    def kl(self, other: Any) -> Tensor:
+        """Returns KL(self || other) [...] in nats, summed over what an action consists of."""
+        ...
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Returns the log-probability [...] of an action at each state."""
+        ...
+
+    def fisher_weights(self) -> Tensor:
+        """Returns the diagonal [..., P] of their Fisher information in `params`."""
+        ...
+
+
+@runtime_checkable
+class HasDistribution(Protocol):
+    """A learner that says what its policy's distribution over actions is."""
+
+    @property
+    def policy(self) -> Any:
+        """The network that is trained, a `torch.nn.Module`."""
+        ...
+
+    def distribution(self, policy: Any, states: Any) -> tuple[ActionDistribution, Tensor | None]:
+        """Returns the distributions of a network of the learner's kind, and its memory after the states.
+
+        Args:
+            policy: The learner's network or a copy of it.
+            states: Has `obs` and, where the learner has use for them, `initial_state`, `episode_start` or
+                `latent`: its own batches do, and `retention.States`.
+        """
+        ...
+
+    def distribution_from(self, params: Tensor) -> ActionDistribution:
+        """Returns the distributions of these parameters [..., P]."""
+        ...
 
 
 @runtime_checkable
@@ -122,7 +178,8 @@ class ReplayLearner(Learner, Protocol):
 class LatentLearner(ReplayLearner, Protocol):
     """An off-policy learner whose network is told by a latent which task it plays.
 
-    Its network has `latent_size`, above 0, and a `context_encoder`; its frozen policy has that `network` and
+    Its network has `latent_size`, above 0, `context_next_obs` and `factors(contexts)`, the mean and the
+    variance [N, L] of what each transition says of its task; its frozen policy has that `network` and
     `with_latent`.
     """
 

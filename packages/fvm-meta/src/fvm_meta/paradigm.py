@@ -20,7 +20,8 @@ import numpy as np
 from fvm_learners import Hook
 from torch import Tensor
 
-from fvm_meta.capabilities import Parts, Sigmas, require
+from fvm_meta.capabilities import HasParts, Sigmas, require
+from fvm_meta.retention.kept import Kept, RetentionConfig
 from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, State, train
 
 
@@ -42,7 +43,8 @@ class MakeEnvs(Protocol):
 
     A paradigm that needs more of its envs asks for it by an option: Reptile for `split=m`, one m-th of the
     usual number of envs; RL2 for `trials=n`, lifetimes of n episodes of one task (`fvm_envs.trials`), and for
-    `replicates=True`, envs that are replicates of one agent, each with a budget of its own.
+    `replicates=True`, envs that are replicates of one agent, each with a budget of its own; retention for
+    `purpose="retention"`, envs on which nothing is learned and whose steps count as no adaptation.
     """
 
     def __call__(  # noqa: D102
@@ -74,9 +76,9 @@ class Transfer:
         if self.parts == "all":
             learner.load_weights(weights)
         else:
-            require(learner, Parts, whose, TAKE_ALL).load_weights(weights, only=self.parts)
+            require(learner, HasParts, whose, TAKE_ALL).load_weights(weights, only=self.parts)
         if self.frozen:
-            require(learner, Parts, whose, TAKE_ALL).freeze("encoder")
+            require(learner, HasParts, whose, TAKE_ALL).freeze("encoder")
         if self.reset_sigmas:
             require(learner, Sigmas, whose, TAKE_ALL).reset_sigmas()
 
@@ -90,6 +92,15 @@ class Paradigm:
 
     A subclass overrides `pretrain`, or `adapt`, or both. Fine-tuning starts from the snapshot's weights, or
     what `transfer` takes of them, with a fresh optimiser and fresh normalisers, in every paradigm alike.
+
+    Args:
+        make_learner: See `MakeLearner`.
+        make_envs: See `MakeEnvs`.
+        config: Of the subclass's `Config`; None for its defaults.
+        transfer: What fine-tuning takes over.
+        retain: Settings of what keeps the old skill meanwhile (`fvm_meta.retention`), in the order in which
+            their terms are added.
+        retained_tasks: The tasks of the pretraining, for those retentions that look back at them.
 
     Attributes:
         name: What a study calls it.
@@ -107,10 +118,13 @@ class Paradigm:
         make_envs: MakeEnvs,
         config: Any = None,
         transfer: Transfer = EVERYTHING,
+        retain: Sequence[RetentionConfig] = (),
+        retained_tasks: Sequence[Any] = (),
     ) -> None:
         self.make_learner = make_learner
         self.make_envs = make_envs
         self.transfer = transfer
+        self.retain, self.retained_tasks = tuple(retain), tuple(retained_tasks)
         self.config = self.Config() if config is None and self.Config is not None else config
 
     def pretrain(
@@ -182,9 +196,31 @@ class Paradigm:
             raise ValueError(
                 f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()"
             )
-        weights = None if snapshot is None else snapshot.policy.weights
-        learner, envs = self.start([task], rng, "stay", hooks, weights, transfer=self.transfer, **options)
-        yield from train(learner, envs, budget, at, resume)
+        kept = self.keep(snapshot)
+        learner, envs = self.start(
+            [task], rng, "stay", hooks, snapshot, transfer=self.transfer, kept=kept, **options
+        )
+        yield from train(learner, envs, budget, at, resume, Spent(retention_env_steps=kept.env_steps))
+
+    def keep(self, snapshot: Snapshot | None) -> Kept:
+        """Returns fresh retentions of what the snapshot's agent knows.
+
+        Raises:
+            ValueError: There is none to keep anything of.
+        """
+
+        def make_envs(seed: int) -> Envs:
+            if not self.retained_tasks:
+                raise ValueError(
+                    f"{', '.join(type(config).__name__ for config in self.retain)} look back at the tasks of "
+                    "the pretraining, and none were given: use retained_tasks=..."
+                )
+            options = {"trials": self.trials} if self.trials > 1 else {}
+            return self.make_envs(
+                self.retained_tasks, seed=seed, on_episode_end="resample", purpose="retention", **options
+            )
+
+        return Kept(self.retain, snapshot, make_envs)
 
     def start(
         self,
@@ -192,10 +228,11 @@ class Paradigm:
         rng: np.random.Generator,
         on_episode_end: str,
         hooks: Sequence[Hook] = (),
-        weights: Mapping[str, Tensor] | None = None,
+        snapshot: Snapshot | None = None,
         sampler: Any = None,
         transfer: Transfer = EVERYTHING,
         needs: type[Any] = Learner,
+        kept: Kept | None = None,
         **options: Any,
     ) -> tuple[Any, Envs]:
         """Returns a fresh learner and vector envs over `tasks`, each seeded by its own child of `rng`.
@@ -205,10 +242,11 @@ class Paradigm:
             rng: Spawned from, not drawn from.
             on_episode_end: "resample" or "stay".
             hooks: Of the learner.
-            weights: What the learner starts from; None leaves its random initialisation.
+            snapshot: What the learner starts from; None leaves its random initialisation.
             sampler: Of an off-policy learner's batches; None for its own.
-            transfer: What it takes of the weights.
+            transfer: What it takes of the snapshot's weights.
             needs: The protocol of `capabilities.py` that the learner must meet.
+            kept: Retentions; their hooks come after the others.
             **options: For `make_envs`.
 
         Raises:
@@ -221,13 +259,17 @@ class Paradigm:
                 envs.single_observation_space,
                 envs.single_action_space,
                 seed=learner_seed,
-                hooks=hooks,
+                hooks=hooks if kept is None else (*hooks, *kept.hooks),
                 num_tasks=len(tasks),
                 sampler=sampler,
             )
             require(learner, needs, f"{type(self).__name__} asks its learner for `{needs.__name__}`")
-            if weights is not None:
-                transfer.load(learner, weights)
+            if kept is not None:
+                kept.before(learner)
+            if snapshot is not None:
+                transfer.load(learner, snapshot.policy.weights)
+            if kept is not None:
+                kept.prepare(learner, rng)
         except BaseException:
             envs.close()
             raise

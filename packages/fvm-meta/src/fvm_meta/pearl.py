@@ -28,15 +28,14 @@ import torch
 from fvm_learners import Hook, Iteration
 from fvm_learners.hooks import Term
 from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy, LatentDistribution
-from fvm_learners.rainbow.q_network import QNetwork
-from fvm_learners.replay import Context, Replay
-from fvm_learners.replay.samplers import LearnerView, ReplayBatch, draw_tasks, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, draw_tasks
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_meta.capabilities import LatentLearner, ReplayBuffer
 from fvm_meta.paradigm import EVERYTHING, Paradigm, Transfer
-from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
+from fvm_meta.retention.kept import Kept
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
 
 SMALLEST_VARIANCE = 1e-7
 
@@ -88,31 +87,17 @@ def kl_to_prior(mean: Tensor, variance: Tensor) -> Tensor:
     return 0.5 * (variance + mean**2 - 1 - variance.log()).sum(dim=-1)
 
 
-def posterior(network: QNetwork, contexts: Sequence[Context]) -> tuple[Tensor, Tensor]:
+def posterior(network: Any, contexts: Sequence[Any]) -> tuple[Tensor, Tensor]:
     """Mean and variance [T, L] of q(z | context) of T contexts; the prior's for one that is empty."""
-    assert network.context_encoder is not None
-    sizes = [len(context.action) for context in contexts]
-    means = [network.atoms.new_zeros(network.latent_size)] * len(sizes)
-    variances = [network.atoms.new_ones(network.latent_size)] * len(sizes)
+    sizes = [len(context) for context in contexts]
+    prior = torch.zeros(network.latent_size, device=next(network.parameters()).device)
+    means, variances = [prior] * len(sizes), [torch.ones_like(prior)] * len(sizes)
     if any(sizes):
-        parts = {
-            part: torch.cat([getattr(context, part) for context in contexts])
-            for part in ("obs", "action", "reward", "next_obs")
-            if part != "next_obs" or network.context_encoder.next_obs
-        }
-        factors = network.context_encoder(**parts)
+        factors = network.factors(contexts)
         for task, (mean, variance) in enumerate(zip(*(f.split(sizes) for f in factors), strict=True)):
             if sizes[task]:
                 means[task], variances[task] = product_of_gaussians(mean, variance)
     return torch.stack(means), torch.stack(variances)
-
-
-@dataclass(frozen=True)
-class PosteriorBatch(ReplayBatch):
-    """A batch with the posteriors [T, L] that its tasks' latents were drawn from."""
-
-    mean: Tensor | None = None
-    variance: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -121,19 +106,20 @@ class TaskInference:
 
     config: PEARLConfig
 
-    def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
-        """Equal shares from tasks drawn without replacement, each with one z."""
+    def batch(self, learner: LearnerView, rng: np.random.Generator) -> Any:
+        """Equal shares from tasks drawn without replacement, each with one z; its posterior is in `extra`."""
         tasks = draw_tasks(learner, rng)
         mean, variance = posterior(
             learner.policy, [self.context(learner.policy, learner.replays[task], rng) for task in tasks]
         )
-        plain = prioritised_batch(learner, tasks, rng, latent=sample(mean, variance, rng))
-        return PosteriorBatch(**vars(plain), mean=mean, variance=variance)
+        batch = learner.make_batch(tasks, rng, latent=sample(mean, variance, rng))
+        told = {"posterior/mean": mean, "posterior/variance": variance}  # [T, L]
+        return replace(batch, extra={**batch.extra, **told})
 
     def latent(
         self,
-        policy: QNetwork,
-        replays: Sequence[Replay],
+        policy: Any,
+        replays: Sequence[ReplayBuffer],
         task_index: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> Tensor:
@@ -146,23 +132,21 @@ class TaskInference:
         return sample(*posterior(policy, contexts), rng)
 
     def context(
-        self, network: QNetwork, replay: ReplayBuffer, rng: np.random.Generator, size: int | None = None
-    ) -> Context:
+        self, network: Any, replay: ReplayBuffer, rng: np.random.Generator, size: int | None = None
+    ) -> Any:
         """A context of the config's size or of another; of fewer transitions where there are not enough."""
         config = self.config
-        assert network.context_encoder is not None
-        context: Context = replay.recent(
+        return replay.recent(
             config.context_size if size is None else size,
             config.context_window,
             rng,
             replace=config.context_with_replacement,
-            next_obs=network.context_encoder.next_obs,
+            next_obs=network.context_next_obs,
         )
-        return context
 
     def kl_term(self, policy: Any, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Beta KL(q || N(0, I)), one number a task, of which the learner takes the mean; the KL in nats."""
-        kl = kl_to_prior(batch.mean, batch.variance)
+        kl = kl_to_prior(batch.extra["posterior/mean"], batch.extra["posterior/variance"])
         return self.config.kl_weight * kl, {"kl": kl.mean()}
 
 
@@ -261,15 +245,19 @@ class PEARL(Paradigm):
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but PEARL takes none; use demos=()")
         tuned = self.config.adaptation == "both"
+        if self.retain and not tuned:
+            raise ValueError("PEARL that adapts by its context trains nothing: use retain=() with it")
+        kept = self.keep(snapshot)
         learner, envs = self.start(
             [task],
             rng,
             "stay",
-            weights=snapshot.policy.weights,
+            snapshot=snapshot,
             transfer=self.transfer if tuned else EVERYTHING,
+            kept=kept,
         )
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
-        for adapted in train(inferring, envs, budget, at, resume):
+        for adapted in train(inferring, envs, budget, at, resume, Spent(retention_env_steps=kept.env_steps)):
             yield _with_kl(adapted)
 
     def start(
@@ -278,10 +266,11 @@ class PEARL(Paradigm):
         rng: np.random.Generator,
         on_episode_end: str,
         hooks: Sequence[Hook] = (),
-        weights: Mapping[str, Tensor] | None = None,
+        snapshot: Snapshot | None = None,
         sampler: Any = None,
         transfer: Transfer = EVERYTHING,
         needs: type[Any] = LatentLearner,
+        kept: Kept | None = None,
         **options: Any,
     ) -> tuple[Any, Envs]:
         """As every paradigm's; the sampler infers tasks, and the loss has the KL besides what hooks add.
@@ -295,10 +284,11 @@ class PEARL(Paradigm):
             rng,
             on_episode_end,
             (Term("posterior", inference.kl_term), *hooks),
-            weights,
+            snapshot,
             sampler or inference,
             transfer,
             needs=needs,
+            kept=kept,
             **options,
         )
         if not getattr(learner.policy, "latent_size", 0):
@@ -314,7 +304,7 @@ class PEARL(Paradigm):
 
         The first is played knowing little; the second, as in pretraining, with what the first one told.
         """
-        learner, envs = self.start([task], rng, "stay", weights=snapshot.policy.weights)
+        learner, envs = self.start([task], rng, "stay", snapshot=snapshot)
         try:
             learner.collect(envs, -(-2 * self.config.context_window // envs.num_envs))
             return Inferring(learner, TaskInference(self.config), updates=False).frozen_policy()
@@ -322,7 +312,7 @@ class PEARL(Paradigm):
             envs.close()
 
 
-def infer(policy: FrozenQPolicy, context: Context) -> FrozenQPolicy:
+def infer(policy: FrozenQPolicy, context: Any) -> FrozenQPolicy:
     """The policy with q(z | context)."""
     with torch.no_grad():
         mean, variance = posterior(policy.network, [context])

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from fvm_learners import Episode, Iteration
-from fvm_learners.replay.samplers import LearnerView, ReplayBatch, TaskBalanced, prioritised_batch
+from fvm_learners.replay.samplers import LearnerView, TaskBalanced
 from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
@@ -31,9 +31,9 @@ class OneTask(TaskBalanced):
 
     task = 0
 
-    def batch(self, learner: LearnerView, rng: np.random.Generator) -> ReplayBatch:
+    def batch(self, learner: LearnerView, rng: np.random.Generator) -> Any:
         """A prioritised batch of that task."""
-        return prioritised_batch(learner, [self.task], rng)
+        return learner.make_batch([self.task], rng)
 
 
 class ReplayLoop:

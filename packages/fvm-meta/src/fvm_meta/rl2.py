@@ -125,12 +125,16 @@ class RL2(Paradigm):
         if snapshot.policy.initial_state(1) is None:
             raise ValueError(NO_MEMORY)
         if self.config.adaptation == "context":
+            if self.retain:
+                raise ValueError("RL2 that adapts by its context trains nothing: use retain=() with it")
             policy = cast(FrozenPolicy, snapshot.policy).remembering(None)
             yield from self._live(policy, task, budget, rng, at, resume)
             return
         trials = self.config.trials if self.config.adaptation == "both" else 1
-        learner, envs = self.start([task], rng, "stay", weights=snapshot.policy.weights, trials=trials)
-        for tuned in train(learner, envs, budget, at, resume):
+        kept = self.keep(snapshot)
+        learner, envs = self.start([task], rng, "stay", snapshot=snapshot, kept=kept, trials=trials)
+        spent = Spent(retention_env_steps=kept.env_steps)
+        for tuned in train(learner, envs, budget, at, resume, spent):
             policy = cast(FrozenPolicy, tuned.policy)
             yield replace(
                 tuned,

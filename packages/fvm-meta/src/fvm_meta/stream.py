@@ -66,12 +66,24 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a stream says it has spent: env steps, optimiser steps, finished episodes, demonstrations."""
+    """What a stream says it has spent.
+
+    Attributes:
+        env_steps: On what it learns from.
+        updates: Optimiser steps.
+        episodes: That ended.
+        demos: Demonstrations.
+        retention_env_steps: On the tasks of a pretraining, to see again what is to be kept.
+    """
 
     env_steps: int = 0
     updates: int = 0
     episodes: int = 0
     demos: int = 0
+    retention_env_steps: int = 0
+
+
+NOTHING = Spent()
 
 
 def _not_resumable() -> State:
@@ -104,7 +116,12 @@ class Snapshot:
 
 
 def train(
-    learner: Learner, envs: Envs, budget: Budget, at: Sequence[int] = (), resume: State | None = None
+    learner: Learner,
+    envs: Envs,
+    budget: Budget,
+    at: Sequence[int] = (),
+    resume: State | None = None,
+    spent: Spent = NOTHING,
 ) -> Iterator[Snapshot]:
     """Yields the snapshots of `learner` as it trains on `envs` until the budget is spent.
 
@@ -114,12 +131,13 @@ def train(
         budget: Its `env_steps` must be a multiple of `envs.num_envs`.
         at: Env steps in [0, budget.env_steps] at which a snapshot is wanted exactly.
         resume: A `Snapshot.state()` of the same stream; it goes on after that snapshot.
+        spent: Before its first env step.
 
     Raises:
         ValueError: Budget and number of envs do not fit, or a step of `at` lies outside the budget.
         RuntimeError: The learner took another number of env steps than it was told to.
     """
-    wanted, ledger, last_yielded, running = sorted(set(at)), Spent(), -1, True
+    wanted, ledger, last_yielded, running = sorted(set(at)), spent, -1, True
 
     def snapshot(env_step: int, iteration: Iteration | None = None) -> Snapshot:
         taken = ledger

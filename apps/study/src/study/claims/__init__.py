@@ -6,20 +6,21 @@ A claim whose arms a study does not have is listed all the same, as "not run". S
 from __future__ import annotations
 
 from fvm_eval.claims import Claim
+from fvm_meta import RL2Config
 
-from study.claims.atari import atari_claims
-from study.claims.procgen import procgen_claims
-from study.claims.toy import toy_claims
-from study.config import StudyConfig
-
-_CLAIMS = {"atari": atari_claims, "procgen": procgen_claims, "toy": toy_claims}
+from study.config import Settings, StudyConfig
+from study.registry import registered
 
 
-def claims_of(config: StudyConfig, trials: int) -> list[Claim]:
-    """Returns a study's claims, the one that the headline answers first.
+def claims_of(config: StudyConfig) -> list[Claim]:
+    """Returns a study's claims, the one that the headline answers first, those of plug-ins last."""
+    known = registered()
+    found = list(known.benchmarks[config.benchmark].claims(config))
+    for kind in known.claims.values():
+        found += kind.claims(config)
+    return found
 
-    Args:
-        config: Of the study.
-        trials: In one of RL2's lifetimes while it was trained.
-    """
-    return _CLAIMS[config.benchmark](config, trials)
+
+def trained_trials(config: StudyConfig, name: str = "rl2") -> int:
+    """Returns the trials in one of RL2's lifetimes while it was trained."""
+    return RL2Config(**config.settings.get(name, Settings()).config).trials

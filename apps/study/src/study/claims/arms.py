@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from study.methods import PRETRAININGS, counted
+from study.config import StudyConfig
+from study.methods import counted, pretraining_of
 
 TRIALS = "Return by trial"
 CONTROL = "Return by trial on the control family"
@@ -10,38 +11,68 @@ SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
 BY_TASK = "Value at budget by task"
 BY_MOMENT = "Value before and after adaptation"
 BY_LATENT = "Value at budget by latent"
+BY_DEMOS = "Value at budget by demos"
+FAR_DROP = "Score lost on FAR while fine-tuning"
+AREA_BY_ORDER = "Area under the curve by order"
 TRIAL_MARGIN = 0.05  # of the score range
+# Names of arms, for `str.format` here and `polars.format` over a table's columns.
+TRIAL_ARM, TASK_ARM, MOMENT_ARM, LATENT_ARM = "{} trial {}", "{} on {}", "{} at {}", "{}, z {}"
 
 
 def trial(method: str, number: int) -> str:
     """Returns the arm of a method's n-th trial."""
-    return f"{method} trial {number}"
+    return TRIAL_ARM.format(method, number)
 
 
 def learned(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a pretraining learned."""
     name, _, size = method.partition("@")
     on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{PRETRAININGS[name].label}{on} beats random play on its training {unit}s before adapting"
+    return f"{pretraining_of(name).label}{on} beats random play on its training {unit}s before adapting"
+
+
+def seen(method: str, unit: str = "level") -> str:
+    """Returns the name of the precondition that a pretraining met most of the tasks of its size."""
+    name, _, size = method.partition("@")
+    on = f" on {counted(int(size), unit)}" if size else ""
+    return f"{pretraining_of(name).label}{on} met at least 80 % of its training {unit}s in every pretraining"
+
+
+def at_sizes(config: StudyConfig, unit: str | None = None) -> str:
+    """Returns where claims about a study's training sets hold, as in "at 100 and 1,000 levels"."""
+    sizes = [f"{size:,}" for size in config.train_sizes]
+    listed = " and ".join(filter(None, (", ".join(sizes[:-1]), sizes[-1]))) if sizes else "no"
+    unit = unit or config.unit
+    return f"at {listed} training {unit}{'' if listed == '1' else 's'}"
 
 
 def spoken(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a method's posteriors say something of the task."""
     name, _, size = method.partition("@")
     on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{PRETRAININGS[name].label}{on}: no pretraining's posterior has collapsed to the prior"
+    return f"{pretraining_of(name).label}{on}: no pretraining's posterior has collapsed to the prior"
 
 
 def on_task(method: str, task: str) -> str:
     """Returns the arm of a method's runs on one task."""
-    return f"{method} on {task}"
+    return TASK_ARM.format(method, task)
 
 
 def moment(method: str, when: str) -> str:
     """Returns the arm of a method before adaptation, "0", or after it, "the budget"."""
-    return f"{method} at {when}"
+    return MOMENT_ARM.format(method, when)
+
+
+def with_demos(method: str, demos: int) -> str:
+    """Returns the arm of a method that is given demonstrations of the test task."""
+    return f"{method}, {demos} demo{'' if demos == 1 else 's'}"
+
+
+def first(method: str, area: str) -> str:
+    """Returns the arm of a method in the order in which an agent meets "CLOSE" or "FAR" first."""
+    return f"{method}, {area} first"
 
 
 def with_latent(method: str, latent: str) -> str:
     """Returns the arm of PEARL when it plays with a latent: "inferred", "another task's" or "zero"."""
-    return f"{method}, z {latent}"
+    return LATENT_ARM.format(method, latent)

@@ -17,7 +17,8 @@ def cheaper(methods: Mapping[str, Sequence[str]], rivals: Sequence[str], unit: s
     what = {LOG_SECONDS: "at equal env steps", SECONDS_TO_SCORE: "to scratch's final score"}
     return Claim(
         id="C10",
-        statement="Multi-task pretraining costs fewer device seconds than meta-training.",
+        statement="Multi-task pretraining costs fewer device seconds than meta-training",
+        scope="on this machine, one pretraining of each",
         paper_says="Multi-task pretraining is simpler and computationally cheaper.",
         components=[
             Component(

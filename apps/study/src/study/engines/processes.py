@@ -170,6 +170,7 @@ def work(
     options: RunOptions,
     stop: threading.Event,
     say: Callable[[str], None] = lambda text: None,
+    patience_s: float = 0.0,
 ) -> int:
     """Takes jobs of the plan in a folder until none is left or `stop` is set; returns how many it finished.
 
@@ -180,11 +181,13 @@ def work(
         signal.signal(number, lambda *_: stop.set())
     import torch
 
+    from study import plugins
     from study.engines.worker import take_jobs
     from study.store import Store
 
     torch.set_num_threads(1)
-    store, finished = Store(root), 0
+    plugins.load(options.plugins)
+    store, finished = Store(root, patience_s), 0
     plan = read_plan(root)
     for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set):
         finished += event.what == "finished"

@@ -40,6 +40,7 @@ class RunOptions:
 
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
+    plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
     elsewhere: bool = False  # whether workers on other machines take jobs
     max_losses: int = MAX_LOSSES  # times a job may lose its worker before it counts as failed
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fvm_envs import Task
-from fvm_envs.atari.games import game_of
+from fvm_envs.suite import SUITES
 from fvm_learners.rainbow.config import DATA_EFFICIENT
 
+from study.claims.atari import atari_claims
 from study.config import Evaluation, Phase, Settings, StudyConfig
-from study.errors import StudyError
+from study.registry import Benchmark
 
 HELD_OUT = ("pong", "assault", "battle_zone", "ms_pacman", "beam_rider")
 POOL = (
@@ -175,17 +175,13 @@ QUICK = replace(
 PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER, AUTHORS)}
 
 
-def family(preset_family: str, game: str | None, mode: str | None) -> str:
-    """Returns the task family; Atari has one.
-
-    Raises:
-        StudyError: Another one was asked for.
-    """
-    if game is not None or mode is not None:
-        raise StudyError("Atari has neither --game nor --mode; name games with --held-out")
-    return preset_family
-
-
-def check_task(task: str) -> None:
-    """Raises ValueError unless there is such a game."""
-    game_of(Task.parse(task))
+ATARI = Benchmark(
+    name="atari",
+    suite=SUITES["atari"],
+    about="real games, with Rainbow",
+    version=1,
+    unit="game",
+    presets=PRESETS,
+    claims=atari_claims,
+    normalised_name="Human-normalised score",
+)

@@ -12,15 +12,19 @@ They were chosen before any agent was trained, by
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from fvm_envs import Task
 from fvm_envs.procgen import GAMES, MODES
-from fvm_envs.procgen.games import level_seed, parse_name
+from fvm_envs.procgen.games import parse_name
+from fvm_envs.suite import SUITES
 from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
 
+from study.claims.procgen import procgen_claims
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import StudyError, unknown
+from study.registry import Benchmark
 
 NEW_LEVELS = 300_000
 EASY_HELD_OUT = (
@@ -158,14 +162,28 @@ PAPER = StudyConfig(
 PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER)}
 
 
-def family(preset_family: str, game: str | None, mode: str | None) -> str:
-    """Returns the task family with the game or mode that was asked for, both checked.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `--set` takes for Procgen.
+
+    Attributes:
+        game: One of the 16 games.
+        mode: Easy, hard, extreme or memory, as far as the game has it.
+    """
+
+    game: str | None = None
+    mode: str | None = None
+
+
+def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
+    """Returns what another game or mode changes in a preset.
 
     Raises:
         StudyError: No such game or mode, or one without levels to hold out.
         ValueError: The game lacks the mode.
     """
-    preset_game, preset_mode = preset_family.removeprefix("procgen/").rsplit("-", 1)
+    game, mode = options.game, options.mode
+    preset_game, preset_mode = preset.family.removeprefix("procgen/").rsplit("-", 1)
     if game is not None and game not in GAMES:
         raise unknown("Procgen game", game, GAMES)
     if mode is not None and mode not in MODES:
@@ -176,10 +194,27 @@ def family(preset_family: str, game: str | None, mode: str | None) -> str:
         raise StudyError(
             "the exploration mode has one level only, none to hold out; choose another --mode, such as hard"
         )
-    return f"procgen/{name}"
+    family = f"procgen/{name}"
+    if family == preset.family:
+        return {}
+    note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
+    return {
+        "family": family,
+        "script": None,
+        "score_bounds": None,
+        "env_options": {"actions": "full"},
+        "note": note,
+    }
 
 
-def check_task(task: str) -> None:
-    """Raises ValueError unless there is such a level."""
-    parsed = Task.parse(task)
-    level_seed(parsed.name, parsed.level)
+PROCGEN = Benchmark(
+    name="procgen",
+    suite=SUITES["procgen"],
+    about="Coinrun and 15 other games",
+    version=1,
+    unit="level",
+    options=Options,
+    chosen=chosen,
+    presets=PRESETS,
+    claims=procgen_claims,
+)

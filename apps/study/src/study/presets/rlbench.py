@@ -6,16 +6,18 @@ code runs over, the five test tasks first.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from fvm_envs.manipulation.env import EPISODE_LENGTH, variation_of
-from fvm_envs.manipulation.tasks import TASKS
+from fvm_envs.manipulation.env import EPISODE_LENGTH
 from fvm_envs.rlbench import check_installation
-from fvm_envs.task import Task
+from fvm_envs.suite import SUITES
 
-from study.arguments import Arguments
+from study.claims.rlbench import rlbench_claims
+from study.config import Evaluation, StudyConfig
 from study.errors import StudyError, unknown
-from study.play import PlayConfig
+from study.registry import Benchmark
 
 TEST_TASKS = ("push_button", "take_lid_off_saucepan", "lamp_on", "pick_up_cup", "pick_and_lift")
 TRAINING_TASKS = (
@@ -26,86 +28,66 @@ TRAINING_TASKS = (
     "put_rubbish_in_bin",
     "reach_target",
 )
-# RLBench plays its scripts outside of episodes (`fvm_envs.rlbench.get_demos`): there only chance plays.
-PLAYERS = {"mujoco": ("waypoints", "random"), "coppeliasim": ("random",)}
 NAMES = {"mujoco": "RLBench's tasks, re-created in MuJoCo", "coppeliasim": "RLBench in CoppeliaSim"}
 RANDOM = "Nothing learns here yet: random play is what a learner will have to beat"
 NOTES = {
-    "mujoco": (
-        "Simulator: MuJoCo. Its tasks are re-creations of RLBench's: scores here are not RLBench scores and "
-        "must not be compared with any.",
-        f"{RANDOM}, the scripted planner, which is told where all objects are, what it can reach.",
-    ),
-    "coppeliasim": ("Simulator: CoppeliaSim, with RLBench's own tasks.", f"{RANDOM}."),
-}
-PRESET = "players"
-# What of the command line has a meaning where nothing is trained.
-MEANT = {
-    "benchmark",
-    "preset",
-    "simulator",
-    "held_out",
-    "output",
-    "workers",
-    "dry_run",
-    "tracking_uri",
-    "tracking",
-    "checkpoint_every_s",
-    "plain",
+    "mujoco": "Simulator: MuJoCo. Its tasks are re-creations of RLBench's: scores here are not RLBench "
+    f"scores and must not be compared with any. {RANDOM}, the scripted planner, told where all objects are, "
+    "what it can reach.",
+    "coppeliasim": f"Simulator: CoppeliaSim, with RLBench's own tasks. {RANDOM}.",
 }
 
-
-def resolve(arguments: Arguments) -> PlayConfig:
-    """Returns the study of players that the arguments ask for.
-
-    Raises:
-        StudyError: An option that means nothing here, a name nobody knows, CoppeliaSim that does not run.
-    """
-    default = Arguments(benchmark="rlbench")
-    for field in fields(Arguments):
-        if field.name not in MEANT and getattr(arguments, field.name) != getattr(default, field.name):
-            flag = "--" + field.name.replace("_", "-")
-            raise StudyError(f"rlbench has no learner yet, so {flag} means nothing there; leave it out")
-    if arguments.preset not in (None, PRESET):
-        raise unknown("preset of rlbench", str(arguments.preset), [PRESET])
-    simulator = arguments.simulator or "mujoco"
-    if simulator not in PLAYERS:
-        raise unknown("simulator", simulator, PLAYERS)
-    names = (*TEST_TASKS, *TRAINING_TASKS) if arguments.held_out is None else arguments.held_out
-    if not names:
-        raise StudyError("no tasks given to --held-out; name at least one, such as lamp_on")
-    tasks = tuple(dict.fromkeys(task_id(name, simulator) for name in names))
-    if simulator == "coppeliasim":
-        check_coppeliasim()
-    return PlayConfig(
-        benchmark="rlbench",
-        preset=PRESET,
-        title=NAMES[simulator],
-        tasks=tasks,
-        players=PLAYERS[simulator],
+PLAYERS_PRESET = StudyConfig(
+    benchmark="rlbench",
+    preset="players",
+    family="rlbench",
+    held_out=(*TEST_TASKS, *TRAINING_TASKS),
+    env_options={"simulator": "mujoco", "cameras": []},
+    evaluation=Evaluation(
+        snapshots=1,
         episodes=100,
+        training_tasks=1,
+        training_episodes=1,
         max_steps=EPISODE_LENGTH,
-        env_options={"simulator": simulator, "cameras": []},
-        folder=simulator,
-        notes=NOTES[simulator],
-    )
+        num_envs=1,
+    ),
+    script="waypoints",
+    title=NAMES["mujoco"],
+    note=NOTES["mujoco"],
+)
 
 
-def task_id(name: str, simulator: str) -> str:
-    """Returns the id of a task as the command line names it: push_button, pick_up_cup/3.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `--set` takes for rlbench.
+
+    Attributes:
+        simulator: Mujoco (re-creations), or coppeliasim (RLBench itself, which you install).
+    """
+
+    simulator: str | None = None
+
+
+def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
+    """Returns what another simulator changes in a preset.
 
     Raises:
-        StudyError: There is no such task; CoppeliaSim plays all of RLBench's, and says so itself.
+        StudyError: There is no such simulator, or it does not run here.
     """
-    try:
-        task = Task.parse(f"rlbench/{name.removeprefix('rlbench/')}")
-        if simulator == "mujoco":
-            if task.name not in TASKS:
-                raise unknown("task of rlbench", task.name, TASKS)
-            variation_of(task)
-    except ValueError as error:
-        raise StudyError(str(error)) from None
-    return task.id
+    simulator = options.simulator or "mujoco"
+    if simulator not in NAMES:
+        raise unknown("simulator", simulator, NAMES)
+    if simulator == "mujoco":
+        return {}
+    check_coppeliasim()
+    return {
+        "preset": f"{preset.preset}-{simulator}",
+        "env_options": {**preset.env_options, "simulator": simulator},
+        # RLBench plays its scripts outside of episodes (`fvm_envs.rlbench.get_demos`): only chance plays.
+        "script": None,
+        "title": NAMES[simulator],
+        "note": NOTES[simulator],
+    }
 
 
 def check_coppeliasim() -> None:
@@ -115,3 +97,16 @@ def check_coppeliasim() -> None:
             "RLBench in CoppeliaSim does not run here; install what is listed as missing above, or use "
             "--simulator mujoco"
         )
+
+
+RLBENCH = Benchmark(
+    name="rlbench",
+    suite=SUITES["rlbench"],
+    about="manipulation; players only, nothing learns yet",
+    version=1,
+    options=Options,
+    chosen=chosen,
+    presets={PLAYERS_PRESET.preset: PLAYERS_PRESET},
+    by_default=(PLAYERS_PRESET.preset,),
+    claims=rlbench_claims,
+)

@@ -8,16 +8,18 @@ without it a task can only be told by acting.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fvm_envs import Task
-from fvm_envs.toy.catch import FAMILIES, family_of
+from fvm_envs.suite import SUITES
+from fvm_envs.toy.catch import FAMILIES
 from fvm_learners import PPOConfig
 from fvm_learners.rainbow.config import SMALL
 
+from study.claims.toy import toy_claims
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import unknown
+from study.registry import Benchmark
 
 PPO = PPOConfig(
     network="minatar",  # for images of a pixel a cell
@@ -156,12 +158,8 @@ PEARL = replace(
 )
 
 PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED)}
-BY_DEFAULT = ("schedules", "pearl")
-SHORT = ("visible-catch", "hidden-catch")
-PAIRS: Mapping[str | None, tuple[str | None, ...]] = {
-    **dict.fromkeys(PRESETS, SHORT),
-    "pearl": ("visible-long-catch", "hidden-long-catch"),
-}
+SHORT = ({"game": "visible-catch"}, {"game": "hidden-catch"})
+LONG = ({"game": "visible-long-catch"}, {"game": "hidden-long-catch"})
 
 CATCH_LEVELS: Mapping[str, Any] = {
     "train_sizes": (24,),
@@ -182,19 +180,41 @@ def of_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:
     return {**levels, "settings": UNTUNED, "trials": 0}
 
 
-def family(preset_family: str, game: str | None, mode: str | None) -> str:
-    """Returns the toy family that was asked for.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `--set` takes for toy.
+
+    Attributes:
+        game: The family: catch, hidden-catch, visible-catch, hidden-long-catch or visible-long-catch.
+    """
+
+    game: str | None = None
+
+
+def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
+    """Returns what another family changes in a preset.
 
     Raises:
-        StudyError: No such family, or a mode, which toys have none of.
+        StudyError: There is no such family.
     """
-    if mode is not None:
-        raise unknown("distribution mode of toy", mode, ("none",))
-    if game is not None and game not in FAMILIES:
-        raise unknown("toy family", game, FAMILIES)
-    return preset_family if game is None else f"toy/{game}"
+    if options.game is None:
+        return {}
+    if options.game not in FAMILIES:
+        raise unknown("toy family", options.game, FAMILIES)
+    family = f"toy/{options.game}"
+    return {} if family == preset.family else {"family": family, **of_family(preset, family)}
 
 
-def check_task(task: str) -> None:
-    """Raises ValueError unless there is such a task."""
-    family_of(Task.parse(task))
+TOY = Benchmark(
+    name="toy",
+    suite=SUITES["toy"],
+    about="pixel Catch, whose best return is known",
+    version=1,
+    unit="level",
+    options=Options,
+    chosen=chosen,
+    presets=PRESETS,
+    by_default=("schedules", "pearl"),
+    several={**dict.fromkeys(PRESETS, SHORT), "pearl": LONG},
+    claims=toy_claims,
+)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from fvm_envs.atari.games import NUM_ACTIONS, ActionSpace, game_of, to_native
 from fvm_envs.slot_env import OnEpisodeEnd, Seed, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import read_count, read_flag
 from fvm_envs.task import TaskSet
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ VIDEO_SCALE = 6
 """Times a frame is enlarged for a video."""
 _NEVER = 2**30
 """Frames, more than an episode can have; the native count starts one above and must not overflow."""
+MAX_EMULATORS = 4096
+"""Slots of one environment: each has a thread for every game that it has played."""
 _FIRST = np.zeros(1, dtype=np.int64)
 _FULL_STRENGTH = np.ones(1, dtype=np.float32)
 
@@ -103,14 +106,15 @@ class AtariVec(SlotEnv):
             raise ValueError(
                 f"{len(tasks)} games have no native actions in common: use 'semantic' or 'index'"
             )
-        for name, value, least in (
-            ("noop_max", noop_max, 0),
-            ("frame_stack", frame_stack, 1),
-            ("max_frames", max_frames, 1),
-            ("num_threads", num_threads, 1),
+        num_envs = read_count("num_envs", num_envs, 1, MAX_EMULATORS)
+        for name, value, least, most in (
+            ("noop_max", noop_max, 0, 10_000),
+            ("frame_stack", frame_stack, 1, 64),
+            ("max_frames", max_frames, 1, _NEVER),
+            ("num_threads", num_threads, 1, 1024),
         ):
-            if value < least:
-                raise ValueError(f"{name} is {value}: give {least} or more")
+            read_count(name, value, least, most)
+        fire_reset = read_flag("fire_reset", fire_reset)
         if not 0 <= repeat_action_probability <= 1:
             raise ValueError(f"repeat_action_probability is {repeat_action_probability}: give 0 to 1")
         self.draw = draw

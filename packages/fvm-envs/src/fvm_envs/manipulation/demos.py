@@ -28,6 +28,7 @@ from fvm_envs.manipulation.rotation import Array, quaternion_of
 from fvm_envs.manipulation.simulator import Simulator
 from fvm_envs.manipulation.task import ManipulationTask
 from fvm_envs.manipulation.tasks import TASKS
+from fvm_envs.slot_inputs import read_count
 
 TICKS_A_FRAME = 3
 DWELL_TICKS = 4
@@ -225,6 +226,7 @@ def get_demos(
         raise ValueError(f"there is no task {task!r}: the tasks are {', '.join(TASKS)}")
     if keyframes not in get_args(KeyframeRule):
         raise ValueError(f"keyframes is {keyframes!r}: expected one of {', '.join(get_args(KeyframeRule))}")
+    n = read_count("n", n, 0, 10**6)
     simulator = simulator or Simulator()
     stage: list[Simulator] = []
     demos = []

@@ -23,6 +23,7 @@ from fvm_envs.manipulation.scene import BOUNDS
 from fvm_envs.manipulation.slot import Slot, Transition
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import MAX_SLOTS, read_count, read_flag
 from fvm_envs.task import Task, TaskSet
 
 ACTION_SIZE = 8
@@ -87,11 +88,12 @@ class ManipulationVec(SlotEnv):
         num_processes: int = 0,
         **slot_options: Unpack[SlotOptions],
     ) -> None:
+        self.closed = False
         self._pool: Pool | None = None
-        if num_processes < 0:
-            raise ValueError(f"num_processes is {num_processes}: use 0 for the caller's, or more")
-        if episode_length < 1:
-            raise ValueError(f"episode_length is {episode_length}: an episode needs at least one action")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
+        num_processes = read_count("num_processes", num_processes, 0, 1024)
+        episode_length = read_count("episode_length", episode_length, 1, 10**6)
+        collision_checking = read_flag("collision_checking", collision_checking)
         self._variations = [self._variation(task) for task in tasks]
         # Lists come from JSON; ObservationConfig says so if they are not two numbers.
         size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)

@@ -14,6 +14,8 @@ from fvm_envs.manipulation.simulator import Simulator
 
 Observation = dict[str, Any]
 
+MAX_PIXELS = 4096
+"""Of a picture's side."""
 EPISODE_LENGTH = 10
 """RLBench's and ARM's: a demonstration has at most six keyframes."""
 
@@ -58,9 +60,9 @@ class ObservationConfig:
             raise ValueError(f"there are no cameras {unknown}: the cameras are {', '.join(CAMERAS)}")
         if len(set(self.cameras)) < len(self.cameras):
             raise ValueError(f"cameras {self.cameras}: name each once")
-        if len(self.image_size) != 2 or min(self.image_size) < 1:
+        if len(self.image_size) != 2 or not all(1 <= side <= MAX_PIXELS for side in self.image_size):
             raise ValueError(
-                f"image_size is {self.image_size}: give height and width, at least one pixel each"
+                f"image_size is {self.image_size}: give height and width, 1 to {MAX_PIXELS} pixels each"
             )
         if self.renderer not in ("ray", "gl"):
             raise ValueError(f"renderer is {self.renderer!r}: expected 'ray' or 'gl'")

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from fvm_envs.procgen.games import ACTION_SETS, level_seed, parse_name
 from fvm_envs.procgen.levels import LevelGenerator, native_options
-from fvm_envs.procgen.native import NativeEnv
+from fvm_envs.procgen.native import MAX_GAMES, MAX_THREADS, NativeEnv
 from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import read_count
 from fvm_envs.task import TaskSet
 
 KEPT_LEVELS = 512
@@ -45,7 +46,8 @@ class ProcgenVec(SlotEnv):
 
     Raises:
         ImportError: If Procgen's wheel is not installed.
-        ValueError: If the tasks are of several games, or an option does not exist.
+        ValueError: If the tasks are of several games, or an option does not exist or is out of range.
+        TypeError: If an option that is on or off is neither, or a count no whole number.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class ProcgenVec(SlotEnv):
         num_threads: int = 0,
         **slot_options: Unpack[SlotOptions],
     ) -> None:
+        self.closed = False
         self._open: list[NativeEnv | LevelGenerator] = []
         names = sorted({task.name for task in tasks})
         if len(names) != 1:
@@ -69,8 +72,8 @@ class ProcgenVec(SlotEnv):
             )
         if actions not in ACTION_SETS:
             raise ValueError(f"there is no action set {actions!r}: the sets are {', '.join(ACTION_SETS)}")
-        if num_threads < 0:
-            raise ValueError(f"num_threads is {num_threads}: use 0 for the caller's thread, or more")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_GAMES)
+        num_threads = read_count("num_threads", num_threads, 0, MAX_THREADS)
         self.game, self.mode = parse_name(names[0])
         self.native_actions = ACTION_SETS[actions]
         self._levels = np.array([level_seed(task.name, task.level) for task in tasks], dtype=np.int64)
@@ -151,6 +154,9 @@ class ProcgenVec(SlotEnv):
         """Free the library's games."""
         while self._open:
             self._open.pop().close()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a Procgen environment cannot be copied: load its state_dict() into a fresh one")
 
     def own_state(self) -> State:
         """The serialised games, one after the other, with their lengths and a checksum."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from fvm_envs.procgen.games import NATIVE_MODE, parse_name
 from fvm_envs.procgen.native import FORCE_RESET, NativeEnv
+from fvm_envs.slot_inputs import read_flag
 
 
 def native_options(mode: str, *, use_backgrounds: bool, restrict_themes: bool) -> dict[str, bool | int]:
@@ -15,8 +16,8 @@ def native_options(mode: str, *, use_backgrounds: bool, restrict_themes: bool) -
         "center_agent": True,
         "use_generated_assets": False,
         "use_monochrome_assets": False,
-        "restrict_themes": restrict_themes,
-        "use_backgrounds": use_backgrounds,
+        "restrict_themes": read_flag("restrict_themes", restrict_themes),
+        "use_backgrounds": read_flag("use_backgrounds", use_backgrounds),
         "paint_vel_info": False,
         "distribution_mode": NATIVE_MODE[mode],
     }

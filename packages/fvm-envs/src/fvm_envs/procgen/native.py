@@ -18,7 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fvm_envs.procgen.games import GAMES, MAX_LEVEL, NATIVE_MODE, modes_of
 from fvm_envs.procgen.state import StateLayout
+from fvm_envs.slot_inputs import read_count, read_flag
 
 _NAME_LEN = 128
 _MAX_NDIM = 16
@@ -26,6 +28,19 @@ _UINT8, _INT32 = 1, 2
 _OBSERVATION, _ACTION, _INFO = 1, 2, 3
 _DTYPES = {_UINT8: np.uint8, _INT32: np.int32, 3: np.float32}
 _MAX_STATE_BYTES = 2**20
+_FLAGS = (
+    "center_agent",
+    "use_generated_assets",
+    "use_monochrome_assets",
+    "restrict_themes",
+    "use_backgrounds",
+    "paint_vel_info",
+    "use_sequential_levels",
+)
+_COUNTS = ("num_levels", "start_level")
+MAX_GAMES = 4096
+"""Games in one environment: each takes up to a megabyte, and out of memory the library ends the process."""
+MAX_THREADS = 256
 FORCE_RESET = -1
 """The action that ends an episode, whatever happens in it."""
 
@@ -66,20 +81,23 @@ class _Buffers(ctypes.Structure):
 
 
 def data_folder() -> Path:
-    """The `data` folder of the installed Procgen wheel, found without importing the wheel.
+    """The folder of Procgen's library and pictures: our wheel's own, else that of an installed Procgen wheel.
+
+    The other wheel is found without being imported.
 
     Raises:
         ImportError: If there is none.
     """
     spec = importlib.util.find_spec("procgen")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        data = Path(folder) / "data"
+    theirs = (spec.submodule_search_locations or []) if spec else []
+    for folder in (Path(__file__).parent, *map(Path, theirs)):
+        data = folder / "data"
         if (data / "prebuilt" / "libenv.so").is_file() and (data / "assets").is_dir():
             return data
     here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     raise ImportError(
-        "Procgen's shared library is not installed: run `pip install 'fvm-envs[procgen]'` on x86-64 Linux "
-        f"with Python 3.11 or 3.12, the only platform that has a wheel (this is {here})"
+        "Procgen's shared library is not installed: the wheel of fvm-envs for x86-64 Linux carries it, and "
+        f"`pip install --no-deps procgen-mirror==0.10.7` brings it beside another (this is {here})"
     )
 
 
@@ -106,6 +124,30 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+def checked_options(game: str, options: Mapping[str, Any]) -> dict[str, bool | int]:
+    """The options of a game, all of which the library will take: on any other it ends the process.
+
+    Raises:
+        ValueError: If there is no such game, option or mode.
+        TypeError: If an option that is on or off is neither.
+    """
+    if game not in GAMES:
+        raise ValueError(f"there is no Procgen game {game!r}: the games are {', '.join(GAMES)}")
+    unknown = sorted(set(options) - {*_FLAGS, *_COUNTS, "distribution_mode"})
+    if unknown:
+        raise ValueError(f"the library has no options {unknown}")
+    checked: dict[str, bool | int] = {
+        name: read_flag(name, options[name]) for name in _FLAGS if name in options
+    }
+    for name in set(_COUNTS) & set(options):
+        checked[name] = read_count(name, options[name], 0, MAX_LEVEL)
+    mode = options.get("distribution_mode", 1)
+    modes = sorted({NATIVE_MODE[name] for name in modes_of(game)})
+    if isinstance(mode, bool) or mode not in modes:
+        raise ValueError(f"distribution_mode of {game} is {mode!r}: expected one of {modes}")
+    return {**checked, "distribution_mode": int(mode)}
+
+
 class NativeEnv:
     """Some games in the library, and the buffers they write to.
 
@@ -129,8 +171,11 @@ class NativeEnv:
         render: bool = False,
     ) -> None:
         self._handle: int | None = None
-        if num_envs < 1:
-            raise ValueError(f"num_envs is {num_envs}: at least one slot is needed")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_GAMES)
+        num_threads = read_count("num_threads", num_threads, 0, MAX_THREADS)
+        rand_seed = read_count("rand_seed", rand_seed, 0, 2**31 - 1)
+        render = read_flag("render", render)
+        options = checked_options(game, options)
         self._library = _library()
         everything: dict[str, bool | int | str] = {
             "env_name": game,
@@ -202,7 +247,11 @@ class NativeEnv:
             self._library.libenv_close(handle)
 
     def __del__(self) -> None:
-        self.close()
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a Procgen environment cannot be copied: load its state_dict() into a fresh one")
 
     def _live(self) -> int:
         if self._handle is None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
+from fvm_envs.slot_inputs import MAX_SLOTS, read_count
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import BOARD, family_of, order_of
 
@@ -74,8 +75,8 @@ class CatchVec(SlotEnv):
         names = sorted({task.name for task in tasks})
         if len(names) != 1:
             raise ValueError(f"a toy environment plays one family, not {names}: make one for each")
-        if cell_pixels < 1:
-            raise ValueError(f"cell_pixels is {cell_pixels}: a cell's side needs at least one pixel")
+        num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
+        cell_pixels = read_count("cell_pixels", cell_pixels, 1, 64)
         self.family = family = family_of(tasks[0])
         self.cell_pixels = cell_pixels
         effects = np.array(family.effects, dtype=np.int64)

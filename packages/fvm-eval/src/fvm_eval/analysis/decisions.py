@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from fvm_eval.analysis.study_results import LOG_SECONDS, MULTITASK, StudyResults
+from fvm_eval.analysis.study_results import ALPHA, LOG_SECONDS, MULTITASK, StudyResults
 from fvm_eval.analysis.summaries import Summary
-from fvm_eval.claims import Claim, ClaimVerdict, decide
-from fvm_eval.claims.comparisons import Comparison, Verdict
-from fvm_eval.claims.components import Component, ComponentVerdict
-from fvm_eval.fairness import Check, check_size
+from fvm_eval.claims import Claim, ClaimVerdict, Component, ComponentVerdict, Unit, decide
 from fvm_eval.statistics.intervals import Interval, difference_interval, mean_interval
 
 MARGIN, SECOND_MARGIN = 0.10, 0.05
@@ -26,22 +23,17 @@ class Decided:
     Attributes:
         verdict: At the margins fixed beforehand.
         second: At a margin of .05 where it was .10; None for a claim without such a part.
+        unadjusted: At .05, as if this were the only look; None where it is.
     """
 
     verdict: ClaimVerdict
     second: ClaimVerdict | None = None
+    unadjusted: ClaimVerdict | None = None
 
     @property
     def deciding(self) -> ComponentVerdict:
         """The part that the verdict hangs on: what contradicts it, what is open, or the weakest."""
-        parts = self.verdict.components
-        wrong = [part for part in parts if part.contradicted]
-        if wrong:
-            return min(wrong, key=lambda part: part.p_against or 0.0)
-        still = [part for part in parts if not part.passed]
-        if still:
-            return still[0]
-        return max(parts, key=lambda part: part.p or 0.0)
+        return self.verdict.deciding
 
 
 @dataclass(frozen=True)
@@ -55,19 +47,41 @@ class DeviceSeconds:
 def decide_claims(
     study: StudyResults, summaries: Sequence[Summary], bounds: tuple[float, float] | None
 ) -> tuple[Decided, ...]:
-    """Returns the verdicts on the study's claims."""
+    """Returns the verdicts on the study's claims; none of a partial study."""
+    if not study.complete:
+        return ()
     cells: dict[str, Mapping[str, pl.DataFrame]] = {s.name: s.cells for s in summaries}
     score_bounds = {} if bounds is None else {summary.name: bounds for summary in summaries}
+    score_bounds |= study.cell_bounds
     cells |= {name: by_arm(table) for name, table in study.cells.items()}
     preconditions = {item.name: item for item in study.preconditions}
+    unit = unit_of(study)
+    units = {} if unit is None else {summary.name: unit for summary in summaries}
 
-    def verdict(claim: Claim) -> ClaimVerdict:
-        return decide(claim, cells, preconditions, score_bounds=score_bounds)
+    def verdict(claim: Claim, alpha: float) -> ClaimVerdict:
+        return decide(claim, cells, preconditions, alpha=alpha, score_bounds=score_bounds, units=units)
 
-    return tuple(
-        Decided(verdict(claim), None if smaller is None else verdict(smaller))
-        for claim, smaller in ((claim, at_second_margin(claim)) for claim in study.claims)
-    )
+    found = []
+    for claim in study.claims:
+        smaller = at_second_margin(claim)
+        found.append(
+            Decided(
+                verdict(claim, study.level),
+                None if smaller is None else verdict(smaller, study.level),
+                None if study.level == ALPHA else verdict(claim, ALPHA),
+            )
+        )
+    return tuple(found)
+
+
+def unit_of(study: StudyResults) -> Unit | None:
+    """Returns what normalised scores are shares of; None where tasks have ranges of their own."""
+    ranges = {(study.score_ranges or {}).get(task) for task in study.tasks}
+    only = next(iter(ranges)) if len(ranges) == 1 else None
+    if only is None:
+        return None
+    name = "points of return" if study.score_name == "Episode return" else f"points of {study.score_name}"
+    return Unit(name, *only)
 
 
 def at_second_margin(claim: Claim) -> Claim | None:
@@ -108,26 +122,3 @@ def device_seconds(study: StudyResults) -> dict[str, DeviceSeconds]:
             ratio = Interval(math.exp(logs.mean), low, high, logs.how, logs.checkpoints, note=logs.note)
         found[arm] = DeviceSeconds(math.exp(mean_interval(cells).mean), ratio)
     return found
-
-
-def check_decisions(study: StudyResults, verdicts: Sequence[Verdict], claims: Sequence[Decided]) -> Check:
-    """Rule 10: what is too small says so; no claim or comparison was decided from too few checkpoints."""
-    comparisons: Sequence[Comparison] = study.comparisons
-    if not claims:
-        return check_size(comparisons, verdicts)
-    if comparisons:
-        given = check_size(comparisons, verdicts)
-        if given.status == "failed":
-            return given
-    small = 0
-    for decided in claims:
-        claim, parts = decided.verdict.claim, decided.verdict.components
-        tiny = [p for p in parts if p.estimate and p.estimate.checkpoints < claim.min_checkpoints]
-        small += bool(tiny)
-        hasty = any(part.passed or part.contradicted for part in tiny)
-        if hasty or (tiny and decided.verdict.label == "supported"):
-            return Check(10, "failed", f"{claim.id} was decided from too few checkpoints")
-    found = [decided.verdict.label for decided in claims]
-    labels = ("supported", "contradicted", "undecided")
-    counts = ", ".join(f"{found.count(label)} {label}" for label in labels if label in found)
-    return Check(10, "passed", f"claims: {counts}; {small} of {len(claims)} with too few checkpoints")

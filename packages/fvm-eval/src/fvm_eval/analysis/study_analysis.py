@@ -9,7 +9,7 @@ import polars as pl
 
 from fvm_eval import fairness
 from fvm_eval.analysis import series
-from fvm_eval.analysis.decisions import Decided, DeviceSeconds, check_decisions, decide_claims, device_seconds
+from fvm_eval.analysis.decisions import Decided, DeviceSeconds, decide_claims, device_seconds, unit_of
 from fvm_eval.analysis.study_results import ZERO_SHOT, StudyResults
 from fvm_eval.analysis.summaries import (
     Difference,
@@ -22,7 +22,7 @@ from fvm_eval.analysis.summaries import (
     scale_of,
     summaries_of,
 )
-from fvm_eval.claims.comparisons import Comparison, Verdict, judge
+from fvm_eval.claims import ClaimVerdict, Comparison, judge
 from fvm_eval.curves import normalise, pooled_curves, run_curves
 from fvm_eval.fairness import Check
 from fvm_eval.statistics.intervals import Interval
@@ -66,7 +66,7 @@ class Analysis:
     regret: Mapping[str, Interval]
     best: Mapping[str, float]
     differences: tuple[Difference, ...]
-    verdicts: tuple[tuple[Comparison, Verdict], ...]
+    verdicts: tuple[tuple[Comparison, ClaimVerdict], ...]
     claims: tuple[Decided, ...]
     device_seconds: Mapping[str, DeviceSeconds]
     baselines: Mapping[str, float]
@@ -95,17 +95,20 @@ def analyse(study: StudyResults) -> Analysis:
     if study.score_ranges is not None:
         episodes = normalise(episodes, study.score_ranges)
         baselines = None if baselines is None else normalise(baselines, study.score_ranges)
-    runs = run_curves(episodes)
+    runs = run_curves(episodes, score_bounds=bounds)
     summaries = summaries_of(study, runs, bounds)
     verdicts = []
-    for comparison in study.comparisons:
+    for comparison in study.comparisons if study.complete else ():
         cells = summaries[0].cells
         verdict = judge(
             comparison,
             cells[comparison.left],
             cells[comparison.right],
+            baseline=cells.get(comparison.baseline or ""),
             preconditions=study.preconditions,
+            alpha=study.level,
             score_bounds=bounds,
+            unit=unit_of(study),
         )
         verdicts.append((comparison, verdict))
     means = {}
@@ -140,29 +143,26 @@ def _checks(
     study: StudyResults,
     runs: pl.DataFrame,
     summaries: tuple[Summary, ...],
-    verdicts: list[Verdict],
+    verdicts: list[ClaimVerdict],
     claims: tuple[Decided, ...],
 ) -> tuple[Check, ...]:
     final = summaries[0]
-    names = [] if study.baselines is None else study.baselines["baseline"].unique().sort().to_list()
-    if len(summaries) > 1:  # the curves begin before any adaptation
-        names.append("zero-shot")
-    script = None
-    if study.baselines is not None:
-        script = study.baselines.filter(~pl.col("baseline").is_in(["random", "zero-shot"]))
     ranges = study.score_bounds or study.score_ranges
-    best = None if ranges is None else {task: high for task, (_, high) in ranges.items()}
+    fewest = min(interval.checkpoints for interval in final.fixed.values())
+    limits = {method: ledger.budget for method, ledger in study.ledgers.items()}
     computed = [
         fairness.check_estimand(study.estimand, list(final.fixed.values()), list(final.new.values())),
-        fairness.check_splits(study.folds, study.recorded_splits, study.tasks, study.ledgers),
-        fairness.check_leaks(study.leak_audit, study.tasks),
-        fairness.check_budget(study.budget, study.ledgers, int(runs["env_step"].to_numpy().max())),
-        fairness.check_baselines(names, study.methods, script, best),
-        fairness.check_curves(runs, study.online),
-        fairness.check_episodes(study.episodes),
-        fairness.check_summaries(runs, study.final_step, len(summaries) > 1),
-        fairness.check_complete(runs),
-        check_decisions(study, verdicts, claims),
+        fairness.check_splits(study.folds, study.recorded_splits, study.tasks, study.methods, study.tuning),
+        fairness.check_leaks(study.leak_audit, study.tasks, study.folds),
+        fairness.check_budget(study.budget, study.spending, study.plan, runs).or_worse(
+            fairness.check_matched(limits)
+        ),
+        fairness.check_baselines(study.baselines, study.methods, len(summaries) > 1, ranges),
+        fairness.check_curves(runs, study.online, study.plan),
+        fairness.check_episodes(study.episodes, study.plan),
+        fairness.check_summaries(runs, study.episodes, study.final_step, study.plan),
+        fairness.check_complete(runs, study.plan),
+        fairness.check_size([*verdicts, *(decided.verdict for decided in claims)], study.looks, fewest),
     ]
     given = {check.rule: check for check in study.checks}
-    return tuple(given.get(check.rule, check) for check in computed)
+    return tuple(check.or_worse(given.get(check.rule)) for check in computed)

@@ -12,12 +12,13 @@ import polars as pl
 
 from fvm_eval.analysis.panel import Panel
 from fvm_eval.budget import Budget, Ledger
-from fvm_eval.claims import Claim, Precondition
-from fvm_eval.claims.comparisons import Comparison
-from fvm_eval.fairness import Check, LeakAudit
+from fvm_eval.claims import Claim, Comparison, Look, Precondition
+from fvm_eval.claims.looks import level_of
+from fvm_eval.fairness import RUN, Check, LeakAudit
 from fvm_eval.folds import Fold
 from fvm_eval.table import TableError, check_table
 
+ALPHA = 0.05  # of a study that is judged once
 VALUE, AREA, ZERO_SHOT = "Value at budget", "Area under the curve", "Zero-shot (jump-start)"
 NEW_LEVELS, LOG_SECONDS = "Zero-shot on new levels", "Log device seconds"
 SCRATCH, MULTITASK = "scratch", "multitask"
@@ -46,6 +47,7 @@ class StudyResults:
         cells: More summaries by name, columns method (the arm), fold, seed, checkpoint, task, value, in the
             unit of the claim. "Zero-shot on new levels" (normalised) and "Log device seconds" (natural
             logarithm, of one pretraining) are shown beside the claims too.
+        cell_bounds: Lowest and highest possible value of the cells of these summaries.
         trials: Columns method, fold, seed, checkpoint, task, lifetime, trial (from 1), score (raw); returns
             by trial within the lifetimes of agents that remember, on the test tasks.
         trained_trials: Trials in a lifetime of the training, by method; later ones are extrapolation.
@@ -56,6 +58,13 @@ class StudyResults:
         best_scores: Raw score of the best possible player by task, where it is known.
         preconditions: What must hold before any comparison or claim means something.
         ledgers: By method, what one adaptation run spent on its test task.
+        plan: Every snapshot that was to be evaluated, from the plan, never from the results: columns method,
+            fold, seed, checkpoint, task, env_step, episodes, and perhaps spends: env steps that the run was
+            to take on its test task, null where fewer are no advantage.
+        spending: What each run's envs counted, from the store: columns method, fold, seed, checkpoint, task,
+            env_steps, updates, demos.
+        tuning: The tuning jobs that were run, pilots included, from the store: columns method, trial,
+            env_steps.
         costs: One row per method (column `method`), other columns as they are to be shown, units in their
             names.
         baselines: Columns baseline, task, score; one row an episode ("random", "always right", ...).
@@ -66,10 +75,14 @@ class StudyResults:
         recorded_splits: SHA-256 of the folds as they were recorded before training, in the plan or the
             job keys.
         leak_audit: What the audit of the splits found.
-        checks: Lines that replace the computed ones of the same rule.
+        checks: Lines that stand in place of computed ones of the same rule where they are worse.
         config: What the study was asked to do.
         environment: Versions, hardware, commit.
         rerun: The command that makes it again.
+        looks: Every verdict that was reached on this study while it grew, first to last, from the log that
+            its store keeps; the last is this one.
+        planned_looks: Numbers of checkpoints a method at which looks were planned.
+        complete: Whether all planned runs are finished; a partial study gets no verdicts.
         adaptation: Whether methods adapt a pretrained agent to held-out tasks; without it the report's words
             are those of any comparison.
         references: Families that all others are shown against, the first one first.
@@ -91,6 +104,7 @@ class StudyResults:
     comparisons: Sequence[Comparison] = ()
     claims: Sequence[Claim] = ()
     cells: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    cell_bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trials: pl.DataFrame | None = None
     trained_trials: Mapping[str, int] = field(default_factory=dict)
     train_sizes: Mapping[str, int] = field(default_factory=dict)
@@ -99,6 +113,9 @@ class StudyResults:
     best_scores: Mapping[str, float] | None = None
     preconditions: Sequence[Precondition] = ()
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
+    plan: pl.DataFrame | None = None
+    spending: pl.DataFrame | None = None
+    tuning: pl.DataFrame | None = None
     costs: pl.DataFrame | None = None
     baselines: pl.DataFrame | None = None
     online: pl.DataFrame | None = None
@@ -110,6 +127,9 @@ class StudyResults:
     config: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     rerun: str = ""
+    looks: Sequence[Look] = ()
+    planned_looks: Sequence[int] = ()
+    complete: bool = True
     adaptation: bool = True
     references: Sequence[str] = ()
     margin: float | None = None
@@ -126,6 +146,9 @@ class StudyResults:
             "online": ("method", "seed", "task", "env_step", "return"),
             "pretraining": ("method", "seed", "env_step", "return"),
             "costs": ("method",),
+            "plan": (*RUN, "env_step", "episodes"),
+            "spending": (*RUN, "env_steps", "updates", "demos"),
+            "tuning": ("method", "trial", "env_steps"),
             "trials": ("method", "fold", "seed", "checkpoint", "task", "lifetime", "trial", "score"),
         }
         tables = [(name, getattr(self, name), columns) for name, columns in needed.items()]
@@ -169,9 +192,27 @@ class StudyResults:
         for method, schedule in self.eps_schedules.items():
             if len(schedule) != 2 or not all(isfinite(eps) for eps in schedule):
                 raise ValueError(f"eps_schedules[{method!r}]={schedule}: expected two numbers, (start, end)")
+        for name in ("score_ranges", "score_bounds"):
+            for task, ends in sorted((getattr(self, name) or {}).items()):
+                if len(ends) != 2 or not all(map(isfinite, ends)) or not ends[0] < ends[1]:
+                    raise TableError(f"{name} of {task} is {ends}: expected two finite numbers, low < high")
+        self._check_scores()
         lacking = [] if self.best_scores is None else sorted(set(self.tasks) - set(self.best_scores))
         if lacking:
             raise ValueError(f"best_scores lacks {lacking[0]}; give the best score of every test task")
+
+    def _check_scores(self) -> None:
+        """Refuses scores outside the range that was stated, in which no interval would mean anything."""
+        possible = self.score_ranges if self.score_bounds is None else self.score_bounds
+        for task, (low, high) in sorted((possible or {}).items()):
+            room = 1e-9 * (high - low)
+            mine = self.episodes.filter(pl.col("task") == task)["score"]
+            outside = mine.filter((mine < low - room) | (mine > high + room))
+            if len(outside):
+                raise TableError(
+                    f"{task} has the score {outside[0]:g}, outside its range of {low:g} to {high:g}; give "
+                    "the lowest and highest possible score"
+                )
 
     @cached_property
     def methods(self) -> list[str]:
@@ -193,6 +234,11 @@ class StudyResults:
         if self.budget is not None:
             return self.budget.env_steps
         return int(self.episodes["env_step"].to_numpy().max())
+
+    @property
+    def level(self) -> float:
+        """The level at which this look may decide (`fvm_eval.claims.looks`); .05 where none were logged."""
+        return level_of(self.looks, self.looks[-1], self.planned_looks, alpha=ALPHA) if self.looks else ALPHA
 
     def family(self, method: str) -> str:
         """The name that a method shares with its other training-set sizes; its own if there are none."""

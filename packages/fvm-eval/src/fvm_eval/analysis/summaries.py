@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -109,7 +109,7 @@ def summaries_of(
     for name, table in tables:
         cells = {method: table.filter(pl.col("method") == method) for method in study.methods}
         fixed = {method: mean_interval(cells[method], score_bounds=bounds) for method in cells}
-        new = {method: new_tasks_interval(cells[method]) for method in cells}
+        new = {method: new_tasks_interval(cells[method], score_bounds=bounds) for method in cells}
         summaries.append(Summary(name, cells, fixed, new))
     return tuple(summaries)
 
@@ -119,10 +119,13 @@ def regret_of(study: StudyResults, summary: Summary) -> dict[str, Interval]:
     best = best_of(study)
     if not best:
         return {}
-    ceiling = pl.col("task").replace_strict(best, return_dtype=pl.Float64)
-    return {
-        m: mean_interval(c.with_columns(value=ceiling - pl.col("value"))) for m, c in summary.cells.items()
-    }
+    regrets = {}
+    for method, reached in summary.fixed.items():
+        tasks = summary.cells[method]["task"].unique().to_list()
+        ceiling = sum(best[task] for task in tasks) / len(tasks)
+        low, high = (None if end is None else ceiling - end for end in (reached.high, reached.low))
+        regrets[method] = replace(reached, mean=ceiling - reached.mean, low=low, high=high, beside=None)
+    return regrets
 
 
 def differences_of(
@@ -136,7 +139,8 @@ def differences_of(
             if set(sides[0]["task"]) != set(sides[1]["task"]):
                 continue
             fixed = difference_interval(*sides, score_bounds=bounds)
-            differences.append(Difference(left, right, summary.name, fixed, new_tasks_interval(*sides)))
+            new = new_tasks_interval(*sides, score_bounds=bounds)
+            differences.append(Difference(left, right, summary.name, fixed, new))
     return tuple(differences)
 
 

@@ -1,16 +1,19 @@
-"""The simplest claim: one method against another in one summary. Claims of several parts are in `claims`."""
+"""The simplest claim: one method against another in one summary."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import polars as pl
 
-from fvm_eval.claims.components import Component, assess
-from fvm_eval.claims.verdict import Label, Precondition, unshown
-from fvm_eval.statistics.intervals import Interval, difference_interval
+from fvm_eval.claims.claim import Claim, Unit
+from fvm_eval.claims.components import Component
+from fvm_eval.claims.decision import ClaimVerdict, decide
+from fvm_eval.claims.preconditions import Precondition
+
+_SUMMARY = "Value at budget"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,8 @@ class Comparison:
         kind: "superiority" claims left - right > margin, "non-inferiority" left - right > -margin.
         margin: In normalised units; the smallest difference that matters.
         min_checkpoints: With fewer on either side the verdict is "undecided: too small".
+        baseline: A method that left must beat by more than the margin before "no worse" means anything:
+            two methods that learned nothing are equal too.
     """
 
     left: str
@@ -31,16 +36,16 @@ class Comparison:
     kind: Literal["superiority", "non-inferiority"] = "superiority"
     margin: float = 0.10
     min_checkpoints: int = 5
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("superiority", "non-inferiority"):
             raise ValueError(f"kind={self.kind!r}: expected superiority or non-inferiority")
         if not self.margin > 0:
             raise ValueError(f"margin={self.margin}: give the smallest difference that matters, above 0")
-        if self.min_checkpoints < 2:
-            raise ValueError(
-                f"min_checkpoints={self.min_checkpoints}: one checkpoint has no spread; give 2 or more"
-            )
+        if self.left == self.right:
+            raise ValueError(f"left and right are both {self.left!r}; give two methods")
+        self.claim()  # which checks the rest
 
     @property
     def threshold(self) -> float:
@@ -50,33 +55,25 @@ class Comparison:
     @property
     def statement(self) -> str:
         """The claim as an inequality."""
-        return f"{self.left} − {self.right} {self._component.claimed}"
+        return f"{self.left} − {self.right} {self.claim().components[0].claimed}"
 
-    @property
-    def _component(self) -> Component:
-        weights = {"left": 1.0, "right": -1.0}
-        return Component(name="", summary="", weights=weights, kind=self.kind, margin=self.margin)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the data say about a comparison.
-
-    Attributes:
-        label: The decision.
-        reason: Why, in a clause; the part after "undecided: " comes first.
-        interval: Of left minus right, normalised.
-        seeds_needed: Seeds per method that would detect a difference of one margin from the threshold with
-            power .8 at the observed spread; None where unknown or not needed.
-    """
-
-    label: Label
-    reason: str
-    interval: Interval
-    seeds_needed: int | None = None
-
-    def __str__(self) -> str:
-        return f"{self.label}: {self.reason}" if self.label == "undecided" else self.label
+    def claim(self, preconditions: Sequence[str] = ()) -> Claim:
+        """Returns the comparison as a claim of one part."""
+        weights = {self.left: 1.0, self.right: -1.0}
+        name = f"{self.left} − {self.right}"
+        above: dict[str, Any] = {
+            "name": f"{self.left} − {self.baseline}",
+            "weights": {self.left: 1.0, str(self.baseline): -1.0},
+        }
+        part = Component(name=name, summary=_SUMMARY, weights=weights, kind=self.kind, margin=self.margin)
+        return Claim(
+            id=name,
+            statement=self.estimand,
+            components=[part],
+            preconditions=preconditions,
+            min_checkpoints=self.min_checkpoints,
+            assay=None if self.baseline is None else replace(part, kind="superiority", **above),
+        )
 
 
 def judge(
@@ -84,24 +81,32 @@ def judge(
     left: pl.DataFrame,
     right: pl.DataFrame,
     *,
+    baseline: pl.DataFrame | None = None,
     preconditions: Sequence[Precondition] = (),
-    score_bounds: tuple[float, float] | None = (0.0, 1.0),
-) -> Verdict:
-    """Returns the verdict on a comparison from the two methods' cells in normalised units."""
-    interval = difference_interval(left, right, score_bounds=score_bounds)
-    part = assess(
-        comparison._component,
-        {"left": left, "right": right},
-        min_checkpoints=comparison.min_checkpoints,
-        score_bounds=score_bounds,
+    alpha: float = 0.05,
+    score_bounds: tuple[float, float] | None = None,
+    unit: Unit | None = None,
+) -> ClaimVerdict:
+    """Returns the verdict on a comparison from the two methods' cells in normalised units.
+
+    Args:
+        comparison: Fixed beforehand.
+        left: Columns fold, checkpoint, task, value.
+        right: The same of the other method.
+        baseline: The same of the comparison's baseline, if it names one.
+        preconditions: All of them must hold.
+        alpha: As in `fvm_eval.claims.decide`.
+        score_bounds: Lowest and highest possible value; None where unknown.
+        unit: What the values are shares of.
+    """
+    cells = {comparison.left: left, comparison.right: right}
+    if comparison.baseline is not None and baseline is not None:
+        cells[comparison.baseline] = baseline
+    return decide(
+        comparison.claim([item.name for item in preconditions]),
+        {_SUMMARY: cells},
+        {item.name: item for item in preconditions},
+        alpha=alpha,
+        score_bounds=None if score_bounds is None else {_SUMMARY: score_bounds},
+        units=None if unit is None else {_SUMMARY: unit},
     )
-    failed = [item for item in preconditions if item.holds is not True]
-    if part.doubt == "too small":
-        return Verdict("undecided", part.reason, interval, part.seeds_needed)
-    if failed:
-        return Verdict("undecided", unshown(failed[0]), interval)
-    if part.passed:
-        return Verdict("supported", "the whole interval lies above the threshold", interval)
-    if part.contradicted:
-        return Verdict("contradicted", "the whole interval lies below the threshold", interval)
-    return Verdict("undecided", part.reason, interval, part.seeds_needed)

@@ -1,6 +1,7 @@
 """Components of claims: a contrast of arms in one summary, and how it must lie.
 
-    superiority: contrast > margin,  non-inferiority: contrast > -margin,  equivalence: |contrast| < margin
+    superiority: contrast > margin,     non-inferiority: contrast > -margin,
+    no gain: contrast < margin,         equivalence: |contrast| < margin
 
 A direction passes where the interval of level 1 - alpha lies beyond its threshold; equivalence where both
 one-sided tests reject at alpha, that is where the interval of level 1 - 2 alpha lies within the margins
@@ -13,18 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Literal
 
 import polars as pl
 
+from fvm_eval.claims.preconditions import Precondition, failing
 from fvm_eval.statistics.contrasts import contrast, nonzero
-from fvm_eval.statistics.estimates import Estimate, Interval
+from fvm_eval.statistics.estimates import FEW, Estimate, Interval
 from fvm_eval.statistics.hypothesis import equivalence, holm, non_inferiority
 from fvm_eval.statistics.power import equivalence_seeds_needed, seeds_needed
 
-Kind = Literal["superiority", "non-inferiority", "equivalence"]
-Doubt = Literal["", "not run", "too small", "no interval", "open"]
-_KINDS = ("superiority", "non-inferiority", "equivalence")
+Kind = Literal["superiority", "non-inferiority", "no gain", "equivalence"]
+Doubt = Literal[
+    "", "not run", "not learned", "rival", "not estimable", "gaps", "too small", "no interval", "open"
+]
+_KINDS = ("superiority", "non-inferiority", "no gain", "equivalence")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +40,15 @@ class Component:
         name: For the report, as in "multi-task − Reptile, 1,000 levels".
         summary: Whose cells are compared, as in "Value at budget".
         weights: By arm (`fvm_eval.statistics.contrasts`).
-        kind: Superiority claims contrast > margin, non-inferiority contrast > -margin, equivalence
-            |contrast| < margin.
+        kind: Superiority claims contrast > margin, non-inferiority contrast > -margin, no gain contrast <
+            margin, equivalence |contrast| < margin.
         margin: The smallest difference that matters; of superiority also 0.
         detect: Distance of the truth from the threshold of superiority at which the needed seeds are counted;
             the margin if not given, which a margin of 0 leaves unknown. Equality is counted at a true
             difference of 0.
+        preconditions: Names of what must hold before this part's number means anything.
+        rival_learned: Names of the preconditions of the arms that it is compared with: to beat an arm that
+            did not learn shows nothing.
     """
 
     name: str
@@ -49,15 +57,17 @@ class Component:
     kind: Kind = "superiority"
     margin: float
     detect: float | None = None
+    preconditions: Sequence[str] = ()
+    rival_learned: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ValueError(f"kind={self.kind!r}: expected {', '.join(_KINDS)}")
-        if not (self.margin > 0 or (self.kind == "superiority" and self.margin == 0)):
+        if not (0 < self.margin < float("inf") or (self.kind == "superiority" and self.margin == 0)):
             raise ValueError(f"margin={self.margin}: give the smallest difference that matters, above 0")
-        if self.detect is not None and not self.detect > 0:
+        if self.detect is not None and not 0 < self.detect < float("inf"):
             raise ValueError(f"detect={self.detect}: give a distance from the threshold above 0")
-        if not nonzero(self.weights):
+        if not nonzero(self.weights) or not all(map(isfinite, self.weights.values())):
             raise ValueError(f"weights={dict(self.weights)}: give some arm a weight other than 0")
 
     @property
@@ -77,6 +87,8 @@ class Component:
             return f"within ±{self.margin:.2f}"
         if self.kind == "non-inferiority":
             return f"> −{self.margin:.2f}"
+        if self.kind == "no gain":
+            return f"< +{self.margin:.2f}"
         return f"> +{self.margin:.2f}" if self.margin else "> 0"
 
     def p_for(self, estimate: Estimate) -> float | None:
@@ -85,6 +97,8 @@ class Component:
             return equivalence(estimate, self.margin)
         if self.kind == "non-inferiority":
             return _two_sided(non_inferiority(estimate, self.margin))
+        if self.kind == "no gain":
+            return _two_sided(estimate.p_below(self.margin))
         return _two_sided(estimate.p_above(self.margin))
 
     def p_against(self, estimate: Estimate) -> float | None:
@@ -92,17 +106,34 @@ class Component:
         if self.kind == "equivalence":
             above, below = estimate.p_above(self.margin), estimate.p_below(-self.margin)
             return None if above is None or below is None else _two_sided(min(above, below))
+        if self.kind == "no gain":
+            return _two_sided(estimate.p_above(self.margin))
         sign = 1 if self.kind == "superiority" else -1
         return _two_sided(estimate.p_below(sign * self.margin))
 
     def seeds_needed(self, estimate: Estimate, *, alpha: float = 0.05, target: float = 0.8) -> int | None:
-        """Returns the seeds per arm that would show the component with this power at the observed spread."""
-        if not any(estimate.spreads) or self.effect is None:
+        """Returns the seeds per arm that would show the component with this power at the observed spread.
+
+        The truth is taken to be where the component wants it (`detect` beyond its threshold, 0 for
+        equality), or as near to that as the observed interval allows; None where the interval lies on the
+        wrong side of the threshold, so that more seeds of the same would not show it.
+        """
+        interval = estimate.interval(1 - alpha)
+        if not any(estimate.spreads) or self.effect is None or interval.low is None or interval.high is None:
             return None
+        threshold = -self.margin if self.kind == "non-inferiority" else self.margin
+        wanted = threshold + self.effect if self.kind == "superiority" else 0.0
+        truth = min(max(wanted, interval.low), interval.high)
         if self.kind == "equivalence":
-            return equivalence_seeds_needed(self.margin, estimate.spreads, target=target, alpha=alpha)
-        distance = self.effect if self.kind == "superiority" else self.margin
-        return seeds_needed(distance, estimate.spreads, target=target, level=1 - alpha)
+            needed = equivalence_seeds_needed(
+                self.margin, estimate.spreads, difference=truth, target=target, alpha=alpha
+            )
+        else:
+            distance = (threshold - truth) if self.kind == "no gain" else (truth - threshold)
+            needed = seeds_needed(max(distance, 0.0), estimate.spreads, target=target, level=1 - alpha)
+        if needed is not None and estimate.how in ("Gaffke", "MOVER"):
+            return max(needed, FEW)  # with fewer, what rare failures could hide decides, not the spread
+        return needed
 
 
 @dataclass(frozen=True)
@@ -138,10 +169,13 @@ def assess(
     cells: Mapping[str, pl.DataFrame],
     *,
     min_checkpoints: int,
+    preconditions: Mapping[str, Precondition] | None = None,
     alpha: float = 0.05,
     score_bounds: tuple[float, float] | None = None,
 ) -> ComponentVerdict:
     """Returns the verdict on one component by itself, from the cells of its summary by arm."""
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha}: expected a probability between 0 and 1")
     missing = [arm for arm in component.arms if arm not in cells or cells[arm].is_empty()]
     if missing:
         what = f"not run: {', '.join(missing)}" if cells else f"not measured: {component.summary}"
@@ -150,6 +184,8 @@ def assess(
         estimate = contrast(cells, component.weights, score_bounds=score_bounds)
     except ValueError as error:  # as where a run is missing: one claim less, not no report
         return ComponentVerdict(component, doubt="no interval", reason=f"cannot be compared ({error})")
+    if not isfinite(estimate.mean):
+        return ComponentVerdict(component, doubt="not estimable", reason=estimate.note)
     needed = component.seeds_needed(estimate, alpha=alpha)
     verdict = ComponentVerdict(
         component,
@@ -166,6 +202,12 @@ def assess(
             f"too small ({have} {checkpoints} a method, at least {min_checkpoints} were required beforehand)"
         )
         return replace(verdict, doubt="too small", reason=reason)
+    if estimate.gaps:
+        return replace(verdict, doubt="gaps", reason=f"cells are missing (estimated {estimate.gaps})")
+    if failed := failing(component.preconditions, preconditions or {}):
+        return replace(verdict, doubt="not learned", reason=failed[0].unshown)
+    if failed := failing(component.rival_learned, preconditions or {}):
+        return replace(verdict, doubt="rival", reason=f"the rival did not learn ({failed[0].unshown})")
     if verdict.p is None or verdict.p_against is None or verdict.interval is None:
         return replace(verdict, doubt="no interval", reason=f"no interval ({estimate.note})")
     if verdict.p <= alpha:
@@ -186,7 +228,7 @@ def adjusted(parts: Sequence[ComponentVerdict], alpha: float) -> list[ComponentV
     tested = [
         (i, part.p_against)
         for i, part in enumerate(parts)
-        if part.p_against is not None and part.doubt != "too small"
+        if part.p_against is not None and part.doubt in ("", "open")
     ]
     for (i, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
         found[i] = replace(found[i], p_against=p)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from fvm_eval.analysis.decisions import Decided
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.claims.comparisons import Comparison, Verdict
+from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone
 from fvm_eval.report.text import capital, limits, number, plural
@@ -49,7 +49,7 @@ def _answer(analysis: Analysis) -> dict[str, Any]:
     return {"label": "", "tone": "", "decision": f"{scores}.", "numbers": no}
 
 
-def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
+def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdict) -> dict[str, Any]:
     study, scale, fixed = analysis.study, analysis.scale, analysis.summaries[0].fixed
     left, right = study.label(comparison.left), study.label(comparison.right)
     a, b = (number(scale.value(fixed[name].mean)) for name in (comparison.left, comparison.right))
@@ -71,7 +71,7 @@ def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: Verdict)
     }
 
 
-def _decision(comparison: Comparison, verdict: Verdict, left: str, right: str) -> str:
+def _decision(comparison: Comparison, verdict: ClaimVerdict, left: str, right: str) -> str:
     if verdict.label == "undecided":
         return f"Undecided: {verdict.reason.split(' (')[0]}."
     yes = verdict.label.startswith("supported")

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.budget import AXES
-from fvm_eval.claims.comparisons import Comparison, Verdict
+from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.fairness import RULES
 from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.method_styles import method_styles
@@ -19,8 +19,8 @@ from fvm_eval.report.text import capital, limits, number, plural
 _SHOWN_TASKS, _UNFOLDED = 60, 6
 _NOTHING = Markup("")
 _ANY_COMPARISON = (1, 7, 9, 10)
-_MARKS = {"passed": "✓", "holds": "✓", "failed": "✗", "fails": "✗"}
-_KINDS = {"passed": "passed", "holds": "passed", "failed": "failed", "fails": "failed"}
+_MARKS = {"holds": "✓", "fails": "✗"}
+_KINDS = {"holds": "passed", "fails": "failed"}
 
 
 def estimand(analysis: Analysis) -> Markup:
@@ -44,7 +44,7 @@ def estimand(analysis: Analysis) -> Markup:
     )
 
 
-def _comparison(analysis: Analysis, comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
+def _comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdict) -> dict[str, Any]:
     name, scale = analysis.study.label, analysis.scale.difference
     threshold = number(scale(comparison.threshold), signed=True)
     needed = verdict.seeds_needed
@@ -78,10 +78,9 @@ def checklist(analysis: Analysis) -> Markup:
     ]
     kinds = [item["kind"] for item in items]
     held, failed, open_ = kinds.count("passed"), kinds.count("failed"), kinds.count("na")
-    words = checks[0].status if checks and held == len(items) and checks[0].status == "passed" else "hold"
-    parts = [f"{held} of {len(items)} rules {words if words == 'passed' else 'hold'}"]
+    parts = [f"{held} of {len(items)} rules hold"]
     parts += [f"{failed} fail{'s' * (failed == 1)}"] if failed else []
-    parts += [f"{open_} cannot be checked or do{'es' if open_ == 1 else ''} not apply"] if open_ else []
+    parts += [f"{open_} cannot be checked"] if open_ else []
     heading = "Fairness checklist" if analysis.study.adaptation else "Checks"
     return filled(
         "checklist.html",

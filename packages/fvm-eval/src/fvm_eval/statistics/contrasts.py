@@ -11,16 +11,21 @@ the first trial to the last the same with both arms on one set of checkpoints, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import polars as pl
 
 from fvm_eval.statistics.estimates import Estimate, Term
-from fvm_eval.statistics.variance import estimate
+from fvm_eval.statistics.variance import LARGEST, Arm, estimate, lacking, left_out
 
 _UNIT = ["fold", "checkpoint"]
 _ZERO = 1e-12
+_OUTSIDE = 1e-9
+EPISODES = "won_of"
 
 
 def contrast(
@@ -32,26 +37,76 @@ def contrast(
     """Returns the estimate of sum_a w_a mean(a), tasks fixed.
 
     Args:
-        cells: By arm, columns fold, checkpoint, task, value; all arms on the same tasks.
+        cells: By arm, columns fold, checkpoint, task, value; all arms on the same tasks. A column
+            `won_of`, the number of episodes, marks a value as the share of episodes that were won.
         weights: By arm; an arm of weight 0 plays no part.
-        score_bounds: Lowest and highest possible value; gives an arm whose checkpoints all agree on one of
-            them a binomial interval.
+        score_bounds: Lowest and highest possible value; without them few checkpoints get a t interval,
+            which assumes that rare failures do not exist, and checkpoints that agree exactly get none.
 
     Raises:
         ValueError: No weight differs from 0; an arm has no cells; arms were tested on different tasks, which
             would compare tasks, not methods; or they share some of their checkpoints but not all.
     """
     used = nonzero(weights)
+    lost, tasks = _lost(cells, used)
+    gaps = left_out(lost, tasks)
+    if lost and lost >= tasks:
+        fewest = min(cells[arm].select(_UNIT).n_unique() for arm in used)
+        return Estimate((Term(Arm(math.nan, {}, (), (), fewest, f"not estimable: {gaps}", gaps=gaps)),))
+    if lost:
+        cells = {arm: cells[arm].filter(~pl.col("task").is_in(list(lost))) for arm in used}
     terms = []
     for arms in comparable(cells, weights):
         combined = _combined([cells[arm] for arm in arms], [used[arm] for arm in arms])
-        extremes = None
-        if score_bounds is not None and len(arms) == 1:
-            at_extremes = set(cells[arms[0]]["value"].unique()) <= set(score_bounds)
-            low, high = sorted(used[arms[0]] * bound for bound in score_bounds)
-            extremes = (low, high) if at_extremes else None
-        terms.append(Term(estimate(combined), len(arms), extremes))
+        bounds = episodes = None
+        if score_bounds is not None:
+            low, high = score_bounds
+            ends = [sorted((used[arm] * low, used[arm] * high)) for arm in arms]
+            bounds = sum(end[0] for end in ends), sum(end[1] for end in ends)
+            _check_range([cells[arm] for arm in arms], score_bounds)
+            episodes = _episodes(cells[arms[0]]) if len(arms) == 1 else None
+        terms.append(Term(replace(estimate(combined), gaps=gaps), len(arms), bounds, episodes))
     return Estimate(tuple(terms))
+
+
+def _check_range(arms: Sequence[pl.DataFrame], bounds: tuple[float, float]) -> None:
+    low, high = bounds
+    if not (low < high and math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"score_bounds={bounds}: expected two finite numbers, the lower one first")
+    for arm in arms:
+        outside = arm.filter((pl.col("value") < low - _OUTSIDE) | (pl.col("value") > high + _OUTSIDE))
+        outside = outside.filter(pl.col("value").abs() < LARGEST)  # beyond: not estimable, and said so
+        if len(outside):
+            first = outside.row(0, named=True)
+            raise ValueError(
+                f"{first['value']} of {first['checkpoint']} on {first['task']} lies outside the range of "
+                f"scores {bounds}"
+            )
+
+
+def _lost(cells: Mapping[str, pl.DataFrame], used: Mapping[str, float]) -> tuple[set[str], set[str]]:
+    """Returns the tasks of which some arm's checkpoint lacks its cell, and all tasks.
+
+    A task that an arm lacks altogether is no gap: such arms are refused.
+    """
+    rows = {
+        arm: set(cells[arm].select(*_UNIT, "task").iter_rows())
+        for arm in used
+        if arm in cells and len(cells[arm])
+    }
+    tasks = {arm: {task for *_, task in mine} for arm, mine in rows.items()}
+    lost: set[str] = set().union(*(lacking(cells[arm]) for arm in rows))
+    for arm, other in combinations(rows, 2):
+        if {row[:2] for row in rows[arm]} == {row[:2] for row in rows[other]}:  # paired
+            lost |= {task for *_, task in rows[arm] ^ rows[other]} & tasks[arm] & tasks[other]
+    return lost, set().union(*tasks.values())
+
+
+def _episodes(cells: pl.DataFrame) -> int | None:
+    """Returns of how many episodes the values are success rates; None where they are not."""
+    if EPISODES not in cells.columns or cells[EPISODES].null_count():
+        return None
+    return int(cells[EPISODES].to_numpy().sum())
 
 
 def comparable(cells: Mapping[str, pl.DataFrame], weights: Mapping[str, float]) -> list[list[str]]:
@@ -124,12 +179,8 @@ def _combined(arms: Sequence[pl.DataFrame], weights: Sequence[float]) -> pl.Data
             value=pl.col("value") + pl.col("added"),
             size=pl.max_horizontal("size", pl.col("added").abs()),
         )
-    # What is left of a sum of equal numbers is rounding, no spread.
-    rounded = pl.when(pl.col("value").abs() <= _ZERO * pl.col("size")).then(0.0).otherwise(pl.col("value"))
+    # What is left of a sum of equal numbers is rounding, no spread; NaN <= NaN holds in Polars.
+    left = pl.col("value").abs() <= _ZERO * pl.col("size")
+    rounded = pl.when(left & pl.col("size").is_finite()).then(0.0).otherwise(pl.col("value"))
     total = total.select(*key, value=rounded)
-    if any(len(mean) != len(total) for mean in means):
-        raise ValueError(
-            "arms share some checkpoints and tasks but not all: a checkpoint lacks a task that it has in "
-            "another arm; compare them on shared ones"
-        )
     return total

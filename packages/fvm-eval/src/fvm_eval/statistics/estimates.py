@@ -2,28 +2,37 @@
 
 An estimate is a sum of independent terms. A term is an arm, or several arms that start from the same
 checkpoints; its variance is a sum of parts with their degrees of freedom (`fvm_eval.statistics.variance`).
-Where every term has a spread, the interval is Welch's: the variances add, with Satterthwaite degrees of
-freedom.
+What decides a term's limits:
 
-Where all checkpoints of a term agree exactly its t interval would have no width. Scores that only take their
-lowest and highest value then get an exact binomial bound (Clopper & Pearson 1934) with the checkpoint as
-the trial, which is conservative; a sum with such a term combines its terms' limits (Zou & Donner 2008),
+* success rates, scores that are shares of episodes won: Korn and Graubard's (`fvm_eval.statistics.bounded`);
+* an arm whose scores have a known range, with fewer than 20 checkpoints or without any spread: Gaffke's;
+* anything else with a spread: Student's t. Arms that share their checkpoints are differences, which are far
+  less skewed than scores, so t is theirs unless they have no spread;
+* neither spread nor range: no limits.
 
-    low = mean - sqrt(sum_g (mean_g - low_g)^2),   high = mean + sqrt(sum_g (high_g - mean_g)^2).
+Where every term has t limits, so has the sum, by Welch and Satterthwaite. Otherwise the terms' limits are
+combined (MOVER, Zou & Donner 2008):
 
-Other scores get no interval.
+    low = mean - sqrt(sum_g (mean_g - low_g)^2),   high = mean + sqrt(sum_g (high_g - mean_g)^2)
+
+Where t does not decide, its limits stand beside those that do.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from scipy import optimize, stats
+from scipy import optimize, special
 
+from fvm_eval.statistics.bounded import gaffke_limits, korn_graubard_limits
+from fvm_eval.statistics.feasible import doubts
 from fvm_eval.statistics.variance import Arm, satterthwaite
 
+FEW = 20  # checkpoints below which rare failures decide what an interval is worth
 _SMALLEST_P = 1e-12
+_T = ("cluster-t", "paired cluster-t", "Welch")
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Interval:
             checkpoints of their own; None if unknown.
         df: Degrees of freedom, None without a t interval.
         note: What a reader must know.
+        beside: Limits and name of the t interval where another one decides; None where it does not exist.
     """
 
     mean: float
@@ -49,11 +59,18 @@ class Interval:
     sd: float | None = None
     df: float | None = None
     note: str = ""
+    beside: tuple[float, float, str] | None = None
 
     @property
     def half_width(self) -> float | None:
         """Half the distance of the limits, None without them."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    def widened_to(self, low: float, high: float) -> Interval:
+        """Returns the interval, its limits moved out to these where they lie further in."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=min(self.low, low), high=max(self.high, high))
 
 
 @dataclass(frozen=True)
@@ -63,32 +80,74 @@ class Term:
     Attributes:
         arm: Their weighted sum.
         arms: How many.
-        extremes: Lowest and highest possible value, where every checkpoint scored one of them throughout.
+        bounds: Lowest and highest possible value; None where unknown.
+        episodes: How many episodes the values are success rates of; None where they are not.
     """
 
     arm: Arm
     arms: int = 1
-    extremes: tuple[float, float] | None = None
+    bounds: tuple[float, float] | None = None
+    episodes: int | None = None
 
     @property
     def spread(self) -> float:
         """Standard deviation of a checkpoint's mean."""
         return math.sqrt(self.arm.variance * self.arm.checkpoints)
 
-    def limits(self, level: float) -> tuple[float, float] | None:
-        """Returns the two-sided limits, None where the checkpoints agree and nothing bounds them."""
-        mean = self.arm.mean
+    @property
+    def how(self) -> str:
+        """Which formula gives the limits."""
+        if self.arm.problem:
+            return "none"
+        few = sum(map(len, self.arm.units)) < FEW or (not self._equal_units and self.arm.checkpoints < FEW)
+        if self.bounds is not None and self.arms == 1 and self.episodes is not None:
+            return "Korn-Graubard"
+        if self.bounds is not None and (not self.arm.variance > 0 or (few and self.arms == 1)):
+            return "Gaffke"
         if self.arm.variance > 0:
-            half = float(stats.t.ppf((1 + level) / 2, satterthwaite(self.arm.parts)))
+            return "cluster-t" if self.arms == 1 else "paired cluster-t"
+        return "none"
+
+    def limits(self, level: float) -> tuple[float, float] | None:
+        """Returns the two-sided limits; None where there are none."""
+        how, mean = self.how, self.arm.mean
+        if how == "none":
+            return None
+        if self.bounds is None or how.endswith("cluster-t"):
+            half = -float(special.stdtrit(satterthwaite(self.arm.parts), (1 - level) / 2))
             half *= math.sqrt(self.arm.variance)
             return mean - half, mean + half
-        if self.extremes is None:
-            return None
-        lowest, highest = self.extremes
-        trials = self.arm.checkpoints
-        share = (mean - lowest) / (highest - lowest)
-        low, high = binomial_limits(share * trials, trials, level=level)
-        return lowest + (highest - lowest) * low, lowest + (highest - lowest) * high
+        lowest, span = self.bounds[0], self.bounds[1] - self.bounds[0]
+        if how == "Korn-Graubard":
+            assert self.episodes is not None
+            low, high = korn_graubard_limits(
+                min(max((mean - lowest) / span, 0.0), 1.0),
+                self.arm.variance / span**2,
+                episodes=self.episodes,
+                clusters=sum(map(len, self.arm.units)),
+                df=float(sum(df for _, df in self.arm.parts)),
+                level=level,
+            )
+            return lowest + span * low, lowest + span * high
+        groups = [[(unit - lowest) / span for unit in units] for units in self.arm.units]
+        if self._equal_units:  # runs of several strata, pooled: conservative (Hoeffding 1956)
+            groups = [[unit for group in groups for unit in group]]
+        weights = [1.0] if self._equal_units else self.arm.shares
+        below = above = 0.0
+        for weight, group in zip(weights, groups, strict=True):
+            low, high = gaffke_limits(group, level=level)
+            middle = math.fsum(group) / len(group)
+            below, above = (
+                math.hypot(below, weight * (middle - low)),
+                math.hypot(above, weight * (high - middle)),
+            )
+        return mean - span * below, mean + span * above
+
+    @property
+    def _equal_units(self) -> bool:
+        """Whether all checkpoints weigh the same, so that strata may be pooled."""
+        weights = [s / len(u) for s, u in zip(self.arm.shares, self.arm.units, strict=True)]
+        return not weights or max(weights) - min(weights) <= 1e-9 * max(weights)
 
 
 @dataclass(frozen=True)
@@ -99,7 +158,7 @@ class Estimate:
 
     @property
     def mean(self) -> float:
-        """The estimate."""
+        """The estimate; NaN where it is not estimable."""
         return math.fsum(term.arm.mean for term in self.terms)
 
     @property
@@ -119,42 +178,48 @@ class Estimate:
 
     @property
     def df(self) -> float | None:
-        """Degrees of freedom; None without a t interval."""
-        if self.how not in ("cluster-t", "paired cluster-t", "Welch"):
-            return None
-        return satterthwaite(tuple(part for term in self.terms for part in term.arm.parts))
+        """Degrees of freedom; None where the interval that decides is no t interval."""
+        return self._t_df if self.how in _T else None
 
-    @property
+    @cached_property
     def how(self) -> str:
         """Which formula gives the interval."""
-        if self._problem:
+        found = {term.how for term in self.terms}
+        if "none" in found:
             return "none"
-        agreeing = [term for term in self.terms if not term.arm.variance > 0]
-        if not agreeing:
-            alone = "cluster-t" if self.terms[0].arms == 1 else "paired cluster-t"
-            return alone if len(self.terms) == 1 else "Welch"
-        if any(term.extremes is None for term in agreeing):
-            return "none"
-        return "binomial" if len(self.terms) == 1 else "combined limits"
+        if len(self.terms) == 1:
+            return found.pop()
+        return "Welch" if found <= set(_T) else "MOVER"
 
     @property
     def note(self) -> str:
-        """What a reader must know; empty where the interval is a t interval."""
+        """What a reader must know, in clauses."""
         if self._problem:
             return self._problem
-        for term in self.terms:
-            if not term.arm.variance > 0:
-                exact = "exact binomial limits, a checkpoint counts as one trial"
-                why = "their spread says nothing" if term.extremes is None else exact
-                return f"all checkpoints agree exactly: {why}"
-        return ""
+        clauses = [term.arm.gaps for term in self.terms if term.arm.gaps]
+        if self.how == "none":
+            clauses.append("all checkpoints agree exactly: their spread says nothing")
+        elif any(not term.arm.variance > 0 for term in self.terms):
+            clauses.append("all checkpoints agree exactly: limits from the scores' range alone")
+        if self.how in _T and self.checkpoints < FEW:
+            single = self.how == "cluster-t" and all(term.bounds is None for term in self.terms)
+            clauses.append(doubts(self.checkpoints, one_arm=single))
+        return "; ".join(dict.fromkeys(clauses))
+
+    @property
+    def gaps(self) -> str:
+        """What was left out of the estimate because some checkpoint lacks it; empty if nothing."""
+        return next((term.arm.gaps for term in self.terms if term.arm.gaps), "")
 
     def interval(self, level: float = 0.95) -> Interval:
         """Returns the two-sided interval of this coverage."""
         limits, spreads = self._limits(level), self.spreads
         low, high = (None, None) if limits is None else limits
         sd = math.sqrt(sum(s**2 for s in spreads) / len(spreads)) if spreads else None
-        return Interval(self.mean, low, high, self.how, self.checkpoints, sd, self.df, self.note)
+        beside = None
+        if self.how not in _T and self._t_df is not None:
+            beside = (*self._t_limits(level), "t")
+        return Interval(self.mean, low, high, self.how, self.checkpoints, sd, self.df, self.note, beside)
 
     def p_above(self, threshold: float) -> float | None:
         """Returns the p value of "the truth lies above the threshold"; None where none can be had.
@@ -176,7 +241,7 @@ class Estimate:
         sign = 1.0 if above else -1.0
         df, se = self.df, self.se
         if df is not None and se is not None:
-            return float(stats.t.sf(sign * (self.mean - threshold) / se, df))
+            return float(special.stdtr(df, -sign * (self.mean - threshold) / se))
         if self.how == "none":
             return None
         if sign * (self.mean - threshold) <= 0:
@@ -190,17 +255,33 @@ class Estimate:
 
         if distance(_SMALLEST_P) >= 0:
             return 0.0
-        return 0.5 if distance(0.5) <= 0 else float(optimize.brentq(distance, _SMALLEST_P, 0.5))
+        return (
+            0.5
+            if distance(0.5) <= 0
+            else float(optimize.brentq(distance, _SMALLEST_P, 0.5, xtol=1e-13, rtol=1e-7))
+        )
 
     @property
     def _problem(self) -> str:
         return next((term.arm.problem for term in self.terms if term.arm.problem), "")
 
+    @property
+    def _t_df(self) -> float | None:
+        """Degrees of freedom of the t interval; None where some term has no spread."""
+        if self._problem or not all(term.arm.variance > 0 for term in self.terms):
+            return None
+        return satterthwaite(tuple(part for term in self.terms for part in term.arm.parts))
+
+    def _t_limits(self, level: float) -> tuple[float, float]:
+        df, se = self._t_df, self.se
+        assert df is not None, "asked only where there is a t interval"
+        assert se is not None, "degrees of freedom come with a standard error"
+        half = -float(special.stdtrit(df, (1 - level) / 2)) * se
+        return self.mean - half, self.mean + half
+
     def _limits(self, level: float) -> tuple[float, float] | None:
-        df, se, mean = self.df, self.se, self.mean
-        if df is not None and se is not None:
-            half = float(stats.t.ppf((1 + level) / 2, df)) * se
-            return mean - half, mean + half
+        if self.how in _T:
+            return self._t_limits(level)
         if self.how == "none":
             return None
         below, above = 0.0, 0.0
@@ -211,12 +292,4 @@ class Estimate:
                 math.hypot(below, term.arm.mean - limits[0]),
                 math.hypot(above, limits[1] - term.arm.mean),
             )
-        return mean - below, mean + above
-
-
-def binomial_limits(successes: float, trials: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Returns Clopper-Pearson limits of a share; fractional successes are allowed (the Beta form extends)."""
-    tail = (1 - level) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
-    high = 1.0 if successes >= trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
-    return low, high
+        return self.mean - below, self.mean + above

@@ -19,8 +19,8 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
     """Returns P(left > right) + P(left = right) / 2, the mean over tasks, with its jackknife interval.
 
     On each task all pairs of runs are compared (Mann & Whitney's U over the number of pairs; Agarwal et al.
-    2021). The interval leaves out checkpoints, of both methods at once where they share them, and is cut to
-    [0, 1].
+    2021). The interval leaves out checkpoints, of both methods at once where they share them, and is one of
+    the log odds: logit(p) -+ t se / (p (1 - p)). A plain interval covers .84 to .91 where the truth is .89.
 
     Args:
         left: Columns fold, checkpoint, task, value; one method.
@@ -64,9 +64,22 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
         parts = leave_one_out(arms[:1], lambda kept: share(kept[0], np.repeat(once[1], len(kept[0]), 0)))
         parts += leave_one_out(arms[1:], lambda kept: share(np.repeat(once[0], len(kept[0]), 0), kept[0]))
     variance = sum(part for part, _ in parts)
-    if variance == 0:
-        note = "leaving out any checkpoint changes nothing: no spread, so no interval"
-        return Interval(value, None, None, "none", fewest, note=note)
+    clauses = [arm.gaps for arm in found if arm.gaps]
+    if variance == 0 or value in (0.0, 1.0):
+        if value not in (0.0, 1.0):
+            note = "leaving out any checkpoint changes nothing: no spread, so no interval"
+            return Interval(value, None, None, "none", fewest, note=note)
+        limit = ((1 - level) / 2) ** (1 / fewest)  # so many pairs of checkpoints, all won by one side
+        low, high = (limit, 1.0) if value == 1 else (0.0, 1 - limit)
+        clauses.append("one side wins throughout: exact limits, a pair of checkpoints counts as one trial")
+        return Interval(value, low, high, "binomial", fewest, note="; ".join(clauses))
     df = satterthwaite(parts)
-    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
-    return Interval(value, max(0.0, value - half), min(1.0, value + half), "jackknife", fewest, df=df)
+    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance) / (value * (1 - value))
+    middle = math.log(value / (1 - value))
+    low, high = (_share(middle - half), _share(middle + half))
+    return Interval(value, low, high, "jackknife, logit", fewest, df=df, note="; ".join(clauses))
+
+
+def _share(logit: float) -> float:
+    """Returns the share whose log odds these are."""
+    return 0.5 * (1 + math.tanh(logit / 2))

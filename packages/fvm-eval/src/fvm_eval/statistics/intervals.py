@@ -21,8 +21,10 @@ from dataclasses import replace
 import polars as pl
 from scipy import stats
 
+from fvm_eval.statistics.bounded import gaffke_limits
 from fvm_eval.statistics.contrasts import contrast
-from fvm_eval.statistics.estimates import Interval
+from fvm_eval.statistics.estimates import FEW, Interval
+from fvm_eval.statistics.feasible import doubts
 
 __all__ = ["Interval", "difference_interval", "mean_interval", "new_tasks_interval"]
 
@@ -35,8 +37,8 @@ def mean_interval(
     Args:
         cells: Columns fold, checkpoint, task, value; one method.
         level: Two-sided coverage.
-        score_bounds: Lowest and highest possible value; lets the interval of equal checkpoints be a
-            binomial one.
+        score_bounds: Lowest and highest possible value; with few checkpoints, or none that differ, they
+            decide how wide the interval must be (`fvm_eval.statistics.estimates`).
     """
     return contrast({"method": cells}, {"method": 1.0}, score_bounds=score_bounds).interval(level)
 
@@ -65,7 +67,11 @@ def difference_interval(
 
 
 def new_tasks_interval(
-    left: pl.DataFrame, right: pl.DataFrame | None = None, *, level: float = 0.95
+    left: pl.DataFrame,
+    right: pl.DataFrame | None = None,
+    *,
+    level: float = 0.95,
+    score_bounds: tuple[float, float] | None = None,
 ) -> Interval:
     """Returns the mean, or the difference, with an interval over new tasks of the population (tasks random).
 
@@ -74,22 +80,25 @@ def new_tasks_interval(
         var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
 
     with Satterthwaite degrees of freedom; where that is below the larger of its first two terms, that term
-    with its own. Never narrower than the interval over these tasks.
+    with its own. Where neither varies and the scores have a range, the limits over checkpoints and those
+    over tasks (Gaffke's) are combined as independent. Neither limit ever lies within those over these tasks.
 
     Args:
         left: Cells of one method.
         right: Cells of another on the same tasks, as in `difference_interval`; without it the mean of left.
         level: Two-sided coverage.
+        score_bounds: As in `mean_interval`.
     """
     sides = {"left": left} if right is None else {"left": left, "right": right}
-    found = contrast(sides, {"left": 1.0, "right": -1.0} if right is not None else {"left": 1.0})
+    weights = {"left": 1.0, "right": -1.0} if right is not None else {"left": 1.0}
+    found = contrast(sides, weights, score_bounds=score_bounds)
     base, arms = found.interval(level), [term.arm for term in found.terms]
-    by_task = [sum(arm.task_means[task] for arm in arms) for task in sorted(arms[0].task_means)]
     note = next((arm.problem for arm in arms if arm.problem), "")
-    if len(by_task) < 2:
+    by_task = [] if note else [sum(a.task_means[task] for a in arms) for task in sorted(arms[0].task_means)]
+    if not note and len(by_task) < 2:
         note = "one task only: nothing is known of other tasks"
     if note:
-        return replace(base, low=None, high=None, df=None, how="none", note=note)
+        return replace(base, low=None, high=None, df=None, how="none", note=note, beside=None)
     tasks = (float(statistics.variance(by_task)) / len(by_task), len(by_task) - 1)
     checkpoints = tuple(part for arm in arms for part in arm.parts)
     residual = tuple(part for arm in arms for part in arm.residual_parts)
@@ -99,9 +108,31 @@ def new_tasks_interval(
     if variance < max(within, tasks[0]):
         # A residual that large would leave hardly a degree of freedom, and limits in the millions.
         variance, parts = max((within, checkpoints), (tasks[0], (tasks,)))
-    if variance <= 0:
-        return replace(base, low=None, high=None, how="none", note="neither tasks nor checkpoints differ")
-    df = variance**2 / sum(v**2 / df for v, df in parts)
-    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
-    half = max(half, base.half_width or 0.0)  # by its larger df it could come out narrower
-    return Interval(base.mean, base.mean - half, base.mean + half, "two-way", base.checkpoints, base.sd, df)
+    if variance > 0:
+        df = variance**2 / sum(v**2 / df for v, df in parts)
+        half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+        note = "; ".join(filter(None, (found.gaps, doubts(base.checkpoints, one_arm=False))))
+        note = note if base.checkpoints < FEW else found.gaps
+        whole = Interval(
+            base.mean, base.mean - half, base.mean + half, "two-way", base.checkpoints, base.sd, df, note
+        )
+        limits = [(base.low, base.high), base.beside[:2] if base.beside else (None, None)]
+        for low, high in limits:  # by its larger df it could come out narrower
+            if low is not None and high is not None:
+                whole = whole.widened_to(low, high)
+        return whole
+    none = replace(
+        base, low=None, high=None, df=None, how="none", note="neither tasks nor checkpoints differ"
+    )
+    if score_bounds is None or base.low is None or base.high is None:
+        return none
+    ends = [sorted((weight * score_bounds[0], weight * score_bounds[1])) for weight in weights.values()]
+    lowest, span = sum(end[0] for end in ends), sum(end[1] - end[0] for end in ends)
+    low, high = (
+        lowest + span * end
+        for end in gaffke_limits([(value - lowest) / span for value in by_task], level=level)
+    )
+    below = math.hypot(base.mean - base.low, base.mean - low)
+    above = math.hypot(base.high - base.mean, high - base.mean)
+    note = "neither tasks nor checkpoints differ: limits from the scores' range alone"
+    return replace(base, low=base.mean - below, high=base.mean + above, how="MOVER", note=note, beside=None)

@@ -43,26 +43,36 @@ def power(difference: float, spreads: Sequence[float], seeds: int, *, level: flo
     return float(stats.nct.sf(critical, df, delta) + stats.nct.cdf(-critical, df, delta))
 
 
-def equivalence_power(margin: float, spreads: Sequence[float], seeds: int, *, alpha: float = 0.05) -> float:
-    """Returns the chance that two one-sided tests show a true difference of 0 to lie within the margin.
+def equivalence_power(
+    margin: float,
+    spreads: Sequence[float],
+    seeds: int,
+    *,
+    difference: float = 0.0,
+    alpha: float = 0.05,
+) -> float:
+    """Returns the chance that two one-sided tests show a true difference to lie within the margin.
 
     Given the estimated standard error q se, q^2 ~ chi^2_df / df, the tests succeed where the estimated
-    difference is within margin - t(1 - alpha, df) q se: the mean of 2 Phi(that / se) - 1 over q.
+    difference is within r = margin - t(1 - alpha, df) q se, so, for a true difference d, the mean over q of
+    Phi((r - d) / se) - Phi((-r - d) / se).
 
     Args:
         margin: Half the width of what counts as equal.
         spreads: As in `power`.
         seeds: Per method.
+        difference: The truth.
         alpha: Of each of the two tests; the interval of level 1 - 2 alpha must lie within the margin.
     """
     if seeds < 2:
         return 0.0
     se, df = _precision(spreads, seeds)
     if se == 0:
-        return 1.0
+        return float(abs(difference) < margin)
     q = np.sqrt(stats.chi2.ppf(_QUANTILES, df) / df)
     room = margin / se - float(stats.t.ppf(1 - alpha, df)) * q
-    return float(np.mean(2 * stats.norm.cdf(np.maximum(room, 0)) - 1))
+    room, away = np.maximum(room, 0), difference / se
+    return float(np.mean(stats.norm.cdf(room - away) - stats.norm.cdf(-room - away)))
 
 
 def seeds_needed(
@@ -75,10 +85,22 @@ def seeds_needed(
 
 
 def equivalence_seeds_needed(
-    margin: float, spreads: Sequence[float], *, target: float = 0.8, alpha: float = 0.05
+    margin: float,
+    spreads: Sequence[float],
+    *,
+    difference: float = 0.0,
+    target: float = 0.8,
+    alpha: float = 0.05,
 ) -> int | None:
-    """Returns the fewest seeds per method that show equality with power `target`; None beyond 100,000."""
-    return _fewest(lambda seeds: equivalence_power(margin, spreads, seeds, alpha=alpha), target)
+    """Returns the fewest seeds per method that show equality with power `target`.
+
+    None beyond 100,000, and where the true difference is not within the margin.
+    """
+    if abs(difference) >= margin:
+        return None
+    return _fewest(
+        lambda seeds: equivalence_power(margin, spreads, seeds, difference=difference, alpha=alpha), target
+    )
 
 
 def _precision(spreads: Sequence[float], seeds: int) -> tuple[float, float]:

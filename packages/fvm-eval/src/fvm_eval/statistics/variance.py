@@ -5,6 +5,12 @@ Strata are groups of checkpoints tested on the same tasks. In a stratum with n c
 
     checkpoint part  v = w^2 s^2 / n,       s^2 the variance of checkpoint means,           n - 1 df
     residual part    r = w^2 MS_e / (n m),  MS_e that of y_ct - y_c - y_t + y,   (n - 1) (m - 1) df
+
+Cells that are absent by plan are no gaps: a fold is a split, so folds may hold out different tasks. Where
+each fold draws its tasks anew from one pool, so that folds share some, the unit is the mean of a checkpoint
+over its own tasks (one stratum). Within a fold every checkpoint that shares a task with another has the
+other's tasks too; where one lacks some, only the tasks that all of them have are averaged, and `gaps` says
+so: half of the tasks by 2 of 8 checkpoints would make a .95 interval cover .82.
 """
 
 from __future__ import annotations
@@ -18,6 +24,12 @@ import polars as pl
 
 Cluster = tuple[int, str]
 Parts = tuple[tuple[float, int], ...]
+Rows = dict[Cluster, dict[str, float]]
+LARGEST = 1e150  # beyond it squares are infinite
+
+
+class NotEstimableError(ValueError):
+    """A value is no number (NaN, infinite, too large to be squared): nothing can be estimated from it."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,15 @@ class Arm:
     """One method's task-equal mean and what its variance is made of.
 
     Attributes:
-        mean: Mean of task means.
+        mean: Mean of task means; NaN where it is not estimable.
         task_means: Mean over checkpoints, by task.
         parts: (checkpoint part, df) of each stratum.
         residual_parts: (residual part, df) of each stratum where it can be had.
         checkpoints: Fewest checkpoints behind any task.
         problem: Why there is no variance; empty if there is.
+        units: Mean of each checkpoint over its tasks, by stratum.
+        shares: Part of the tasks that each stratum was tested on.
+        gaps: What was left out because a checkpoint lacks it; empty if nothing.
     """
 
     mean: float
@@ -39,6 +54,9 @@ class Arm:
     residual_parts: Parts
     checkpoints: int
     problem: str = ""
+    units: tuple[tuple[float, ...], ...] = ()
+    shares: tuple[float, ...] = ()
+    gaps: str = ""
 
     @property
     def variance(self) -> float:
@@ -48,7 +66,9 @@ class Arm:
 
 def satterthwaite(parts: Parts) -> float:
     """Returns the degrees of freedom of a sum of independent variance parts."""
-    return float(sum(v for v, _ in parts) ** 2 / sum(v**2 / df for v, df in parts))
+    largest = max(v for v, _ in parts)  # so that squares neither vanish nor overflow
+    scaled = [(v / largest, df) for v, df in parts]
+    return float(sum(v for v, _ in scaled) ** 2 / sum(v**2 / df for v, df in scaled))
 
 
 def estimate(cells: pl.DataFrame) -> Arm:
@@ -59,41 +79,62 @@ def estimate(cells: pl.DataFrame) -> Arm:
     """
     if cells.is_empty():
         raise ValueError("no cells: nothing to average")
-    values = by_checkpoint(cells)
+    lost, tasks = lacking(cells), set(cells["task"])
+    gaps = left_out(lost, tasks)
+    if lost >= tasks:
+        count = cells.select("fold", "checkpoint").n_unique()
+        return Arm(float("nan"), {}, (), (), count, f"not estimable: {gaps}", gaps=gaps)
+    if lost:
+        cells = cells.filter(~pl.col("task").is_in(list(lost)))
+    try:
+        values = by_checkpoint(cells)
+    except NotEstimableError as error:
+        return Arm(float("nan"), {}, (), (), cells.select("fold", "checkpoint").n_unique(), str(error))
     by_task: dict[str, list[float]] = defaultdict(list)
     for row in values.values():
         for task, value in row.items():
             by_task[task].append(value)
     task_means = {task: float(np.mean(scores)) for task, scores in by_task.items()}
     mean = float(np.mean(list(task_means.values())))
-    fewest = min(len(scores) for scores in by_task.values())
+    groups, redrawn = strata(values), splits_are_redrawn(values)
+    units = tuple(tuple(float(np.mean(list(values[c].values()))) for c in group) for group in groups)
+    shares = tuple(
+        len({task for cluster in group for task in values[cluster]}) / len(by_task) for group in groups
+    )
+    if redrawn:
+        units, shares = (tuple(unit for stratum in units for unit in stratum),), (1.0,)
+        mean = float(np.mean(units[0]))
+    fewest = len(units[0]) if redrawn else min(len(scores) for scores in by_task.values())
     if fewest < 2:
         alone = sum(len(scores) < 2 for scores in by_task.values())
         where = "one checkpoint only" if len(values) == 1 else f"one checkpoint only on {alone} of the tasks"
         problem = f"{where}: no spread, so no interval; run at least two seeds"
-        return Arm(mean, task_means, (), (), fewest, problem)
+        return Arm(mean, task_means, (), (), fewest, problem, units, shares, gaps)
     rounding = (1e-12 * max(abs(value) for scores in by_task.values() for value in scores)) ** 2
     parts, residual_parts = [], []
-    for stratum in strata(values):
-        # Influence of a checkpoint on the mean; zero-sum in its stratum. Equals w (y_c - y) / n when every
-        # checkpoint of the stratum has the same tasks.
-        influence = [
-            sum((value - task_means[task]) / len(by_task[task]) for task, value in values[cluster].items())
-            / len(by_task)
-            for cluster in stratum
-        ]
-        count = len(stratum)
-        share = count / (count - 1) * float(np.square(influence).sum())
+    for stratum, own, weight in zip(groups if not redrawn else [list(values)], units, shares, strict=True):
+        count = len(own)
+        share = weight**2 * float(np.var(own, ddof=1)) / count
         parts.append((share if share > rounding else 0.0, count - 1))
-        if len({frozenset(values[cluster]) for cluster in stratum}) == 1:
-            residual_parts.append(
-                _residual([values[cluster] for cluster in stratum], len(by_task), parts[-1])
-            )
-    return Arm(mean, task_means, tuple(parts), tuple(residual_parts), fewest)
+        if not redrawn:
+            rows = [values[cluster] for cluster in stratum]
+            residual_parts.append(_residual(rows, len(by_task), parts[-1]))
+    return Arm(mean, task_means, tuple(parts), tuple(residual_parts), fewest, "", units, shares, gaps)
 
 
-def by_checkpoint(cells: pl.DataFrame) -> dict[Cluster, dict[str, float]]:
-    """Returns each checkpoint's value by task, several adaptations of it averaged; both in order."""
+def by_checkpoint(cells: pl.DataFrame) -> Rows:
+    """Returns each checkpoint's value by task, several adaptations of it averaged; both in order.
+
+    Raises:
+        NotEstimableError: A value is no number.
+    """
+    bad = cells.filter(~(pl.col("value").is_finite() & (pl.col("value").abs() < LARGEST)).fill_null(False))
+    if len(bad):
+        lost, every = (table.select("fold", "checkpoint").n_unique() for table in (bad, cells))
+        raise NotEstimableError(
+            f"not estimable: {lost} of {every} checkpoints have a value that is no number, "
+            f"as {bad['checkpoint'][0]} on {bad['task'][0]} ({bad['value'][0]})"
+        )
     merged = cells.group_by("fold", "checkpoint", "task").agg(pl.col("value").mean())
     values: dict[Cluster, dict[str, float]] = defaultdict(dict)
     for fold, checkpoint, task, value in merged.sort("fold", "checkpoint", "task").iter_rows():
@@ -114,6 +155,42 @@ def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]
                 apart.append(group)
         groups = [*apart, joined]
     return [members for _, members in groups]
+
+
+def splits_are_redrawn(values: Mapping[Cluster, Mapping[str, float]]) -> bool:
+    """Returns whether folds share some of their tasks but not all: each was drawn anew from one pool."""
+    return any(len({frozenset(values[c]) for c in group}) > 1 for group in strata(values))
+
+
+def lacking(cells: pl.DataFrame) -> set[str]:
+    """Returns the tasks that some checkpoint of a fold lacks and another of that fold has.
+
+    Checkpoints that share no task with others of their fold, as runs from scratch, lack nothing.
+    """
+    rows: dict[Cluster, dict[str, float]] = defaultdict(dict)
+    for fold, checkpoint, task in (
+        cells.select("fold", "checkpoint", "task").unique().sort(pl.all()).iter_rows()
+    ):
+        rows[fold, checkpoint][task] = 0.0
+    lost: set[str] = set()
+    for fold in dict.fromkeys(fold for fold, _ in rows):
+        mine = {cluster: row for cluster, row in rows.items() if cluster[0] == fold}
+        for group in strata(mine):
+            sets: list[set[str]] = [set(mine[cluster]) for cluster in group]
+            lost |= set[str]().union(*sets) - sets[0].intersection(*sets)
+    return lost
+
+
+def left_out(lost: set[str], tasks: set[str]) -> str:
+    """Returns the clause that says which tasks an estimate leaves out; empty where it leaves out none."""
+    if not lost:
+        return ""
+    gone = sorted(lost)
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    which = f"{', '.join(gone[:3])}{more}"
+    if lost >= tasks:
+        return f"some checkpoints lack {which}: no task is left that all of them have"
+    return f"on {len(tasks - lost)} of {len(tasks)} tasks, since some checkpoints lack {which}"
 
 
 def _residual(

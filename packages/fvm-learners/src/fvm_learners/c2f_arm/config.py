@@ -83,6 +83,8 @@ class C2FARMConfig:
         temperature: Of Boltzmann exploration.
         latent_size: Of a task variable z beside the low-dimensional state; 0 for none.
         context_hidden_size: Of the context encoder.
+        context_demonstrations: Whether demonstrations can be part of a context ("DemoCon" in the authors'
+            code).
         detach_latent: Whether only depth 0 trains the context encoder, as the authors' code does.
         quirks: Names out of `QUIRKS`.
         autocast: bfloat16 on a GPU.
@@ -138,6 +140,7 @@ class C2FARMConfig:
     temperature: float = 0.1
     latent_size: int = 0
     context_hidden_size: int = 512
+    context_demonstrations: bool = False
     detach_latent: bool = False
     quirks: tuple[str, ...] = ()
     autocast: bool = False

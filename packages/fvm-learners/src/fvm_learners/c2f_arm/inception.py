@@ -10,6 +10,7 @@ function; memory is channels-last. Shapes, numbers of parameters and replicate p
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +23,53 @@ HIDDEN = 128
 
 
 def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU."""
-    return F.leaky_relu(x, SLOPE)
+    """Leaky ReLU, in place: `x` must be fresh."""
+    return F.leaky_relu_(x, SLOPE)
+
+
+class ReplicatePad(torch.autograd.Function):
+    """One voxel more on each side of [B, C, V, V, V], copies of the border; memory stays channels-last."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """The interior, then two faces an axis."""
+        samples, channels, *sizes = x.shape
+        longer = (samples, channels, *(size + 2 for size in sizes))
+        y = torch.empty(longer, dtype=x.dtype, device=x.device, memory_format=torch.channels_last_3d)
+        y[:, :, 1:-1, 1:-1, 1:-1] = x
+        inner = slice(1, -1)
+        for first, second in (
+            (y[:, :, 0, inner, inner], y[:, :, 1, inner, inner]),
+            (y[:, :, -1, inner, inner], y[:, :, -2, inner, inner]),
+            (y[:, :, :, 0, inner], y[:, :, :, 1, inner]),
+            (y[:, :, :, -1, inner], y[:, :, :, -2, inner]),
+            (y[..., 0], y[..., 1]),
+            (y[..., -1], y[..., -2]),
+        ):
+            first.copy_(second)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """The interior's gradient with what the faces were copied from."""
+        (grad,) = grads
+        grad = grad.clone(memory_format=torch.channels_last_3d)
+        inner = slice(1, -1)
+        for first, second in (
+            (grad[..., 0], grad[..., 1]),
+            (grad[..., -1], grad[..., -2]),
+            (grad[:, :, :, 0, inner], grad[:, :, :, 1, inner]),
+            (grad[:, :, :, -1, inner], grad[:, :, :, -2, inner]),
+            (grad[:, :, 0, inner, inner], grad[:, :, 1, inner, inner]),
+            (grad[:, :, -1, inner, inner], grad[:, :, -2, inner, inner]),
+        ):
+            second.add_(first)
+        return grad[:, :, inner, inner, inner]
 
 
 def pad(x: Tensor, padding: str) -> Tensor:
-    """One voxel more on each side of [B, C, V, V, V], copies of the border, channels-last; none for zeros."""
-    if padding == "zeros":
-        return x
-    for axis in (2, 3, 4):
-        size = x.shape[axis]
-        x = torch.cat((x.narrow(axis, 0, 1), x, x.narrow(axis, size - 1, 1)), dim=axis)
-    return x
+    """Padded as ARM's convolutions have it; for zeros the convolution pads by itself."""
+    return x if padding == "zeros" else ReplicatePad.apply(x)
 
 
 class Conv3(nn.Module):
@@ -133,12 +169,12 @@ class Up(nn.Module):
 
 def summary(x: Tensor) -> Tensor:
     """Spatial soft-argmax [3C] and maximum [C] of each channel of [B, C, V, V, V], coordinates in [-1, 1]."""
-    samples, channels, size = x.shape[:3]
-    flat = x.reshape(samples, channels, size**3).float()
-    attention = torch.softmax(flat / TEMPERATURE, dim=-1).view(samples, channels, size, size, size)
+    size = x.shape[2]
+    flat = x.permute(0, 2, 3, 4, 1).flatten(1, 3).float()  # [B, V^3, C], a view
+    attention = torch.softmax(flat / TEMPERATURE, dim=1)
     line = torch.linspace(-1.0, 1.0, size, device=x.device)
-    where = [(attention.sum(dim=axes) * line).sum(dim=-1) for axes in ((3, 4), (2, 4), (2, 3))]
-    return torch.cat((torch.stack(where, dim=-1).flatten(1), flat.amax(dim=-1)), dim=1)
+    place = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), dim=-1).view(-1, 3)
+    return torch.cat(((attention.transpose(1, 2) @ place).flatten(1), flat.amax(dim=1)), dim=1)
 
 
 class InceptionNetwork(nn.Module):

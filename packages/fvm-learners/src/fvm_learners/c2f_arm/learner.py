@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from fvm_learners.c2f_arm.networks import (
     freeze_parts,
     load_weights,
 )
-from fvm_learners.c2f_arm.replay import ArmReplay
+from fvm_learners.c2f_arm.replay import make_replays
 from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
 from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
@@ -52,6 +52,9 @@ class C2FARM:
         sampler: Makes batches and latents; None for equal shares from all replays that are ready.
         episode_length: Steps of an episode, from which a demonstration's `time` follows.
     """
+
+    name: ClassVar[str] = "c2f_arm"
+    version: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -81,15 +84,7 @@ class C2FARM:
         self.optimiser = torch.optim.Adam(
             self.policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.replays = [
-            ArmReplay(
-                max(1, config.replay_capacity // num_tasks),
-                self.eye,
-                config.priority_exponent,
-                stratified="unstratified" not in config.quirks,
-            )
-            for _ in range(num_tasks)
-        ]
+        self.replays = make_replays(config, self.eye, num_tasks)
         self.env_step = 0
         self.updates = 0
         self.updates_due = 0.0
@@ -288,7 +283,7 @@ class C2FARM:
         self,
         weights: Mapping[str, Tensor],
         *,
-        only: Sequence[str] | None = None,
+        only: str | Sequence[str] | None = None,
         keep_target: bool = False,
     ) -> None:
         """Overwrite the networks' parameters, and the target networks'; optimiser and replay stay.
@@ -301,7 +296,7 @@ class C2FARM:
         Raises:
             ValueError: Names or shapes are not these networks', or there is no such part.
         """
-        load_weights(self.policy, weights, self.config, only)
+        load_weights(self.policy, weights, self.config, (only,) if isinstance(only, str) else only)
         if not keep_target:
             self.copy_to_target()
 
@@ -315,9 +310,9 @@ class C2FARM:
         self._frozen |= set(parts)
         freeze_parts(self.policy, self._frozen)
 
-    def unfreeze(self) -> None:
-        """Train everything from now on."""
-        self._frozen = set()
+    def unfreeze(self, *parts: str) -> None:
+        """Train these parts again, all if none are named."""
+        self._frozen -= set(parts or PARTS)
         freeze_parts(self.policy, self._frozen)
 
     def reset_parts(self, *parts: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.transitions import COLUMNS, Context, Transitions, empty_views
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
 from fvm_learners.replay.sum_tree import SumTree
@@ -32,11 +33,20 @@ class ArmReplay:
         eye: How observations look.
         priority_exponent: alpha.
         stratified: Whether a draw takes one transition from each of as many equal parts of the priorities.
+        context_demonstrations: Whether `recent` may choose demonstrated transitions as well.
     """
 
-    def __init__(self, capacity: int, eye: Eye, priority_exponent: float, *, stratified: bool = True) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        eye: Eye,
+        priority_exponent: float,
+        *,
+        stratified: bool = True,
+        context_demonstrations: bool = False,
+    ) -> None:
         self.capacity, self.eye, self.priority_exponent = capacity, eye, priority_exponent
-        self.stratified = stratified
+        self.stratified, self.context_demonstrations = stratified, context_demonstrations
         self._chunks: list[dict[str, NDArray[Any]]] = []
         self._pinned = np.zeros(capacity, dtype=np.bool_)
         self._before = np.full(capacity, NO_FRAME, dtype=np.int32)
@@ -240,7 +250,6 @@ class ArmReplay:
         *,
         replace: bool = False,
         next_obs: bool = False,
-        demonstrations: bool = False,
     ) -> Context:
         """`num` of the newest `window` online steps, uniformly; fewer if there are fewer.
 
@@ -250,13 +259,12 @@ class ArmReplay:
             rng: Draws them.
             replace: A step may be drawn again.
             next_obs: Must be False: the context encoder does not look at what a step led to.
-            demonstrations: Whether demonstrated transitions can be chosen as well.
         """
         if next_obs:
             raise ValueError("contexts of poses hold no next observation: ask for next_obs=False")
         played = np.flatnonzero(self._order >= 0)
         newest = played[np.argsort(-self._order[played], kind="stable")][:window]
-        if demonstrations:
+        if self.context_demonstrations:
             newest = np.concatenate([newest, self.capacity + np.arange(self._num_demo)])
         count = num if replace and len(newest) else min(num, len(newest))
         rows = rng.choice(newest, count, replace=replace) if count else newest[:0]
@@ -310,7 +318,13 @@ class ArmReplay:
             raise ValueError(
                 f"the state is of a replay of {state['capacity']} frames, this one has {self.capacity}"
             )
-        fresh = ArmReplay(self.capacity, self.eye, self.priority_exponent, stratified=self.stratified)
+        fresh = ArmReplay(
+            self.capacity,
+            self.eye,
+            self.priority_exponent,
+            stratified=self.stratified,
+            context_demonstrations=self.context_demonstrations,
+        )
         self.__dict__.update(fresh.__dict__)
         for name, count in zip(COUNTS, state["counts"], strict=True):
             setattr(self, name, count)
@@ -337,3 +351,17 @@ class ArmReplay:
         for name in ("pinned", "before", "order", "serial"):
             getattr(self, f"_{name}")[: self.num_frames] = state[name].numpy()
         self.max_priority = state["max_priority"]
+
+
+def make_replays(config: C2FARMConfig, eye: Eye, num_tasks: int) -> list[ArmReplay]:
+    """An empty replay for each task, of equal capacities."""
+    return [
+        ArmReplay(
+            max(1, config.replay_capacity // num_tasks),
+            eye,
+            config.priority_exponent,
+            stratified="unstratified" not in config.quirks,
+            context_demonstrations=config.context_demonstrations,
+        )
+        for _ in range(num_tasks)
+    ]

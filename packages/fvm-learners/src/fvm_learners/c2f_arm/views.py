@@ -157,7 +157,8 @@ def check_actions(space: spaces.Space[Any]) -> None:
     """Raises ValueError unless actions are poses with a gripper, [8]."""
     if not isinstance(space, spaces.Box) or space.shape != (8,):
         raise ValueError(
-            f"action space {space}: C2F-ARM needs a Box of shape (8,): position, quaternion xyzw, gripper open"
+            f"action space {space}: C2F-ARM needs a Box of shape (8,): position, quaternion xyzw, gripper "
+            "open"
         )
 
 

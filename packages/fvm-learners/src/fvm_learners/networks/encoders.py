@@ -39,6 +39,11 @@ def check_observation_space(
         raise TypeError(
             f"observation space {space} is not a Box: flatten it (gymnasium.wrappers.FlattenObservation)"
         )
+    if not space.shape:
+        raise ValueError(
+            "observations are single numbers of shape (): give them an axis, "
+            "gymnasium.wrappers.ReshapeObservation(env, (1,))"
+        )
     if encoder == "mlp":
         return space.shape, torch.float32
     if space.dtype != np.uint8 or len(space.shape) != 3:

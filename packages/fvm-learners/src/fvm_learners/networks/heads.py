@@ -45,6 +45,10 @@ class Categorical:
         """What it is made of, [..., n], as `from_params` takes it."""
         return self.log_probs
 
+    def fisher_weights(self) -> Tensor:
+        """Weights w [..., n] of the Fisher information sum_m w_m (d params_m / d theta)^2: probabilities."""
+        return self.log_probs.exp()
+
     @classmethod
     def from_params(cls, params: Tensor) -> "Categorical":
         """The distribution that gave `params`."""
@@ -82,6 +86,11 @@ class DiagonalGaussian:
     def params(self) -> Tensor:
         """What it is made of, means and log standard deviations [..., 2 d], as `from_params` takes it."""
         return torch.cat((self.mean, self.log_std.expand_as(self.mean)), dim=-1)
+
+    def fisher_weights(self) -> Tensor:
+        """Weights [..., 2 d] of the Fisher information in `params`: 1 / std^2 of the means, 2 of the logs."""
+        precision = (-2 * self.log_std).exp().expand_as(self.mean)
+        return torch.cat((precision, torch.full_like(precision, 2.0)), dim=-1)
 
     @classmethod
     def from_params(cls, params: Tensor) -> "DiagonalGaussian":
@@ -148,8 +157,11 @@ class BoxHead(nn.Module):
         return rng.standard_normal(len(self.log_std))
 
     def to_env(self, action: Tensor) -> NDArray[np.generic]:
-        """What the env takes: [B, *box_shape] within the bounds."""
-        free = action.cpu().numpy().reshape(-1, *self.box_shape)
+        """What the env takes: [B, *box_shape] within the bounds.
+
+        A policy that has diverged gives NaN, which few envs survive: they get 0, or the bound next to it.
+        """
+        free = np.nan_to_num(action.cpu().numpy(), nan=0.0).reshape(-1, *self.box_shape)
         bounded: NDArray[np.generic] = np.clip(free, self.low, self.high).astype(self.dtype)
         return bounded
 

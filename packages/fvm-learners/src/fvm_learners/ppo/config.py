@@ -2,6 +2,16 @@
 
 from dataclasses import dataclass
 
+from fvm_learners.config_checks import (
+    check_above_zero,
+    check_counts,
+    check_fractions,
+    check_not_negative,
+    check_optional_above_zero,
+    check_optional_count,
+    check_widths,
+)
+
 NETWORKS = ("mlp", "impala", "nature", "nature-small", "minatar")
 """The encoders that PPO's presets are made for."""
 
@@ -25,7 +35,8 @@ class PPOConfig:
         max_grad_norm: gradients longer than this are shortened to it.
         adam_eps: epsilon of Adam.
         normalise_advantage: to mean 0 and standard deviation 1 in each minibatch.
-        normalise_reward: divide rewards by the standard deviation of the discounted return.
+        normalise_reward: divide rewards by the standard deviation of the discounted return; its discount is
+            `discount`, so that it measures what the value has to learn.
         keep_reward_scale: `restart()` keeps that standard deviation.
         network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 images
             [H, W, C].
@@ -63,28 +74,15 @@ class PPOConfig:
         Raises:
             ValueError: One is out of its range.
         """
-        for name in ("num_steps", "num_epochs", "num_minibatches", "lstm_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
-        for name in ("learning_rate", "clip_ratio", "max_grad_norm", "adam_eps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)}: give a number above 0")
-        for name in ("value_coef", "entropy_coef"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: give 0 or more")
-        for name in ("discount", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give a number from 0 to 1")
-        if self.clip_value is not None and not self.clip_value > 0:
-            raise ValueError(f"clip_value={self.clip_value}: give a number above 0, or None for no clipping")
-        if self.anneal_env_steps is not None and self.anneal_env_steps < 1:
-            raise ValueError(
-                f"anneal_env_steps={self.anneal_env_steps}: give at least 1, or None for a constant rate"
-            )
+        check_counts(self, ("num_steps", "num_epochs", "num_minibatches", "lstm_size"))
+        check_above_zero(self, ("learning_rate", "clip_ratio", "max_grad_norm", "adam_eps"))
+        check_not_negative(self, ("value_coef", "entropy_coef"))
+        check_fractions(self, ("discount", "gae_lambda"))
+        check_optional_above_zero(self, "clip_value", "no clipping")
+        check_optional_count(self, "anneal_env_steps", "a constant rate")
+        check_widths(self, "mlp_sizes")
         if self.network not in NETWORKS:
             raise ValueError(f"network={self.network!r}: choose one of {', '.join(NETWORKS)}")
-        if not self.mlp_sizes or min(self.mlp_sizes) < 1:
-            raise ValueError(f"mlp_sizes={self.mlp_sizes}: give at least one width, each at least 1")
 
     def learning_rate_at(self, env_step: int) -> float:
         """Learning rate of the iteration that starts at `env_step`."""
@@ -107,7 +105,7 @@ TRAIN_PROCGEN = PPOConfig(
     entropy_coef=0.01,  # ent_coef
     max_grad_norm=0.5,  # max_grad_norm
     adam_eps=1e-5,  # baselines ppo2/model.py
-    normalise_reward=True,  # VecNormalize(venv, ob=False)
+    normalise_reward=True,  # VecNormalize(venv, ob=False), whose gamma is .99 there; here `discount`, .999
     network="impala",  # build_impala_cnn(depths=[16, 32, 32], emb_size=256)
 )
 

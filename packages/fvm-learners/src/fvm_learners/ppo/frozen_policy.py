@@ -65,6 +65,11 @@ class FrozenPolicy:
         return other
 
     @property
+    def memory(self) -> Memory | None:
+        """Returns what it begins each episode with; None for nothing."""
+        return self._memory
+
+    @property
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of all parameters; writing into them changes nothing here."""
         return MappingProxyType(network_weights(self._policy))

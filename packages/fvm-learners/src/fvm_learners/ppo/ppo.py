@@ -18,7 +18,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs
+from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import Iteration, State, means
 from fvm_learners.networks.heads import Distribution
@@ -132,8 +132,8 @@ class PPO(PartedLearner):
 
     def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
         """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end = self.env_step + env_steps
-        while end - self.env_step >= envs.num_envs:
+        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
+        while end - self.env_step >= num_envs:
             yield self.iteration(envs, end - self.env_step)
 
     def iteration_env_steps(self, num_envs: int) -> int:
@@ -146,7 +146,7 @@ class PPO(PartedLearner):
         Raises:
             ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
         """
-        num_envs = envs.num_envs
+        num_envs = num_envs_of(envs)
         num_steps = self._num_steps(num_envs, max_env_steps)
         if self._carry is None:
             seed = int(torch.randint(2**31 - 1, (), generator=self._rng))

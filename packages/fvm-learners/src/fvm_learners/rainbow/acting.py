@@ -51,7 +51,8 @@ class Slots:
 
     @classmethod
     def begin(cls, obs: NDArray[Any], info: dict[str, Any]) -> Slots:
-        """After a reset of the envs that gave `obs` and `info`."""
+        """After a reset of the envs that gave `obs` and `info`; the envs may reuse the memory of `obs`."""
+        obs = np.array(obs)
         count = len(obs)
         return cls(
             obs=obs,
@@ -103,6 +104,16 @@ _DTYPES: dict[str, Any] = {
 }
 
 
+def check_tasks(task_index: NDArray[np.int64], num_tasks: int) -> None:
+    """Raises ValueError if a slot plays a task that has no replay."""
+    without = task_index[(task_index < 0) | (task_index >= num_tasks)]
+    if len(without):
+        raise ValueError(
+            f"the envs play task {without[0]} (info['task_index']) and this learner has replays for "
+            f"{num_tasks}, counted from 0: make it with num_tasks= the number of tasks"
+        )
+
+
 @torch.no_grad()
 def take_row(
     envs: Envs,
@@ -127,6 +138,7 @@ def take_row(
     action = policy.q_values(seen, noise, slots.latent).argmax(dim=1).cpu().numpy()
 
     outcome = step(envs, action + policy.first_action, mode)
+    check_tasks(outcome.task_index, len(replays))
     ended = outcome.terminated | outcome.truncated
     moved = (outcome.task_index != slots.task_index) & ~ended & ~slots.reset_row
     if moved.any():
@@ -140,7 +152,9 @@ def take_row(
         reward = reward.clip(-config.reward_clip, config.reward_clip)
     if config.shifted_transitions:
         _store_shifted(slots, replays)
-        slots.last_action, slots.last_reward, slots.last_done = action, reward, ended | life_lost
+        for name, value in (("action", action), ("reward", reward), ("done", ended | life_lost)):
+            last = f"last_{name}"  # a reset row has no outcome: the one before it stands
+            setattr(slots, last, np.where(slots.reset_row, getattr(slots, last), value))
     else:
         _store(slots, replays, action, reward, outcome.terminated | life_lost)
         final = dict(zip(outcome.final_slots.tolist(), range(len(outcome.final_slots)), strict=True))

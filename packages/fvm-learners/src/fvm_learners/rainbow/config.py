@@ -3,6 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fvm_learners.config_checks import (
+    check_above_zero,
+    check_counts,
+    check_fractions,
+    check_not_negative,
+    check_optional_above_zero,
+    check_optional_count,
+    check_widths,
+    is_number,
+)
+
 ENCODERS = ("mlp", "data-efficient", "nature", "minatar")
 UPDATE_MODES = ("eager", "compile", "cuda-graph")
 
@@ -91,38 +102,20 @@ class RainbowConfig:
         Raises:
             ValueError: One is out of its range.
         """
-        for name in (
-            "num_steps",
-            "batch_size",
-            "replay_capacity",
-            "n_step",
-            "frame_stack",
-            "beta_anneal_env_steps",
-            "target_period_updates",
-            "hidden_size",
-            "context_hidden_size",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
-        if self.tasks_per_batch is not None and self.tasks_per_batch < 1:
-            raise ValueError(f"tasks_per_batch={self.tasks_per_batch}: give at least 1, or None for all")
-        for name in ("updates_per_env_step", "learning_rate", "adam_eps", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)}: give a number above 0")
-        for name in ("learn_start", "priority_exponent", "noisy_sigma", "latent_size"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: give 0 or more")
-        for name in ("discount", "importance_exponent", "evaluation_eps"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give a number from 0 to 1")
-        if self.num_atoms < 2 or not self.v_min < self.v_max:
+        counts = ("num_steps", "batch_size", "replay_capacity", "n_step", "frame_stack")
+        check_counts(self, (*counts, "beta_anneal_env_steps", "target_period_updates"))
+        check_counts(self, ("hidden_size", "context_hidden_size"))
+        check_counts(self, ("learn_start", "latent_size"), at_least=0)
+        check_counts(self, ("num_atoms",), at_least=2)
+        check_optional_count(self, "tasks_per_batch", "all")
+        check_above_zero(self, ("updates_per_env_step", "learning_rate", "adam_eps", "max_grad_norm"))
+        check_not_negative(self, ("priority_exponent", "noisy_sigma"))
+        check_fractions(self, ("discount", "importance_exponent", "evaluation_eps"))
+        check_optional_above_zero(self, "reward_clip", "no clipping")
+        check_widths(self, "mlp_sizes")
+        if not (is_number(self.v_min) and is_number(self.v_max) and self.v_min < self.v_max):
             raise ValueError(
-                f"num_atoms={self.num_atoms} from v_min={self.v_min} to v_max={self.v_max}: give at least 2 "
-                "atoms, v_min below v_max"
-            )
-        if self.reward_clip is not None and not self.reward_clip > 0:
-            raise ValueError(
-                f"reward_clip={self.reward_clip}: give a number above 0, or None for no clipping"
+                f"v_min={self.v_min} and v_max={self.v_max}: give finite numbers, v_min below v_max"
             )
         if self.learn_start > self.replay_capacity:
             raise ValueError(
@@ -131,8 +124,6 @@ class RainbowConfig:
             )
         if self.encoder not in ENCODERS:
             raise ValueError(f"encoder={self.encoder!r}: choose one of {', '.join(ENCODERS)}")
-        if not self.mlp_sizes or min(self.mlp_sizes) < 1:
-            raise ValueError(f"mlp_sizes={self.mlp_sizes}: give at least one width, each at least 1")
         if self.priority_loss not in ("cross-entropy", "kl"):
             raise ValueError(f"priority_loss={self.priority_loss!r}: choose 'cross-entropy' or 'kl'")
         if self.update_mode not in UPDATE_MODES:

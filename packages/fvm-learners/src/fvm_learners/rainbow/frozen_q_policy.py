@@ -57,6 +57,11 @@ class FrozenQPolicy:
         return other
 
     @property
+    def latent(self) -> LatentDistribution | None:
+        """Returns what its latents are drawn from; None for the prior."""
+        return self._latent
+
+    @property
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of all parameters; writing into them changes nothing here."""
         return MappingProxyType(network_weights(self.network))

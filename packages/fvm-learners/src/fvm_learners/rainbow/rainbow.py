@@ -20,13 +20,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs
+from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import Iteration, State, means
 from fvm_learners.networks.heads import Categorical
 from fvm_learners.parts import PartedLearner, Parts
-from fvm_learners.rainbow.acting import Slots, leave, take_row
+from fvm_learners.rainbow.acting import Slots, check_tasks, leave, take_row
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy
@@ -158,8 +158,8 @@ class Rainbow(PartedLearner):
 
     def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
         """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end = self.env_step + env_steps
-        while end - self.env_step >= envs.num_envs:
+        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
+        while end - self.env_step >= num_envs:
             yield self.iteration(envs, end - self.env_step)
 
     def iteration_env_steps(self, num_envs: int) -> int:
@@ -172,7 +172,7 @@ class Rainbow(PartedLearner):
         Raises:
             ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
         """
-        rows = self._num_rows(envs.num_envs, max_env_steps)
+        rows = self._num_rows(num_envs_of(envs), max_env_steps)
         episodes: list[Episode] = []
         history: list[dict[str, Tensor]] = []
         for _ in range(rows):
@@ -198,6 +198,7 @@ class Rainbow(PartedLearner):
             for replay in self.replays:
                 replay.check_slots(envs.num_envs)
             self._slots = Slots.begin(*envs.reset(seed=int(self._rng.integers(2**31 - 1))))
+            check_tasks(self._slots.task_index, len(self.replays))
         if len(self._slots.obs) != envs.num_envs:
             raise ValueError(
                 f"the last step had {len(self._slots.obs)} envs, these are {envs.num_envs}: "

@@ -146,6 +146,7 @@ class Frames:
                 f"the saved replay holds {size} frames of {pixels} values, this one {self.capacity} of "
                 f"{self._frames.shape[1]}: use the config and spaces it was saved with"
             )
+        self._previous[:], self._following[:] = NO_ROW, NO_ROW  # of what a used replay held before
         self._frames[:size] = state["frames"].to(self._frames.device)
         self._previous[:size] = state["previous"].numpy()
         self._following[:size] = state["following"].numpy()

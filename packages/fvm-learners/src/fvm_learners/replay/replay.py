@@ -194,6 +194,11 @@ class Replay:
         self._prioritise(lost, stream.open.close(last, done=False))
 
     def _check_stacks(self, obs: NDArray[Any], rows: list[int]) -> None:
+        if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+            raise ValueError(
+                "an observation is not finite (NaN or infinity), so nothing can be learned from it: look for "
+                "the cause in the envs, or replace it there"
+            )
         kept = self._frames.observations(np.array(rows)).cpu().numpy()
         if not np.array_equal(kept, obs.astype(kept.dtype)):
             raise ValueError(
@@ -213,8 +218,16 @@ class Replay:
         )
 
     def update_priorities(self, rows: NDArray[np.int64], loss: NDArray[np.floating[Any]]) -> None:
-        """Priorities `loss` ** alpha [B] of sampled rows [B]; those lost meanwhile stay so."""
-        priority = np.maximum(loss.astype(np.float64), SMALLEST_LOSS) ** self.priority_exponent
+        """Priorities `loss` ** alpha [B] of sampled rows [B]; those lost meanwhile stay so.
+
+        A loss that is not finite says nothing of its row, which keeps its priority: the run has diverged.
+        """
+        loss = loss.astype(np.float64)
+        said = np.isfinite(loss)
+        rows, loss = rows[said], loss[said]
+        if not len(rows):
+            return
+        priority = np.maximum(loss, SMALLEST_LOSS) ** self.priority_exponent
         known = self._tree.priorities[rows] > 0
         self._tree.set(rows[known], priority[known])
         self.max_priority = max(self.max_priority, float(np.max(priority)))
@@ -342,6 +355,7 @@ class Replay:
         """
         self._frames.load_state_dict(state["frames"])
         size = self._frames.size
+        self._action[size:], self._next[size:] = NO_ACTION, NO_ROW
         for name, column in self._columns().items():
             column[:size] = state["columns"][name].numpy()
         self._tree.load(state["priority"].numpy())

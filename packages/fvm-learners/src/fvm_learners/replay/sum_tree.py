@@ -39,7 +39,12 @@ class SumTree:
         """Overwrite the priorities [M] of the items [M].
 
         An item may be listed twice if that does not change whether its priority is 0; its last one counts.
+
+        Raises:
+            ValueError: One is negative, NaN or infinite, which would spoil every later draw.
         """
+        if not (np.isfinite(priorities) & (priorities >= 0)).all():
+            raise ValueError(f"priorities {priorities}: give finite numbers, 0 or more")
         leaves = self._leaves.reshape(-1)
         self.num_positive += int((priorities > 0).sum()) - int((leaves[items] > 0).sum())
         leaves[items] = priorities

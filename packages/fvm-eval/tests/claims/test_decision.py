@@ -126,8 +126,10 @@ def test_preconditions_come_before_the_numbers(study):
 def test_what_was_not_run_is_named_and_does_not_save_a_wrong_claim(study):
     unknown = part(name="x", right="pearl")
     verdict = decide(replace(EQUAL, components=[part("equivalence"), unknown]), study(), {})
-    assert str(verdict) == "undecided: not run: pearl"
+    assert str(verdict).startswith("undecided: learned: not shown")
     assert (verdict.components[1].estimate, verdict.seeds_needed) == (None, None)
+    everything = decide(replace(EQUAL, components=[unknown]), study(), {})
+    assert str(everything) == "undecided: not run: pearl"
     wrong = decide(replace(EQUAL, components=[part("equivalence"), unknown]), study(mt=0.9), LEARNED)
     assert wrong.label == "contradicted"
     elsewhere = replace(EQUAL, components=[part(summary="slope")])
@@ -149,6 +151,7 @@ def test_needed_seeds_follow_the_kind(study):
     sd = NOISE.std(ddof=1)
     cells = study(spread=10)
     for change, needed in (
+        # mt and reptile are equal, 95 % [-.23, .23]: .2, a margin beyond the margin, is not excluded.
         ({}, seeds_needed(0.1, [10 * sd] * 2)),
         ({"kind": "non-inferiority"}, seeds_needed(0.1, [10 * sd] * 2)),
         ({"kind": "equivalence"}, equivalence_seeds_needed(0.1, [10 * sd] * 2)),

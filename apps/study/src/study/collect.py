@@ -3,61 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fvm_envs
-import numpy as np
 import polars as pl
-from fvm_envs.leakage import leaked
-from fvm_envs.score_ranges import score_range
+from fvm_envs import Task, TaskSet
 from fvm_eval import Budget
 from fvm_eval.analysis import Analysis, StudyResults, analyse
-from fvm_eval.analysis.study_results import LOG_SECONDS, NEW_LEVELS
-from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_eval.fairness import LeakAudit
 from fvm_eval.report import render
-from fvm_eval.report.text import capital, plural
+from fvm_eval.report.text import capital
 from fvm_eval.statistics.intervals import Interval
-from fvm_learners.rainbow.config import RainbowConfig
-from fvm_meta import RL2Config
 from rich.table import Table
 
-from study.claim_cells import (
-    MOMENTS_TABLE,
-    TRIALS_TABLE,
-    by_latent,
-    by_moment,
-    by_task,
-    by_trial,
-    control_cells,
-    new_levels,
-    seconds,
-    seconds_to_score,
-    trials_table,
-)
 from study.claims import claims_of
-from study.claims.arms import (
-    BY_LATENT,
-    BY_MOMENT,
-    BY_TASK,
-    CONTROL,
-    SECONDS_TO_SCORE,
-    TRIALS,
-    learned,
-    spoken,
-)
-from study.config import Settings, StudyConfig
+from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
+from study.environments import suite_of
 from study.errors import writing
 from study.files import canonical_json, write_bytes
+from study.learners import kind_of
 from study.methods import label_of
 from study.plan import Job, Plan
+from study.registry import Finished, registered
 from study.store import Store, write_table
 
-COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -120,6 +92,8 @@ def collect(
 
     `control` is the folder of a finished study of a family on which RL2 has something to gain.
     """
+    benchmark = registered().benchmarks[config.benchmark]
+    suite, best_return = benchmark.suite, benchmark.suite.best_return
     pretrainings = [job for job in plan.jobs if job.kind == "pretrain"]
     adaptations = [job for job in plan.jobs if job.kind == "adapt"]
     baselines = [job for job in plan.jobs if job.kind == "baseline"]
@@ -130,62 +104,43 @@ def collect(
 
     audit = audit_leaks(config, plan)
     kept = everything.filter(~pl.col("task").is_in(list(audit.leaked)))
-    played = [job.method for job in baselines]
+    played = list(dict.fromkeys(job.method for job in baselines))
     methods = list(dict.fromkeys(job.method for job in adaptations))
     tasks = sorted(set(kept["task"]))
-    ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in tasks}
+    ranges = {task: suite.score_range(Task.parse(task)) for task in tasks}
     curves = kept.filter(~pl.col("method").is_in(played))
-    trials = trials_table(adaptations, store)
-    if trials is not None:
-        write_table(store.root / TRIALS_TABLE, trials)
-        trials = trials.filter(pl.col("task").is_in(tasks))
-    normalised = normalise(curves, ranges)
-    moments = by_moment(normalised, config.adapt.env_steps)
-    latents = by_latent(adaptations, ranges, store)
-    if latents is not None:
-        write_table(store.root / MOMENTS_TABLE, moments)
-    cells = {
-        BY_TASK: by_task(normalised, config.adapt.env_steps),
-        BY_MOMENT: moments,
-        BY_LATENT: latents,
-        TRIALS: None if trials is None else by_trial(trials, ranges),
-        CONTROL: None if control is None else control_cells(control),
-        NEW_LEVELS: new_levels(pretrainings, store, ranges[tasks[0]]),
-        LOG_SECONDS: seconds(pretrainings, store),
-        SECONDS_TO_SCORE: seconds_to_score(
-            pretrainings, adaptations, normalised, config.adapt.env_steps, store
-        ),
-    }
+    finished = Finished(
+        config=config,
+        plan=plan,
+        store=store,
+        episodes=normalise(curves, ranges),
+        ranges=ranges,
+        control=control,
+    )
+    found = [measure.found(finished) for measure in registered().measures.values()]
+    for name, table in [item for one in found for item in one.tables.items()]:
+        write_table(store.root / name, table)
+    cells = {name: table for one in found for name, table in one.cells.items() if len(table)}
+    shown: dict[str, Any] = {name: value for one in found for name, value in one.shown.items()}
     study = StudyResults(
         title=title_of(config, methods),
         estimand=estimand_of(config, len(tasks)),
         episodes=curves,
         score_ranges=ranges,
-        normalised_name="Human-normalised score",  # of tasks with ranges of their own, as Atari's games
+        normalised_name=benchmark.normalised_name,
         score_bounds=score_bounds_of(config, tasks),
         budget=Budget(env_steps=config.adapt.env_steps),
-        claims=claims_of(config, trained_trials(config, "rl2")),
-        cells={name: table for name, table in cells.items() if table is not None and len(table)},
-        trials=trials,
-        trained_trials={  # a memory that is reset at each trial has no horizon to go beyond
-            job.method: job.spec["config"]["trials"]
-            for job in adaptations
-            if job.spec["paradigm"] == "rl2" and job.spec["config"]["trials"] > 1
-        },
+        claims=claims_of(config),
+        cells=cells,
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
             for job in adaptations
-            if job.parent and job.spec["paradigm"] == "reptile"
+            if job.parent and "eps_schedule" in job.parent.spec.get("config", {})
         },
-        best_scores={task: fvm_envs.best_return(fvm_envs.Task.parse(task)) for task in tasks}
-        if config.benchmark == "toy"
-        else None,
-        preconditions=[
-            *preconditions_of(pretrainings, store, config.unit),
-            *not_collapsed(posteriors(pretrainings, store), config.unit),
-        ],
+        best_scores={task: best_return(Task.parse(task)) for task in tasks} if best_return else None,
+        preconditions=[condition for one in found for condition in one.preconditions],
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
@@ -194,7 +149,7 @@ def collect(
         folds=plan.folds,
         recorded_splits=list(store.recorded_splits().values()),
         leak_audit=audit,
-        config=asdict(config),
+        config=config.spec,
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
         notes=[
@@ -202,12 +157,13 @@ def collect(
             for note in (
                 config.note,
                 restart_note(config),
-                posterior_note(posteriors(pretrainings, store), config.unit),
+                *(note for one in found for note in one.notes),
                 divergence(pretrainings + adaptations, store),
             )
             if note
         ],
-        labels=labels_of(methods, played, config.unit),
+        labels=labels_of(methods, played, config),
+        **shown,
     )
     return Results(study=study, analysis=analyse(study))
 
@@ -227,27 +183,27 @@ def write_pages(store: Store, files: Mapping[str, bytes]) -> Path:
     return folder / "report.html"
 
 
-def labels_of(methods: Sequence[str], played: Sequence[str], unit: str) -> dict[str, str]:
+def labels_of(methods: Sequence[str], played: Sequence[str], config: StudyConfig) -> dict[str, str]:
     """Returns the labels of methods, of the families that their sizes share, and of scripted players."""
-    names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods), *played])
-    return {name: label_of(name, unit) for name in names}
-
-
-def trained_trials(config: StudyConfig, name: str) -> int:
-    """Returns the trials in one of RL2's lifetimes while it was trained."""
-    own = config.settings.get(name, Settings()).config
-    return RL2Config(**own).trials
+    names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods)])
+    suite = suite_of(config.benchmark)
+    return {
+        **{name: label_of(name, config.unit) for name in names},
+        **{name: suite.label(name) for name in played},
+    }
 
 
 def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:
     """Returns the lowest and highest return of each task, empty if there are none, None if its range's."""
-    if config.benchmark == "atari":
+    if not suite_of(config.benchmark).bounded:
         return {}
     return None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds)
 
 
 def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
     """Returns the report's title: who against whom, where those are few."""
+    if config.title:
+        return config.title
     if len(methods) > 4:
         return f"{len(methods)} ways to adapt to a new task of {config.family}"
     return f"{' vs '.join(label_of(method, config.unit) for method in methods)} on {config.family}"
@@ -256,30 +212,12 @@ def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
 def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     """Returns the sentence that says what is estimated."""
     learner = config.adapt.learner
-    acts = "sampled"
-    if isinstance(learner, RainbowConfig):
-        acts = f"greedy but for {learner.evaluation_eps:.1%} random ones"
+    acts = kind_of(learner).acts(learner)
     return (
         f"Expected episode return of the adapted agent, its actions {acts}, after "
         f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of "
         f"{config.family} (tasks fixed), and on a new task chosen by the same rule (tasks random)."
     )
-
-
-def preconditions_of(pretrainings: Sequence[Job], store: Store, unit: str) -> list[Precondition]:
-    """Returns, for each pretrained method, whether its agents beat random play on their training tasks."""
-    found = []
-    for method in dict.fromkeys(job.method for job in pretrainings):
-        scores: dict[bool, list[float]] = {True: [], False: []}
-        for job in (job for job in pretrainings if job.method == method):
-            table = store.table([job], "training")
-            ranges = {task: score_range(fvm_envs.Task.parse(task)) for task in table["task"].unique()}
-            table = normalise(table, ranges)
-            for is_random, mine in scores.items():
-                chosen = table.filter((pl.col("policy") == "random") == is_random)
-                mine.append(float(chosen["score"].to_numpy().mean()))
-        found.append(pretraining_learned(scores[False], scores[True], name=learned(method, unit)))
-    return found
 
 
 def restart_note(config: StudyConfig) -> str:
@@ -296,50 +234,6 @@ def restart_note(config: StudyConfig) -> str:
         "So that runs can be resumed, training begins afresh at fixed env steps: no training episode is "
         f"longer than {longest}. Evaluation is not cut by it."
     )
-
-
-def posteriors(pretrainings: Sequence[Job], store: Store) -> dict[str, list[float]]:
-    """Returns, for each PEARL, each pretraining's KL to the prior in nats over its last tenth."""
-    table = store.table([job for job in pretrainings if job.spec["paradigm"] == "pearl"], "metrics")
-    if table.is_empty():
-        return {}
-    last_tenth = pl.col("env_step") > 0.9 * pl.col("env_step").max().over("checkpoint")
-    late = table.filter(last_tenth).filter(metric="posterior_kl")
-    nats: dict[str, list[float]] = {}
-    for method, mean in (
-        (late.group_by("method", "checkpoint").agg(pl.col("value").mean()).sort("method", "checkpoint"))
-        .drop("checkpoint")
-        .iter_rows()
-    ):
-        nats.setdefault(method, []).append(mean)
-    return nats
-
-
-def posterior_note(nats: Mapping[str, Sequence[float]], unit: str) -> str:
-    """Returns a sentence on how much PEARL's posteriors say, empty where there are none."""
-    if not nats:
-        return ""
-    each = [
-        f"{label_of(method, unit)} {np.mean(mine):.2f} ({min(mine):.2f} to {max(mine):.2f} over "
-        f"{plural(len(mine), 'pretraining')})"
-        for method, mine in nats.items()
-    ]
-    return (
-        "Nats between posterior and prior in the last tenth of pretraining, near 0 where it has collapsed: "
-        f"{'; '.join(each)}."
-    )
-
-
-def not_collapsed(nats: Mapping[str, Sequence[float]], unit: str) -> list[Precondition]:
-    """Returns, for each PEARL, whether all of its posteriors are further than that from the prior."""
-    return [
-        Precondition(
-            spoken(method, unit),
-            min(mine) > COLLAPSED_NATS,
-            f"least {min(mine):.2f} nats, {COLLAPSED_NATS} wanted",
-        )
-        for method, mine in nats.items()
-    ]
 
 
 def divergence(jobs: Sequence[Job], store: Store) -> str:
@@ -361,18 +255,19 @@ def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
 
 
 def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:
-    """Looks for each held-out level among the training levels of all seeds."""
-    train = sorted({fvm_envs.Task.parse(task) for fold in plan.folds.values() for task in fold.train})
-    held_out = [fvm_envs.Task.parse(config.task_id(level)) for level in config.held_out]
-    themes = bool(config.env_options.get("restrict_themes", False))
-    found = leaked(fvm_envs.TaskSet(train), fvm_envs.TaskSet(held_out), restrict_themes=themes)
-    how = (
-        "entities of the serialised level, and rewards of fixed actions"
-        if config.benchmark == "procgen"
-        else "ids"
-    )
+    """Looks for each held-out task among the training tasks of all seeds of its folds."""
+    suite, by_held_out = suite_of(config.benchmark), dict[tuple[str, ...], set[str]]()
+    for fold in plan.folds.values():
+        by_held_out.setdefault(fold.held_out, set()).update(fold.train)
+    found: dict[str, None] = {}
+    against: set[str] = set()
+    for held_out, train in by_held_out.items():
+        sets = TaskSet(sorted(map(Task.parse, train))), TaskSet(held_out)
+        twins = suite.same_task.find(*sets, config.env_options)
+        found |= dict.fromkeys(task.id for task in twins)
+        against |= train
     return LeakAudit(
-        audited=len(held_out), against=len(train), leaked=tuple(task.id for task in found), how=how
+        audited=len(config.held_out), against=len(against), leaked=tuple(found), how=suite.same_task.by
     )
 
 

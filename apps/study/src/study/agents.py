@@ -1,0 +1,139 @@
+"""Agents of a study's jobs: built as the job's spec says, and restored from what a finished job has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from fvm_envs.restarts import Restarts
+from fvm_eval import Ledger
+from fvm_learners.ppo.frozen_policy import Memory
+from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_meta import Paradigm, Snapshot, Spent
+from fvm_meta.paradigm import EVERYTHING
+from fvm_meta.stream import can_save
+from gymnasium.vector import VectorEnv, VectorWrapper
+
+from study import learners
+from study.environments import env_options, make_envs
+from study.errors import StudyError
+from study.learners import read_spec
+from study.plan import Job
+from study.registry import registered
+from study.store import Store
+
+CARRIED = "carried/"  # before the names of what an agent has beside its parameters, in its weights' file
+
+
+class MeteredEnvs(VectorWrapper):
+    """Charges every env step to a ledger, so that no paradigm can take more than its budget.
+
+    Slots that are replicates of one agent, each with a budget of its own, are charged together as one.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger, *, replicates: bool = False) -> None:
+        super().__init__(envs)
+        self.ledger = ledger
+        self.charge = 1 if replicates else envs.num_envs
+
+    def step(self, actions: Any) -> Any:
+        """Takes one step in every env and charges it; raises BudgetExceeded before a step too many."""
+        self.ledger.charge(env_steps=self.charge)
+        return super().step(actions)
+
+    @property
+    def can_save(self) -> bool:
+        """Whether the envs below can be saved now."""
+        return can_save(self.env)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state of the envs below; the ledger is saved apart."""
+        state: dict[str, Any] = self.env.state_dict()  # type: ignore[attr-defined]
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts the envs below into a saved state."""
+        self.env.load_state_dict(state)  # type: ignore[attr-defined]
+
+
+def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
+    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
+    phase = spec["phase"]
+    learner, learner_config = read_spec(phase)
+    kind = registered().methods[spec["paradigm"]]
+    adaptation = kind.adaptation(spec["adaptation"]) if "adaptation" in spec else None
+
+    def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
+        spaces = observation_space, action_space
+        return learners.make(learner, learner_config, *spaces, seed=seed, device=device, **options)
+
+    def make(
+        tasks: Sequence[Any],
+        *,
+        seed: int,
+        on_episode_end: Any,
+        split: int = 1,
+        trials: float = 1,
+        replicates: bool = False,
+        **unknown: Any,
+    ) -> Any:
+        if unknown:
+            raise TypeError(f"a study's envs have no option {', '.join(unknown)}")
+        if phase["num_envs"] % split:
+            raise StudyError(f"{phase['num_envs']} envs cannot be split into {split} equal parts")
+        num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
+        ends = {"on_episode_end": on_episode_end}
+        envs: Any = make_envs(spec["benchmark"], tasks, num_envs, seed, **ends, **options)
+        if (every := phase.get("restart_every")) is not None:
+            envs = Restarts(envs, seed, every)
+        return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
+
+    paradigm = kind.made_by(learner)
+    config = {**spec.get("config", {}), **(adaptation.config if adaptation else {})}
+    transfer = (adaptation and adaptation.transfer) or EVERYTHING
+    if spec.get("reset_sigmas"):
+        transfer = replace(transfer, reset_sigmas=True)
+    settings = paradigm.Config(**config) if paradigm.Config else None
+    return paradigm(make_learner, make, settings, transfer)
+
+
+def restore(job: Job, store: Store, device: str) -> Snapshot:
+    """Returns the last snapshot of a finished job, with its frozen policy."""
+    paradigm = build_paradigm(job.spec, device)
+    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
+    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
+    envs.close()
+    saved = store.weights(job)
+    learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
+    return Snapshot(
+        env_step=job.budget_env_steps,
+        ledger=Spent(env_steps=job.budget_env_steps),
+        policy=carrying(learner.frozen_policy(), saved, device),
+    )
+
+
+def carried(policy: Any) -> dict[str, torch.Tensor]:
+    """Returns what a frozen policy has beside its parameters: what it remembers, and what it has inferred."""
+    found: dict[str, torch.Tensor] = {}
+    if (memory := getattr(policy, "memory", None)) is not None:
+        found |= {f"{CARRIED}memory/{name}": tensor for name, tensor in memory.state_dict().items()}
+    if (latent := getattr(policy, "latent", None)) is not None:
+        found |= {f"{CARRIED}latent/{name}": tensor.cpu().clone() for name, tensor in vars(latent).items()}
+    return found
+
+
+def carrying(policy: Any, saved: Mapping[str, torch.Tensor], device: str) -> Any:
+    """Returns the policy with what `carried` kept of it, on a device."""
+    parts: dict[str, dict[str, torch.Tensor]] = {"memory": {}, "latent": {}}
+    for name, tensor in saved.items():
+        if name.startswith(CARRIED):
+            what, _, field_name = name.removeprefix(CARRIED).partition("/")
+            parts[what][field_name] = tensor.to(device)
+    if parts["memory"]:
+        policy = policy.remembering(Memory(**parts["memory"]))
+    if parts["latent"]:
+        policy = policy.with_latent(LatentDistribution(**parts["latent"]))
+    return policy

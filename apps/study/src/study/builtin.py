@@ -1,0 +1,19 @@
+"""Registers what fvm brings, in the order in which it is shown."""
+
+from __future__ import annotations
+
+from study.claims.retention import retention_claims
+from study.learners import LEARNERS
+from study.measures import MEASURES
+from study.methods import METHODS
+from study.presets.atari import ATARI
+from study.presets.procgen import PROCGEN
+from study.presets.rlbench import RLBENCH
+from study.presets.toy import TOY
+from study.registry import ClaimKind, register, registered
+
+C11 = ClaimKind(name="retention", claims=retention_claims)
+
+register(*LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, C11)
+
+BUILT_IN = {kind: frozenset(records) for kind, records in vars(registered()).items()}

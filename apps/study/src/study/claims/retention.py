@@ -1,0 +1,62 @@
+"""C11: fine-tuning forgets what it does not visit; retention prevents it, and transfers better for it.
+
+After Wolczyk et al. 2024. FAR is what the pretrained agent can do and fine-tuning does not visit at first,
+CLOSE what it meets first. The score lost on FAR is the teacher's minus the mean over a window that was fixed
+beforehand, never its minimum. That retention works *because* it keeps FAR is mediation: its gain must be
+larger where CLOSE comes first than where FAR does.
+"""
+
+from __future__ import annotations
+
+from fvm_eval.analysis.study_results import AREA
+from fvm_eval.claims import Claim, Component
+
+from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
+from study.config import StudyConfig
+from study.methods import label_of
+
+TEACHER = "the frozen teacher beats random play on FAR"
+UNVISITED = "fine-tuning visits FAR in less than 5 % of its steps during the window"
+TUNED = "the fine-tuning without retention is tuned, with critic warm-up, entropy off and the head reset"
+
+
+def retention_claims(config: StudyConfig) -> list[Claim]:
+    """Returns a claim for each retained fine-tuning of which the study has the plain one too."""
+    found = []
+    for retained in config.methods:
+        plain, _, name = retained.partition("+")
+        if name and plain in config.methods:
+            found.append(forgets(config, plain, retained))
+    return found
+
+
+def forgets(config: StudyConfig, plain: str, retained: str) -> Claim:
+    """C11 for one retention."""
+    theirs, name = label_of(plain, config.unit), retained.partition("+")[2]
+    mine = f"{theirs} + {name.upper()}"
+
+    def part(title: str, summary: str, weights: dict[str, float]) -> Component:
+        return Component(name=title, summary=summary, weights=weights, margin=0, detect=config.margin)
+
+    return Claim(
+        id=f"C11 {name}",
+        statement=f"{theirs} forgets what it does not visit; {mine} does not, and adapts better for it",
+        scope=f"in {config.adapt.env_steps:,} env steps",
+        paper_says="Forgetting of pretrained capabilities, not their lack, is what makes fine-tuning fail.",
+        components=[
+            part(f"lost on FAR by {theirs}", FAR_DROP, {plain: 1.0}),
+            part(f"lost on FAR, {theirs} − {mine}", FAR_DROP, {plain: 1.0, retained: -1.0}),
+            part(f"{mine} − {theirs}", AREA, {retained: 1.0, plain: -1.0}),
+            part(
+                f"gain of {mine} where CLOSE comes first − where FAR does",
+                AREA_BY_ORDER,
+                {
+                    first(retained, "CLOSE"): 1.0,
+                    first(plain, "CLOSE"): -1.0,
+                    first(retained, "FAR"): -1.0,
+                    first(plain, "FAR"): 1.0,
+                },
+            ),
+        ],
+        preconditions=[TEACHER, UNVISITED, TUNED],
+    )

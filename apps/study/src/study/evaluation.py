@@ -1,0 +1,72 @@
+"""Deployment evaluation: fresh episodes of frozen agents, on envs of their own, which cost no budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fvm_envs import Task
+from fvm_eval import EpisodeScore, evaluate
+
+from study.environments import env_options, make_envs, suite_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a measure plays an agent.
+
+    Attributes:
+        spec: Of the training job that the agent comes from.
+        pretraining: Of the pretraining that job adapts; its own where it is one, empty where there is none.
+        settings: What the study asks of the measure; `max_steps` and `num_envs` among them.
+        seed: Of all that the measure draws; no other job has it.
+    """
+
+    spec: Mapping[str, Any]
+    pretraining: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+
+    def play(
+        self, policy: Any, tasks: Sequence[str], episodes: int, *, env_step: int = 0, trials: int = 1
+    ) -> list[EpisodeScore]:
+        """Returns so many fresh episodes of a frozen policy, or of a scripted player, on each task.
+
+        Args:
+            policy: A frozen policy, or a player's name.
+            tasks: Their ids.
+            episodes: On each of them.
+            env_step: The adaptation step of the agent; every step has a seed of its own.
+            trials: In a lifetime, of an agent that remembers: an episode is then a lifetime.
+        """
+        num_envs = min(self.settings["num_envs"], len(tasks) * episodes)
+        envs = self.make_envs(tasks, num_envs, trials)
+        seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
+        try:
+            return evaluate(
+                self.player(policy, envs) if isinstance(policy, str) else policy,
+                envs,
+                [Task.parse(task) for task in tasks],
+                episodes_per_task=episodes,
+                seed=seed,
+                max_steps=self.settings["max_steps"] * trials,
+            )
+        finally:
+            envs.close()
+
+    def make_envs(self, tasks: Sequence[str], num_envs: int, trials: int = 1) -> Any:
+        """Returns envs over tasks as the agent was trained on; the caller closes them."""
+        return make_envs(self.spec["benchmark"], tasks, num_envs, 0, **env_options(self.spec, trials))
+
+    def player(self, name: str, envs: Any) -> Any:
+        """Returns the policy of a scripted player."""
+        return suite_of(self.spec["benchmark"]).player(name, envs, self.spec["env_options"])
+
+    def score(self, policy: Any, tasks: Sequence[str], episodes: int, env_step: int) -> list[dict[str, Any]]:
+        """Returns rows task, env_step, episode, score of `play`."""
+        return [
+            {"task": tasks[s.task_position], "env_step": env_step, "episode": s.episode, "score": s.score}
+            for s in self.play(policy, tasks, episodes, env_step=env_step)
+        ]

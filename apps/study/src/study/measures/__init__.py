@@ -1,0 +1,25 @@
+"""What agents are asked besides their score on held-out tasks, a file each."""
+
+from study.measures.control import CONTROL_FAMILY
+from study.measures.latents import LATENTS
+from study.measures.moments import MOMENTS
+from study.measures.new_levels import ZERO_SHOT_LEVELS
+from study.measures.posteriors import POSTERIORS
+from study.measures.seconds import SECONDS
+from study.measures.tasks import TASKS
+from study.measures.training_return import TRAINING_RETURN
+from study.measures.trials import TRIALS_OF_LIFETIMES
+
+MEASURES = (
+    TRAINING_RETURN,
+    ZERO_SHOT_LEVELS,
+    TRIALS_OF_LIFETIMES,
+    LATENTS,
+    TASKS,
+    MOMENTS,
+    SECONDS,
+    POSTERIORS,
+    CONTROL_FAMILY,
+)
+
+__all__ = ["MEASURES"]

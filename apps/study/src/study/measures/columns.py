@@ -1,0 +1,22 @@
+"""The columns that say which run a cell is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+RUN = ["method", "fold", "seed", "checkpoint", "task"]
+
+
+def cells_of(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
+    """Returns sorted cells of rows (method, fold, seed, checkpoint, task, value)."""
+    schema = {
+        "method": pl.String,
+        "fold": pl.Int64,
+        "seed": pl.Int64,
+        "checkpoint": pl.String,
+        "task": pl.String,
+        "value": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(RUN)

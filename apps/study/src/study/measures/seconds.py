@@ -1,0 +1,71 @@
+"""What pretraining takes of its device, and what it takes to reach scratch's final score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+from fvm_eval.analysis.study_results import LOG_SECONDS
+from fvm_eval.curves import run_curves, time_to_threshold, value_at
+
+from study.claims.arms import SECONDS_TO_SCORE
+from study.measures.columns import RUN, cells_of
+from study.registry import Findings, Finished, Measure
+
+if TYPE_CHECKING:
+    from study.plan import Job
+    from study.store import Store
+
+
+def seconds(pretrainings: Sequence[Job], store: Store) -> pl.DataFrame:
+    """Returns cells of the logarithm of what each pretraining took of its device."""
+    return cells_of(
+        [
+            (job.method, job.fold, job.seed, job.checkpoint, "pretraining", math.log(_device_s(job, store)))
+            for job in pretrainings
+        ]
+    )
+
+
+def seconds_to_score(
+    pretrainings: Sequence[Job], adaptations: Sequence[Job], episodes: pl.DataFrame, budget: int, store: Store
+) -> pl.DataFrame | None:
+    """Returns cells of the log device seconds until an agent reaches scratch's mean final score on a task.
+
+    Pretraining counts whole, adaptation up to the first snapshot that reaches the score; a run that never
+    does counts whole, a lower bound. None without scratch.
+    """
+    runs = run_curves(episodes)
+    scratch = value_at(runs.filter(pl.col("method") == "scratch"), budget)
+    if scratch.is_empty():
+        return None
+    took = {job.checkpoint: _device_s(job, store) for job in pretrainings}
+    adapted = {(job.method, job.seed, job.spec["task"]): _device_s(job, store) for job in adaptations}
+    rows = []
+    for (task,), mine in scratch.group_by("task"):
+        threshold = float(mine["value"].to_numpy().mean())
+        others = runs.filter((pl.col("task") == task) & (pl.col("method") != "scratch"))
+        for run in time_to_threshold(others, threshold, budget).iter_rows(named=True):
+            if run["checkpoint"] in took:
+                own = adapted[run["method"], run["seed"], task] * run["value"] / budget
+                rows.append((*(run[name] for name in RUN), math.log(took[run["checkpoint"]] + own)))
+    return cells_of(rows)
+
+
+def findings(finished: Finished) -> Findings:
+    """Returns both tables, as far as the study has such runs."""
+    pretrainings, adaptations, store = finished.pretrainings, finished.adaptations, finished.store
+    reached = seconds_to_score(
+        pretrainings, adaptations, finished.episodes, finished.config.adapt.env_steps, store
+    )
+    cells = {LOG_SECONDS: seconds(pretrainings, store)}
+    return Findings(cells=cells if reached is None else {**cells, SECONDS_TO_SCORE: reached})
+
+
+def _device_s(job: Job, store: Store) -> float:
+    return max(float(store.note(job, "costs")["device_s"]), 1e-3)
+
+
+SECONDS = Measure(name="seconds", findings=findings)

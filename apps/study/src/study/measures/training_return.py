@@ -1,0 +1,77 @@
+"""Whether pretraining learned: its agent beats random play on a fixed sample of its training tasks.
+
+Without that a comparison of what follows means nothing, so it is every claim's precondition. An agent that
+remembers plays lifetimes as it was trained on; its score is that of a mean trial.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from fvm_eval.claims import Precondition, pretraining_learned
+from fvm_eval.curves import normalise
+
+from study.claims.arms import learned
+from study.environments import score_range_of
+from study.registry import Findings, Finished, Measure, Rows
+
+if TYPE_CHECKING:
+    from study.config import StudyConfig
+    from study.evaluation import Context
+    from study.plan import Job
+
+
+def wanted(config: StudyConfig, job: Job) -> dict[str, Any]:
+    """Returns how many tasks and episodes a study asks for."""
+    evaluation = config.evaluation
+    return {
+        "tasks": evaluation.training_tasks,
+        "episodes": evaluation.training_episodes,
+        "max_steps": evaluation.max_steps,
+        "num_envs": evaluation.num_envs,
+    }
+
+
+def play(agent: Any, context: Context) -> Rows:
+    """Returns rows policy ("agent" or "random"), task, episode, score."""
+    settings, spec = context.settings, context.spec
+    tasks = spec["tasks"][: settings["tasks"]]
+    trials = spec["config"]["trials"] if "reward_scale" in spec else 1
+    return [
+        {
+            "policy": name,
+            "task": tasks[played.task_position],
+            "episode": played.episode,
+            "score": played.score / trials,
+        }
+        for name, policy in (("agent", agent), ("random", "random"))
+        for played in context.play(policy, tasks, settings["episodes"], trials=trials)
+    ]
+
+
+def findings(finished: Finished) -> Findings:
+    """Returns a precondition for each pretraining of the study."""
+    table = finished.rows(TRAINING_RETURN)
+    found: list[Precondition] = []
+    for method in dict.fromkeys(job.method for job in finished.pretrainings):
+        mine = table.filter(method=method)
+        ranges = {task: score_range_of(finished.config.benchmark, task) for task in mine["task"].unique()}
+        mine = normalise(mine, ranges)
+        scores = {
+            is_random: [
+                float(one["score"].to_numpy().mean())
+                for one in mine.filter((pl.col("policy") == "random") == is_random)
+                .sort("seed", maintain_order=True)
+                .partition_by("checkpoint", maintain_order=True)
+            ]
+            for is_random in (True, False)
+        }
+        name = learned(method, finished.config.unit)
+        found.append(pretraining_learned(scores[False], scores[True], name=name))
+    return Findings(preconditions=found)
+
+
+TRAINING_RETURN = Measure(
+    name="training-return", version=1, of="pretrain", wanted=wanted, play=play, findings=findings
+)

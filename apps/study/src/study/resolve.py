@@ -1,0 +1,222 @@
+"""What the command line asks for, as configs: a preset with what its arguments and options change."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from study.arguments import Arguments
+from study.config import StudyConfig
+from study.environments import check_task
+from study.errors import StudyError, unknown
+from study.learners import kind_of
+from study.methods import Method
+from study.registry import Benchmark, registered
+
+# What has no meaning where nothing is trained.
+OF_TRAINING = (
+    "methods",
+    "seeds",
+    "train_sizes",
+    "tune",
+    "pretrain_env_steps",
+    "adapt_env_steps",
+    "control",
+    "video",
+)
+
+
+def resolve_all(arguments: Arguments, default_preset: str) -> list[StudyConfig]:
+    """Returns the studies that the arguments ask for: one, or one for each preset and family.
+
+    Raises:
+        StudyError: As `resolve`.
+    """
+    benchmark = benchmark_of(arguments)
+    asked = options_of(benchmark, arguments)
+    several = benchmark.by_default if arguments.preset is None else (arguments.preset,)
+    presets: Sequence[str | None] = several or (None,)
+    if len(presets) > 1:
+        presets = [name for name in several if fits(benchmark, arguments, asked, name)] or several[:1]
+    return [
+        resolve(replace(arguments, preset=preset), default_preset, {**options, **asked})
+        for preset in presets
+        for options in ({},) * bool(asked) or benchmark.several.get(preset or "", ({},))
+    ]
+
+
+def benchmark_of(arguments: Arguments) -> Benchmark:
+    """Returns the record of the benchmark that is asked for.
+
+    Raises:
+        StudyError: Nobody knows it.
+    """
+    known = registered().benchmarks
+    if arguments.benchmark not in known:
+        raise unknown("benchmark", arguments.benchmark, known)
+    return known[arguments.benchmark]
+
+
+def fits(benchmark: Benchmark, arguments: Arguments, asked: Mapping[str, Any], name: str) -> bool:
+    """Whether a preset, one of several, has the options and the learner that are asked for."""
+    try:
+        for method in arguments.methods or ():
+            check_learner(Method.parse(method), benchmark.presets[name])
+    except StudyError:
+        return False
+    choices = benchmark.several.get(name, ())
+    return not asked or any(asked.items() <= options.items() for options in choices)
+
+
+def options_of(benchmark: Benchmark, arguments: Arguments) -> dict[str, Any]:
+    """Returns the benchmark's own options that are asked for, as values of their types.
+
+    Raises:
+        StudyError: The benchmark has no such option, or a word is no value of it.
+    """
+    types = typing.get_type_hints(benchmark.options)
+    words = [word.partition("=") for word in arguments.set]
+    if wrong := [name for name, equals, _ in words if not equals]:
+        raise StudyError(f"--set {wrong[0]!r} is no option; write --set NAME=VALUE")
+    given = {name: value for name, _, value in words}
+    for alias in ("game", "mode", "simulator"):
+        if (value := getattr(arguments, alias)) is not None:
+            given[alias] = value
+    names = [field.name for field in fields(benchmark.options)]
+    for name in given:
+        if name not in names:
+            has = f"it has {', '.join(names)}" if names else "it has none; leave it out"
+            raise StudyError(f"{benchmark.name} has no option {name!r}; {has}")
+    return {name: _read(name, word, types[name]) for name, word in given.items()}
+
+
+def _read(name: str, word: str, kind: Any) -> Any:
+    """Returns a word as a value of an option's type."""
+    kinds = [one for one in typing.get_args(kind) or (kind,) if one is not type(None)]
+    truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    for one in kinds:
+        try:
+            if one is not bool:
+                return one(word)
+            if word.lower() in truths:
+                return truths[word.lower()]
+        except (TypeError, ValueError):
+            continue
+    raise StudyError(f"--set {name}={word}: expected {' or '.join(one.__name__ for one in kinds)}")
+
+
+def resolve(
+    arguments: Arguments, default_preset: str, options: Mapping[str, Any] | None = None
+) -> StudyConfig:
+    """Returns the preset that the arguments name, with what they change.
+
+    Raises:
+        StudyError: A name nobody knows, or values that do not fit together.
+    """
+    benchmark = benchmark_of(arguments)
+    if options is None:
+        options = options_of(benchmark, arguments)
+    presets = benchmark.presets
+    usual = [name for name in (default_preset, "quick", *presets) if name in presets]
+    name = arguments.preset or usual[0]
+    if name not in presets:
+        raise unknown(f"preset of {benchmark.name}", name, presets)
+    preset = presets[name]
+    if not preset.methods:
+        refuse_training(arguments)
+    try:
+        preset = replace(preset, **benchmark.chosen(preset, benchmark.options(**options)))
+        config = replace(preset, **changes(arguments, preset))
+        check(config)
+        return config
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+
+
+def refuse_training(arguments: Arguments) -> None:
+    """Raises StudyError for an option that means nothing where nothing is trained."""
+    default = Arguments(benchmark=arguments.benchmark)
+    for name in OF_TRAINING:
+        if getattr(arguments, name) != getattr(default, name):
+            flag = "--" + name.replace("_", "-")
+            raise StudyError(
+                f"{arguments.benchmark} has no learner yet, so {flag} means nothing there; leave it out"
+            )
+
+
+def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
+    """Returns the fields of a preset that the arguments of every benchmark change.
+
+    Raises:
+        StudyError: A name that nobody knows.
+        ValueError: A budget that does not fit.
+    """
+    changed: dict[str, Any] = {}
+    for field in ("methods", "train_sizes", "held_out"):
+        if (value := getattr(arguments, field)) is not None:
+            changed[field] = tuple(dict.fromkeys(value))
+    if changed.get("methods") == ():
+        raise StudyError("no methods given; name at least one")
+    if "held_out" in changed and isinstance(preset.train_pool, range):
+        changed["held_out"] = tuple(dict.fromkeys(level_number(str(word)) for word in changed["held_out"]))
+    if "held_out" in changed and preset.family == preset.benchmark:
+        prefix = f"{preset.family}/"
+        changed["held_out"] = tuple(str(word).removeprefix(prefix) for word in changed["held_out"])
+    if "train_sizes" in changed:
+        # Claims compare the largest with the others.
+        changed["train_sizes"] = tuple(sorted(changed["train_sizes"]))
+    if arguments.pretrain_env_steps is not None:
+        changed["pretrain_env_steps"] = {}
+    if "methods" in changed:
+        changed["methods"] = tuple(dict.fromkeys(Method.parse(name).name for name in changed["methods"]))
+    if arguments.seeds is not None:
+        changed["seeds"] = arguments.seeds
+    for phase in ("pretrain", "adapt"):
+        steps = getattr(arguments, f"{phase}_env_steps")
+        if steps is not None:
+            changed[phase] = replace(getattr(preset, phase), env_steps=steps)
+    return changed
+
+
+def check(config: StudyConfig) -> None:
+    """Holds a config, whoever made it, against what is registered.
+
+    Raises:
+        StudyError: A method that does not go with the learner, a name nobody knows.
+        ValueError: A task that does not exist.
+    """
+    for name in config.methods:
+        check_learner(Method.parse(name), config)
+    pool: Iterable[Any] = config.train_pool
+    if isinstance(pool, range):
+        pool = pool[-1:]
+    for task in (*config.held_out, *config.validation, *pool):
+        check_task(config.benchmark, config.task_id(task))
+
+
+def check_learner(method: Method, config: StudyConfig) -> None:
+    """Raises StudyError unless the method works with the study's base learner."""
+    learner = kind_of(config.adapt.learner)
+    lacks = sorted((method.kind.needs | method.way.needs) - learner.capabilities)
+    if lacks:
+        able = [k.name for k in registered().learners.values() if set(lacks) <= k.capabilities]
+        raise StudyError(
+            f"{method.name} needs {' or '.join(able) or 'a learner'} (it asks for {', '.join(lacks)}), and "
+            f"preset {config.preset} of {config.benchmark} has {learner.name}; leave it out, or choose "
+            "another preset or benchmark"
+        )
+
+
+def level_number(word: str) -> int:
+    """Returns the level that a word of the command line names.
+
+    Raises:
+        StudyError: It is no number.
+    """
+    if not word.isdecimal():
+        raise StudyError(f"--held-out {word!r} is no level; give numbers, such as 200001")
+    if len(word) > 18:
+        raise StudyError(f"--held-out: a level of {len(word)} digits is too large; the largest is 2147483646")
+    return int(word)

@@ -1,0 +1,206 @@
+"""Tiny studies of every learner, paradigm, adaptation and benchmark: keys of their jobs, hashes of results.
+
+    python golden.py                 prints keys and hashes as JSON
+    python golden.py --keys          prints the keys alone; trains nothing
+    python golden.py --write         writes them into golden.json, which the tests hold them against
+
+It runs itself again in `ENVIRONMENT`, so that the numbers depend on the version of torch alone, and on
+no CPU's instruction set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from fvm_learners import PPOConfig
+from fvm_learners.rainbow.config import RainbowConfig
+from study.config import Evaluation, Phase, Settings, StudyConfig
+from study.engines import Schedule, run_in_process
+from study.engines.schedule import RunOptions
+from study.plan import Job, make_plan
+from study.presets import atari, procgen, toy
+from study.state_file import read_state
+from study.store import Store
+
+ENVIRONMENT = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OMP_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+}
+FILE = Path(__file__).with_name("golden.json")
+
+PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
+RAINBOW = RainbowConfig(
+    encoder="minatar",
+    num_steps=4,
+    learn_start=32,
+    updates_per_env_step=0.25,
+    batch_size=8,
+    replay_capacity=512,
+    num_atoms=7,
+    v_min=-1.0,
+    v_max=1.0,
+    hidden_size=8,
+    context_hidden_size=8,
+    target_period_updates=10,
+)
+RECURRENT = {"recurrent": True, "lstm_size": 8}
+TOY = replace(
+    toy.QUICK,
+    seeds=1,
+    train_sizes=(4,),
+    held_out=(20,),
+    pretrain=Phase(env_steps=256, num_envs=16, learner=PPO),
+    adapt=Phase(env_steps=128, num_envs=16, learner=PPO),
+    evaluation=Evaluation(
+        snapshots=2,
+        episodes=4,
+        training_tasks=2,
+        training_episodes=2,
+        max_steps=20,
+        new_levels=2,
+        lifetimes=4,
+        trials=3,
+    ),
+    new_levels_from=22,
+    settings={
+        "rl2": Settings(config={"trials": 2}, learner=RECURRENT),
+        "rl2-reset": Settings(learner=RECURRENT),
+        "pearl": Settings(learner={"latent_size": 2, "context_next_obs": True}),
+    },
+)
+
+
+def studies() -> dict[str, StudyConfig]:
+    """Returns the studies by name; each takes some seconds."""
+    ppo = (
+        "scratch",
+        "multitask",
+        "multitask:none",
+        "reptile",
+        "reptile-printed",
+        "reptile-authors",
+        "reptile-rising",
+        "reptile-batch",
+        "rl2",
+        "rl2:both",
+        "rl2:gradient",
+        "rl2:none",
+        "rl2-reset",
+    )
+    rainbow = (
+        "scratch",
+        "multitask",
+        "multitask:none",
+        "multitask:encoder",
+        "multitask:frozen",
+        "reptile",
+        "reptile:frozen",
+        "pearl",
+        "pearl:both",
+        "pearl:none",
+    )
+    off_policy = replace(TOY.pretrain, learner=RAINBOW), replace(TOY.adapt, learner=RAINBOW)
+    coinrun = replace(
+        procgen.QUICK,
+        methods=("scratch", "multitask"),
+        seeds=1,
+        train_sizes=(4,),
+        held_out=procgen.QUICK.held_out[:1],
+        pretrain=Phase(env_steps=128, num_envs=8, learner=replace(PPO, network="nature-small")),
+        adapt=Phase(env_steps=64, num_envs=8, learner=replace(PPO, network="nature-small")),
+        evaluation=replace(TOY.evaluation, max_steps=40),
+        settings={},
+    )
+    small = replace(RAINBOW, encoder="data-efficient", frame_stack=4, replay_capacity=256, learn_start=16)
+    games = replace(
+        atari.QUICK,
+        methods=("multitask",),
+        seeds=1,
+        train_sizes=(2,),
+        held_out=("pong",),
+        pretrain=Phase(env_steps=64, num_envs=2, learner=small, restart_every=32),
+        adapt=Phase(env_steps=32, num_envs=2, learner=small, restart_every=32),
+        evaluation=replace(TOY.evaluation, snapshots=1, episodes=2, max_steps=40, new_levels=0),
+        settings={},
+    )
+    return {
+        "toy ppo": replace(TOY, methods=ppo),
+        "toy rainbow": replace(
+            TOY, methods=rainbow, pretrain=off_policy[0], adapt=off_policy[1], reset_sigmas=True
+        ),
+        "procgen": coinrun,
+        "atari": games,
+    }
+
+
+def hash_of(value: pl.DataFrame | dict[str, torch.Tensor]) -> str:
+    """Returns the start of the SHA-256 of names, types, shapes and values, whatever the file's format."""
+    digest = hashlib.sha256()
+    if isinstance(value, pl.DataFrame):
+        for name in sorted(value.columns):
+            column = value[name]
+            digest.update(json.dumps([name, str(column.dtype), column.to_list()]).encode())
+    else:
+        for name, tensor in sorted(value.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def results_of(store: Store, job: Job) -> dict[str, str]:
+    """Returns the hashes of a finished job's tables and weights, by file name."""
+    folder = store.folder(job)
+    found = {path.stem: hash_of(pl.read_parquet(path)) for path in sorted(folder.glob("*.parquet"))}
+    for path in folder.glob("weights.safetensors"):
+        found["weights"] = hash_of(read_state(path))
+    return found
+
+
+def name_of(job: Job) -> str:
+    """Returns what a job is called in the file: its title and the start of its key."""
+    return f"{job.title} {job.key[:16]}"
+
+
+def keys() -> dict[str, list[str]]:
+    """Returns the names of every study's jobs, in the plan's order."""
+    return {name: [name_of(job) for job in make_plan(config).jobs] for name, config in studies().items()}
+
+
+def run() -> dict[str, Any]:
+    """Returns, by study and job, the hashes of what it leaves, and the torch that they are of."""
+    found: dict[str, Any] = {"torch": torch.__version__.partition("+")[0], "jobs": {}}
+    for name, config in studies().items():
+        plan = make_plan(config)
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder))
+            store.claim({}, {}, {})
+            with closing(run_in_process(Schedule(plan.jobs, store), RunOptions("cpu", 1e9))) as events:
+                failed = [event.message for event in events if event.what == "failed"]
+            assert not failed, failed[0]
+            found["jobs"][name] = {name_of(job): results_of(store, job) for job in plan.jobs}
+            store.close()
+    return found
+
+
+if __name__ == "__main__":
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
+    result: dict[str, Any] = keys() if "--keys" in sys.argv else run()
+    text = json.dumps(result, indent=1) + "\n"
+    if "--write" in sys.argv:
+        FILE.write_text(text)
+    else:
+        print(text)

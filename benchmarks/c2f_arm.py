@@ -1,0 +1,392 @@
+"""C2F-ARM's speed: voxels, an update at ARM's shapes, acting, and the `cpu` preset; where its time goes.
+
+    uv run python benchmarks/c2f_arm.py [--rounds 3] [--batch-size 16] [--parts voxels cpu acting update]
+
+Everything is timed in one run, rivals turn by turn, processor time of one thread, the least of all rounds.
+The rival is the same network as its authors' code computes it, written anew from a description: channels
+before voxels in memory, replicate padding by `F.pad`, three convolutions where ours has one, the
+low-dimensional state broadcast over the grid and concatenated, and a scatter of all points, those out of
+bounds into a border.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from fvm_envs import make_vec
+from fvm_envs.manipulation import ObservationConfig, get_demos
+from fvm_learners.c2f_arm import C2FARM, CPU, UPSTREAM, C2FARMConfig, Demonstration
+from fvm_learners.c2f_arm import learner as learner_module
+from fvm_learners.c2f_arm import scene as scene_module
+from fvm_learners.c2f_arm.acting import choose
+from fvm_learners.c2f_arm.c2f_arm import c2f_arm_loss, next_values
+from fvm_learners.c2f_arm.inception import SLOPE, TEMPERATURE, Inception, InceptionNetwork
+from fvm_learners.c2f_arm.scene import low_corner, scene_of
+from fvm_learners.c2f_arm.views import FIELDS, Eye, Views, rays_of, rays_to_world
+from fvm_learners.c2f_arm.voxels import arm_grid, voxelise
+from torch import Tensor
+
+CAMERAS = ("front", "left_shoulder", "right_shoulder", "wrist")
+CPU_DEVICE = torch.device("cpu")
+
+
+def least(rounds: int, **functions: Callable[[], object]) -> dict[str, float]:
+    """The least processor seconds of each function, called turn by turn after one call unseen."""
+    best = dict.fromkeys(functions, float("inf"))
+    for turn in range(rounds + 1):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            if turn:
+                best[name] = min(best[name], time.process_time() - start)
+    return best
+
+
+# ---- The rival.
+
+
+def scattered(points: Tensor, colours: Tensor, low: Tensor, cell: Tensor, size: int) -> Tensor:
+    """ARM's grid [B, 10, V, V, V] of points and colours [B, N, 3]: a scatter over a grid with a border."""
+    batch, num, _ = points.shape
+    wide = size + 2
+    index = torch.floor((points - (low - cell)[:, None]) / (cell + 1e-12)).long()
+    index = torch.minimum(index.clamp(min=0), torch.tensor(wide - 1))
+    flat = ((index[..., 0] * wide + index[..., 1]) * wide + index[..., 2]) + (
+        torch.arange(batch)[:, None] * wide**3
+    )
+    values = torch.cat((points, colours, torch.ones(batch, num, 1)), dim=-1).view(-1, 7)
+    where = (flat.view(-1, 1) * 7 + torch.arange(7)).view(-1)
+    grid = (
+        torch.zeros(batch * wide**3 * 7).scatter_add_(0, where, values.view(-1)).view(-1, wide, wide, wide, 7)
+    )
+    grid = grid[:, 1:-1, 1:-1, 1:-1]
+    count = grid[..., -1:]
+    steps = torch.arange(size) / size
+    place = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), dim=-1)
+    parts = (grid[..., :-1] / count.clamp(min=1), place.expand(batch, -1, -1, -1, -1), (count > 0).float())
+    return torch.cat(parts, dim=-1).permute(0, 4, 1, 2, 3).contiguous()
+
+
+def act(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)
+
+
+def conv3(x: Tensor, layer: torch.nn.Module) -> Tensor:
+    y = F.conv3d(F.pad(x, (1,) * 6, mode="replicate"), layer.weight, layer.bias)
+    return y if layer.linear else act(y)
+
+
+def plain_block(block: Inception, x: Tensor) -> Tensor:
+    sizes = [block.wide, 32, 32]
+    weights, biases = block.entry.split(sizes), block.bias.split(sizes)
+    one, two, three = (act(F.conv3d(x, w, b)) for w, b in zip(weights, biases, strict=True))
+    return torch.cat((one, conv3(two, block.one), conv3(conv3(three, block.two[0]), block.two[1])), dim=1)
+
+
+def plain_up(block: torch.nn.Module, x: Tensor) -> Tensor:
+    y = F.interpolate(plain_block(block.before, x), scale_factor=2, mode="trilinear", align_corners=False)
+    return plain_block(block.after, y)
+
+
+def plain_summary(x: Tensor) -> Tensor:
+    samples, channels, size = x.shape[:3]
+    attention = torch.softmax(x.reshape(samples, channels, -1) / TEMPERATURE, dim=-1)
+    line = torch.linspace(-1.0, 1.0, size)
+    places = torch.meshgrid(line, line, line, indexing="ij")
+    where = [torch.sum(attention * place.reshape(1, 1, -1), dim=-1) for place in places]
+    peak = F.adaptive_max_pool3d(x, 1).flatten(1)
+    return torch.cat((torch.stack(where, dim=-1).flatten(1), peak), dim=1)
+
+
+class Plain(torch.nn.Module):
+    """The function of an `InceptionNetwork`, of whose parameters it has contiguous copies."""
+
+    kind = "arm"
+
+    def __init__(self, network: InceptionNetwork) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.contiguous_format)
+
+    def forward(self, grid: Tensor, low_dim: Tensor, latent: None) -> tuple[Tensor, Tensor]:
+        net, size = self.network.encoder, self.network.size
+        x = plain_block(net["grid"], grid)
+        told = act(F.linear(low_dim, net["low_dim"].weight, net["low_dim"].bias))
+        x = torch.cat((x, told[:, :, None, None, None].repeat(1, 1, size, size, size)), dim=1)
+        d0 = plain_block(net["d0"], x)
+        d1 = plain_block(net["d1"], F.max_pool3d(d0, 3, 2, 1))
+        d2 = plain_block(net["d2"], F.max_pool3d(d1, 3, 2, 1))
+        u1 = plain_up(net["u1"], torch.cat((d1, plain_up(net["u2"], d2)), dim=1))
+        f1 = conv3(torch.cat((d0, u1), dim=1), net["f1"])
+        q = conv3(f1, self.network.head["translation"]).flatten(1)
+        if "rotation" not in self.network.head:
+            return q, q
+        return q, torch.cat([plain_summary(part) for part in (d0, d1, d2, f1)], dim=1)
+
+    def values(self, features: Tensor, voxel: Tensor) -> Tensor:
+        return self.network.values(features, voxel)
+
+
+def all_points(views: Views, eye: Eye) -> tuple[Tensor, Tensor]:
+    """Points and colours [B, N, 3] of all pixels."""
+    turn, place = rays_to_world(views)
+    rays = rays_of(eye.height, eye.width)
+    points = place[..., None] + turn @ rays * views.depth[:, :, None]
+    colours = views.rgb.swapaxes(2, 3).reshape(len(views), -1, 3) / 127.5 - 1
+    flat = points.swapaxes(2, 3).reshape(len(views), -1, 3)
+    return torch.from_numpy(flat.astype(np.float32)), torch.from_numpy(colours.astype(np.float32))
+
+
+# ---- What is measured.
+
+
+def seen(cameras: tuple[str, ...], batch_size: int) -> tuple[Views, Eye, C2FARMConfig]:
+    envs = make_vec("rlbench/push_button", num_envs=4, seed=0, cameras=cameras, point_cloud=False)
+    config = replace(UPSTREAM, cameras=cameras, quirks=())
+    eye = Eye.of(envs.single_observation_space, config)
+    views = eye.read(envs.reset(seed=0)[0])
+    envs.close()
+    times = -(-batch_size // 4)
+    return (
+        Views(*(np.concatenate([getattr(views, name)] * times)[:batch_size] for name in FIELDS)),
+        eye,
+        config,
+    )
+
+
+def measure_voxels(rounds: int, batch_size: int) -> None:
+    print(
+        f"\nVoxels of both depths, batch {batch_size}, 16^3, ms. The rival is given points in the world; ours"
+    )
+    print("works them out from depth and leaves out those beyond the bounds once for all depths (`points`).")
+    for cameras in (CAMERAS[:1], CAMERAS):
+        print(f"  {len(cameras)} cameras: {_voxels(cameras, rounds, batch_size)}")
+
+
+def _voxels(cameras: tuple[str, ...], rounds: int, batch_size: int) -> str:
+    views, eye, config = seen(cameras, batch_size)
+    points, colours = all_points(views, eye)
+    scene = scene_of(views, eye, config, CPU_DEVICE)
+    centre = torch.tensor([[0.25, 0.0, 0.8]]).repeat(batch_size, 1)
+    corners = [low_corner(config, depth, centre) for depth in (0, 1)]
+
+    def theirs(depth: int) -> Tensor:
+        return scattered(points, colours, *corners[depth], 16)
+
+    def ours(depth: int) -> Tensor:
+        return arm_grid(voxelise(scene.cloud, *corners[depth], 16))
+
+    far = max((theirs(d) - ours(d).permute(0, 4, 1, 2, 3)).abs().max().item() for d in (0, 1))
+    best = least(
+        rounds,
+        theirs=lambda: (theirs(0), theirs(1)),
+        ours=lambda: (ours(0), ours(1)),
+        points=lambda: scene_of(views, eye, config, CPU_DEVICE),
+    )
+    grids, whole = best["theirs"] / best["ours"], best["theirs"] / (best["ours"] + best["points"])
+    return (
+        f"rival {best['theirs'] * 1e3:.1f}, ours {best['ours'] * 1e3:.1f}, ratio {grids:.1f}; points "
+        f"{best['points'] * 1e3:.1f}, ratio with them {whole:.1f}; largest difference {far:.0e}"
+    )
+
+
+def agent_of(config: C2FARMConfig) -> C2FARM:
+    envs = make_vec("rlbench/push_button", num_envs=1, seed=0, point_cloud=False)
+    agent = C2FARM(envs.single_observation_space, envs.single_action_space, config, seed=0)
+    pictures = ObservationConfig(point_cloud=False)
+    agent.add_demonstrations(
+        [
+            Demonstration(
+                demo.frames,
+                lambda frame, time, demo=demo: demo.observation(frame, pictures, time=time),
+                keyframes=tuple(demo.keyframes),
+            )
+            for demo in get_demos("push_button", 3, seed=0, keyframes="merged")
+        ]
+    )
+    envs.close()
+    return agent
+
+
+def rivals(agent: C2FARM) -> tuple[list[Plain], list[Plain]]:
+    from copy import deepcopy
+
+    return tuple(
+        [Plain(deepcopy(net)) for net in nets] for nets in (agent.policy.networks, agent.target.networks)
+    )
+
+
+class RivalGrids:
+    """Lets `scene.look` voxelise as the rival does, from all points."""
+
+    def __init__(self, agent: C2FARM) -> None:
+        self.agent, self.kept = agent, {}
+
+    def __enter__(self) -> None:
+        self.old = scene_module.voxelise, scene_module.arm_grid
+        scene_module.voxelise = self.grid
+        scene_module.arm_grid = lambda grid: grid
+
+    def grid(self, cloud, low, cell, size):
+        samples = len(cloud.counts)
+        num = max(cloud.counts)
+        points, colours = torch.full((samples, num, 3), -9.0), torch.zeros(samples, num, 3)
+        start = 0
+        for i, count in enumerate(cloud.counts):
+            points[i, :count], colours[i, :count] = (
+                part[:, start : start + count].t() for part in (cloud.xyz, cloud.rgb)
+            )
+            start += count
+        return scattered(points, colours, low, cell, size)
+
+    def __exit__(self, *args: object) -> None:
+        scene_module.voxelise, scene_module.arm_grid = self.old
+
+
+def measure_update(rounds: int, batch_size: int) -> None:
+    config = replace(
+        UPSTREAM, batch_size=batch_size, quirks=(), max_grad_value=None, max_grad_norm=1.0, learn_start=0
+    )
+    agent = agent_of(config)
+    rng = np.random.default_rng(0)
+    batch = agent.make_batch([0], rng)
+    waiting = len(batch.next_rows)
+    plain, plain_target = rivals(agent)
+    parameters = [p for net in plain for p in net.parameters()]
+    adam = torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    everything = Views(*(getattr(agent.replays[0].views(np.zeros(batch_size, dtype=int)), n) for n in FIELDS))
+    following = scene_of(everything, agent.eye, config, CPU_DEVICE)
+
+    def theirs() -> None:
+        with RivalGrids(agent):
+            values = next_values(following, plain, plain_target, config, agent.eye)
+            loss, _, _ = c2f_arm_loss(batch, values, plain, config, agent.eye)
+            adam.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_value_(parameters, 0.01)
+            adam.step()
+            with torch.no_grad():
+                for net, own in zip(plain_target, plain, strict=True):
+                    for one, two in zip(net.parameters(), own.parameters(), strict=True):
+                        one.mul_(1 - 0.0025).add_(two, alpha=0.0025)
+
+    class Same:
+        def batch(self, learner: C2FARM, rng: np.random.Generator):
+            return replace(batch, next_rows=self.rows, next_scene=self.scene)
+
+    same = Same()
+    agent.sampler = same
+
+    def ours(rows: Tensor, scene: object) -> Callable[[], object]:
+        def run() -> None:
+            same.rows, same.scene = rows, scene
+            agent.update()
+
+        return run
+
+    every = torch.arange(batch_size)
+    best = least(
+        rounds,
+        theirs=theirs,
+        ours=ours(every, following),
+        rows=ours(batch.next_rows, batch.next_scene),
+        kept=ours(every[:0], None),
+    )
+    print(f"\nOne update at ARM's shapes, batch {batch_size}, both depths, s")
+    print(f"  rival, s' of all rows                      {best['theirs']:.2f}")
+    for name, label in (
+        ("ours", "ours, s' of all rows"),
+        ("rows", f"ours, s' of the {waiting} rows not done"),
+        ("kept", "ours, all V(s') kept (3 of 5 forwards)"),
+    ):
+        print(f"  {label:42s} {best[name]:.2f}  ratio {best['theirs'] / best[name]:.1f}")
+
+
+def measure_acting(rounds: int) -> None:
+    views, eye, config = seen(CAMERAS[:1], 1)
+    agent = agent_of(replace(config, learn_start=0))
+    plain, _ = rivals(agent)
+    patch = agent_of(CPU)
+
+    def theirs() -> None:
+        with RivalGrids(agent):
+            choose(plain, scene_of(views, eye, config, CPU_DEVICE), config, eye)
+
+    best = least(
+        rounds,
+        theirs=theirs,
+        ours=lambda: choose(agent.policy.networks, scene_of(views, eye, config, CPU_DEVICE), config, eye),
+        beam=lambda: choose(
+            patch.policy.networks, scene_of(views, patch.eye, CPU, CPU_DEVICE), CPU, patch.eye
+        ),
+    )
+    print("\nActing, one observation, ms")
+    print(
+        f"  rival {best['theirs'] * 1e3:.0f}, ours {best['ours'] * 1e3:.0f}, ratio "
+        f"{best['theirs'] / best['ours']:.1f}; `cpu` preset, beam of {CPU.beam}: {best['beam'] * 1e3:.1f}"
+    )
+
+
+def measure_cpu(rounds: int) -> None:
+    agent = agent_of(CPU)
+    for _ in range(60):
+        agent.update()
+    names = {"batch": "make_batch", "loss": "c2f_arm_loss", "next": "next_values", "clip": "clip_gradients"}
+    spent = dict.fromkeys(names, 0.0)
+
+    def timed(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def run(*args: object, **kwargs: object) -> object:
+            start = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent[name] += time.process_time() - start
+
+        return run
+
+    for name, function in names.items():
+        setattr(learner_module, function, timed(name, getattr(learner_module, function)))
+    best, parts = float("inf"), {}
+    for _ in range(5 * rounds):
+        spent.update(dict.fromkeys(spent, 0.0))
+        start = time.process_time()
+        for _ in range(10):
+            agent.update()
+        took = (time.process_time() - start) / 10
+        if took < best:
+            best, parts = took, {name: seconds * 100 for name, seconds in spent.items()}
+    rest = best * 1e3 - sum(parts.values())
+    print(f"\n`cpu` preset, batch {CPU.batch_size}: {1 / best:.1f} updates/s, {best * 1e3:.1f} ms")
+    print(
+        "  "
+        + ", ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
+        + f", backward and Adam {rest:.1f} ms"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = ("voxels", "cpu", "acting", "update")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--parts", nargs="*", choices=parts, default=parts)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, 1 thread, {torch.backends.cpu.get_cpu_capability()}")
+    if "voxels" in args.parts:
+        measure_voxels(5 * args.rounds, args.batch_size)
+    if "cpu" in args.parts:
+        measure_cpu(args.rounds)
+    if "acting" in args.parts:
+        measure_acting(args.rounds)
+    if "update" in args.parts:
+        measure_update(args.rounds, args.batch_size)
+
+
+if __name__ == "__main__":
+    main()
