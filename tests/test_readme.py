@@ -30,12 +30,24 @@ def test_an_example_of_the_root_readme_runs(position, tmp_path):
 
 
 def test_the_page_on_own_tasks_runs(tmp_path):
-    (example,) = examples(ROOT / "docs" / "own-tasks.md")
+    example, _ = examples(ROOT / "docs" / "own-tasks.md")
     run = subprocess.run(
         [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=240
     )
     assert run.returncode == 0, run.stderr
     assert re.fullmatch(r"cartpole/length/31: \d+ episodes, mean return \d+\.\d\n", run.stdout), run.stdout
+
+
+def test_an_own_family_is_a_benchmark_of_study(tmp_path):
+    _, plugin = examples(ROOT / "docs" / "own-tasks.md")
+    (tmp_path / "cartpole_lengths.py").write_text(plugin)
+    command = ["study", "--plugin", "cartpole_lengths.py", "--benchmark", "cartpole", "--output", "out"]
+    run = subprocess.run(
+        [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert run.returncode == 0, run.stderr + run.stdout
+    assert "Episode return on 2 held-out tasks" in run.stdout
+    assert (tmp_path / "out" / "report" / "report.html").exists()
 
 
 def test_the_page_on_gymnasium_runs(tmp_path):

@@ -19,7 +19,7 @@ def test_what_is_no_id(id):
 
 
 def test_negative_levels_do_not_exist():
-    with pytest.raises(ValueError, match="level -1 of a/b is negative"):
+    with pytest.raises(ValueError, match="level -1 of a/b is out of range: levels start at 0"):
         Task("a", "b", -1)
 
 

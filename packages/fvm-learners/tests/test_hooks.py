@@ -8,6 +8,7 @@ import pytest
 import torch
 from fvm_learners import PPO, Hook, PPOConfig
 from fvm_learners.hooks import Term
+from fvm_learners.ppo import ppo_loss
 
 CONFIG = PPOConfig(
     num_steps=16, num_epochs=2, num_minibatches=2, mlp_sizes=(8,), lstm_size=8, learning_rate=1e-2
@@ -189,7 +190,7 @@ def test_metrics_are_named_by_the_hook_and_by_its_position_among_namesakes(recal
     assert {name for name in metrics if "/" in name} == {
         "kl/loss", "fading/loss", "fading/strength", "kl 2/loss"
     }  # fmt: skip
-    assert list(ppo.state_dict()["hooks"]) == ["kl", "fading", "kl 2"]
+    assert list(ppo.state_dict()["hooks"]["hooks"]) == ["kl", "fading", "kl 2"]
 
 
 def test_a_term_may_sit_out_some_steps(recall):
@@ -227,3 +228,22 @@ def test_what_is_wrong_with_hooks_is_said(recall):
 
     with pytest.raises(ValueError, match=r"hook 'hook 2' gives \['x'\], which another hook gives already"):
         make_ppo(envs, [Same(), Same()]).iteration(envs)
+
+
+@pytest.mark.parametrize("chunk_size", [None, 8])
+def test_the_ratio_of_gradients_is_logged_every_so_many_steps(recall, chunk_size):
+    """A term that is the learner's own loss again, four times, has a gradient four times as long."""
+
+    class Again(Hook):
+        name, ratio_every = "again", 3
+
+        def term(self, policy, batch):
+            return 4 * ppo_loss(batch, policy, CONFIG)[0], {}
+
+    envs = recall(num_envs=4, delay=1)
+    ppo = make_ppo(envs, [Again()], num_minibatches=1, num_epochs=1)
+    ppo._chunk_size = chunk_size
+    metrics = [ppo.iteration(envs).metrics for _ in range(4)]
+    assert ["again/grad_ratio" in m for m in metrics] == [True, False, False, True]
+    assert metrics[0]["again/grad_ratio"] == pytest.approx(4, rel=1e-4)
+    assert ppo.state_dict()["hooks"]["steps"] == 4

@@ -30,7 +30,7 @@ def test_scratch_refuses_a_snapshot(lab, budget):
 def test_demonstrations_are_refused(lab, budget, paradigm):
     with pytest.raises(ValueError, match=r"2 demonstrations given.*use demos=\(\)"):
         next(lab.build(paradigm).adapt(None, TASK, budget(40), np.random.default_rng(0), demos=[1, 2]))
-    assert lab.envs == []
+    assert all(envs.closed for envs in lab.envs)
 
 
 def test_multi_task_plays_all_training_tasks_in_equal_parts(lab, budget):

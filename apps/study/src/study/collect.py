@@ -23,6 +23,7 @@ from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.environments import suite_of
 from study.errors import writing
+from study.evidence import evidence_of
 from study.files import canonical_json, write_bytes
 from study.learners import kind_of
 from study.methods import label_of
@@ -146,6 +147,7 @@ def collect(
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
         online=online_table(adaptations, store),
         pretraining=online_table(pretrainings, store) if pretrainings else None,
+        **evidence_of(config, adaptations, store, audit.leaked),
         folds=plan.folds,
         recorded_splits=list(store.recorded_splits().values()),
         leak_audit=audit,

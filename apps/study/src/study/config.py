@@ -132,6 +132,8 @@ class StudyConfig:
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
         script: A scripted player to compare with, besides random play.
+        looks: Numbers of seeds at which verdicts are planned, as (8, 16): such looks share the error that one
+            look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
         title: Of the report, where methods and family do not say it.
@@ -161,6 +163,7 @@ class StudyConfig:
     score_bounds: tuple[float, float] | None = None  # lowest and highest return of an episode
     margin: float = 0.1
     trials: int = 0  # tuning trials on validation levels behind these settings, the same for every method
+    looks: tuple[int, ...] = field(default=(), metadata={"since": 2})
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
     title: str = field(default="", metadata={"since": 2})
     note: str = ""
@@ -169,6 +172,10 @@ class StudyConfig:
         if isinstance(self.seeds, int) and self.seeds < 1:
             raise ValueError(f"seeds is {self.seeds}; a study needs at least 1")
         check_count("seeds", self.seeds, most=MOST)
+        for look in self.looks:
+            check_count("looks", look, least=2, most=MOST)
+        if list(self.looks) != sorted(set(self.looks)):
+            raise ValueError(f"looks are {self.looks}; give rising numbers of seeds")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
         if not 0 < self.margin < math.inf:
             raise ValueError(f"margin is {self.margin}; give a number above 0")

@@ -26,13 +26,14 @@ from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.environments import suite_of
 from study.errors import StudyError
+from study.evidence import TUNING_SPENT
 from study.measures.control import control_cells
 from study.methods import Method, pretraining_of
 from study.mlflow_sink import Status, default_uri
 from study.plan import Plan, make_plan, players_of
 from study.resolve import check, resolve_all
 from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
-from study.store import Store
+from study.store import Store, write_table
 from study.terminal import Terminal, duration, plural, said_at_once
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
@@ -267,6 +268,7 @@ def tune(
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
         tuning.write(scores, store.root / "trials.csv")
+        write_table(store.root / TUNING_SPENT, tuning.spent(store))
     finally:
         store.close()
     for name, mine in scores.items():

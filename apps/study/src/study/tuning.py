@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from fvm_eval.curves import normalise
 from fvm_eval.table import TableError
 
@@ -104,6 +105,14 @@ class Tuning:
             last = normalise(last, ranges)
             found.setdefault(name, []).append(float(last["score"].to_numpy().mean()))
         return found
+
+    def spent(self, store: Store) -> pl.DataFrame:
+        """Returns what the jobs of each trial took: pretraining, trial, env_steps."""
+        rows = []
+        for (name, trial), (_, plan) in self.grid.items():
+            jobs = [job for job in plan.jobs if job.kind in ("pretrain", "adapt")]
+            rows.append((name, trial, sum(int(store.note(job, "costs")["env_steps"]) for job in jobs)))
+        return pl.DataFrame(rows, schema=["pretraining", "trial", "env_steps"], orient="row")
 
     def choose(self, scores: Mapping[str, Sequence[float]]) -> StudyConfig:
         """Returns the study with each pretraining's best settings; the earlier trial wins a tie."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fvm_eval.cli.arguments import pairs, parser, rerun
-from fvm_eval.cli.terminal import say, visible
+from fvm_eval.cli.terminal import say
+from fvm_eval.naming import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

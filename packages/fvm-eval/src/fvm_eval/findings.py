@@ -12,6 +12,7 @@ from fvm_eval.analysis import Analysis, StudyResults, analyse
 from fvm_eval.analysis.summaries import scale_of
 from fvm_eval.claims import Claim, Comparison
 from fvm_eval.fairness import Check
+from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
 from fvm_eval.reading.published_ranges import Range
@@ -163,7 +164,7 @@ def of_reading(
     players = reading.players.select("task", "score", baseline="method") if len(reading.players) else None
     step = f" at env step {int(reading.episodes['env_step'].to_numpy().max()):,}" if reading.has_steps else ""
     study = StudyResults(
-        title=title or f"Scores of {reading.name}",
+        title=title or f"Scores of {visible(reading.name)}",
         estimand=f"Expected score on the tasks of the table{step}, each with equal weight.",
         episodes=reading.episodes,
         score_name="Score",
@@ -173,7 +174,7 @@ def of_reading(
         checks=() if reading.numbered else (Check(7, "fails", _NO_EPISODES),),
         baselines=players,
         adaptation=adaptation,
-        notes=[f"{text[:1].upper()}{text[1:]}." for text in reading.said],
+        notes=[visible(f"{text[:1].upper()}{text[1:]}.") for text in reading.said],
         rerun=rerun,
     )
     span = scale_of(study).span

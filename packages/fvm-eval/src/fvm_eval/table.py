@@ -47,14 +47,39 @@ def check_table(table: pl.DataFrame) -> pl.DataFrame:
             f"it has {', '.join(table.columns) or 'none'} and needs {', '.join(COLUMNS)}"
         )
     checked = pl.DataFrame({name: _column(table[name], name, dtype) for name, dtype in COLUMNS.items()})
-    twice = checked.select(pl.struct(KEY).is_duplicated()).to_series()
-    if twice.any():
+    if _first_out_of_order(checked) is None:
+        return checked
+    ordered = checked[_order(checked)]
+    if _first_out_of_order(ordered) is not None:
+        twice = checked.select(pl.struct(KEY).is_duplicated()).to_series()
         row = _first(twice)
         cell = ", ".join(f"{name}={checked[name][row]!r}" for name in KEY)
         raise TableError(
             f"row {row}: this episode comes more than once ({cell}); each may be counted once only"
         )
-    return checked.sort(KEY)
+    return ordered
+
+
+def _order(table: pl.DataFrame) -> pl.Series:
+    """Returns the rows' numbers in canonical order; ranks in place of texts take a third of the memory."""
+    ranks = {}
+    for name in KEY:
+        column = table[name]
+        if column.dtype == pl.String:
+            column = column.cast(pl.Enum(column.unique().sort())).to_physical()
+        ranks[name] = column.shrink_dtype()
+    return pl.DataFrame(ranks).with_row_index("\x00row").sort(KEY)["\x00row"]
+
+
+def _first_out_of_order(table: pl.DataFrame) -> int | None:
+    """Returns the first row that is not greater than the one before it; None if all are."""
+    greater, equal = pl.lit(False), pl.lit(True)
+    for name in KEY:
+        before = pl.col(name).shift(1)
+        greater = greater | (equal & (pl.col(name) > before))
+        equal = equal & (pl.col(name) == before)
+    fine = table.select(greater.fill_null(True)).to_series()[1:]
+    return None if fine.all() else _first(~fine) + 1
 
 
 def _column(column: pl.Series, name: str, dtype: type[pl.DataType]) -> pl.Series:

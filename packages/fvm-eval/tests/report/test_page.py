@@ -38,11 +38,13 @@ def test_the_same_results_give_the_same_bytes(files, synthetic):
     assert [name for name in files if files[name] != again[name]] == []
 
 
+def figures_in(files):
+    return {name for name in files if name.endswith((".png", ".svg", ".pdf"))}
+
+
 def test_every_figure_comes_as_png_svg_and_pdf(files):
-    figures = ["adaptation", "differences", "by_task", "online", "pretraining"]
-    assert set(files) == {"report.html"} | {
-        f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")
-    }
+    figures = ["adaptation", "differences", "by_task", "online", "pretraining", "profiles"]
+    assert figures_in(files) == {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
     assert all(files[f"{name}.pdf"].startswith(b"%PDF") for name in figures)
     assert all(files[f"{name}.png"].startswith(b"\x89PNG") for name in figures)
     assert not any(b"<dc:date>" in files[f"{name}.svg"] for name in figures)
@@ -122,10 +124,8 @@ def test_a_study_with_enough_seeds_decides_in_the_headline(synthetic):
 def test_a_single_seed_is_reported_without_intervals(synthetic):
     files = render(synthetic(seeds=1, tasks=2, online=None, pretraining=None, baselines=None))
     page = files["report.html"].decode()
-    assert set(files) == {
-        "report.html",
-        *(f"{n}.{k}" for n in ("adaptation", "by_task") for k in ("png", "svg", "pdf")),
-    }
+    names = ("adaptation", "by_task", "profiles")
+    assert figures_in(files) == {f"{n}.{k}" for n in names for k in ("png", "svg", "pdf")}
     assert "no interval" in page
     assert "Undecided: too small." in page
 
@@ -165,14 +165,13 @@ def test_results_that_do_not_fit_are_refused(small, synthetic):
 
 
 def test_numbers_and_names():
-    assert [number(v) for v in (0.123, 12.345, 123.45, 12345.6, -1.0, -0.001)] == [
-        "0.12",
-        "12.35",
-        "123.5",
-        "12,346",
-        "−1.00",
-        "0.00",
-    ]
+    shown = {
+        **{0.123: "0.12", 12.345: "12.35", 123.45: "123.5", 12345.6: "12,346", -1.0: "−1.00"},
+        **{0.0025: "0.0025", 0.00123456: "0.00123", -0.001: "−0.001", 0.05: "0.05", 0.0999: "0.0999"},
+        **{0.0: "0.00", 1e-17: "0.00", 2.5e-7: "2.50e−7", 1e300: "1.00e300"},
+    }
+    assert {value: number(value) for value in shown} == shown
+    assert number(0.0012, like=0.5) == "0.00"  # beside a larger number
     assert number(1, signed=True) == "+1.00"
     assert [steps_text(v) for v in (0, 500, 40_000, 32_768, 2.5e6)] == ["0", "500", "40k", "32.8k", "2.5M"]
     assert short("procgen/coinrun-easy/7", ["procgen/coinrun-easy/7", "procgen/coinrun-easy/8"]) == "level 7"

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fvm_learners.agent import Agent, load_agent
     from fvm_learners.episodes import Episode
     from fvm_learners.hooks import Hook
     from fvm_learners.iteration import Iteration
@@ -22,6 +23,7 @@ __all__ = [
     "PPO",
     "SMALL_CPU",
     "TRAIN_PROCGEN",
+    "Agent",
     "Episode",
     "FrozenPolicy",
     "Hook",
@@ -30,6 +32,7 @@ __all__ = [
     "PPOConfig",
     "Rainbow",
     "RainbowConfig",
+    "load_agent",
 ]
 
 _MODULES = {
@@ -37,6 +40,7 @@ _MODULES = {
     "PPO": "ppo.ppo",
     "SMALL_CPU": "ppo.config",
     "TRAIN_PROCGEN": "ppo.config",
+    "Agent": "agent",
     "Episode": "episodes",
     "FrozenPolicy": "ppo.frozen_policy",
     "Hook": "hooks",
@@ -45,6 +49,7 @@ _MODULES = {
     "PPOConfig": "ppo.config",
     "Rainbow": "rainbow.rainbow",
     "RainbowConfig": "rainbow.config",
+    "load_agent": "agent",
 }
 
 if not TYPE_CHECKING:

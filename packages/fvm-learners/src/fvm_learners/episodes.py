@@ -1,12 +1,9 @@
 """Finished episodes, as they count for the online return."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fvm_learners.autoreset import Step
 
 
 @dataclass(frozen=True)
@@ -27,20 +24,18 @@ class Episode:
 
 
 def finished_episodes(
-    outcome: Step,
     ended: NDArray[np.bool_],
     return_: NDArray[np.float64],
     length: NDArray[np.int64],
     task: NDArray[np.int64],
     env_step: int,
 ) -> list[Episode]:
-    """The episodes that ended with this step, by the env's own statistics where it keeps them."""
-    if not ended.any():
-        return []
-    info: dict[str, Any] = outcome.info if "episode" in outcome.info else outcome.info.get("final_info", {})
-    known = np.asarray(info.get("_episode", np.zeros_like(ended)), dtype=np.bool_)
-    episodes = []
-    for slot in np.flatnonzero(ended):
-        r, n = (info["episode"]["r"], info["episode"]["l"]) if known[slot] else (return_, length)
-        episodes.append(Episode(env_step, int(task[slot]), float(r[slot]), int(n[slot])))
-    return episodes
+    """The episodes that ended with this step, as the learner itself has counted them.
+
+    `info["episode"]` is not asked: what others count is wrong where a wrapper does not see every reset, as
+    Gymnasium's `RecordEpisodeStatistics` with DISABLED autoreset.
+    """
+    return [
+        Episode(env_step, int(task[slot]), float(return_[slot]), int(length[slot]))
+        for slot in np.flatnonzero(ended)
+    ]

@@ -31,11 +31,14 @@ class Hook:
         graphable: Whether `term` works on tensors alone and without `rng`, and keeps what `after_step`
             changes in tensors that it changes in place, so that an update with it may be recorded as a CUDA
             graph.
+        ratio_every: At every so many optimiser steps the length of the term's gradient, over that of the
+            learner's own loss, is logged as `grad_ratio`; 0 for never.
         rng: Its own generator on the learner's device, made by `start`.
     """
 
     name: str = "hook"
     graphable: ClassVar[bool] = False
+    ratio_every: ClassVar[int] = 0
     rng: torch.Generator
 
     def start(self, device: torch.device, seed: int) -> None:
@@ -115,6 +118,7 @@ class HookList:
                     f"hooks={hook!r} is no fvm_learners.hooks.Hook: subclass it, or wrap a plain function "
                     "(policy, batch) -> loss as hooks.Term(name, function)"
                 )
+        self.steps = 0
         self._hooks = {_label(hooks, position): hook for position, hook in enumerate(hooks)}
         for position, hook in enumerate(hooks):
             (own,) = np.random.SeedSequence(seed, spawn_key=(position,)).generate_state(1, np.uint64) >> 1
@@ -123,7 +127,7 @@ class HookList:
     @property
     def graphable(self) -> bool:
         """Whether an update with all of them may be recorded."""
-        return all(hook.graphable for hook in self._hooks.values())
+        return all(hook.graphable and not hook.ratio_every for hook in self._hooks.values())
 
     def on_rollout(self, rollout: Any) -> dict[str, Tensor]:
         """Returns what all of them need beside a batch, by name.
@@ -152,25 +156,30 @@ class HookList:
             mean: Of a term over the samples that count.
         """
         metrics: dict[str, Tensor] = {}
+        learners = loss
         for label, hook in self._hooks.items():
             output = hook.term(policy, batch)
             if output is None:
                 continue
             term, own = output
             term = mean(term)
-            loss = loss + term
             own = {"loss": term, **own}
+            if hook.ratio_every and self.steps % hook.ratio_every == 0:
+                own["grad_ratio"] = _grad_norm(term, policy) / _grad_norm(learners, policy)
+            loss = loss + term
             metrics |= {f"{label}/{name}": metric.detach() for name, metric in own.items()}
         return loss, metrics
 
     def after_step(self) -> None:
         """Tells all of them that an optimiser step was taken."""
+        self.steps += 1
         for hook in self._hooks.values():
             hook.after_step()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns each hook's state under its name, with its position where several share one."""
-        return {label: hook.state_dict() for label, hook in self._hooks.items()}
+        hooks = {label: hook.state_dict() for label, hook in self._hooks.items()}
+        return {"steps": self.steps, "hooks": hooks}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state_dict` gave.
@@ -178,13 +187,22 @@ class HookList:
         Raises:
             ValueError: It was of other hooks.
         """
-        if list(state) != list(self._hooks):
+        if list(state["hooks"]) != list(self._hooks):
             raise ValueError(
-                f"this learner has hooks {list(self._hooks)}, the state is of {list(state)}: make it with "
-                "the hooks it was saved with"
+                f"this learner has hooks {list(self._hooks)}, the state is of {list(state['hooks'])}: make "
+                "it with the hooks it was saved with"
             )
         for label, hook in self._hooks.items():
-            hook.load_state_dict(state[label])
+            hook.load_state_dict(state["hooks"][label])
+        self.steps = state["steps"]
+
+
+def _grad_norm(loss: Tensor, policy: Any) -> Tensor:
+    """Length of a loss's gradient with respect to all parameters that are trained."""
+    trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    parts = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
+    norms = [part.norm() for part in parts if part is not None]
+    return torch.linalg.vector_norm(torch.stack(norms)) if norms else loss.new_zeros(())
 
 
 def _label(hooks: Sequence[Hook], position: int) -> str:

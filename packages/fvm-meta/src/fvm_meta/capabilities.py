@@ -10,6 +10,7 @@ records name the same capabilities by their strings.
 | `inner` | `InnerLearner` | Reptile |
 | `replay` | `ReplayLearner` | Reptile on replays |
 | `latent` | `LatentLearner` | PEARL |
+| `demos` | `DemoLearner` | fine-tuning and PEARL, where demonstrations are given |
 """
 
 from __future__ import annotations
@@ -182,6 +183,14 @@ class LatentLearner(ReplayLearner, Protocol):
     variance [N, L] of what each transition says of its task; its frozen policy has that `network` and
     `with_latent`.
     """
+
+
+@runtime_checkable
+class DemoLearner(Protocol):
+    """A learner that learns from demonstrations beside what it tries."""
+
+    def add_demonstrations(self, demonstrations: Sequence[Any], task: int = 0) -> None:
+        """Put demonstrations of a task into its replay, where they stay and are part of its state."""
 
 
 def require(learner: Any, capability: type[Any], who: str, instead: str = "") -> Any:

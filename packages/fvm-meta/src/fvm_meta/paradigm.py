@@ -20,7 +20,7 @@ import numpy as np
 from fvm_learners import Hook
 from torch import Tensor
 
-from fvm_meta.capabilities import HasParts, Sigmas, require
+from fvm_meta.capabilities import DemoLearner, HasParts, Sigmas, require
 from fvm_meta.retention.kept import Kept, RetentionConfig
 from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, State, train
 
@@ -190,17 +190,31 @@ class Paradigm:
         `options` go to `make_envs`.
 
         Raises:
-            ValueError: Demonstrations were given; an on-policy learner has no use for them.
+            ValueError: Demonstrations were given to a learner that has no use for them.
         """
-        if len(demos):
-            raise ValueError(
-                f"{len(demos)} demonstrations given, but an on-policy learner takes none; use demos=()"
-            )
         kept = self.keep(snapshot)
         learner, envs = self.start(
             [task], rng, "stay", hooks, snapshot, transfer=self.transfer, kept=kept, **options
         )
-        yield from train(learner, envs, budget, at, resume, Spent(retention_env_steps=kept.env_steps))
+        self.show(learner, envs, demos)
+        spent = Spent(retention_env_steps=kept.env_steps, demos=len(demos))
+        yield from train(learner, envs, budget, at, resume, spent)
+
+    def show(self, learner: Any, envs: Envs, demos: Sequence[Any]) -> None:
+        """Show demonstrations of the only task to a learner.
+
+        Raises:
+            ValueError: It has no use for them; the envs are closed.
+        """
+        if not len(demos):
+            return
+        try:
+            instead = "use demos=(), or a learner that takes them"
+            require(learner, DemoLearner, f"{len(demos)} demonstrations given", instead)
+            learner.add_demonstrations(demos)
+        except BaseException:
+            envs.close()
+            raise
 
     def keep(self, snapshot: Snapshot | None) -> Kept:
         """Returns fresh retentions of what the snapshot's agent knows.

@@ -238,12 +238,10 @@ class PEARL(Paradigm):
         """Yields snapshots of the agent as it collects context on `task`, each with what it has inferred.
 
         Raises:
-            ValueError: No snapshot was given, or demonstrations were.
+            ValueError: No snapshot was given, or demonstrations to a learner that has no use for them.
         """
         if snapshot is None:
             raise ValueError("PEARL adapts a pretrained snapshot; None was given, use Scratch for that")
-        if len(demos):
-            raise ValueError(f"{len(demos)} demonstrations given, but PEARL takes none; use demos=()")
         tuned = self.config.adaptation == "both"
         if self.retain and not tuned:
             raise ValueError("PEARL that adapts by its context trains nothing: use retain=() with it")
@@ -256,8 +254,10 @@ class PEARL(Paradigm):
             transfer=self.transfer if tuned else EVERYTHING,
             kept=kept,
         )
+        self.show(learner, envs, demos)
+        spent = Spent(retention_env_steps=kept.env_steps, demos=len(demos))
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
-        for adapted in train(inferring, envs, budget, at, resume, Spent(retention_env_steps=kept.env_steps)):
+        for adapted in train(inferring, envs, budget, at, resume, spent):
             yield _with_kl(adapted)
 
     def start(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -26,6 +27,7 @@ from fvm_eval.claims import ClaimVerdict, Comparison, judge
 from fvm_eval.curves import normalise, pooled_curves, run_curves
 from fvm_eval.fairness import Check
 from fvm_eval.statistics.intervals import Interval
+from fvm_eval.statistics.pairs import Pair, compare_pairs
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Analysis:
     device_seconds: Mapping[str, DeviceSeconds]
     baselines: Mapping[str, float]
     checks: tuple[Check, ...]
+
+    @cached_property
+    def pairs(self) -> Mapping[str, Sequence[Pair]]:
+        """By summary, all pairs of methods: tests of equal means, and how often one beats the other."""
+        return {s.name: compare_pairs(s.cells, score_bounds=self.score_bounds) for s in self.summaries}
 
     @property
     def steps(self) -> list[int]:

@@ -16,6 +16,7 @@ from fvm_eval.claims import Claim, Comparison, Look, Precondition
 from fvm_eval.claims.looks import level_of
 from fvm_eval.fairness import RUN, Check, LeakAudit
 from fvm_eval.folds import Fold
+from fvm_eval.naming import visible
 from fvm_eval.table import TableError, check_table
 
 ALPHA = 0.05  # of a study that is judged once
@@ -253,5 +254,5 @@ class StudyResults:
         )
 
     def label(self, name: str) -> str:
-        """The readable name of a method or baseline."""
-        return self.labels.get(name, name)
+        """The readable name of a method or baseline; control characters are written out."""
+        return visible(self.labels.get(name, name))

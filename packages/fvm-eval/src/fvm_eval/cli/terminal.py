@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from typing import TextIO
 
 _PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "…": "...", "×": "x", "“": '"', "”": '"', "’": "'", "≥": ">=", "≤": "<="}
 )
-
-
-def visible(name: str) -> str:
-    """Returns a name with its control characters written out, so that it cannot move the cursor."""
-    kinds = ("Cc", "Cf", "Zl", "Zp", "Cs")
-    if not any(unicodedata.category(letter) in kinds for letter in name):
-        return name
-    return "".join(
-        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in kinds else letter
-        for letter in name
-    )
 
 
 def say(text: str, stream: TextIO | None = None) -> bool:

@@ -129,7 +129,8 @@ def clusters_said(rows: pl.DataFrame, *, given: bool) -> str:
         rows: Columns method, fold, checkpoint.
         given: Whether there was a column checkpoint.
     """
-    by_method = rows.group_by("method").agg(count=pl.struct("fold", "checkpoint").n_unique()).sort("method")
+    by_method = rows.select("method", "fold", "checkpoint").unique().group_by("method").agg(count=pl.len())
+    by_method = by_method.sort("method")
     counts = by_method["count"].to_list()
     if len(set(counts)) == 1:
         text = f"{counts[0]} a method"

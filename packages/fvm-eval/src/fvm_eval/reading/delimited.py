@@ -49,10 +49,12 @@ def read_delimited(data: bytes, name: str, said: list[str], *, known: frozenset[
     names = [field.strip() for field in header]
     body = _body(data, separator, name, names, skipped)
     frame = numbered(body)
-    blank = pl.all_horizontal(
-        pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "") for column in body.columns
-    )
-    frame = frame.filter(~blank)
+    first = body.to_series(0)
+    if ((first.is_null()) | (first.str.strip_chars() == "")).any():
+        blank = pl.all_horizontal(
+            pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "") for column in body.columns
+        )
+        frame = frame.filter(~blank)
 
     @cache
     def lines() -> list[int]:
@@ -66,7 +68,7 @@ def _body(data: bytes, separator: str, name: str, names: list[str], skipped: int
     unique = [f"{n}\x00{i}" if names.count(n) > 1 and names.index(n) != i else n for i, n in enumerate(names)]
     try:
         return pl.read_csv(
-            io.BytesIO(data),
+            data,
             separator=separator,
             has_header=True,
             new_columns=unique,

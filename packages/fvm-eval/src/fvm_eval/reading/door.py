@@ -17,7 +17,7 @@ from fvm_eval.reading.opening import open_all
 from fvm_eval.reading.request import Request
 from fvm_eval.reading.source import ORIGIN, ROW, Source
 from fvm_eval.reading.steps import binned, cut, learners_and_players
-from fvm_eval.table import COLUMNS, TableError
+from fvm_eval.table import COLUMNS, TableError, check_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,24 +55,28 @@ def read(given: Any, request: Request | None = None) -> Reading:
     request = request or Request()
     sources = open_all(given, request)
     tables, said, online = [], [], False
-    for source, path, root in sources:
-        table, heard, learning_too = _rows(source, path, root, request)
+    places: list[Source] = []
+    while sources:
+        source, path, root = sources.pop(0)
+        frames, source = [source.frame], replace(source, frame=source.frame.clear())
+        table, heard, learning_too = _rows(source, frames, path, root, request)
         online = online or learning_too
-        prefix = f"{source.name}: " if len(sources) > 1 else ""
+        prefix = f"{source.name}: " if sources or places else ""
         said += [f"{prefix}{text}" for text in (*source.said, *heard)]
         tables.append(table)
-    said = _summed_up(said, [source.name for source, *_ in sources])
+        places.append(source)
+    del source, table
+    said = _summed_up(said, [place.name for place in places])
     rows, heard = joined(tables)
+    tables.clear()
     said += heard
     had_checkpoints = "checkpoint" in rows.columns
     if had_checkpoints:
         refuse_false_clusters(rows, request.columns.get("checkpoint", "checkpoint"))
     has_steps = "env_step" in rows.columns
     rows, has_episodes = completed(rows)
-    if has_episodes and request.bin is None:
-        refuse_twice(rows, [source for source, *_ in sources])
     if request.score_range is not None:
-        _refuse_outside(rows, request.score_range, [source for source, *_ in sources])
+        _refuse_outside(rows, request.score_range, places)
     if request.bin is not None:
         if not has_steps:
             raise TableError("--bin needs a column env_step (or --map env_step=COLUMN)")
@@ -87,23 +91,32 @@ def read(given: Any, request: Request | None = None) -> Reading:
     if len(playing):
         names = ", ".join(playing["method"].unique().sort().to_list())
         said.append(f"seen at env step 0 only, so shown as players that never learn: {names}")
+    clusters = clusters_said(learning, given=had_checkpoints)
+    try:
+        episodes = check_table(learning)
+    except TableError:
+        refuse_twice(learning, places)
+        raise
     return Reading(
-        episodes=learning.select(list(COLUMNS)),
+        episodes=episodes,
         players=playing.select(list(COLUMNS)),
         said=tuple(said),
-        clusters=clusters_said(learning, given=had_checkpoints),
+        clusters=clusters,
         numbered=has_episodes,
         has_steps=has_steps,
         online=online,
-        name=_name([source for source, *_ in sources]),
+        name=_name(places),
     )
 
 
 def _rows(
-    source: Source, path: Path | None, root: Path | None, request: Request
+    source: Source, frames: list[pl.DataFrame], path: Path | None, root: Path | None, request: Request
 ) -> tuple[pl.DataFrame, list[str], bool]:
-    """Returns a source's typed rows, what was recognised, and whether scores were made while learning."""
-    frame, name, constants = source.frame, source.name, dict(request.constants)
+    """Returns a source's typed rows, what was recognised, and whether scores were made while learning.
+
+    The table is taken out of `frames`, so that nothing else holds it when it is not needed any more.
+    """
+    frame, name, constants = frames.pop(), source.name, dict(request.constants)
     said: list[str] = []
     if frame.is_empty():
         raise TableError(f"{name} has a header but no rows")

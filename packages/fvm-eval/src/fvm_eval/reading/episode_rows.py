@@ -30,8 +30,13 @@ def typed(
         TableError: A value is missing or of the wrong kind; the message has its line.
     """
     columns = {ROW: frame[ROW]}
+    left = list(found.values())
+    frame = frame.select(ROW, *dict.fromkeys(left))
     for role, column in found.items():
         values = frame[column]
+        left.remove(column)
+        if column not in left:  # texts of a million rows take more room than their numbers
+            frame = frame.drop(column)
         if role == "checkpoint" and _is_empty(values).all():
             continue
         if role in _TEXT:

@@ -23,7 +23,7 @@ _PACKED: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"BZh": ("bzip2", bz2.decompress),
     b"\xfd7zXZ\x00": ("xz", lzma.decompress),
 }
-_SAMPLE = 4096
+_SAMPLE, _CHUNK = 4096, 1 << 20
 
 
 def unpacked(data: bytes, name: str) -> tuple[bytes, list[str]]:
@@ -84,8 +84,11 @@ def text_of(data: bytes, name: str, encoding: str | None = None) -> tuple[bytes,
 
 
 def _is_utf8(data: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        data.decode("utf-8")
+        for start in range(0, len(data), _CHUNK):  # by parts: a long file twice in memory is too much
+            decoder.decode(data[start : start + _CHUNK])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

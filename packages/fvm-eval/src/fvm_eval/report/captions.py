@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.study_results import NEW_LEVELS
 from fvm_eval.analysis.summaries import shown_pairs
@@ -12,6 +13,7 @@ from fvm_eval.report import figures
 from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
+from fvm_eval.report.text import plural
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Picture:
     folded: bool = False
 
 
-def pictures(analysis: Analysis) -> list[Picture]:
+def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Picture]:
     """Returns the figures there is data for."""
     study = analysis.study
     found = [_adaptation(analysis)]
@@ -69,25 +71,33 @@ def pictures(analysis: Analysis) -> list[Picture]:
             f"Score without any adaptation on {which}. Bars: 95 % over checkpoints. Families are moved apart."
         )
         found.append(Picture("zero_shot", figures.zero_shot, "Zero-shot by number of training tasks", text))
-    if len({study.eps_schedules[m] for m in study.methods if m in study.eps_schedules}) > 1:
-        text = (
-            "Reptile’s step size ε from the start to the end of pretraining. Bars: 95 % over checkpoints. "
-            "Vertical lines with bands: scratch and multi-task. Hollow: zero-shot."
-        )
-        found.append(Picture("schedules", figures.schedules, "Reptile’s step size schedule", text))
+    found += [
+        Picture(panel.name, panel.draw, panel.heading, panel.caption, folded=panel.folded)
+        for panel in study.panels
+    ]
     if analysis.has_curve:
         found += _by_task(analysis)
     if analysis.pretraining is not None:
         text = f"Return of training episodes.{_seeds(analysis, 'at the end')}"
         found.append(Picture("pretraining", figures.pretraining, "Pretraining", text))
+    if secondary is not None:
+        draw = partial(figures.profiles, found=secondary)
+        found.append(Picture("profiles", draw, "Performance profiles", _profiles(analysis)))
     return found
+
+
+def _profiles(analysis: Analysis) -> str:
+    few = max(len(methods_of(analysis.study, size)) for size in sizes(analysis.study)) <= MAX_BANDS
+    bands = " Bands: 95 % over checkpoints, at each score by itself." if few else ""
+    return f"Share of runs, one a checkpoint and task, that score more than what stands below.{bands}"
 
 
 def _adaptation(analysis: Analysis) -> Picture:
     study = analysis.study
     limits = "Band: 95 % over checkpoints, on these tasks."
     if _many(analysis) and analysis.has_curve:
-        limits = "Bars at the right: 95 % at the budget over checkpoints, on these tasks."
+        last = "at the budget" if study.adaptation else "at the last step"
+        limits = f"Bars at the right: 95 % {last} over checkpoints, on these tasks."
     if not analysis.has_curve:
         limits = limits.replace("Band", "Bar")
     if not analysis.pooled["low"].count():
@@ -95,6 +105,9 @@ def _adaptation(analysis: Analysis) -> Picture:
     best = " Dotted: the best possible score." if analysis.best else ""
     if not analysis.has_curve:
         return Picture("adaptation", figures.adaptation, "Scores", f"Task-equal mean. {limits}")
+    if not study.adaptation:
+        text = f"Mean score over {plural(len(study.tasks), 'task')}, each with equal weight. {limits}{best}"
+        return Picture("adaptation", figures.adaptation, "Score by env step", text)
     text = (
         f"Mean score of frozen snapshots over {len(study.tasks)} held-out tasks, each with equal weight, "
         f"in fresh episodes without learning. {limits}{best}{_remembers(analysis)}"
@@ -105,7 +118,8 @@ def _adaptation(analysis: Analysis) -> Picture:
 def _by_task(analysis: Analysis) -> list[Picture]:
     study = analysis.study
     shown = min(len(study.tasks), MAX_TASKS)
-    which = "each held-out task" if shown == len(study.tasks) else f"the first {shown} held-out tasks"
+    task = "held-out task" if study.adaptation else "task"
+    which = f"each {task}" if shown == len(study.tasks) else f"the first {shown} {task}s"
     seeds, most = study.episodes["seed"].n_unique(), max(len(methods_of(study, s)) for s in sizes(study))
     single = " Thin lines: single seeds." if 1 < seeds <= MAX_RUNS / most else ""
     best = " Dotted: the best possible score." if analysis.best else ""

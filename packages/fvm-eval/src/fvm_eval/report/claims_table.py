@@ -14,7 +14,7 @@ from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims.components import ComponentVerdict
 from fvm_eval.report.cells import filled
-from fvm_eval.report.text import capital, limits, number, plural
+from fvm_eval.report.text import capital, largest, limits, number, plural
 
 
 def claims(analysis: Analysis) -> Markup:
@@ -129,4 +129,5 @@ def _numbers(part: ComponentVerdict) -> tuple[str, str]:
     if part.estimate is None:
         return "–", "–"
     interval = "no interval" if part.interval is None else limits(part.interval, float, signed=True)
-    return number(part.estimate.mean, signed=True), interval
+    like = 0.0 if part.interval is None else largest(part.interval, float)
+    return number(part.estimate.mean, signed=True, like=like), interval

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import matplotlib
@@ -37,32 +39,53 @@ def files(name: str, draw: Callable[[bool], Figure]) -> dict[str, bytes]:
         name: Of the files, without what comes after the point.
         draw: Makes the figure, for a narrow page or not.
     """
-    with matplotlib.rc_context({**SETTINGS, "svg.fonttype": "path", "svg.hashsalt": name}):
-        figure = draw(False)
-        figure.patch.set_facecolor(PAPER)
-        FigureCanvasAgg(figure)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # it has done its work: the panels stay where they are
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-        pdf = io.BytesIO()
-        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    with _settings(name):
+        return _files(name, _laid_out(draw(False)))
+
+
+def drawn(name: str, draw: Callable[[bool], Figure], description: str) -> tuple[dict[str, bytes], str]:
+    """Returns a figure's files, and itself as two inline SVGs for wide and narrow pages: CSS shows one.
+
+    The wide figure is made once for all of them, since layout is what takes the time.
+    """
+    with _settings(name):
+        wide = _laid_out(draw(False))
+        made = _files(name, wide)
+        drawings = [_inline(name, "wide", wide, description)]
+        drawings.append(_inline(name, "narrow", _laid_out(draw(True)), description))
+    return made, "\n".join(drawings)
+
+
+@contextmanager
+def _settings(name: str) -> Iterator[None]:
+    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's own fonts have it
+        yield
+
+
+def _laid_out(figure: Figure) -> Figure:
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it has done its work: the panels stay where they are
+    return figure
+
+
+def _files(name: str, figure: Figure) -> dict[str, bytes]:
+    figure.patch.set_facecolor(PAPER)
+    png, pdf = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    with matplotlib.rc_context({"svg.fonttype": "path"}):
         svg = _svg(figure).encode()
-        return {f"{name}.png": png.getvalue(), f"{name}.svg": svg, f"{name}.pdf": pdf.getvalue()}
+    return {f"{name}.png": png.getvalue(), f"{name}.svg": svg, f"{name}.pdf": pdf.getvalue()}
 
 
-def inline(name: str, draw: Callable[[bool], Figure], description: str) -> str:
-    """Returns one figure as two inline SVGs, for wide and for narrow pages, of which CSS shows one."""
-    drawings = []
-    for narrow in (False, True):
-        kind = "narrow" if narrow else "wide"
-        with matplotlib.rc_context({**SETTINGS, "svg.fonttype": "none", "svg.hashsalt": name}):
-            figure = draw(narrow)
-            figure.patch.set_visible(False)
-            for axes in figure.axes:
-                axes.patch.set_visible(False)
-            drawings.append(_embedded(_svg(figure), f"{name}-{kind}", kind, description))
-    return "\n".join(drawings)
+def _inline(name: str, kind: str, figure: Figure, description: str) -> str:
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        return _embedded(_svg(figure), f"{name}-{kind}", kind, description)
 
 
 def _svg(figure: Figure) -> str:

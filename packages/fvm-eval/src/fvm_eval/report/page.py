@@ -7,14 +7,17 @@ from functools import partial
 
 from markupsafe import Markup
 
+from fvm_eval.analysis.secondary import secondary_of
 from fvm_eval.analysis.study_analysis import Analysis, analyse
 from fvm_eval.analysis.study_results import StudyResults
 from fvm_eval.report import drawing, sections
 from fvm_eval.report.captions import pictures
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import claims
+from fvm_eval.report.exports import exports
 from fvm_eval.report.headline import header
 from fvm_eval.report.scores import scores
+from fvm_eval.report.secondary import secondary
 from fvm_eval.report.style import CSS
 
 
@@ -31,17 +34,17 @@ def render(results: StudyResults) -> dict[str, bytes]:
 
 def files_of(analysis: Analysis) -> dict[str, bytes]:
     """Returns the report's files of numbers that are computed already; as `render`."""
-    study = analysis.study
+    study, found = analysis.study, secondary_of(analysis)
     content: list[Markup] = [header(analysis), claims(analysis), sections.estimand(analysis)]
     files: dict[str, bytes] = {}
-    for picture in pictures(analysis):
+    for picture in pictures(analysis, found):
         draw = partial(picture.draw, analysis)
-        files |= drawing.files(picture.name, draw)
-        drawn = Markup(drawing.inline(picture.name, draw, picture.heading))
+        made, inline = drawing.drawn(picture.name, draw, picture.heading)
+        files |= made
         content.append(
             filled(
                 "figure.html",
-                drawn=drawn,
+                drawn=Markup(inline),
                 heading=picture.heading,
                 caption=picture.caption,
                 within=picture.within,
@@ -51,13 +54,14 @@ def files_of(analysis: Analysis) -> dict[str, bytes]:
         if picture.name == "adaptation":
             content.append(scores(analysis))
     content += [
+        secondary(analysis, found),
         sections.checklist(analysis),
         sections.costs(analysis),
         sections.splits(analysis),
         sections.configuration(study.config, study.environment),
         sections.rerun(study.rerun),
     ]
-    return {"report.html": document(study.title, content), **files}
+    return {"report.html": document(study.title, content), **files, **exports(analysis, found)}
 
 
 def document(title: str, content: Sequence[Markup]) -> bytes:
@@ -69,7 +73,7 @@ def document(title: str, content: Sequence[Markup]) -> bytes:
 def notebook(analysis: Analysis) -> str:
     """Returns what a notebook shows of an analysis: scores with their figure, in the page's style."""
     first = pictures(analysis)[0]
-    drawn = drawing.inline(first.name, partial(first.draw, analysis), first.heading)
+    _, inline = drawing.drawn(first.name, partial(first.draw, analysis), first.heading)
     style = CSS.replace(":root{", ":host{") + ":host{display:block}"
-    inner = f'<style>{style}</style><main style="padding:0">{scores(analysis)}{drawn}</main>'
+    inner = f'<style>{style}</style><main style="padding:0">{scores(analysis)}{inline}</main>'
     return f'<div><template shadowrootmode="open">{inner}</template></div>'

@@ -7,12 +7,11 @@ from itertools import combinations
 
 from fvm_eval.analysis import Analysis
 from fvm_eval.analysis.summaries import Summary
-from fvm_eval.cli.terminal import visible
+from fvm_eval.naming import visible
 from fvm_eval.reading import Reading
-from fvm_eval.report.text import capital, limits, number, p_value
+from fvm_eval.report.text import capital, estimated, limits, p_value
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
-from fvm_eval.statistics.pairs import compare_pairs
 
 _TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}
 
@@ -27,7 +26,7 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
             fixed, new = result.fixed[method], result.new[method]
             spans = limits(fixed, scale.value), limits(new, scale.value)
             name = visible(study.label(method))
-            rows.append((name, number(scale.value(fixed.mean)), *spans, str(fixed.checkpoints)))
+            rows.append((name, estimated(fixed, scale.value), *spans, str(fixed.checkpoints)))
         rows += _differences(analysis, result)
         name = study.summary_label(result.name)
         blocks.append(f"{name}, {len(study.tasks)} task{'s' * (len(study.tasks) != 1)}\n{aligned(rows)}")
@@ -57,7 +56,7 @@ def _differences(analysis: Analysis, result: Summary) -> list[tuple[str, str, st
             limits(difference.fixed, scale.difference, signed=True),
             limits(difference.new, scale.difference, signed=True),
         )
-        mean = number(scale.difference(difference.fixed.mean), signed=True)
+        mean = estimated(difference.fixed, scale.difference, signed=True)
         rows.append((name, mean, *spans, str(difference.fixed.checkpoints)))
     return rows
 
@@ -66,10 +65,10 @@ def _tests(analysis: Analysis, result: Summary) -> str:
     """Returns the tests of equal means and the probabilities of improvement; empty with one method."""
     study = analysis.study
     rows = [("equal means?", "test", "p", "p, Holm", "left beats right", "95 % these tasks")]
-    for pair in compare_pairs(result.cells, score_bounds=analysis.score_bounds):
+    for pair in analysis.pairs[result.name]:
         name = visible(f"{study.label(pair.left)} − {study.label(pair.right)}")
         test = _TESTS.get(pair.difference.how, pair.difference.how)
-        chance = number(pair.improvement.mean), limits(pair.improvement, lambda share: share)
+        chance = estimated(pair.improvement, float), limits(pair.improvement, float)
         rows.append((name, test, p_value(pair.p), p_value(pair.p_holm), *chance))
     return aligned(rows) if len(rows) > 1 else ""
 
@@ -80,7 +79,7 @@ def _iqm(analysis: Analysis, result: Summary) -> str:
     rows = [("secondary", "interquartile mean", "95 % these tasks")]
     for method in study.methods:
         interval = jackknife(result.cells, {method: 1.0}, iqm).interval()
-        rows.append((visible(study.label(method)), number(shown(interval.mean)), limits(interval, shown)))
+        rows.append((visible(study.label(method)), estimated(interval, shown), limits(interval, shown)))
     return aligned(rows)
 
 

@@ -54,17 +54,19 @@ def render_players(played: Played) -> dict[str, bytes]:
     """
     rates = success_rates(played.episodes)
     draw = partial(by_player, rates, played.labels)
-    drawn = Markup(drawing.inline(FIGURE, draw, _HEADING))
+    files, inline = drawing.drawn(FIGURE, draw, _HEADING)
     caption = "Bars: exact 95 % intervals over episodes."
     content = [
         _header(played, rates),
-        filled("figure.html", drawn=drawn, heading=_HEADING, caption=caption, within=False, folded=False),
+        filled(
+            "figure.html", drawn=Markup(inline), heading=_HEADING, caption=caption, within=False, folded=False
+        ),
         filled("tables.html", heading="Numbers", intro="", tables=[_table(played, rates)]),
         filled("estimand.html", estimand=played.estimand, claims=[], conditions=[], held=0, unfolded=0),
         sections.configuration(played.config, played.environment),
         sections.rerun(played.rerun),
     ]
-    return {"report.html": document(played.title, content), **drawing.files(FIGURE, draw)}
+    return {"report.html": document(played.title, content), **files}
 
 
 def _header(played: Played, rates: Sequence[Rate]) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -11,8 +12,16 @@ from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, limits, number, plural
+from fvm_eval.report.text import capital, estimated, limits, number, plural
 from fvm_eval.statistics.intervals import Interval
+
+_ROUNDING = 1e-9
+_FORMULAS = {
+    "Korn-Graubard": "Korn and Graubard’s limits for rates",
+    "Gaffke": "Gaffke’s for scores with known ends",
+    "MOVER": "MOVER’s for their differences",
+    "binomial": "exact binomial ones where all checkpoints agree",
+}
 
 
 def scores(analysis: Analysis) -> Markup:
@@ -24,11 +33,13 @@ def scores(analysis: Analysis) -> Markup:
     )
     if (same := same_checkpoints(analysis)) is not None:
         caption += f" Every method has {plural(same, 'checkpoint')}."
+    caption += _how(analysis)
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
     intervals = [i for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values())]
     intervals += [i for d in analysis.differences for i in (d.fixed, d.new)]
     notes = [f"{capital(note)}." for note in sorted({i.note for i in intervals if i.note})]
+    notes += beyond(analysis)
     pairs = shown_pairs(study, analysis.differences)
     return filled(
         "results.html",
@@ -39,6 +50,42 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def _how(analysis: Analysis) -> str:
+    """Returns by which formulas the intervals over these tasks were made, where it is not t alone."""
+    intervals = [i for s in analysis.summaries for i in s.fixed.values()]
+    intervals += [d.fixed for d in analysis.differences]
+    found = {interval.how for interval in intervals}
+    named = [text for how, text in _FORMULAS.items() if how in found]
+    if not named:
+        return ""
+    beside = " Where t does not decide, its limits stand beside." if any(i.beside for i in intervals) else ""
+    return f" Over these tasks: {', '.join(named)}; t elsewhere.{beside}"
+
+
+def beyond(analysis: Analysis) -> list[str]:
+    """Returns a sentence where a limit of a mean lies outside the possible scores; empty if none does."""
+    if analysis.score_bounds is None:
+        return []
+    lowest, highest = analysis.score_bounds
+    over = [
+        f"{analysis.study.label(method)} ({kind})"
+        for kind in ("these", "new")
+        for method in analysis.study.methods
+        for interval in [getattr(analysis.summaries[0], "fixed" if kind == "these" else "new")[method]]
+        if interval.low is not None
+        and interval.high is not None
+        and (interval.low < lowest - _ROUNDING or interval.high > highest + _ROUNDING)
+    ]
+    if not over:
+        return []
+    low, high = (number(analysis.scale.value(bound)) for bound in (lowest, highest))
+    some = f"{', '.join(over[:4])}{' and others' if len(over) > 4 else ''}"
+    return [
+        f"Some limits lie outside the possible scores, {low} to {high}: {some}. A t interval does not know "
+        "the range: one that reaches beyond reaches its end. Figures are cut there."
+    ]
 
 
 def methods_grid(analysis: Analysis) -> Grid:
@@ -116,7 +163,10 @@ def estimate_cell(
 ) -> Cell:
     """Returns the estimate with its interval over these tasks, and over new tasks."""
     both = [f"these {limits(fixed, shown, signed=signed)}"]
+    if fixed.beside is not None:
+        low, high, name = fixed.beside
+        both.append(f"{name} {limits(replace(fixed, low=low, high=high), shown, signed=signed)}")
     both += [] if new is None else [f"new {limits(new, shown, signed=signed)}"]
     if fixed.low is None and (new is None or new.low is None):
         both = ["no interval"]
-    return Cell(number(shown(fixed.mean), signed=signed), both, strong=True)
+    return Cell(estimated(fixed, shown, signed=signed), both, strong=True)

@@ -12,6 +12,7 @@ from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.budget import AXES
 from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.fairness import RULES
+from fvm_eval.naming import visible
 from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.text import capital, limits, number, plural
@@ -159,7 +160,7 @@ def splits(analysis: Analysis) -> Markup:
         heading="Splits" if study.adaptation else "Tasks",
         summary="Held-out tasks" if study.adaptation else f"All {len(study.tasks):,}",
         rows=rows,
-        tasks=", ".join(shown),
+        tasks=", ".join(map(visible, shown)),
         more=f" and {len(study.tasks) - len(shown)} more" if len(study.tasks) > len(shown) else "",
         audit=audit,
     )

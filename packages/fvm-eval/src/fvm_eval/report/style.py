@@ -79,6 +79,17 @@ padding:.25rem 0;min-width:0;max-width:none}
 display:grid;grid-template-columns:7rem 1fr;text-align:left;white-space:normal}
 .claims [data-name]::before{content:attr(data-name);color:var(--muted);font-size:.85rem;grid-row:1/9}
 .claims [data-name]>*{grid-column:2}
+.stack thead{display:none}.stack,.stack tbody,.stack tr,.stack th,.stack td{display:block}
+.scroll .stack tbody>tr{border-top:1px solid var(--rule);padding:.55rem 0}
+.scroll .stack tbody>tr>*{border-top:0}
+.stack tbody>tr>th{position:static;min-width:0;padding:.1rem 0;overflow-wrap:anywhere}
+.stack td.n{display:grid;grid-template-columns:minmax(7rem,40%) 1fr;gap:0 .8rem;text-align:left;
+padding:.15rem 0;white-space:normal}
+.stack td.n:empty{display:none}
+.stack td.n::before{content:attr(data-name);color:var(--muted);font-size:.85rem;
+grid-row:1/9;overflow-wrap:anywhere}
+.stack td.n>*{grid-column:2;overflow-wrap:anywhere}.stack td.n small{white-space:normal}
+.answer,h1,h2,figcaption,p{overflow-wrap:anywhere}
 table.parts{padding:.2rem .8rem}table.parts tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
 table.parts tr:last-child{border-bottom:0}table.parts td.blank{display:none}table.parts td{padding:.15rem 0}}
 @media print{main{max-width:none;padding:0}details{display:block}}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from math import floor, log10
 
 from fvm_eval.statistics.intervals import Interval
+
+_ROUNDING, _SMALL, _LARGE = 1e-12, 1e-4, 1e9
 
 
 def escape(value: object) -> str:
@@ -13,11 +16,32 @@ def escape(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
-def number(value: float, *, signed: bool = False) -> str:
-    """Returns three significant digits, with a true minus sign."""
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2
-    text = f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
-    return (text.lstrip("+-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
+def number(value: float, *, signed: bool = False, like: float = 0.0) -> str:
+    """Returns two decimals or three significant digits, whichever says more, with a true minus sign.
+
+    From 100 on there are fewer decimals; beyond 10^9 and below 10^-4 the power of ten is written.
+
+    Args:
+        value: What is written.
+        signed: Whether a plus sign is.
+        like: Size of a number beside it, whose decimals it takes if that is larger.
+    """
+    size = abs(value)
+    sign = "+" if signed else ""
+    if size < _ROUNDING:
+        return "0.00"
+    size = max(size, like)
+    if not _SMALL <= size < _LARGE:
+        mantissa, exponent = f"{value:{sign}.2e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2
+    if size < 0.1:
+        digits = 2 - floor(log10(size))
+    text = f"{value:{sign},.{digits}f}"
+    text = text.lstrip("+-") if float(text.replace(",", "")) == 0 else text
+    while digits > 2 and text.endswith("0"):
+        text, digits = text[:-1], digits - 1
+    return text.replace("-", "−")
 
 
 def p_value(p: float | None) -> str:
@@ -31,8 +55,20 @@ def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool 
     """Returns "[low, high]", or why there is none."""
     if interval.low is None or interval.high is None:
         return "no interval"
-    ends = (number(shown(end), signed=signed) for end in (interval.low, interval.high))
+    like = largest(interval, shown)
+    ends = (number(shown(end), signed=signed, like=like) for end in (interval.low, interval.high))
     return f"[{', '.join(ends)}]"
+
+
+def largest(interval: Interval, shown: Callable[[float], float]) -> float:
+    """Returns the size of the largest number of an interval, whose decimals all of them take."""
+    ends = (interval.mean, interval.low, interval.high)
+    return max(abs(shown(end)) for end in ends if end is not None)
+
+
+def estimated(interval: Interval, shown: Callable[[float], float], *, signed: bool = False) -> str:
+    """Returns the estimate, with the decimals of its interval."""
+    return number(shown(interval.mean), signed=signed, like=largest(interval, shown))
 
 
 def capital(text: str) -> str:

@@ -176,7 +176,7 @@ def take_row(
     valid = ~slots.reset_row
     slots.return_ += np.where(valid, outcome.reward, 0.0)
     slots.length += valid
-    episodes = finished_episodes(outcome, ended, slots.return_, slots.length, slots.task_index, env_step)
+    episodes = finished_episodes(ended, slots.return_, slots.length, slots.task_index, env_step)
     next_step = mode is AutoresetMode.NEXT_STEP
     fresh = ended | slots.reset_row
     slots.row = np.where(fresh, NO_ROW, slots.row)

@@ -1,11 +1,13 @@
 """Encoders of observations by name, and what they can encode."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from torch import nn
 
 from fvm_learners.networks.data_efficient import DataEfficient
 from fvm_learners.networks.impala import Impala
@@ -19,6 +21,48 @@ IMAGE_ENCODERS: dict[str, Callable[..., Any]] = {
     "data-efficient": DataEfficient,
     "minatar": MinAtar,
 }
+
+
+DTYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.bool_): torch.bool}
+"""Observations that stay as they are until the encoder takes them; all others are kept as float32."""
+
+
+def is_factory(encoder: str) -> bool:
+    """Whether the name is of a factory of the user's, "module:Factory"."""
+    return ":" in encoder
+
+
+def make_own_encoder(
+    encoder: str, obs_shape: tuple[int, ...], obs_dtype: torch.dtype, seed: int
+) -> nn.Module:
+    """Returns the module that a factory of the user's makes, drawn from `seed`.
+
+    The factory is called with the shape of one observation, and what it makes maps [B, *obs_shape], of the
+    type that the env gives (float32 unless uint8 or bool), to features [B, F]. Its weights stay as it made
+    them.
+
+    Raises:
+        ValueError: There is no such factory, or it makes no such module.
+    """
+    module, _, name = encoder.partition(":")
+    try:
+        factory = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"encoder {encoder!r} cannot be imported: {error}") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = factory(obs_shape)
+        if not isinstance(made, nn.Module):
+            raise ValueError(f"encoder {encoder!r} made {made!r}: expected a torch.nn.Module")
+        with torch.no_grad():
+            features = made(torch.zeros(2, *obs_shape, dtype=obs_dtype))
+    if features.ndim != 2 or len(features) != 2 or not features.is_floating_point():
+        raise ValueError(
+            f"encoder {encoder!r} gives {features.dtype} {tuple(features.shape)} for two observations: "
+            "expected float features [2, F]"
+        )
+    made.num_features = features.shape[1]
+    return made
 
 
 def check_observation_space(
@@ -46,10 +90,13 @@ def check_observation_space(
         )
     if encoder == "mlp":
         return space.shape, torch.float32
-    if space.dtype != np.uint8 or len(space.shape) != 3:
+    if is_factory(encoder):
+        return space.shape, DTYPES.get(np.dtype(space.dtype), torch.float32)
+    if space.dtype not in (np.uint8, np.bool_) or len(space.shape) != 3:
         raise TypeError(
-            f"{kind} {encoder!r} takes uint8 images [H, W, C], got {space.dtype} {space.shape}: "
-            f"use {kind}='mlp' for vectors, or a wrapper that gives such images"
+            f"{kind} {encoder!r} takes uint8 or bool images [H, W, C], got {space.dtype} {space.shape}: "
+            f"use {kind}='mlp' for vectors, a wrapper that gives such images, or an encoder of your own, "
+            f"{kind}='module:Factory'"
         )
     smallest: int = IMAGE_ENCODERS[encoder].min_size  # type: ignore[attr-defined]
     if min(space.shape[:2]) < smallest:
@@ -57,4 +104,9 @@ def check_observation_space(
             f"{kind} {encoder!r} needs images [H, W, C] of at least {smallest} x {smallest}, "
             f"got {space.shape}: enlarge them, move the channels last, or use {kind}='minatar'"
         )
-    return space.shape, torch.uint8
+    if space.shape[0] < min(space.shape[1:]):
+        raise ValueError(
+            f"{kind} {encoder!r} takes images [H, W, C], and {space.shape} looks like [C, H, W]: move the "
+            "channels last (gymnasium.wrappers.TransformObservation)"
+        )
+    return space.shape, DTYPES[np.dtype(space.dtype)]

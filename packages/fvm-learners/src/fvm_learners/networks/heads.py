@@ -180,5 +180,6 @@ def make_head(space: spaces.Space[Any], num_features: int) -> Head:
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return BoxHead(space, num_features)
     raise TypeError(
-        f"action space {space} is neither Discrete nor a floating-point Box: wrap the envs so that it is one"
+        f"action space {space} is neither Discrete nor a floating-point Box: wrap the envs so that it is one "
+        "(MultiDiscrete([n, m]) becomes Discrete(n * m), action -> divmod(action, m))"
     )

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def from_image(obs: Tensor) -> Tensor:
-    """uint8 [B, H, W, C] as float32 [B, C, H, W] in [0, 1]; what is float already stays as it is.
+    """uint8 or bool [B, H, W, C] as float32 [B, C, H, W] in [0, 1]; what is float already stays as it is.
 
     Convolutions are fastest on channels-last memory. The permuted view of channels-last bytes has it already,
     and `to` keeps it. Of bytes that lie channel by channel, each channel is copied at once: half the time of
@@ -19,4 +19,4 @@ def from_image(obs: Tensor) -> Tensor:
         image = torch.empty(obs.shape, dtype=torch.float32, device=obs.device)
         for channel in range(obs.shape[-1]):
             image[..., channel] = obs[..., channel]
-    return image.div_(255.0).permute(0, 3, 1, 2)
+    return (image if obs.dtype == torch.bool else image.div_(255.0)).permute(0, 3, 1, 2)

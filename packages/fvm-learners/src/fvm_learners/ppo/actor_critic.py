@@ -14,7 +14,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from fvm_learners.networks.encoders import IMAGE_ENCODERS, check_observation_space
+from fvm_learners.networks.encoders import (
+    IMAGE_ENCODERS,
+    check_observation_space,
+    is_factory,
+    make_own_encoder,
+)
 from fvm_learners.networks.heads import Distribution, make_head
 from fvm_learners.networks.lstm import LSTM
 from fvm_learners.networks.mlp import MLP
@@ -40,11 +45,14 @@ class ActorCritic(nn.Module):
         self.obs_shape, self.obs_dtype = check_observation_space(shown, network, "network")
         self.autocast = autocast
         with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global RNG when they are made
-            self.encoder = (
-                MLP(self.obs_shape, tuple(mlp_sizes))
-                if network == "mlp"
-                else IMAGE_ENCODERS[network](self.obs_shape)
-            )
+            self.encoder: Any
+            if is_factory(network):
+                own_seed = int(torch.randint(2**31 - 1, (), generator=rng))
+                self.encoder = make_own_encoder(network, self.obs_shape, self.obs_dtype, own_seed)
+            elif network == "mlp":
+                self.encoder = MLP(self.obs_shape, tuple(mlp_sizes))
+            else:
+                self.encoder = IMAGE_ENCODERS[network](self.obs_shape)
             num_features = self.encoder.num_features
             self.num_feedback = 0 if feedback is None else feedback.shape[0]
             self.embedding = (
@@ -54,7 +62,7 @@ class ActorCritic(nn.Module):
             num_features = num_features if lstm_size is None else lstm_size
             self.head = make_head(action_space, num_features)
             self.value = nn.Linear(num_features, 1)
-        _initialise(self, rng)
+        _initialise(self, rng, () if is_factory(network) else (self.encoder,))
 
     last_layer = "head.dense"
 
@@ -113,11 +121,15 @@ class ActorCritic(nn.Module):
         return self.head(features), self.value(features).squeeze(-1), state
 
 
-def _initialise(policy: ActorCritic, rng: torch.Generator) -> None:
-    gains = dict.fromkeys(policy.encoder.modules(), policy.encoder.init_gain)
+def _initialise(policy: ActorCritic, rng: torch.Generator, encoders: Sequence[Any]) -> None:
+    """Draws the weights of all layers, but leaves an encoder of the user's (none in `encoders`) as it is."""
+    gains: dict[nn.Module, float] = {}
+    for encoder in encoders:
+        gains |= dict.fromkeys(encoder.modules(), encoder.init_gain)
+    left = set() if encoders else set(policy.encoder.modules())
     gains[policy.head.dense] = 0.01
     for module in policy.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear) and module not in left:
             nn.init.orthogonal_(module.weight, gains.get(module, 1.0), generator=rng)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -38,8 +38,8 @@ class PPOConfig:
         normalise_reward: divide rewards by the standard deviation of the discounted return; its discount is
             `discount`, so that it measures what the value has to learn.
         keep_reward_scale: `restart()` keeps that standard deviation.
-        network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 images
-            [H, W, C].
+        network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 or bool
+            images [H, W, C]; "module:Factory" for an encoder of your own (`networks/encoders.py`).
         mlp_sizes: widths of the "mlp" network.
         recurrent: an LSTM between encoder and heads; minibatches then are whole slots.
         lstm_size: its width.
@@ -81,8 +81,11 @@ class PPOConfig:
         check_optional_above_zero(self, "clip_value", "no clipping")
         check_optional_count(self, "anneal_env_steps", "a constant rate")
         check_widths(self, "mlp_sizes")
-        if self.network not in NETWORKS:
-            raise ValueError(f"network={self.network!r}: choose one of {', '.join(NETWORKS)}")
+        if self.network not in NETWORKS and ":" not in self.network:
+            raise ValueError(
+                f"network={self.network!r}: choose one of {', '.join(NETWORKS)}, or 'module:Factory' for one "
+                "of your own"
+            )
 
     def learning_rate_at(self, env_step: int) -> float:
         """Learning rate of the iteration that starts at `env_step`."""

@@ -113,7 +113,8 @@ class PPO(PartedLearner):
         self.reward_scale = RewardScale(config.discount) if config.normalise_reward else None
         self.env_step = 0
         self.updates = 0
-        self._chunk_size = self.policy.encoder.cpu_chunk_size if self.device.type == "cpu" else None
+        chunk_size = getattr(self.policy.encoder, "cpu_chunk_size", None)
+        self._chunk_size: int | None = chunk_size if self.device.type == "cpu" else None
         self._rng = torch.Generator().manual_seed(run_seed)
         self._carry: Carry | None = None
         self._rollout: Rollout | None = None

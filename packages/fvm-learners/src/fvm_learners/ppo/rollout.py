@@ -212,7 +212,7 @@ def collect(
 
         return_ = carry.return_ + np.where(valid, outcome.reward, 0.0)
         length = carry.length + valid
-        episodes += finished_episodes(outcome, ended, return_, length, carry.task_index, env_step)
+        episodes += finished_episodes(ended, return_, length, carry.task_index, env_step)
         obs, memory = to_tensor(outcome.obs, policy.obs_dtype, device), carry.memory
         new_trial = np.asarray(outcome.info.get("trial_end", np.zeros_like(ended)), dtype=np.bool_) & ~ended
         if memory is not None and state is not None and isinstance(obs, dict) and new_trial.any():

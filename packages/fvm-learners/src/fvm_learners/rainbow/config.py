@@ -46,7 +46,8 @@ class RainbowConfig:
         adam_eps: epsilon of Adam.
         max_grad_norm: gradients longer than this are shortened to it.
         reward_clip: rewards are clipped to plus or minus this; None leaves them.
-        encoder: "data-efficient", "nature" or "minatar" for uint8 images [H, W, C], "mlp" for vectors.
+        encoder: "data-efficient", "nature" or "minatar" for uint8 or bool images [H, W, C], "mlp" for
+            vectors, "module:Factory" for an encoder of your own (`networks/encoders.py`).
         mlp_sizes: widths of the "mlp" encoder.
         hidden_size: of the value's and the advantage's hidden layer each.
         noisy_sigma: sigma0 of the noisy layers. More: explores more.
@@ -122,8 +123,11 @@ class RainbowConfig:
                 f"learn_start={self.learn_start} is more than the replay_capacity={self.replay_capacity}: "
                 "learning would start on what is partly forgotten; lower the one or raise the other"
             )
-        if self.encoder not in ENCODERS:
-            raise ValueError(f"encoder={self.encoder!r}: choose one of {', '.join(ENCODERS)}")
+        if self.encoder not in ENCODERS and ":" not in self.encoder:
+            raise ValueError(
+                f"encoder={self.encoder!r}: choose one of {', '.join(ENCODERS)}, or 'module:Factory' for one "
+                "of your own"
+            )
         if self.priority_loss not in ("cross-entropy", "kl"):
             raise ValueError(f"priority_loss={self.priority_loss!r}: choose 'cross-entropy' or 'kl'")
         if self.update_mode not in UPDATE_MODES:

@@ -18,7 +18,12 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from fvm_learners.networks.context_encoder import ContextEncoder
-from fvm_learners.networks.encoders import IMAGE_ENCODERS, check_observation_space
+from fvm_learners.networks.encoders import (
+    IMAGE_ENCODERS,
+    check_observation_space,
+    is_factory,
+    make_own_encoder,
+)
 from fvm_learners.networks.image import from_image
 from fvm_learners.networks.mlp import MLP
 from fvm_learners.networks.noisy import NoisyLinear, factorised
@@ -66,6 +71,9 @@ class QNetwork(nn.Module):
         def encoder() -> Any:
             if config.encoder == "mlp":
                 return MLP(self.obs_shape, config.mlp_sizes)
+            if is_factory(config.encoder):
+                own_seed = int(torch.randint(2**31 - 1, (), generator=rng))
+                return make_own_encoder(config.encoder, self.obs_shape, self.obs_dtype, own_seed)
             kind = IMAGE_ENCODERS[config.encoder]
             return (
                 kind(self.obs_shape)
@@ -88,7 +96,10 @@ class QNetwork(nn.Module):
                 if config.latent_size
                 else None
             )
-        _initialise(self, rng)
+        self._shares_images = self.obs_dtype != torch.float32 and not is_factory(config.encoder)
+        own = ("encoder", "context_encoder.encoder") if is_factory(config.encoder) else ()
+        left = {m for name, m in self.named_modules() if own and name.startswith(own)}
+        _initialise(self, rng, left)
         num_features += config.latent_size
 
         def noisy(num_inputs: int, num_outputs: int) -> NoisyLinear:
@@ -150,7 +161,7 @@ class QNetwork(nn.Module):
 
     def prepared(self, obs: Tensor) -> Tensor:
         """Observations as the encoder computes with them, for those that several networks look at."""
-        return obs if self.obs_dtype == torch.float32 else from_image(obs)
+        return from_image(obs) if self._shares_images else obs
 
     def forward(self, obs: Tensor, noise: Tensor | None = None, latent: Tensor | None = None) -> Tensor:
         """Log p(return = atom) [B, A, Z].
@@ -186,10 +197,13 @@ class QNetwork(nn.Module):
 
 
 @torch.no_grad()
-def _initialise(network: nn.Module, rng: torch.Generator) -> None:
-    """Weights and biases uniform within 1/sqrt(inputs): torch's default, which the published numbers used."""
+def _initialise(network: nn.Module, rng: torch.Generator, left: set[nn.Module]) -> None:
+    """Weights and biases uniform within 1/sqrt(inputs): torch's default, which the published numbers used.
+
+    An encoder of the user's, whose modules are `left`, stays as it was made.
+    """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear) and module not in left:
             bound = 1 / math.sqrt(module.weight[0].numel())
             module.weight.uniform_(-bound, bound, generator=rng)
             if module.bias is not None:

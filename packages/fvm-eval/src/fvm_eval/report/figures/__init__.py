@@ -3,7 +3,7 @@
 from fvm_eval.report.figures.curves import adaptation, online, pretraining
 from fvm_eval.report.figures.differences import differences
 from fvm_eval.report.figures.panels import Draw
-from fvm_eval.report.figures.schedules import schedules
+from fvm_eval.report.figures.profiles import profiles
 from fvm_eval.report.figures.tasks import by_task
 from fvm_eval.report.figures.training_sizes import zero_shot
 from fvm_eval.report.figures.trials import by_trial
@@ -16,6 +16,6 @@ __all__ = [
     "differences",
     "online",
     "pretraining",
-    "schedules",
+    "profiles",
     "zero_shot",
 ]

@@ -42,6 +42,11 @@ class Curves:
     references: Sequence[Reference] = ()
     singles: pl.DataFrame | None = None
 
+    @property
+    def axis(self) -> str:
+        """What stands below the x axis."""
+        return f"Env steps of {self.phase}" if self.phase else "Env steps"
+
 
 def adaptation(analysis: Analysis, narrow: bool) -> Figure:
     """Returns the pooled deployment curves with 95 % limits, and the baselines as lines."""
@@ -50,7 +55,8 @@ def adaptation(analysis: Analysis, narrow: bool) -> Figure:
     scale, steps = analysis.scale, analysis.steps
     references = labels.references(analysis)
     rows = analysis.pooled
-    curves = Curves(rows, scale.value, steps[0], steps[-1], "adaptation", scale.label, references)
+    phase = "adaptation" if analysis.study.adaptation else ""
+    curves = Curves(rows, scale.value, steps[0], steps[-1], phase, scale.label, references)
     return _by_size(analysis, curves, narrow)
 
 
@@ -95,7 +101,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
             panels.end_intervals(axes, ends, curves.first, curves.last)
         panels.env_steps(
             axes,
-            "" if several else f"Env steps of {curves.phase}",
+            "" if several else curves.axis,
             curves.last,
             3 if several or narrow else 5,
         )
@@ -106,7 +112,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel(curves.unit)
     if several:
-        figure.supxlabel(f"Env steps of {curves.phase}", fontsize=10, color=MUTED)
+        figure.supxlabel(curves.axis, fontsize=10, color=MUTED)
     if not keyed:
         names = [
             EndLabel(end.value, family_label(study, method), end.style.colour)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.naming import visible
 from fvm_eval.report.families import family_label
 from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.method_styles import method_styles
@@ -174,5 +175,5 @@ def short(task: str, tasks: Sequence[str]) -> str:
         len(p) > depth + 1 and p[: depth + 1] == parts[0][: depth + 1] for p in parts
     ):
         depth += 1
-    name = "/".join(task.split("/")[depth:])
+    name = visible("/".join(task.split("/")[depth:]))
     return f"level {name}" if name.isdigit() else name

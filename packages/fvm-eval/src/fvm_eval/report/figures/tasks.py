@@ -53,6 +53,8 @@ def by_task(analysis: Analysis, narrow: bool, *, size: int | None = None) -> Fig
         axes.xaxis.set_major_formatter(FuncFormatter(labels.steps_text))
         axes.yaxis.set_major_locator(MaxNLocator(3))
     labels.legend(figure, analysis, methods, narrow, markers=False)
-    figure.supxlabel("Env steps of adaptation", fontsize=9, color=paper.MUTED)
+    figure.supxlabel(
+        "Env steps of adaptation" if analysis.study.adaptation else "Env steps", fontsize=9, color=paper.MUTED
+    )
     figure.supylabel(analysis.scale.label, fontsize=9, color=paper.MUTED)
     return figure

@@ -1,0 +1,110 @@
+"""What a report's checklist is checked against: the plan, and what the store counted, never the results.
+
+The looks' log is `looks.json` in the study's folder: every set of finished trainings on which verdicts were
+reported, first to last. Judging the same set again is the same look.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+from fvm_eval.claims import Look
+from fvm_eval.claims.looks import clusters_hash, looked
+
+from study.config import StudyConfig
+from study.files import canonical_json, write_bytes
+from study.methods import Method
+from study.plan import Job
+from study.store import Store
+
+LOOKS = "looks.json"
+TUNING_SPENT = "spent.parquet"
+RUN = ("method", "fold", "seed", "checkpoint", "task")
+
+
+def evidence_of(
+    config: StudyConfig, adaptations: Sequence[Job], store: Store, leaked: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the fields of `StudyResults` that its checklist is checked against; adds this look to the log.
+
+    Args:
+        config: Of the study.
+        adaptations: All that were planned.
+        store: Which has run them.
+        leaked: Held-out tasks that are excluded.
+    """
+    jobs = [job for job in adaptations if job.spec["task"] not in set(leaked)]
+    return {
+        "plan": planned(jobs),
+        "spending": spending(jobs, store),
+        "tuning": tuning(config, [job.method for job in jobs], store),
+        "looks": looks(config, jobs, store),
+        "planned_looks": config.looks,
+    }
+
+
+def planned(jobs: Sequence[Job]) -> pl.DataFrame:
+    """Returns every snapshot that the plan has evaluated: a run, env_step, episodes, and spends.
+
+    A run spends its whole budget where it learns; a memory that is full has no use for more.
+    """
+    rows = []
+    for job in jobs:
+        learns = Method.parse(job.method.partition("@")[0]).way.does == "learns"
+        spends = job.budget_env_steps if learns else None
+        episodes = int(job.spec["evaluation"]["episodes"])
+        rows += [(*_run(job), int(step), episodes, spends) for step in job.spec["at"]]
+    return pl.DataFrame(rows, schema=_schema("env_step", "episodes", "spends"), orient="row")
+
+
+def spending(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
+    """Returns what each run's envs counted on its test task: a run, env_steps, updates, demos."""
+    rows = []
+    for job in jobs:
+        spent = store.note(job, "ledger")["spent"]
+        updates = store.note(job, "costs")["updates"]
+        rows.append((*_run(job), int(spent["env_steps"]), int(updates), int(spent["demos"])))
+    return pl.DataFrame(rows, schema=_schema("env_steps", "updates", "demos"), orient="row")
+
+
+def tuning(config: StudyConfig, methods: Sequence[str], store: Store) -> pl.DataFrame | None:
+    """Returns the tuning jobs that were run: method, trial, env_steps; None where their ledger is not here.
+
+    A preset whose settings come from trials elsewhere has no ledger of them.
+    """
+    schema = {"method": pl.String, "trial": pl.Int64, "env_steps": pl.Int64}
+    path = store.root.with_name(f"{store.root.name}-tuning") / TUNING_SPENT
+    if not path.is_file():
+        return None if config.trials else pl.DataFrame(schema=schema)
+    spent = pl.read_parquet(path, glob=False)
+    rows = []
+    for method in dict.fromkeys(methods):
+        pretraining = Method.parse(method.partition("@")[0]).pretraining
+        mine = spent.filter(pl.col("pretraining") == pretraining)
+        rows += [(method, *row) for row in mine.select("trial", "env_steps").iter_rows()]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def looks(config: StudyConfig, jobs: Sequence[Job], store: Store) -> tuple[Look, ...]:
+    """Returns the log up to the look at these runs, which is written where it is new."""
+    path = store.root / LOOKS
+    log = tuple(Look(**entry) for entry in json.loads(path.read_text())) if path.is_file() else ()
+    keys = [job.key for job in jobs]
+    found = looked(log, keys, config.seeds, config.looks)
+    if found != log:
+        write_bytes(path, canonical_json([asdict(look) for look in found]).encode())
+    here = [look.clusters for look in found].index(clusters_hash(keys))
+    return found[: here + 1]
+
+
+def _run(job: Job) -> tuple[str, int, int, str, str]:
+    return job.method, job.fold, job.seed, job.checkpoint, str(job.spec["task"])
+
+
+def _schema(*counts: str) -> dict[str, type[pl.DataType]]:
+    texts = ("method", "checkpoint", "task")
+    return {name: pl.String if name in texts else pl.Int64 for name in (*RUN, *counts)}

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from fvm_eval.claims.looks import clusters_hash
+from study.collect import collect
+from study.config import StudyConfig
+from study.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
+from study.plan import Plan, make_plan
+from study.store import Store, write_table
+
+
+def adaptations(plan: Plan) -> list:  # type: ignore[type-arg]
+    return [job for job in plan.jobs if job.kind == "adapt"]
+
+
+def test_the_checklist_is_checked_against_plan_and_ledgers(
+    small: StudyConfig, small_done: tuple[Plan, Store]
+) -> None:
+    plan, store = small_done
+    results = collect(small, plan, store, rerun="")
+    status = {check.rule: check.status for check in results.analysis.checks}
+    assert {status[rule] for rule in (4, 7, 9)} == {"holds"}, [c.reason for c in results.analysis.checks]
+    assert status[10] == "holds"
+    jobs = adaptations(plan)
+    spent = spending(jobs, store)
+    assert len(spent) == len(jobs)
+    assert spent["env_steps"].max() <= small.adapt.env_steps
+    points = planned(jobs)
+    assert len(points) == sum(len(job.spec["at"]) for job in jobs)
+    # What the results hold is what was planned, and no more.
+    table = results.study.episodes
+    key = ["method", "fold", "seed", "checkpoint", "task", "env_step"]
+    counted = table.group_by(key).agg(pl.len().cast(pl.Int64).alias("episodes"))
+    assert points.select(*key, "episodes").sort(key).equals(counted.sort(key))
+
+
+def test_looks_are_logged_once_for_each_set_of_runs(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store, jobs = Store(tmp_path_factory.mktemp("looks")), adaptations(small_done[0])
+    first = looks(small, jobs, store)
+    assert looks(small, jobs, store) == first
+    assert (first[0].planned, first[0].clusters) == (True, clusters_hash(job.key for job in jobs))
+    more = replace(small, seeds=small.seeds + 1)
+    grown = looks(more, adaptations(make_plan(more)), store)
+    assert [look.planned for look in grown] == [True, False]
+    assert looks(small, jobs, store) == first  # judged again, at the level it had
+    assert (store.root / LOOKS).read_text().count("clusters") == 2
+
+
+def test_a_plan_of_looks_rises(small: StudyConfig) -> None:
+    assert replace(small, looks=(8, 16)).looks == (8, 16)
+    assert replace(small, looks=(8, 16)).identity != small.identity
+    for wrong in ((16, 8), (8, 8), (1, 8), (8.5,)):
+        with pytest.raises(ValueError, match="looks"):
+            replace(small, looks=wrong)
+
+
+def test_tuning_is_what_was_run(small: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = Store(tmp_path_factory.mktemp("tuned") / "study")
+    methods = ["scratch", "multitask", "multitask:none"]
+    untuned = tuning(replace(small, trials=0), methods, store)
+    assert untuned is not None
+    assert untuned.is_empty()
+    # A preset's own trials, of which no ledger is here.
+    assert tuning(replace(small, trials=8), methods, store) is None
+    folder = store.root.with_name("study-tuning")
+    folder.mkdir(parents=True)
+    rows = [("scratch", 0, 100), ("scratch", 1, 100), ("multitask", 0, 300)]
+    columns = ["pretraining", "trial", "env_steps"]
+    write_table(folder / TUNING_SPENT, pl.DataFrame(rows, schema=columns, orient="row"))
+    found = tuning(replace(small, trials=8), methods, store)
+    assert found is not None
+    assert found["method"].to_list() == ["scratch", "scratch", "multitask", "multitask:none"]
+    assert found["env_steps"].to_list() == [100, 100, 300, 300]

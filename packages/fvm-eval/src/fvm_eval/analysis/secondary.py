@@ -1,0 +1,119 @@
+"""What else the scores say: other aggregates, profiles, who beats whom, what checkpoints share, how soon.
+
+The mean decides; these answer other questions, so that a reader sees whether they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.summaries import MAX_PAIRS
+from fvm_eval.curves import time_to_threshold
+from fvm_eval.statistics.aggregate import Aggregate, iqm, median, optimality_gap
+from fvm_eval.statistics.estimates import Interval
+from fvm_eval.statistics.icc import CheckpointVariance, checkpoint_variance
+from fvm_eval.statistics.intervals import mean_interval
+from fvm_eval.statistics.jackknife import jackknife
+from fvm_eval.statistics.pairs import Pair
+from fvm_eval.statistics.profiles import performance_profile
+
+_POINTS, _SEED, _HALF = 41, 0, 0.5
+
+
+@dataclass(frozen=True)
+class Reached:
+    """When a method's runs reached a threshold: mean env step, runs that never did counted at the budget."""
+
+    time: Interval
+    share: float
+
+
+@dataclass(frozen=True)
+class Secondary:
+    """Secondary numbers of the final scores, normalised.
+
+    Attributes:
+        aggregates: By name and method: interquartile mean, median, optimality gap (of normalised scores).
+        profiles: Columns method, threshold, share, low, high.
+        pairs: Tests of equal means, and how often a run of one method beats one of another; of many methods
+            only pairs with a reference, or with the best one.
+        shared: By method, what a checkpoint's tasks share; a sentence where that cannot be told.
+        threshold: Normalised score that counts as reached; None without curves and a score range.
+        reached: By method, when.
+        measures: By name and arm, mean of the study's further cells.
+    """
+
+    aggregates: Mapping[str, Mapping[str, Interval]]
+    profiles: pl.DataFrame
+    pairs: Sequence[Pair]
+    shared: Mapping[str, CheckpointVariance | str]
+    threshold: float | None
+    reached: Mapping[str, Reached]
+    measures: Mapping[str, Mapping[str, Interval]]
+
+
+def secondary_of(analysis: Analysis) -> Secondary:
+    """Returns the secondary numbers of an analysis."""
+    study, cells = analysis.study, analysis.summaries[0].cells
+    chosen: dict[str, Aggregate] = {"Interquartile mean": iqm, "Median": median}
+    if study.score_ranges is not None:
+        chosen["Optimality gap"] = partial(optimality_gap, gamma=1.0)
+    aggregates = {
+        name: {m: jackknife({m: cells[m]}, {m: 1.0}, aggregate).interval() for m in study.methods}
+        for name, aggregate in chosen.items()
+    }
+    threshold = _HALF if study.score_ranges is not None and analysis.has_curve else None
+    reached: dict[str, Reached] = {}
+    if threshold is not None:
+        times = time_to_threshold(analysis.runs, threshold, study.final_step)
+        for method in study.methods:
+            mine = times.filter(pl.col("method") == method)
+            share = 1.0 - float(np.mean(mine["censored"].to_numpy()))
+            reached[method] = Reached(mean_interval(mine), share)
+    return Secondary(
+        aggregates=aggregates,
+        profiles=_profiles(analysis),
+        pairs=_pairs(analysis),
+        shared={method: _shared(cells[method]) for method in study.methods},
+        threshold=threshold,
+        reached=reached,
+        measures={
+            name: {str(arm): mean_interval(mine) for (arm,), mine in table.group_by("method")}
+            for name, table in sorted(study.cells.items())
+        },
+    )
+
+
+def _profiles(analysis: Analysis) -> pl.DataFrame:
+    """Returns every method's profile at thresholds over the possible scores, else over the seen ones."""
+    cells = analysis.summaries[0].cells
+    values = np.concatenate([table["value"].to_numpy() for table in cells.values()])
+    low, high = analysis.score_bounds or (float(values.min()), float(values.max()))
+    thresholds = np.linspace(low, high if high > low else low + 1.0, _POINTS)
+    tables = []
+    for method in analysis.study.methods:
+        rng = np.random.default_rng(_SEED)
+        profile = performance_profile(cells[method], thresholds.tolist(), rng=rng)
+        tables.append(profile.with_columns(method=pl.lit(method)))
+    return pl.concat(tables).select("method", "threshold", "share", "low", "high")
+
+
+def _pairs(analysis: Analysis) -> list[Pair]:
+    found = list(analysis.pairs[analysis.summaries[0].name])
+    if len(found) <= MAX_PAIRS:
+        return found
+    shown = {frozenset((d.left, d.right)) for d in analysis.differences}
+    return [pair for pair in found if frozenset((pair.left, pair.right)) in shown]
+
+
+def _shared(cells: pl.DataFrame) -> CheckpointVariance | str:
+    try:
+        return checkpoint_variance(cells)
+    except ValueError as error:
+        return str(error)

@@ -1,0 +1,121 @@
+"""Tables beside the page: what it prints can be computed again from them, whatever methods are called."""
+
+import io
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from fvm_eval import compare
+from fvm_eval.report import render
+from scipy import stats
+
+NAMES = ["cost$5 or $6_x^", "<b>&", "50 % {a}\\b", "a|b*c`", "\u202eab\x1b[31m\n"]
+
+
+@pytest.fixture(scope="module")
+def study(synthetic):
+    return synthetic(seeds=4, tasks=3)
+
+
+@pytest.fixture(scope="module")
+def files(study):
+    return render(study)
+
+
+def table(files, name):
+    return pl.read_csv(io.BytesIO(files[f"{name}.csv"]))
+
+
+def test_means_and_intervals_from_the_cells_alone(files):
+    cells, summaries = table(files, "cells"), table(files, "summaries")
+    assert len(summaries) == 6
+    for row in summaries.iter_rows(named=True):
+        mine = cells.filter(summary=row["summary"], method=row["method"])
+        by_checkpoint = mine.group_by("checkpoint").agg(pl.col("value").mean())["value"].to_numpy()
+        half = stats.t.ppf(0.975, len(by_checkpoint) - 1) * stats.sem(by_checkpoint)
+        ends = ("low", "high") if row["how"] == "cluster-t" else ("t_low", "t_high")
+        assert [row["mean"], *(row[end] for end in ends)] == pytest.approx(
+            [by_checkpoint.mean(), by_checkpoint.mean() - half, by_checkpoint.mean() + half]
+        )
+
+
+def test_interquartile_mean_and_improvement_from_the_cells_alone(files):
+    cells = table(files, "cells").filter(summary="Value at budget")
+    scores = {m: cells.filter(method=m).sort("task", "checkpoint") for m in ("multitask", "scratch")}
+    aggregates = table(files, "aggregates").filter(measure="Interquartile mean")
+    for method, mine in scores.items():
+        expected = stats.trim_mean(mine["value"].to_numpy(), 0.25)
+        assert aggregates.filter(arm=method)["mean"].item() == pytest.approx(expected)
+    wins = []
+    for task in scores["scratch"]["task"].unique():
+        a, b = (scores[m].filter(task=task)["value"].to_numpy() for m in ("multitask", "scratch"))
+        wins.append(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
+    row = table(files, "improvement").row(0, named=True)
+    share = np.mean(wins)
+    assert row["mean"] == pytest.approx(share if row["left"] == "multitask" else 1 - share)
+
+
+def test_json_has_what_the_csv_has(files):
+    content = json.loads(files["report.json"])
+    assert content["summaries"] == table(files, "summaries").to_dicts()
+    assert content["score"] == {"label": "Episode return", "low": 0.0, "span": 10.0}
+
+
+@pytest.fixture(scope="module")
+def odd():
+    rng = np.random.default_rng(0)
+    rows = [
+        (name, seed, task, rng.normal()) for name in NAMES for seed in range(3) for task in ("$t$_1", "<u>")
+    ]
+    return compare(pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row"))
+
+
+def test_names_are_text_in_latex_and_markdown(odd):
+    tex, markdown = odd.files["tables.tex"].decode(), odd.files["tables.md"].decode()
+    assert r"cost\$5 or \$6\_x\textasciicircum{} & " in tex
+    assert r"50 \% \{a\}\textbackslash{}b & " in tex
+    assert r"\textless{}b\textgreater{}\& & " in tex
+    assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == tex.count(r"\end{tabular}")
+    assert r"| a\|b\*c\` |" in markdown
+    assert r"\<b\>&" in markdown
+
+
+def test_names_are_text_in_figures_page_and_terminal(odd):
+    page = odd.files["report.html"].decode()
+    assert "cost$5 or $6_x^" in page[page.index("<svg") :]
+    assert "&lt;b&gt;&amp;" in page
+    assert "<b>&amp;" not in page
+    assert "\x1b" not in page
+    assert "\\u202eab\\x1b[31m" in odd.text()
+    assert "\x1b" not in odd.text()
+    assert odd._repr_html_().startswith("<div><template shadowrootmode")
+
+
+def test_words_fit_a_table_without_adaptation(odd):
+    page = odd.files["report.html"].decode().lower()
+    for word in ("held-out", "jump-start", "adaptation run", "zero-shot", "leak audit", "at budget"):
+        assert word not in page
+    assert ">checks<" in page
+    steps = [("a", s, "t", step, float(s + step)) for s in range(3) for step in (0, 10, 20)]
+    curve = compare(pl.DataFrame(steps, schema=["method", "seed", "task", "env_step", "score"], orient="row"))
+    page = curve.files["report.html"].decode().lower()
+    for word in ("held-out", "jump-start", "adaptation to", "env steps of adaptation", "zero-shot"):
+        assert word not in page
+    assert "final score" in page
+
+
+def test_limits_outside_the_range_are_said():
+    # Two tasks half the range apart say next to nothing of a third one.
+    rows = [("a", s, t, v + 0.01 * s) for t, v in (("t", 0.95), ("u", 0.5)) for s in range(4)]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    page = compare(frame, score_range=(0.0, 1.0)).files["report.html"].decode()
+    assert "Some limits lie outside the possible scores, 0.00 to 1.00: a (new)" in page
+    assert "limits lie outside" not in compare(frame).files["report.html"].decode()
+
+
+def test_report_in_one_line(odd, tmp_path):
+    page = odd.report(tmp_path / "deep" / "out")
+    assert page == tmp_path / "deep" / "out" / "report.html"
+    assert {path.name for path in page.parent.iterdir()} == set(odd.files)
+    assert odd.figure("adaptation")._repr_svg_().lstrip().startswith("<?xml")

@@ -1,0 +1,94 @@
+"""What was computed is written, whatever the terminal is."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+ROWS = "method,seed,task,score\n" + "".join(
+    f"{m},{s},{t},{v + s}\n" for m, v in (("größer", 1), ("−b", 2)) for s in range(3) for t in "pq"
+)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("terminal")
+    (folder / "my runs; v2.csv").write_text(ROWS)
+    return folder
+
+
+def shell(here, command, **env):
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=here,
+        env={**os.environ, "PY": sys.executable, "OMP_NUM_THREADS": "1", **env},
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_any_encoding(here, encoding):
+    done = shell(here, f'"$PY" -m fvm_eval "my runs; v2.csv" --out {encoding}', PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    out = done.stdout.decode(encoding)
+    assert "method" in out
+    assert {"ascii": "gr??er", "cp1252": "größer", "utf-8": "größer"}[encoding] in out
+    assert (here / encoding / "report.html").exists()
+
+
+@pytest.mark.parametrize("sink", ["| head -1", "> /dev/full", ">&-"])
+def test_a_terminal_that_is_closed_or_full(here, sink):
+    done = shell(here, f'"$PY" -m fvm_eval "my runs; v2.csv" --out sink {sink}')
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (here / "sink" / "report.html").stat().st_size > 10_000
+    for file in (here / "sink").iterdir():
+        file.unlink()
+
+
+def test_the_line_that_makes_it_again_can_be_pasted(here):
+    done = shell(here, '"$PY" -m fvm_eval "my runs; v2.csv" --score-range 0 9')
+    assert done.returncode == 0
+    page = (here / "my runs; v2-report" / "report.html").read_text()
+    line = page[page.rindex("<pre>") + 5 : page.rindex("</pre>")].replace("&#39;", "'")
+    assert line == "python -m fvm_eval 'my runs; v2.csv' --score-range 0 9 --out 'my runs; v2-report'"
+    assert shlex.split(line)[3:] == [
+        "my runs; v2.csv",
+        *["--score-range", "0", "9", "--out"],
+        "my runs; v2-report",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("--bin 2.5", "invalid number of env steps value: '2.5'"),
+        ("--map score", "--map score: expected COLUMN=NAME"),
+        ("--map score=a --map score=b", "--map score is given twice"),
+        ("--at 5", "--at needs a column env_step"),
+        ("--score-range 1 0", "expected two finite numbers, LOW < HIGH"),
+        ("--normalise atari", "is no game of the Atari-57 table"),
+        ("--margin -1", "margin=-1.0: give the smallest difference that matters, above 0"),
+        ("--claims no.toml", "there is no file no.toml"),
+        ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("--out /dev/null/x", "the report cannot be written to /dev/null/x: Not a directory"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_status_2(here, options, why):
+    done = shell(here, f'"$PY" -m fvm_eval "my runs; v2.csv" {options}')
+    err = done.stderr.decode()
+    assert done.returncode == 2
+    assert why in err
+    assert err.count("\n") == 1
+
+
+def test_help_needs_nothing_heavy():
+    code = (
+        "import sys\nfrom fvm_eval.cli.arguments import parser\nimport fvm_eval.__main__\n"
+        "parser().format_help()\n"
+        "print(sorted({'scipy', 'polars', 'matplotlib', 'numpy', 'jinja2', 'narwhals'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

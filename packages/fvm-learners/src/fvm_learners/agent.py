@@ -1,0 +1,275 @@
+"""What comes out of training, to take home: a policy that acts, saves itself and is loaded again.
+
+A saved agent is a folder of two files, and nothing in them is executed when it is loaded:
+
+    weights.safetensors  parameters, named as in the module; under "carried/" what else the policy begins
+                         with: RL2's memory, PEARL's latent
+    agent.json           the learner, its config and the spaces
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.spaces import flatdim, flatten
+from numpy.typing import ArrayLike, NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from fvm_learners.ppo.frozen_policy import Memory
+from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.space_json import space_from_json, space_to_json
+
+FORMAT = 1
+CARRIED = "carried/"
+LEARNERS: Mapping[str, tuple[str, str]] = {
+    "ppo": ("fvm_learners.ppo.ppo:PPO", "fvm_learners.ppo.config:PPOConfig"),
+    "rainbow": ("fvm_learners.rainbow.rainbow:Rainbow", "fvm_learners.rainbow.config:RainbowConfig"),
+    "c2f_arm": ("fvm_learners.c2f_arm.learner:C2FARM", "fvm_learners.c2f_arm.config:C2FARMConfig"),
+}
+"""Class and config of each learner that comes with this package."""
+
+
+@dataclass(frozen=True)
+class AgentState:
+    """Where an agent stands in its episodes, B of them.
+
+    Attributes:
+        policy: The policy's own state, a tensor; None for a policy without memory.
+        action: What was played last, as the env takes it; None at the start.
+    """
+
+    policy: Any
+    action: Any = None
+
+
+class Agent:
+    """A trained policy with all that is needed to use it elsewhere.
+
+    Args:
+        policy: Frozen, of the learner.
+        learner: The learner's name.
+        config: The learner's.
+        observation_space: Of one env.
+        action_space: Of one env.
+        reward_scale: Factor on rewards that an agent with feedback (RL2) was trained with.
+        seed: Of the actions that it draws.
+    """
+
+    def __init__(
+        self,
+        policy: Any,
+        *,
+        learner: str,
+        config: Any,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        reward_scale: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        self.policy, self.learner, self.config = policy, learner, config
+        self.observation_space, self.action_space = observation_space, action_space
+        self.reward_scale = reward_scale
+        self._seeds, self._rngs = np.random.SeedSequence(seed), list[np.random.Generator]()
+
+    @classmethod
+    def of(cls, learner: Any, policy: Any = None, **options: Any) -> Agent:
+        """Returns the agent that a learner has become, as a copy.
+
+        Args:
+            learner: Of this package, or any with `name`, `config`, spaces and `frozen_policy()`.
+            policy: Frozen, in place of the learner's own: one that carries a memory or a latent.
+            **options: `reward_scale` and `seed`.
+        """
+        return cls(
+            learner.frozen_policy() if policy is None else policy,
+            learner=learner.name,
+            config=learner.config,
+            observation_space=learner.observation_space,
+            action_space=learner.action_space,
+            **options,
+        )
+
+    def predict(
+        self,
+        obs: Any,
+        state: AgentState | None = None,
+        episode_start: ArrayLike | None = None,
+        reward: ArrayLike | None = None,
+    ) -> tuple[Any, AgentState]:
+        """Returns the action and the state to give with the next observation.
+
+        Args:
+            obs: Of one env, or [B, ...] of B envs, as the env gives it.
+            state: What the call before returned; None to begin, which forgets everything.
+            episode_start: Whether `obs` is an episode's first, [B] for B envs; of no use with `state=None`.
+            reward: What the last action earned, [B] for B envs. Only agents that are told so (RL2) need it,
+                and only if `obs` comes without its feedback; they then remember from one episode to the next
+                until `state=None`.
+
+        Raises:
+            ValueError: The observation has another shape, or a reward is missing.
+        """
+        shown_space = _shown(self.observation_space)
+        told = isinstance(self.observation_space, spaces.Dict) and not isinstance(obs, Mapping)
+        shown = np.asarray(obs if told or not isinstance(obs, Mapping) else next(iter(obs.values())))
+        single = shown.shape == shown_space.shape
+        if not single and shown.shape[1:] != shown_space.shape:
+            raise ValueError(
+                f"an observation has shape {shown.shape}: expected {shown_space.shape} of one env, or that "
+                "with the number of envs before it"
+            )
+        batch: Any = shown if told or not isinstance(obs, Mapping) else obs
+        if single:
+            batch = (
+                {name: np.asarray(part)[None] for name, part in batch.items()}
+                if isinstance(batch, Mapping)
+                else batch[None]
+            )
+        num_envs = 1 if single else len(shown)
+        begins: NDArray[np.bool_] = np.full(num_envs, state is None)
+        starts = begins if episode_start is None else begins | np.asarray(episode_start, dtype=np.bool_)
+        if told:
+            feedback = self._feedback(state, starts, reward, num_envs)
+            batch = {"obs": batch, "feedback": feedback}
+        policy_state = self.policy.initial_state(num_envs) if state is None else state.policy
+        while len(self._rngs) < num_envs:
+            self._rngs.append(np.random.default_rng(self._seeds.spawn(1)[0]))
+        resets = begins if told else starts
+        action, policy_state = self.policy.act(batch, policy_state, resets, self._rngs[:num_envs])
+        return (action[0] if single else action), AgentState(policy_state, action)
+
+    def _feedback(
+        self, state: AgentState | None, starts: NDArray[np.bool_], reward: ArrayLike | None, num_envs: int
+    ) -> NDArray[np.float32]:
+        """Previous action, scaled reward and whether a trial ended, [B, d], as RL2 is told."""
+        feedback = np.zeros((num_envs, flatdim(self.action_space) + 2), dtype=np.float32)
+        if state is None:
+            return feedback
+        if reward is None:
+            raise ValueError("this agent is told what its last action earned: give `reward` with each call")
+        feedback[:, :-2] = np.stack([np.asarray(flatten(self.action_space, one)) for one in state.action])
+        feedback[:, -2] = np.asarray(reward, dtype=np.float64) * self.reward_scale
+        feedback[:, -1] = starts
+        return feedback
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the agent into a folder, which is made if it is missing."""
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        carried = {f"{CARRIED}{name}": tensor for name, tensor in _carried(self.policy).items()}
+        save_file({**self.policy.weights, **carried}, folder / "weights.safetensors")
+        description = {
+            "format": FORMAT,
+            "learner": self.learner,
+            "config": asdict(self.config),
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+            "reward_scale": self.reward_scale,
+        }
+        (folder / "agent.json").write_text(json.dumps(description, indent=1, allow_nan=False) + "\n")
+
+
+def load_agent(
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    seed: int = 0,
+    learners: Mapping[str, tuple[type[Any], type[Any]]] | None = None,
+) -> Agent:
+    """Returns the agent in a folder that `Agent.save` wrote.
+
+    Args:
+        folder: With `agent.json` and `weights.safetensors`.
+        device: Where it computes.
+        seed: Of the actions that it draws.
+        learners: Classes and configs, by name, of learners that this package does not have.
+
+    Raises:
+        FileNotFoundError: There is no agent.
+        ValueError: It is of another format or of a learner that is not known, or its weights do not fit.
+    """
+    folder = Path(folder).expanduser()
+    path = folder / "agent.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} holds no agent: expected agent.json and weights.safetensors there")
+    description = json.loads(path.read_text())
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ValueError(f"{path} is no agent of format {FORMAT}: save it again with this version")
+    name = description["learner"]
+    kinds = {**{known: tuple(map(_imported, where)) for known, where in LEARNERS.items() if known == name}}
+    kinds |= dict(learners or {})
+    if name not in kinds:
+        raise ValueError(
+            f"{path} is of a learner {name!r}, which this package does not have: give its class and config "
+            f"as learners={{{name!r}: (Learner, Config)}}"
+        )
+    kind, config_kind = kinds[name]
+    config = config_kind(**{field: _tuple(value) for field, value in description["config"].items()})
+    observation_space = space_from_json(description["observation_space"])
+    action_space = space_from_json(description["action_space"])
+    saved = load_file(folder / "weights.safetensors", device=device)
+    learner = kind(observation_space, action_space, _without_replay(config), seed=0, device=device)
+    learner.load_weights({part: tensor for part, tensor in saved.items() if not part.startswith(CARRIED)})
+    carried = {part.removeprefix(CARRIED): t for part, t in saved.items() if part.startswith(CARRIED)}
+    return Agent(
+        _carrying(learner.frozen_policy(), carried),
+        learner=name,
+        config=config,
+        observation_space=observation_space,
+        action_space=action_space,
+        reward_scale=description["reward_scale"],
+        seed=seed,
+    )
+
+
+def _shown(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """What tells whether observations are of one env or of several: the first part of a Dict."""
+    if isinstance(space, spaces.Dict):
+        return space.spaces["obs"] if "obs" in space.spaces else next(iter(space.spaces.values()))
+    return space
+
+
+def _carried(policy: Any) -> dict[str, Tensor]:
+    """What a frozen policy begins with beside its parameters."""
+    found: dict[str, Tensor] = {}
+    for what in ("memory", "latent"):
+        carried = getattr(policy, what, None)
+        if carried is not None:
+            found |= {f"{what}/{name}": tensor.cpu().clone() for name, tensor in vars(carried).items()}
+    return found
+
+
+def _carrying(policy: Any, carried: Mapping[str, Tensor]) -> Any:
+    """The policy with what `_carried` kept of another."""
+    parts: dict[str, dict[str, Tensor]] = {"memory": {}, "latent": {}}
+    for name, tensor in carried.items():
+        what, _, field = name.partition("/")
+        parts[what][field] = tensor
+    if parts["memory"]:
+        policy = policy.remembering(Memory(**parts["memory"]))
+    if parts["latent"]:
+        policy = policy.with_latent(LatentDistribution(**parts["latent"]))
+    return policy
+
+
+def _without_replay(config: Any) -> Any:
+    """The config with as small a replay as there can be: an agent only acts."""
+    fields = {"learn_start": 0, "replay_capacity": 1}
+    return replace(config, **{name: value for name, value in fields.items() if hasattr(config, name)})
+
+
+def _imported(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(_tuple(one) for one in value) if isinstance(value, list) else value

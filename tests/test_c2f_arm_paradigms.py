@@ -1,0 +1,111 @@
+"""Every off-policy paradigm carries C2F-ARM over without knowing it by name, demonstrations included."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from fvm_envs import make_vec
+from fvm_envs.manipulation import ObservationConfig, get_demos
+from fvm_learners.c2f_arm import C2FARM, CPU, Demonstration
+from fvm_meta.multitask import MultiTask
+from fvm_meta.pearl import PEARL, PEARLConfig
+from fvm_meta.replay_reptile import ReplayReptile
+from fvm_meta.reptile import ReptileConfig
+from fvm_meta.scratch import Scratch
+
+torch.set_num_threads(1)
+
+TASKS = ("rlbench/reach_target/0", "rlbench/reach_target/1")
+HELD_OUT = "rlbench/reach_target/5"
+PICTURES = {"point_cloud": False, "image_size": 32}
+TINY = replace(
+    CPU,
+    channels=8,
+    grid_sizes=(8, 8),
+    batch_size=4,
+    replay_capacity=400,
+    num_steps=3,
+    exploration="noise",
+    cached_targets=False,
+    context_hidden_size=16,
+    context_demonstrations=True,
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    env_steps: int
+
+
+def shown(task):
+    name, variation = task.split("/")[1:]
+    config = ObservationConfig(point_cloud=False, image_size=(32, 32))
+    return [
+        Demonstration(
+            demo.frames,
+            lambda frame, time, demo=demo: demo.observation(frame, config, time=time),
+            keyframes=demo.keyframes,
+        )
+        for demo in get_demos(name, 1, seed=3, variation=int(variation), keyframes="merged")
+    ]
+
+
+def make_envs(tasks, *, seed, on_episode_end, **options):
+    return make_vec(tasks, num_envs=2, seed=seed, on_episode_end=on_episode_end, **PICTURES)
+
+
+def make_learner(config, observation_space, action_space, *, seed, **options):
+    """With a demonstration of each training task, as a study gives it."""
+    learner = C2FARM(observation_space, action_space, config, seed=seed, **options)
+    if learner.num_tasks == len(TASKS):
+        for position, task in enumerate(TASKS):
+            learner.add_demonstrations(shown(task), task=position)
+    return learner
+
+
+PARADIGMS = {
+    "multitask": (MultiTask, None, TINY),
+    "reptile": (ReplayReptile, ReptileConfig(inner_updates=2), TINY),
+    "pearl": (PEARL, PEARLConfig(context_size=2, context_window=4), replace(TINY, latent_size=3)),
+}
+
+
+def run(stream):
+    snapshots = list(stream)
+    assert snapshots[-1].env_step == 12
+    return snapshots
+
+
+@pytest.mark.parametrize("name", PARADIGMS)
+def test_pretrained_and_adapted_with_a_demonstration(name):
+    kind, settings, config = PARADIGMS[name]
+    paradigm = kind(partial(make_learner, config), make_envs, settings)
+    pretrained = run(paradigm.pretrain(TASKS, Budget(12), np.random.default_rng(0)))[-1]
+    assert pretrained.ledger.updates > 0
+    adapted = run(
+        paradigm.adapt(pretrained, HELD_OUT, Budget(12), np.random.default_rng(1), demos=shown(HELD_OUT))
+    )
+    assert adapted[-1].ledger.demos == adapted[0].ledger.demos == 1
+    weights = [snapshot.policy.weights for snapshot in (pretrained, adapted[-1])]
+    changed = any(not torch.equal(one, weights[1][part]) for part, one in weights[0].items())
+    assert changed == (name != "pearl")  # PEARL adapts by its context alone
+    if name == "pearl":
+        latents = [snapshot.policy.latent for snapshot in adapted]
+        assert latents[0].mean.abs().sum() > 0  # of the demonstration, before any step
+
+
+def test_from_scratch_with_a_demonstration_it_goes_on_bit_for_bit():
+    def stream(resume=None):
+        scratch = Scratch(partial(make_learner, TINY), make_envs)
+        rng = np.random.default_rng(1)
+        return scratch.adapt(None, HELD_OUT, Budget(12), rng, demos=shown(HELD_OUT), resume=resume)
+
+    through, cut = list(stream()), stream()
+    state = [next(cut) for _ in range(2)][-1].state()
+    cut.close()
+    resumed = list(stream(state))
+    assert resumed[-1].ledger == through[-1].ledger
+    for part, value in through[-1].policy.weights.items():
+        assert torch.equal(value, resumed[-1].policy.weights[part]), part
