@@ -205,6 +205,8 @@ def run_tests(session: nox.Session, package: str, folder: Path, file: str = "") 
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(FOLDERS[package] / "tests", here / "tests", ignore=ignored, dirs_exist_ok=True)
     shutil.copy(FOLDERS[package] / "README.md", here)
+    if package == "fvm-study":  # its examples are run
+        shutil.copy(ROOT / "docs" / "plugins.md", here)
     session.run(
         "pytest",
         f"--config-file={ROOT / 'pyproject.toml'}",

@@ -5,7 +5,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 from fvm_eval.claims.looks import clusters_hash
-from study.collect import collect
+from study.claims.arms import TRIALS
+from study.collect import cell_bounds_of, collect
 from study.config import StudyConfig
 from study.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
 from study.plan import Plan, make_plan
@@ -76,3 +77,11 @@ def test_tuning_is_what_was_run(small: StudyConfig, tmp_path_factory: pytest.Tem
     assert found is not None
     assert found["method"].to_list() == ["scratch", "scratch", "multitask", "multitask:none"]
     assert found["env_steps"].to_list() == [100, 100, 300, 300]
+
+
+def test_summaries_of_scores_have_the_range_of_scores(small: StudyConfig) -> None:
+    own = replace(small, score_bounds=None)
+    assert set(cell_bounds_of(own, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}).values()) == {(0.0, 1.0)}
+    wider = replace(small, score_bounds=(-2.0, 2.0))
+    assert cell_bounds_of(wider, {"a": (0.0, 2.0)})[TRIALS] == (-1.0, 1.0)
+    assert cell_bounds_of(wider, {"a": (0.0, 2.0), "b": (0.0, 1.0)}) == {}

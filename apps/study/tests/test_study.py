@@ -27,7 +27,8 @@ def command(arguments: list[str], *start: str) -> list[str]:
 
 def test_a_study_leaves_tables_a_report_and_no_leftovers(tiny_done: Path) -> None:
     names = {path.name for path in tiny_done.iterdir()}
-    assert names == {".lock", "study.json", "jobs", "running", "results.parquet", "costs.parquet", "report"}
+    tables = {"results.parquet", "costs.parquet", "looks.json"}
+    assert names == {".lock", "study.json", "jobs", "running", "report"} | tables
     assert not list(tiny_done.glob("running/*/*"))
     assert not list(tiny_done.rglob("*.partial"))
     page = (tiny_done / "report" / "report.html").read_text()

@@ -107,6 +107,7 @@ def synthetic():
             "levels of Coinrun, actions sampled, averaged over levels with equal weight.",
             "episodes": pl.DataFrame(episodes, schema=columns, orient="row"),
             "score_ranges": dict.fromkeys(names, (0.0, 10.0)),
+            "references": ("scratch", "multitask"),
             "budget": budget,
             "comparisons": [
                 Comparison(
@@ -308,6 +309,7 @@ def design_study(families=8, sizes=(100, 1000, 10_000), tasks=6, seeds=8, **chan
         "trained_trials": {arm: 4 for arm, (family, _) in arms.items() if family in _LEARNS_WITHIN},
         "train_sizes": {arm: size for arm, (_, size) in arms.items() if size},
         "families": {arm: family for arm, (family, _) in arms.items()},
+        "references": ("scratch", "multitask"),
         "eps_schedules": {arm: design[f][5] for arm, (f, _) in arms.items() if design[f][5]},
         "preconditions": [pretraining_learned([6.1, 6.6, 6.3], [2.2, 2.4, 2.1])],
         "ledgers": ledgers,

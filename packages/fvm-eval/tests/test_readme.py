@@ -12,7 +12,8 @@ def test_the_examples_run_as_printed(capsys):
         code = [line for line in example.splitlines() if line and not line.startswith(("import", "from"))]
         assert len(code) <= 15
         exec(compile(example, "README.md", "exec"), names)
-    mean, difference, verdict, claim = capsys.readouterr().out.splitlines()
+    *text, mean, difference, verdict, claim = capsys.readouterr().out.splitlines()
+    assert text[0] == "Score, 3 tasks"
     assert "cluster-t" in mean
     assert "Welch" in difference
     assert verdict == "supported"

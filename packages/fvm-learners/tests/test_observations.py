@@ -66,7 +66,7 @@ def test_what_is_shown_must_suit_the_network(images):
     nested = gym.spaces.Dict({"obs": SPACE, "feedback": FEEDBACK})
     with pytest.raises(TypeError, match="is not a Box: flatten it"):
         make_policy(nested)
-    with pytest.raises(TypeError, match="network 'nature' takes uint8 images"):
+    with pytest.raises(TypeError, match="network 'nature' takes uint8 or bool images"):
         make_policy(SPACE, "nature")
     assert make_policy(gym.spaces.Dict({"obs": images, "feedback": FEEDBACK}), "nature-small").obs_spec == {
         "obs": (torch.uint8, (64, 64, 3)),

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 from study.errors import StudyError
@@ -79,13 +80,29 @@ def _run(argv: list[str]) -> int:
         import tyro
 
         from study.arguments import Arguments
+    about = ABOUT + plugged_in(argv) if {"--help", "-h"} & {*argv} else ABOUT
     arguments = tyro.cli(
-        Arguments, prog="study", description=ABOUT, args=argv, config=(tyro.conf.OmitArgPrefixes,)
+        Arguments, prog="study", description=about, args=argv, config=(tyro.conf.OmitArgPrefixes,)
     )
     with loading():
         from study.run import run_study  # torch takes seconds to import; --help should not
 
     return run_study(arguments)
+
+
+def plugged_in(argv: Sequence[str]) -> str:
+    """Returns what installed plug-ins and those on the command line bring, for `--help`; mostly nothing."""
+    from importlib.metadata import entry_points
+
+    named = [word for flag, word in pairwise(argv) if flag == "--plugin"]
+    named += [word.removeprefix("--plugin=") for word in argv if word.startswith("--plugin=")]
+    if not named and not entry_points(group="fvm_study.plugins"):
+        return ""  # and torch need not be loaded
+    with loading():
+        from study import plugins
+    plugins.load(named)
+    lines = [f"  {kind}: {', '.join(names)}" for kind, names in plugins.brought().items()]
+    return "\n\nFrom plug-ins:\n\n" + "\n".join(lines) if lines else ""
 
 
 @contextmanager

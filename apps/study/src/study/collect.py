@@ -11,6 +11,7 @@ import polars as pl
 from fvm_envs import Task, TaskSet
 from fvm_eval import Budget
 from fvm_eval.analysis import Analysis, StudyResults, analyse
+from fvm_eval.analysis.study_results import NEW_LEVELS
 from fvm_eval.curves import normalise
 from fvm_eval.fairness import LeakAudit
 from fvm_eval.report import render
@@ -19,6 +20,7 @@ from fvm_eval.statistics.intervals import Interval
 from rich.table import Table
 
 from study.claims import claims_of
+from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, TRIALS
 from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.environments import suite_of
@@ -26,11 +28,13 @@ from study.errors import writing
 from study.evidence import evidence_of
 from study.files import canonical_json, write_bytes
 from study.learners import kind_of
+from study.manifest import changed_sources
 from study.methods import label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
 from study.store import Store, write_table
 
+SCORES = (BY_TASK, BY_MOMENT, BY_LATENT, TRIALS, NEW_LEVELS)  # summaries of normalised scores
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -133,8 +137,10 @@ def collect(
         budget=Budget(env_steps=config.adapt.env_steps),
         claims=claims_of(config),
         cells=cells,
+        cell_bounds=cell_bounds_of(config, ranges),
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
+        references=("scratch", "multitask"),
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
             for job in adaptations
@@ -161,6 +167,7 @@ def collect(
                 restart_note(config),
                 *(note for one in found for note in one.notes),
                 divergence(pretrainings + adaptations, store),
+                sources_note(plan.jobs, store),
             )
             if note
         ],
@@ -200,6 +207,21 @@ def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tupl
     if not suite_of(config.benchmark).bounded:
         return {}
     return None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds)
+
+
+def cell_bounds_of(
+    config: StudyConfig, ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Returns the lowest and highest normalised score by summary; empty where tasks differ in it."""
+    possible = score_bounds_of(config, list(ranges))
+    if possible is not None and not possible:
+        return {}
+    ends = {
+        tuple((end - low) / (high - low) for end in (possible or ranges)[task])
+        for task, (low, high) in ranges.items()
+    }
+    lowest, highest = ends.pop() if len(ends) == 1 else (0.0, 0.0)
+    return dict.fromkeys(SCORES, (lowest, highest)) if lowest < highest else {}
 
 
 def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
@@ -277,8 +299,23 @@ def environments_of(jobs: Sequence[Job], store: Store) -> Mapping[str, Any]:
     """Returns what ran the jobs; several kinds are named, with how many jobs each ran."""
     kinds: dict[str, list[Job]] = {}
     for job in jobs:
-        kinds.setdefault(canonical_json(store.note(job, "manifest")), []).append(job)
+        kinds.setdefault(canonical_json(_environment(job, store)), []).append(job)
     if len(kinds) == 1:
-        return store.note(jobs[0], "manifest")
-    mixed = {f"mixed: {len(mine)} jobs": store.note(mine[0], "manifest") for mine in kinds.values()}
-    return mixed
+        return _environment(jobs[0], store)
+    return {f"mixed: {len(mine)} jobs": _environment(mine[0], store) for mine in kinds.values()}
+
+
+def _environment(job: Job, store: Store) -> dict[str, Any]:
+    return {name: value for name, value in store.manifest(job).items() if name != "sources"}
+
+
+def sources_note(jobs: Sequence[Job], store: Store) -> str:
+    """Returns a sentence on jobs that other code computed than the code here, empty if there are none."""
+    changed = changed_sources(jobs, store)
+    if not changed:
+        return ""
+    each = ", ".join(f"{name} ({count} of {len(jobs)} jobs)" for name, count in changed.items())
+    return (
+        f"The source has changed since, without a raised version: {each}. If their results are no longer "
+        "what the code gives, raise the version and run the same command again."
+    )

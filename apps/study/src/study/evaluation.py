@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,15 @@ class Context:
         pretraining: Of the pretraining that job adapts; its own where it is one, empty where there is none.
         settings: What the study asks of the measure; `max_steps` and `num_envs` among them.
         seed: Of all that the measure draws; no other job has it.
+        informed: Of a task's id, the agent as it is meant to be played on one of its training tasks, where it
+            must first find out which one it plays; None where it plays as it is.
     """
 
     spec: Mapping[str, Any]
     pretraining: Mapping[str, Any]
     settings: Mapping[str, Any]
     seed: int
+    informed: Callable[[str], Any] | None = None
 
     def play(
         self, policy: Any, tasks: Sequence[str], episodes: int, *, env_step: int = 0, trials: int = 1

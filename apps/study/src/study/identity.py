@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -84,12 +83,14 @@ def source_hash(module: str) -> str:
 
 
 def sources(module: str) -> list[Path]:
-    """Returns the Python files of the package that a module is in; the module's own where it stands alone.
+    """Returns the Python files of the package that a module is in; a module's own where it stands alone.
+
+    A module of `study` stands alone: the app's other modules do not compute results.
 
     Raises:
         ValueError: There are none: it was typed in, for instance.
     """
-    top = sys.modules.get(module.partition(".")[0])
+    top = sys.modules.get(module if module.startswith("study.") else module.partition(".")[0])
     file = getattr(top, "__file__", None) or getattr(sys.modules.get(module), "__file__", None)
     folders = list(getattr(top, "__path__", []))
     if folders:
@@ -114,8 +115,3 @@ def _without_docstrings(path: Path) -> ast.Module:
         ):
             node.body = node.body[1:]
     return tree
-
-
-def is_ours(thing: Any) -> bool:
-    """Whether fvm itself brings a class or function."""
-    return module_of(inspect.unwrap(thing) if callable(thing) else thing).partition(".")[0] in OURS

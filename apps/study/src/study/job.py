@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,7 @@ from fvm_meta import Snapshot
 
 from study.agents import build_paradigm, carried, restore
 from study.evaluation import Context
+from study.manifest import device_name, manifest
 from study.online import MetricCurves, OnlineCurve
 from study.plan import Job
 from study.registry import Measure, registered
@@ -78,8 +76,16 @@ def run_measure(job: Job, store: Store, device: str) -> None:
     measure = registered().measures[job.spec["measure"]]
     assert job.parent is not None
     assert measure.play is not None
-    agent = restore(job.parent, store, device).policy
-    rows = measure.play(agent, context_of(job))
+    snapshot, context = restore(job.parent, store, device), context_of(job)
+    if job.spec["settings"].get("informed"):
+        paradigm = build_paradigm(job.parent.spec, device)
+
+        def informed(task: str) -> Any:
+            tasks = job.parent.spec["tasks"] if job.parent else []
+            return paradigm.player(snapshot, task, np.random.default_rng([context.seed, tasks.index(task)]))
+
+        context = replace(context, informed=informed)
+    rows = measure.play(snapshot.policy, context)
     file_played(job, store, {"rows": pl.DataFrame(rows)}, started, device)
 
 
@@ -96,7 +102,7 @@ def file_played(
         "device_s": 0.0,
         "device": device_name(device),
     }
-    store.finish(job, tables, {"costs": costs, "manifest": manifest(device)}, None)
+    store.finish(job, tables, {"costs": costs, "manifest": manifest(device, job)}, None)
 
 
 def context_of(job: Job, settings: Mapping[str, Any] | None = None) -> Context:
@@ -178,7 +184,7 @@ def run_stream(
     weights = {**snapshot.policy.weights, **carried(snapshot.policy)}
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
     costs = {**asdict(snapshot.ledger), **spent, "device": device_name(device), "diverged": diverged}
-    notes = {"costs": costs, "manifest": manifest(device), "ledger": ledger.state_dict()}
+    notes = {"costs": costs, "manifest": manifest(device, job), "ledger": ledger.state_dict()}
     store.finish(job, tables, notes, weights)
 
 
@@ -212,29 +218,3 @@ def open_stream(
     if pretrained and way.zero_shot:
         return paradigm.zero_shot(pretrained, at, resume)
     return paradigm.adapt(pretrained, spec["task"], budget, rng, at=at, resume=resume)
-
-
-def device_name(device: str) -> str:
-    """Returns what the device is called by its maker."""
-    if device == "cpu":
-        return platform.processor() or platform.machine()
-    return str(torch.cuda.get_device_name(device))
-
-
-def manifest(device: str) -> dict[str, Any]:
-    """Returns what ran a job but must not change its results."""
-    packages = (
-        "torch",
-        "numpy",
-        "gymnasium",
-        "procgen-mirror",
-        "fvm-envs",
-        "fvm-learners",
-        "fvm-meta",
-        "fvm-eval",
-    )
-    versions = {}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {"python": platform.python_version(), "device": device_name(device), "packages": versions}

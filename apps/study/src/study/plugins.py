@@ -16,7 +16,7 @@ from pathlib import Path
 
 from study.errors import StudyError
 from study.identity import source_hash
-from study.registry import Registry, registered
+from study.registry import registered
 
 GROUP = "fvm_study.plugins"
 _loaded: dict[str, str] = {}  # hashes by name
@@ -61,7 +61,7 @@ def is_file(name: str) -> bool:
     return name.endswith(".py") or "/" in name
 
 
-def brought(before: Registry | None = None) -> dict[str, list[str]]:
+def brought() -> dict[str, list[str]]:
     """Returns the names of all records that plug-ins have registered, by kind."""
     from study.builtin import BUILT_IN
 

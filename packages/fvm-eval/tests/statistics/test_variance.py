@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from fvm_eval.statistics.aggregate import Scores
 from fvm_eval.statistics.contrasts import contrast
-from fvm_eval.statistics.intervals import mean_interval, new_tasks_interval
+from fvm_eval.statistics.intervals import difference_interval, mean_interval, new_tasks_interval
 from fvm_eval.statistics.variance import estimate, lacking
 from scipy import stats
 
@@ -106,3 +106,17 @@ def test_a_narrow_interval_says_what_it_assumes(cells):
     assert "rare failing seeds are assumed away" in eight.note
     assert "log-normal 0.8" in eight.note
     assert mean_interval(cells(rng.normal(0, 1, (20, 1)))).note == ""
+    few, many = cells(rng.normal(0, 1, (4, 1)), "f"), cells(rng.normal(0, 1, (20, 1)), "m")
+    unequal = difference_interval(few, many)
+    assert "of 4 against 20: Gaussian 0.94, exponential 0.89, log-normal 0.89" in unequal.note
+    same = difference_interval(few, cells(rng.normal(0, 1, (5, 1)), "s"))
+    assert same.note.endswith("are assumed away")
+
+
+@pytest.mark.parametrize("other", [5, 20])
+def test_skewed_differences_cover_unless_arms_are_unequal(other):
+    rng, studies = np.random.default_rng(3), 4000
+    left, right = rng.exponential(1, (studies, 5)), rng.exponential(1, (studies, other))
+    interval = stats.ttest_ind(left, right, axis=1, equal_var=False).confidence_interval()
+    covered = np.mean((interval.low <= 0) & (interval.high >= 0))
+    assert covered == pytest.approx({5: 0.975, 20: 0.910}[other], abs=0.012)

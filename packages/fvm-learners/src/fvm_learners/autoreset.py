@@ -31,7 +31,7 @@ class Step:
         truncated: [B] bool.
         final_slots: [K] slots truncated (and not terminated) whose last observation is known.
         final_obs: [K, ...] those observations, of the kind of `obs`; of no use if K is 0.
-        info: the env's.
+        info: The env's.
         task_index: [B] int64, the task `obs` belongs to; zeros where the env knows no tasks.
     """
 
@@ -43,6 +43,27 @@ class Step:
     final_obs: Any
     info: dict[str, Any]
     task_index: NDArray[np.int64]
+
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """Whether each episode [B] is over: terminated or truncated."""
+        return self.terminated | self.truncated
+
+    @property
+    def life_lost(self) -> NDArray[np.bool_]:
+        """Whether a life was lost [B]: no value beyond this step, though the episode may go on."""
+        return self.mask("life_lost")
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Whether an episode [B] was truncated with its last observation known."""
+        mask = np.zeros_like(self.truncated)
+        mask[self.final_slots] = True
+        return mask
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """Returns a bool array [B] of the info, all False where the env knows no such thing."""
+        return np.asarray(self.info.get(name, np.zeros_like(self.truncated)), dtype=np.bool_)
 
 
 def autoreset_mode(envs: Envs) -> AutoresetMode:
@@ -116,5 +137,5 @@ def _where(mask: NDArray[np.bool_], chosen: NDArray[Any], other: NDArray[Any]) -
 
 
 def task_index(info: dict[str, Any], num_envs: int) -> NDArray[np.int64]:
-    """[B], zeros where the env knows no tasks."""
+    """Returns the task of each slot [B]; zeros where the env knows no tasks."""
     return np.array(info.get("task_index", np.zeros(num_envs)), dtype=np.int64)

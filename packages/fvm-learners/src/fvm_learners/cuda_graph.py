@@ -24,9 +24,9 @@ class Graphed:
     `forget` the recording where it does not. Inputs must keep their shapes.
 
     Args:
-        function: of tensors alone, without a look at their values from Python.
-        warm_up: calls before it is recorded.
-        record: how.
+        function: Of tensors alone, without a look at their values from Python.
+        warm_up: Calls before it is recorded.
+        record: How.
     """
 
     def __init__(

@@ -17,10 +17,10 @@ class Iteration:
     """Some env steps and the updates that follow them.
 
     Attributes:
-        env_steps: taken in this iteration, all slots together (NEXT_STEP's reset rows included).
-        updates: optimiser steps in this iteration.
-        metrics: means over the updates; those of a hook's term as `<hook>/<metric>`.
-        episodes: that ended in this iteration.
+        env_steps: Taken in this iteration, all slots together (NEXT_STEP's reset rows included).
+        updates: Optimiser steps in this iteration.
+        metrics: Means over the updates; those of a hook's term as `<hook>/<metric>`.
+        episodes: That ended in this iteration.
     """
 
     env_steps: int

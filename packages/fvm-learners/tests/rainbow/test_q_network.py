@@ -145,5 +145,5 @@ def test_spaces_it_cannot_take():
         QNetwork(VECTOR, VECTOR, SMALL, torch.Generator())
     with pytest.raises(TypeError, match="is not a Box: flatten it"):
         network(gym.spaces.Dict({"obs": VECTOR}))
-    with pytest.raises(TypeError, match="takes uint8 images"):
+    with pytest.raises(TypeError, match="takes uint8 or bool images"):
         network(VECTOR, config=replace(SMALL, encoder="nature"))

@@ -1,7 +1,8 @@
 """Whether pretraining learned: its agent beats random play on a fixed sample of its training tasks.
 
 Without that a comparison of what follows means nothing, so it is every claim's precondition. An agent that
-remembers plays lifetimes as it was trained on; its score is that of a mean trial.
+remembers plays lifetimes as it was trained on; its score is that of a mean trial. One that must find out
+which task it plays does so first.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
+from fvm_meta import Paradigm
 
 from study.claims.arms import learned
 from study.environments import score_range_of
-from study.registry import Findings, Finished, Measure, Rows
+from study.learners import read_spec
+from study.registry import Findings, Finished, Measure, Rows, registered
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -23,9 +26,13 @@ if TYPE_CHECKING:
 
 
 def wanted(config: StudyConfig, job: Job) -> dict[str, Any]:
-    """Returns how many tasks and episodes a study asks for."""
+    """Returns how many tasks and episodes a study asks for, and whether agents are told their task first."""
     evaluation = config.evaluation
+    learner, _ = read_spec(job.spec["phase"])
+    paradigm = registered().methods[job.spec["paradigm"]].made_by(learner)
+    informed = {} if paradigm.player is Paradigm.player else {"informed": True}
     return {
+        **informed,
         "tasks": evaluation.training_tasks,
         "episodes": evaluation.training_episodes,
         "max_steps": evaluation.max_steps,
@@ -38,15 +45,18 @@ def play(agent: Any, context: Context) -> Rows:
     settings, spec = context.settings, context.spec
     tasks = spec["tasks"][: settings["tasks"]]
     trials = spec["config"]["trials"] if "reward_scale" in spec else 1
+    players: list[tuple[str, Any, list[str]]] = [("agent", agent, tasks), ("random", "random", tasks)]
+    if context.informed is not None:
+        players[:1] = [("agent", context.informed(task), [task]) for task in tasks]
     return [
         {
             "policy": name,
-            "task": tasks[played.task_position],
+            "task": where[played.task_position],
             "episode": played.episode,
             "score": played.score / trials,
         }
-        for name, policy in (("agent", agent), ("random", "random"))
-        for played in context.play(policy, tasks, settings["episodes"], trials=trials)
+        for name, policy, where in players
+        for played in context.play(policy, where, settings["episodes"], trials=trials)
     ]
 
 

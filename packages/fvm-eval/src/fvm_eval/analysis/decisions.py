@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from fvm_eval.analysis.study_results import ALPHA, LOG_SECONDS, MULTITASK, StudyResults
+from fvm_eval.analysis.study_results import ALPHA, LOG_SECONDS, StudyResults
 from fvm_eval.analysis.summaries import Summary
 from fvm_eval.claims import Claim, ClaimVerdict, Component, ComponentVerdict, Unit, decide
 from fvm_eval.statistics.intervals import Interval, difference_interval, mean_interval
@@ -38,7 +38,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class DeviceSeconds:
-    """What one pretraining of a method took: geometric mean, and ratio to multi-task of the same size."""
+    """What one pretraining took: geometric mean, and ratio to the last reference of the same size."""
 
     seconds: float
     ratio: Interval | None
@@ -113,7 +113,8 @@ def device_seconds(study: StudyResults) -> dict[str, DeviceSeconds]:
         same = [
             other
             for other in arms
-            if study.family(other) == MULTITASK and study.train_sizes.get(other) == study.train_sizes.get(arm)
+            if [study.family(other)] == list(study.references[-1:])
+            and study.train_sizes.get(other) == study.train_sizes.get(arm)
         ]
         ratio = None
         if same and same[0] != arm and set(cells["task"]) == set(arms[same[0]]["task"]):

@@ -22,7 +22,6 @@ from fvm_eval.table import TableError, check_table
 ALPHA = 0.05  # of a study that is judged once
 VALUE, AREA, ZERO_SHOT = "Value at budget", "Area under the curve", "Zero-shot (jump-start)"
 NEW_LEVELS, LOG_SECONDS = "Zero-shot on new levels", "Log device seconds"
-SCRATCH, MULTITASK = "scratch", "multitask"
 _CELLS = ("method", "fold", "seed", "checkpoint", "task", "value")
 
 
@@ -54,8 +53,8 @@ class StudyResults:
         trained_trials: Trials in a lifetime of the training, by method; later ones are extrapolation.
         train_sizes: Number of training tasks by method; a method without (scratch) belongs to every size.
         families: By method, the name that its sizes share, as in "multitask@100" -> "multitask". Families
-            are drawn in one colour; comparisons are shown against the families "multitask" and "scratch".
-        eps_schedules: Reptile's step size by method, from start to end of the pretraining.
+            are drawn in one colour; comparisons are shown against the families in `references`.
+        eps_schedules: Step size by method, from start to end of the pretraining, of those that differ in it.
         best_scores: Raw score of the best possible player by task, where it is known.
         preconditions: What must hold before any comparison or claim means something.
         ledgers: By method, what one adaptation run spent on its test task.

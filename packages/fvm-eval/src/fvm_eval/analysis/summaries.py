@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from fvm_eval.analysis.study_results import AREA, MULTITASK, SCRATCH, VALUE, ZERO_SHOT, StudyResults
+from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT, StudyResults
 from fvm_eval.curves import area_under_curve, value_at
 from fvm_eval.statistics.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
 
@@ -167,8 +167,9 @@ def _pairs(study: StudyResults) -> list[Pair]:
     """Returns the comparisons' pairs, or all where none was fixed; of a large design the reference pairs."""
     every = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
     designed = bool(study.claims or study.comparisons or study.train_sizes)
-    if designed:  # minus scratch, else minus multi-task, as in the reference pairs
-        rank = {m: {SCRATCH: 0, MULTITASK: 1}.get(study.family(m), 2) for m in study.methods}
+    if designed:  # minus the first reference, else minus the next, as in the reference pairs
+        order = list(study.references)
+        rank = {m: order.index(f) if (f := study.family(m)) in order else len(order) for m in study.methods}
         every = [(b, a) if rank[a] < rank[b] else (a, b) for a, b in every]
     pairs = _compared(study) or every
     if len(pairs) > MAX_PAIRS and designed:
@@ -181,13 +182,13 @@ def _compared(study: StudyResults) -> list[Pair]:
 
 
 def _reference_pairs(study: StudyResults) -> list[Pair]:
-    """Returns every method with scratch, then with multi-task, of the same training-set size."""
+    """Returns every method with the first reference, then with the next, of the same training-set size."""
     pairs = []
-    for family in (SCRATCH, MULTITASK):
+    for place, family in enumerate(study.references):
         for reference in (m for m in study.methods if study.family(m) == family):
             for method in study.methods:
                 unequal = study.train_sizes.get(method) != study.train_sizes.get(reference)
                 sized = method in study.train_sizes and reference in study.train_sizes
-                if study.family(method) not in (family, SCRATCH) and not (sized and unequal):
+                if study.family(method) not in study.references[: place + 1] and not (sized and unequal):
                     pairs.append((method, reference))
     return pairs

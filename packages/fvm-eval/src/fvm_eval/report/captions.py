@@ -71,6 +71,12 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
             f"Score without any adaptation on {which}. Bars: 95 % over checkpoints. Families are moved apart."
         )
         found.append(Picture("zero_shot", figures.zero_shot, "Zero-shot by number of training tasks", text))
+    if len({study.eps_schedules[m] for m in study.methods if m in study.eps_schedules}) > 1:
+        text = (
+            "Step size ε from the start to the end of pretraining. Bars: 95 % over checkpoints. Hollow: "
+            f"zero-shot.{_references(analysis)}"
+        )
+        found.append(Picture("schedules", figures.schedules, "Step size schedule", text))
     found += [
         Picture(panel.name, panel.draw, panel.heading, panel.caption, folded=panel.folded)
         for panel in study.panels
@@ -84,6 +90,15 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
         draw = partial(figures.profiles, found=secondary)
         found.append(Picture("profiles", draw, "Performance profiles", _profiles(analysis)))
     return found
+
+
+def _references(analysis: Analysis) -> str:
+    """Returns which methods are drawn across the panels."""
+    study = analysis.study
+    names = dict.fromkeys(
+        family_label(study, m) for m in study.methods if study.family(m) in study.references
+    )
+    return f" Vertical lines with bands: {' and '.join(names)}." if names else ""
 
 
 def _profiles(analysis: Analysis) -> str:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided
 from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.claims import ClaimVerdict
 from fvm_eval.claims.components import ComponentVerdict
 from fvm_eval.report.cells import filled
 from fvm_eval.report.text import capital, largest, limits, number, plural
@@ -69,7 +70,7 @@ def _claim(decided: Decided) -> dict[str, Any]:
     return {
         "id": claim.id,
         "statement": claim.statement,
-        "scope": getattr(claim, "scope", ""),
+        "scope": (verdict.label == "supported in part" and claim.scope_in_part) or claim.scope,
         "paper": claim.paper_says,
         "measured": measured,
         "interval": interval,
@@ -93,6 +94,11 @@ def _which(decided: Decided) -> str:
     return f"the {among} part: {name}" if len(decided.verdict.components) > 1 else name
 
 
+def part_unit(verdict: ClaimVerdict) -> bool:
+    """Returns whether the deciding part's numbers have a unit."""
+    return verdict.deciding.component.summary in (verdict.units or {})
+
+
 def _lines(decided: Decided) -> list[str]:
     """Returns what stands below the verdict: why, what would decide, and the second margin's."""
     verdict, second = decided.verdict, decided.second
@@ -101,6 +107,13 @@ def _lines(decided: Decided) -> list[str]:
         lines.append(f"{capital(verdict.reason)}.")
     if verdict.seeds_needed is not None:
         lines.append(f"About {plural(verdict.seeds_needed, 'seed')} a method would show it.")
+    if decided.unadjusted is not None:
+        lines.append(
+            f"Decided at {verdict.alpha:.2g}, this look's share of .05; at .05 as if it were the only one: "
+            f"{decided.unadjusted.label}."
+        )
+    if verdict.units and part_unit(verdict) and verdict.measured:
+        lines.append(f"{verdict.measured}.")
     if second is not None:
         needed = f", about {plural(second.seeds_needed, 'seed')}" if second.seeds_needed is not None else ""
         lines.append(f"At a margin of {SECOND_MARGIN:.2f}: {second.label}{needed}.")

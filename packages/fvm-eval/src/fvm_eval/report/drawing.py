@@ -56,6 +56,11 @@ def drawn(name: str, draw: Callable[[bool], Figure], description: str) -> tuple[
     return made, "\n".join(drawings)
 
 
+def inline(name: str, draw: Callable[[bool], Figure], description: str) -> str:
+    """Returns a figure as two inline SVGs, for wide and narrow pages."""
+    return drawn(name, draw, description)[1]
+
+
 @contextmanager
 def _settings(name: str) -> Iterator[None]:
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():

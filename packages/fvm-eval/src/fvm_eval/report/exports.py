@@ -20,6 +20,7 @@ from fvm_eval.report.scores import differences_grid, methods_grid
 from fvm_eval.report.secondary import grids
 from fvm_eval.statistics.estimates import Interval
 
+_CELL_ORDER = ["summary", "method", "fold", "seed", "checkpoint", "task", "value"]
 _TEX = {
     "\\": r"\textbackslash{}",
     **{sign: rf"\{sign}" for sign in "{}$&#_%"},
@@ -130,9 +131,7 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
             [{"rule": c.rule, "status": c.status, "reason": c.reason} for c in analysis.checks]
         ),
         "costs": pl.DataFrame() if study.costs is None else study.costs,
-        "cells": pl.concat(cells, how="vertical_relaxed").sort(
-            "summary", "method", "fold", "checkpoint", "task"
-        ),
+        "cells": pl.concat(cells, how="vertical_relaxed").sort(_CELL_ORDER),
     }
     return {name: table for name, table in named.items() if len(table)}
 

@@ -12,7 +12,7 @@ from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone
-from fvm_eval.report.text import capital, limits, number, plural
+from fvm_eval.report.text import capital, estimated, limits, number, plural
 
 
 def header(analysis: Analysis) -> Markup:
@@ -53,7 +53,7 @@ def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVer
     study, scale, fixed = analysis.study, analysis.scale, analysis.summaries[0].fixed
     left, right = study.label(comparison.left), study.label(comparison.right)
     a, b = (number(scale.value(fixed[name].mean)) for name in (comparison.left, comparison.right))
-    difference = number(scale.difference(verdict.interval.mean), signed=True)
+    difference = estimated(verdict.interval, scale.difference, signed=True)
     interval = ", no interval"
     if verdict.interval.low is not None:
         interval = f", 95 % {limits(verdict.interval, scale.difference, signed=True)}"
@@ -88,7 +88,7 @@ def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
         among = {"contradicted": "contradicting", "undecided": "first open"}.get(verdict.label, "weakest")
         which = f"The {among} part is" if len(verdict.components) > 1 else "Measured:"
         numbers.append(
-            f"{which} {part.component.name}, {number(part.estimate.mean, signed=True)}, "
+            f"{which} {part.component.name}, {estimated(part.interval, float, signed=True)}, "
             f"95 % {limits(part.interval, float, signed=True)}; it must be {part.component.claimed}."
         )
     if verdict.seeds_needed is not None:
@@ -98,6 +98,6 @@ def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
     return {
         "label": capital(verdict.label),
         "tone": tone(verdict.label),
-        "decision": f"{verdict.claim.statement.rstrip('.')}.",
+        "decision": f"{verdict.sentence.rstrip('.')}.",
         "numbers": " ".join(numbers),
     }

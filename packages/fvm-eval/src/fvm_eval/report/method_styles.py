@@ -1,8 +1,8 @@
 """How each method looks in every figure and table: a colour, dashes, a marker.
 
 Colours are Okabe and Ito's (2008), told apart by the colour-blind. The training-set sizes of a family share
-one style. Reptile's schedules share a colour and differ in dashes and marker, so that the eye takes them as
-one method. On a page the colours become CSS variables, which follow its light or dark scheme.
+one style. Schedules of one method share a colour and differ in dashes and marker, so that the eye takes them
+as one. On a page the colours become CSS variables, which follow its light or dark scheme.
 """
 
 from __future__ import annotations

@@ -203,7 +203,8 @@ class Estimate:
             clauses.append("all checkpoints agree exactly: limits from the scores' range alone")
         if self.how in _T and self.checkpoints < FEW:
             single = self.how == "cluster-t" and all(term.bounds is None for term in self.terms)
-            clauses.append(doubts(self.checkpoints, one_arm=single))
+            most = max(sum(map(len, term.arm.units)) or term.arm.checkpoints for term in self.terms)
+            clauses.append(doubts(self.checkpoints, most=most, one_arm=single))
         return "; ".join(dict.fromkeys(clauses))
 
     @property

@@ -24,7 +24,7 @@ from scipy import stats
 from fvm_eval.statistics.bounded import gaffke_limits
 from fvm_eval.statistics.contrasts import contrast
 from fvm_eval.statistics.estimates import FEW, Interval
-from fvm_eval.statistics.feasible import doubts
+from fvm_eval.statistics.feasible import ASSUMED
 
 __all__ = ["Interval", "difference_interval", "mean_interval", "new_tasks_interval"]
 
@@ -111,7 +111,7 @@ def new_tasks_interval(
     if variance > 0:
         df = variance**2 / sum(v**2 / df for v, df in parts)
         half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
-        note = "; ".join(filter(None, (found.gaps, doubts(base.checkpoints, one_arm=False))))
+        note = "; ".join(filter(None, (found.gaps, ASSUMED)))
         note = note if base.checkpoints < FEW else found.gaps
         whole = Interval(
             base.mean, base.mean - half, base.mean + half, "two-way", base.checkpoints, base.sd, df, note

@@ -11,44 +11,34 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs, Step, autoreset_mode, step, task_index
+from fvm_learners.autoreset import Envs, Step, autoreset_mode, step
 from fvm_learners.c2f_arm.acting import choose
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.networks import ArmNetworks
 from fvm_learners.c2f_arm.replay import ArmReplay
 from fvm_learners.c2f_arm.scene import scene_of
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
-from fvm_learners.episodes import Episode, finished_episodes
+from fvm_learners.episodes import Episode
+from fvm_learners.running import DTYPES, Running, begun
 
 NO_ROW = -1
 
 
-@dataclass
-class ArmSlots:
+@dataclass(kw_only=True)
+class ArmSlots(Running):
     """Where B slots stand, between two steps.
 
     Attributes:
         views: [B] not yet acted on.
-        episode_start: [B] bool, `views` are an episode's first.
-        reset_row: [B] bool, the next action will be ignored (NEXT_STEP).
-        task_index: [B] int64 of the running episodes.
-        return_: [B] float64 of the running episodes.
-        length: [B] int64 of the running episodes.
         latent: [B, latent_size] acted with; None without.
         frames: The rows in their replay of each running episode's frames that were acted on.
         row: [B] of `views` in its replay, -1 where it is not written.
     """
 
     views: Views
-    episode_start: NDArray[np.bool_]
-    reset_row: NDArray[np.bool_]
-    task_index: NDArray[np.int64]
-    return_: NDArray[np.float64]
-    length: NDArray[np.int64]
     latent: Tensor | None
     frames: list[list[int]]
     row: NDArray[np.int64]
@@ -59,14 +49,10 @@ class ArmSlots:
         count = len(views)
         return cls(
             views=views,
-            episode_start=np.ones(count, dtype=np.bool_),
-            reset_row=np.zeros(count, dtype=np.bool_),
-            task_index=task_index(info, count),
-            return_=np.zeros(count),
-            length=np.zeros(count, dtype=np.int64),
             latent=None,
             frames=[[] for _ in range(count)],
             row=np.full(count, NO_ROW),
+            **begun(info, count),
         )
 
     def replace(self, mask: NDArray[np.bool_], by: ArmSlots) -> None:
@@ -100,11 +86,7 @@ class ArmSlots:
 
 
 _DTYPES: dict[str, Any] = {
-    "episode_start": np.bool_,
-    "reset_row": np.bool_,
-    "task_index": np.int64,
-    "return_": np.float64,
-    "length": np.int64,
+    **DTYPES,
     "row": np.int64,
 }
 
@@ -157,13 +139,8 @@ def take_row(
     for slot in np.flatnonzero((slots.row == NO_ROW) & ~slots.reset_row):
         (slots.row[slot],) = replays[slots.task_index[slot]].write(slots.views[[slot]])
     outcome = step(envs, action, mode)
-    ended = outcome.terminated | outcome.truncated
-    moved = (outcome.task_index != slots.task_index) & ~ended & ~slots.reset_row
-    if moved.any():
-        raise ValueError(
-            f"slots {np.flatnonzero(moved).tolist()} changed their task in mid-episode: after resetting the "
-            "envs yourself call the learner's restart(), or let its move() reset them"
-        )
+    ended = outcome.ended
+    slots.check_moves(outcome)
     following = eye.read(outcome.obs)
     if "late_time" in config.quirks and eye.time is not None:
         following.low_dim[~ended, eye.time] = slots.views.low_dim[~ended, eye.time]
@@ -173,21 +150,12 @@ def take_row(
         last = final[[shown[slot]]] if slot in shown else following[[slot]]
         _store(slots, int(slot), replays, action[slot], outcome, last, slot in shown, eye, config)
 
-    valid = ~slots.reset_row
-    slots.return_ += np.where(valid, outcome.reward, 0.0)
-    slots.length += valid
-    episodes = finished_episodes(ended, slots.return_, slots.length, slots.task_index, env_step)
-    next_step = mode is AutoresetMode.NEXT_STEP
     fresh = ended | slots.reset_row
     slots.row = np.where(fresh, NO_ROW, slots.row)
     for slot in np.flatnonzero(fresh):
         slots.frames[slot] = []
     slots.views = following
-    slots.episode_start = slots.reset_row if next_step else ended
-    slots.reset_row = ended if next_step else np.zeros_like(ended)
-    slots.return_, slots.length = np.where(ended, 0.0, slots.return_), np.where(ended, 0, slots.length)
-    slots.task_index = outcome.task_index
-    return episodes
+    return slots.advance(outcome, mode, env_step)
 
 
 def _store(

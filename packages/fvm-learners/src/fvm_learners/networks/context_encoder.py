@@ -15,11 +15,11 @@ class ContextEncoder(nn.Module):
     """Encodes observation, one-hot action and reward, and the next observation if asked to.
 
     Args:
-        encoder: of observations, this network's own.
-        num_actions: of the one-hot action.
-        hidden_size: of the layer that joins them.
-        latent_size: of z.
-        next_obs: whether the next observation counts.
+        encoder: Of observations, this network's own.
+        num_actions: Of the one-hot action.
+        hidden_size: Of the layer that joins them.
+        latent_size: Of z.
+        next_obs: Whether the next observation counts.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from fvm_learners.networks.image import from_image
 
 
 class DataEfficient(nn.Module):
-    """uint8 [B, H, W, C] to [B, 64 * (H // 25) * (W // 25)]: two 5x5/5 convolutions, 576 for 84 x 84."""
+    """From uint8 [B, H, W, C] to [B, 64 * (H // 25) * (W // 25)]: two 5x5/5 convolutions, 576 for 84 x 84."""
 
     min_size = 25
     cpu_chunk_size: int | None = 512

@@ -71,9 +71,9 @@ def check_observation_space(
     """Shape of one observation and the type it is stored in until the encoder takes it.
 
     Args:
-        space: of one slot, without feedback.
+        space: Of one slot, without feedback.
         encoder: "mlp" or a name of `IMAGE_ENCODERS`.
-        kind: what the config calls it, "network" or "encoder".
+        kind: What the config calls it, "network" or "encoder".
 
     Raises:
         TypeError: The encoder takes observations of another kind.

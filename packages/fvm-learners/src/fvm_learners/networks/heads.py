@@ -29,7 +29,7 @@ class Categorical:
         return index.clamp_(max=self.log_probs.shape[-1] - 1)  # the last sum may be 1 - 1e-8
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """[...]."""
+        """Returns the log-probability of each action, [...]."""
         return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
@@ -67,7 +67,7 @@ class DiagonalGaussian:
         return self.mean + self.log_std.exp() * noise.to(self.mean.dtype)
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """[...]."""
+        """Returns the log-probability of each action, [...]."""
         z = (action - self.mean) * torch.exp(-self.log_std)
         return -(0.5 * z**2 + self.log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
 
@@ -114,7 +114,7 @@ class DiscreteHead(nn.Module):
         self.dense = nn.Linear(num_features, int(space.n))
 
     def forward(self, features: Tensor) -> Categorical:
-        """[..., num_features] to a distribution over [...]."""
+        """Returns the distribution over [...] for features [..., num_features]."""
         return Categorical(torch.log_softmax(self.dense(features), dim=-1))
 
     def draw(self, num_envs: int, rng: torch.Generator) -> Tensor:
@@ -145,7 +145,7 @@ class BoxHead(nn.Module):
         self.log_std = nn.Parameter(torch.zeros(self.action_shape))
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
-        """[..., num_features] to a distribution over [..., d]."""
+        """Returns the distribution over [..., d] for features [..., num_features]."""
         return DiagonalGaussian(self.dense(features), self.log_std)
 
     def draw(self, num_envs: int, rng: torch.Generator) -> Tensor:

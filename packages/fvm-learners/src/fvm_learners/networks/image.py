@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def from_image(obs: Tensor) -> Tensor:
-    """uint8 or bool [B, H, W, C] as float32 [B, C, H, W] in [0, 1]; what is float already stays as it is.
+    """Returns uint8 or bool [B, H, W, C] as float32 [B, C, H, W] in [0, 1]; what is float stays as it is.
 
     Convolutions are fastest on channels-last memory. The permuted view of channels-last bytes has it already,
     and `to` keeps it. Of bytes that lie channel by channel, each channel is copied at once: half the time of

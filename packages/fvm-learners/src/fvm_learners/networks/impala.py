@@ -11,7 +11,7 @@ from fvm_learners.networks.image import from_image
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(relu(x))))."""
+    """Computes x + conv(relu(conv(relu(x))))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -19,13 +19,13 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] of the same shape."""
+        """Returns [B, C, H, W], of the shape of its input."""
         branch: Tensor = self.conv1(F.relu(self.conv0(F.relu(x)), inplace=True))
         return x + branch
 
 
 class Impala(nn.Module):
-    """uint8 [B, H, W, C] to [B, 256]."""
+    """From uint8 [B, H, W, C] to [B, 256]."""
 
     min_size = 8
     cpu_chunk_size: int | None = 64  # larger batches run at half the speed: their activations leave the cache

@@ -13,7 +13,7 @@ from fvm_learners.networks.image import from_image
 
 
 class MinAtar(nn.Module):
-    """uint8 [B, H, W, C] to [B, 128]: a 3x3/1 convolution with 16 filters and a dense layer.
+    """From uint8 [B, H, W, C] to [B, 128]: a 3x3/1 convolution with 16 filters and a dense layer.
 
     With `num_features=None` it ends after the convolution.
     """

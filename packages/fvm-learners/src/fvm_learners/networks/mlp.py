@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """float [B, ...] to [B, sizes[-1]]."""
+    """From float [B, ...] to [B, sizes[-1]]."""
 
     cpu_chunk_size: int | None = None
     init_gain = math.sqrt(2)

@@ -13,7 +13,7 @@ from fvm_learners.networks.image import from_image
 
 
 class Nature(nn.Module):
-    """uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions and a dense layer.
+    """From uint8 [B, H, W, C] to [B, 512]: 8x8/4, 4x4/2, 3x3/1 convolutions and a dense layer.
 
     With `num_features=None` it ends after the convolutions, where Rainbow's heads begin.
     """
@@ -47,7 +47,7 @@ class Nature(nn.Module):
 
 
 class NatureSmall(Nature):
-    """uint8 [B, H, W, C] to [B, 256] with half the channels."""
+    """From uint8 [B, H, W, C] to [B, 256] with half the channels."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape, channels=(16, 32, 32), num_features=256)

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 
 def factorised(normal: Tensor) -> Tensor:
-    """f(x) = sgn(x) sqrt|x|."""
+    """Returns f(x) = sgn(x) sqrt|x|."""
     return normal.sign() * normal.abs().sqrt()
 
 
 class NoisyLinear(nn.Module):
-    """mu starts uniform within 1/sqrt(inputs), sigma at sigma0/sqrt(inputs) (section 3.2)."""
+    """Mu starts uniform within 1/sqrt(inputs), sigma at sigma0/sqrt(inputs) (section 3.2)."""
 
     def __init__(self, num_inputs: int, num_outputs: int, sigma0: float, rng: torch.Generator) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class NoisyLinear(nn.Module):
             sigma.fill_(self.sigma0 / math.sqrt(self.num_inputs))
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        """[B, num_outputs].
+        """Returns the outputs [B, num_outputs].
 
         Args:
             x: [B, num_inputs].

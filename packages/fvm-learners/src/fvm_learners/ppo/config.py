@@ -21,29 +21,29 @@ class PPOConfig:
     """Hyperparameters of `PPO`.
 
     Attributes:
-        num_steps: rows of a rollout. More: less biased advantages, rarer updates.
-        num_epochs: passes over a rollout. More: better use of samples, until the policy outruns them.
-        num_minibatches: optimiser steps an epoch.
-        learning_rate: of Adam.
-        anneal_env_steps: the learning rate falls linearly to 0 at this env step; None keeps it.
-        discount: gamma.
+        num_steps: Rows of a rollout. More: less biased advantages, rarer updates.
+        num_epochs: Passes over a rollout. More: better use of samples, until the policy outruns them.
+        num_minibatches: Optimiser steps an epoch.
+        learning_rate: Of Adam.
+        anneal_env_steps: The learning rate falls linearly to 0 at this env step; None keeps it.
+        discount: Gamma.
         gae_lambda: 0 is one-step TD, 1 Monte Carlo.
-        clip_ratio: how far from 1 the probability ratio still pays.
-        clip_value: how far a value may move in one iteration, in units of the scaled return; None for any.
-        value_coef: weight of the value loss.
-        entropy_coef: weight of the entropy bonus. More: explores longer.
-        max_grad_norm: gradients longer than this are shortened to it.
-        adam_eps: epsilon of Adam.
-        normalise_advantage: to mean 0 and standard deviation 1 in each minibatch.
-        normalise_reward: divide rewards by the standard deviation of the discounted return; its discount is
+        clip_ratio: How far from 1 the probability ratio still pays.
+        clip_value: How far a value may move in one iteration, in units of the scaled return; None for any.
+        value_coef: Weight of the value loss.
+        entropy_coef: Weight of the entropy bonus. More: explores longer.
+        max_grad_norm: Gradients longer than this are shortened to it.
+        adam_eps: Epsilon of Adam.
+        normalise_advantage: To mean 0 and standard deviation 1 in each minibatch.
+        normalise_reward: Divide rewards by the standard deviation of the discounted return; its discount is
             `discount`, so that it measures what the value has to learn.
         keep_reward_scale: `restart()` keeps that standard deviation.
         network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 or bool
             images [H, W, C]; "module:Factory" for an encoder of your own (`networks/encoders.py`).
-        mlp_sizes: widths of the "mlp" network.
-        recurrent: an LSTM between encoder and heads; minibatches then are whole slots.
-        lstm_size: its width.
-        autocast: bfloat16 in the encoder on CUDA; the CPU always computes in float32.
+        mlp_sizes: Widths of the "mlp" network.
+        recurrent: An LSTM between encoder and heads; minibatches then are whole slots.
+        lstm_size: Its width.
+        autocast: Bfloat16 in the encoder on CUDA; the CPU always computes in float32.
     """
 
     num_steps: int = 256

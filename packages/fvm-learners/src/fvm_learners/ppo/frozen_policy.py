@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.observations import to_tensor
+from fvm_learners.autoreset import Step
+from fvm_learners.observations import Obs, to_tensor
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.weights import network_weights
 
@@ -35,6 +36,20 @@ class Memory:
             torch.where(rows[:, None], by.feedback, self.feedback),
         )
 
+    @classmethod
+    def blank(cls, state: Tensor | None, obs: Obs) -> "Memory | None":
+        """Of slots that have seen nothing; None without a recurrent state or without feedback."""
+        if state is None or not isinstance(obs, dict):
+            return None
+        return cls(torch.zeros_like(state), torch.zeros_like(obs["feedback"]))
+
+    def at_new_trials(self, outcome: Step, state: Tensor | None, obs: Obs) -> "Memory":
+        """This memory, anew in the slots that begin another trial of their episode (`info["trial_end"]`)."""
+        new_trial = outcome.mask("trial_end") & ~outcome.ended
+        if state is None or not isinstance(obs, dict) or not new_trial.any():
+            return self
+        return self.replaced(torch.from_numpy(new_trial).to(state.device), Memory(state, obs["feedback"]))
+
     def state_dict(self) -> dict[str, Tensor]:
         """Copies on the CPU."""
         return {"state": self.state.cpu().clone(), "feedback": self.feedback.cpu().clone()}
@@ -49,7 +64,7 @@ class FrozenPolicy:
     """Samples actions from a copy of a policy that nothing trains.
 
     Args:
-        policy: copied.
+        policy: Copied.
     """
 
     def __init__(self, policy: ActorCritic) -> None:
@@ -90,9 +105,9 @@ class FrozenPolicy:
 
         Args:
             obs: [B, ...], as the env gives them.
-            state: of the call before, or `initial_state`.
+            state: Of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first.
-            rngs: one for each slot, which draws once: a slot's episode does not depend on its neighbours.
+            rngs: One for each slot, which draws once: a slot's episode does not depend on its neighbours.
         """
         policy = self._policy
         seen = to_tensor(obs, policy.obs_dtype, self._device)

@@ -30,7 +30,7 @@ def gae(
         next_value: [T, B] value of the observation the action led to.
         terminated: [T, B] bool, no reward can follow: `next_value` is not used.
         cut: [T, B] bool, the next row does not continue this one (terminated or truncated).
-        discount: gamma.
+        discount: Gamma.
         gae_lambda: 0 is one-step TD, 1 is the Monte Carlo return.
     """
     bootstrap = torch.where(terminated, 0.0, next_value)

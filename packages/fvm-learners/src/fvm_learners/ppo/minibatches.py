@@ -74,9 +74,9 @@ def minibatches(
     Args:
         rollout: [T, B]; one shorter than `config.num_steps` gives fewer minibatches of about the usual size.
         advantage: [T, B].
-        config: number of minibatches, recurrent or not, normalisation.
-        rng: draws the order.
-        chunk_size: samples in a chunk; None for whole minibatches.
+        config: Number of minibatches, recurrent or not, normalisation.
+        rng: Draws the order.
+        chunk_size: Samples in a chunk; None for whole minibatches.
         extra: [T, B, ...] by name, goes with the samples.
     """
     if not rollout.valid.any():

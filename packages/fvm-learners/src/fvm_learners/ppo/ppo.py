@@ -79,12 +79,12 @@ class PPO(PartedLearner):
     `version` rises whenever the same config and seed give other weights than before.
 
     Args:
-        observation_space: of one slot.
-        action_space: of one slot.
-        config: hyperparameters.
-        seed: of the weights, the actions, the minibatches, and the envs' first reset.
-        device: of network and rollout.
-        hooks: terms that are added to the loss, in this order (`hooks.py`).
+        observation_space: Of one slot.
+        action_space: Of one slot.
+        config: Hyperparameters.
+        seed: Of the weights, the actions, the minibatches, and the envs' first reset.
+        device: Of network and rollout.
+        hooks: Terms that are added to the loss, in this order (`hooks.py`).
     """
 
     name: ClassVar[str] = "ppo"

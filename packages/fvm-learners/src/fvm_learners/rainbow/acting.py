@@ -8,29 +8,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs, autoreset_mode, step, task_index
-from fvm_learners.episodes import Episode, finished_episodes
+from fvm_learners.autoreset import Envs, autoreset_mode, step
+from fvm_learners.episodes import Episode
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay
 from fvm_learners.replay.samplers import Sampler
+from fvm_learners.running import DTYPES, Running, begun
 
 
-@dataclass
-class Slots:
+@dataclass(kw_only=True)
+class Slots(Running):
     """Where B slots stand, between two steps.
 
     Attributes:
         obs: [B, *obs_shape] not yet acted on.
-        episode_start: [B] bool, `obs` is an episode's first.
-        reset_row: [B] bool, the next action will be ignored (NEXT_STEP).
-        task_index: [B] int64 of the running episodes.
-        return_: [B] float64 of the running episodes.
-        length: [B] int64 of the running episodes.
         latent: [B, latent_size] acted with; None without.
         last_action: [B] int64 that led to `obs`; 0 before any. This and the next two serve
             `shifted_transitions`.
@@ -39,11 +34,6 @@ class Slots:
     """
 
     obs: NDArray[Any]
-    episode_start: NDArray[np.bool_]
-    reset_row: NDArray[np.bool_]
-    task_index: NDArray[np.int64]
-    return_: NDArray[np.float64]
-    length: NDArray[np.int64]
     latent: Tensor | None
     last_action: NDArray[np.int64]
     last_reward: NDArray[np.float64]
@@ -56,15 +46,11 @@ class Slots:
         count = len(obs)
         return cls(
             obs=obs,
-            episode_start=np.ones(count, dtype=np.bool_),
-            reset_row=np.zeros(count, dtype=np.bool_),
-            task_index=task_index(info, count),
-            return_=np.zeros(count),
-            length=np.zeros(count, dtype=np.int64),
             latent=None,
             last_action=np.zeros(count, dtype=np.int64),
             last_reward=np.zeros(count),
             last_done=np.zeros(count, dtype=np.bool_),
+            **begun(info, count),
         )
 
     def replace(self, mask: NDArray[np.bool_], by: Slots) -> None:
@@ -93,11 +79,7 @@ class Slots:
 
 
 _DTYPES: dict[str, Any] = {
-    "episode_start": np.bool_,
-    "reset_row": np.bool_,
-    "task_index": np.int64,
-    "return_": np.float64,
-    "length": np.int64,
+    **DTYPES,
     "last_action": np.int64,
     "last_reward": np.float64,
     "last_done": np.bool_,
@@ -139,24 +121,21 @@ def take_row(
 
     outcome = step(envs, action + policy.first_action, mode)
     check_tasks(outcome.task_index, len(replays))
-    ended = outcome.terminated | outcome.truncated
-    moved = (outcome.task_index != slots.task_index) & ~ended & ~slots.reset_row
-    if moved.any():
-        raise ValueError(
-            f"slots {np.flatnonzero(moved).tolist()} changed their task in mid-episode: after resetting the "
-            "envs yourself call the learner's restart(), or let its move() reset them"
-        )
-    life_lost = np.asarray(outcome.info.get("life_lost", np.zeros_like(ended)), dtype=np.bool_)
+    slots.check_moves(outcome)
     reward = outcome.reward
     if config.reward_clip is not None:
         reward = reward.clip(-config.reward_clip, config.reward_clip)
     if config.shifted_transitions:
         _store_shifted(slots, replays)
-        for name, value in (("action", action), ("reward", reward), ("done", ended | life_lost)):
+        for name, value in (
+            ("action", action),
+            ("reward", reward),
+            ("done", outcome.ended | outcome.life_lost),
+        ):
             last = f"last_{name}"  # a reset row has no outcome: the one before it stands
             setattr(slots, last, np.where(slots.reset_row, getattr(slots, last), value))
     else:
-        _store(slots, replays, action, reward, outcome.terminated | life_lost)
+        _store(slots, replays, action, reward, outcome.terminated | outcome.life_lost)
         final = dict(zip(outcome.final_slots.tolist(), range(len(outcome.final_slots)), strict=True))
         for slot in np.flatnonzero(outcome.truncated & ~outcome.terminated):
             last_obs = outcome.final_obs[final[slot]] if slot in final else None
@@ -165,17 +144,8 @@ def take_row(
     for slot in np.flatnonzero(outcome.task_index != slots.task_index):
         replays[slots.task_index[slot]].cut(int(slot), None)
 
-    valid = ~slots.reset_row
-    slots.return_ += np.where(valid, outcome.reward, 0.0)
-    slots.length += valid
-    episodes = finished_episodes(ended, slots.return_, slots.length, slots.task_index, env_step)
-    next_step = mode is AutoresetMode.NEXT_STEP
     slots.obs = outcome.obs
-    slots.episode_start = slots.reset_row if next_step else ended
-    slots.reset_row = ended if next_step else np.zeros_like(ended)
-    slots.return_, slots.length = np.where(ended, 0.0, slots.return_), np.where(ended, 0, slots.length)
-    slots.task_index = outcome.task_index
-    return episodes
+    return slots.advance(outcome, mode, env_step)
 
 
 def _draw_latents(

@@ -23,42 +23,42 @@ class RainbowConfig:
     """Hyperparameters of `Rainbow`.
 
     Attributes:
-        num_steps: rows of an iteration; updates follow each row all the same.
-        updates_per_env_step: optimiser steps a step of one slot, once learning has started. More: learns more
+        num_steps: Rows of an iteration; updates follow each row all the same.
+        updates_per_env_step: Optimiser steps a step of one slot, once learning has started. More: learns more
             from each sample, at a higher price and the danger of overfitting to few.
-        learn_start: env steps before the first update, divided by the number of tasks for each buffer.
-        batch_size: transitions an update.
-        tasks_per_batch: tasks that they come from in equal shares, drawn anew for each; None for all.
-        replay_capacity: frames kept, all buffers together.
-        n_step: rewards before the bootstrap. More: news travel faster, from older policies.
-        discount: gamma.
-        frame_stack: frames in the last axis of an observation, oldest first; the replay keeps each once.
-        priority_exponent: alpha of p = loss^alpha; 0 samples uniformly.
+        learn_start: Env steps before the first update, divided by the number of tasks for each buffer.
+        batch_size: Transitions an update.
+        tasks_per_batch: Tasks that they come from in equal shares, drawn anew for each; None for all.
+        replay_capacity: Frames kept, all buffers together.
+        n_step: Rewards before the bootstrap. More: news travel faster, from older policies.
+        discount: Gamma.
+        frame_stack: Frames in the last axis of an observation, oldest first; the replay keeps each once.
+        priority_exponent: Alpha of p = loss^alpha; 0 samples uniformly.
         priority_loss: "cross-entropy" as in published implementations, or "kl", that without the target's
             own entropy, as in the paper's text; then what is predicted perfectly falls to priority 0.
-        importance_exponent: beta at first; it rises linearly to 1.
-        beta_anneal_env_steps: env steps until beta is 1.
-        target_period_updates: updates between copies of the network into the target network.
+        importance_exponent: Beta at first; it rises linearly to 1.
+        beta_anneal_env_steps: Env steps until beta is 1.
+        target_period_updates: Updates between copies of the network into the target network.
         num_atoms: Z of the return's distribution.
-        v_min: return of the first atom.
-        v_max: return of the last.
-        learning_rate: of Adam.
-        adam_eps: epsilon of Adam.
-        max_grad_norm: gradients longer than this are shortened to it.
-        reward_clip: rewards are clipped to plus or minus this; None leaves them.
+        v_min: Return of the first atom.
+        v_max: Return of the last.
+        learning_rate: Of Adam.
+        adam_eps: Epsilon of Adam.
+        max_grad_norm: Gradients longer than this are shortened to it.
+        reward_clip: Rewards are clipped to plus or minus this; None leaves them.
         encoder: "data-efficient", "nature" or "minatar" for uint8 or bool images [H, W, C], "mlp" for
             vectors, "module:Factory" for an encoder of your own (`networks/encoders.py`).
-        mlp_sizes: widths of the "mlp" encoder.
-        hidden_size: of the value's and the advantage's hidden layer each.
-        noisy_sigma: sigma0 of the noisy layers. More: explores more.
-        evaluation_eps: probability of a uniform action of a frozen policy.
-        latent_size: of the task variable z joined to the features, 0 for none.
-        latent_every_step: acting draws z at every step (as PEARL's authors on Atari), not once an episode.
-        context_hidden_size: of the context encoder.
-        context_next_obs: whether the context encoder sees what a step led to. The authors' does not, which is
+        mlp_sizes: Widths of the "mlp" encoder.
+        hidden_size: Of the value's and the advantage's hidden layer each.
+        noisy_sigma: Sigma0 of the noisy layers. More: explores more.
+        evaluation_eps: Probability of a uniform action of a frozen policy.
+        latent_size: Of the task variable z joined to the features, 0 for none.
+        latent_every_step: Acting draws z at every step (as PEARL's authors on Atari), not once an episode.
+        context_hidden_size: Of the context encoder.
+        context_next_obs: Whether the context encoder sees what a step led to. The authors' does not, which is
             enough where tasks differ in rewards, not where they differ in what an action does.
         output_relu: a ReLU after both output layers, as in the authors' code (docs/deviations.md, B2).
-        shifted_transitions: action and reward are stored with the observation they led to, as in the
+        shifted_transitions: Action and reward are stored with the observation they led to, as in the
             authors' code (docs/deviations.md, B1).
         update_mode: "eager"; "compile" for torch.compile; "cuda-graph" for one replayed graph an update.
     """

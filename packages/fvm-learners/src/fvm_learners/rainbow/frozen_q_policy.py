@@ -32,10 +32,10 @@ class FrozenQPolicy:
     """Greedy actions of a copy that nothing trains, without noise on its weights.
 
     Args:
-        network: copied.
-        eps: probability of a uniform action instead.
-        latent: what a slot's latent is drawn from; None for the prior, mean 0 and standard deviation 1.
-        latent_every_step: draw it at every step, not only where an episode starts.
+        network: Copied.
+        eps: Probability of a uniform action instead.
+        latent: What a slot's latent is drawn from; None for the prior, mean 0 and standard deviation 1.
+        latent_every_step: Draw it at every step, not only where an episode starts.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class FrozenQPolicy:
 
         Args:
             obs: [B, *obs_shape], as the env gives them.
-            state: of the call before, or `initial_state`.
+            state: Of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first.
-            rngs: one for each slot: a slot's episode does not depend on its neighbours.
+            rngs: One for each slot: a slot's episode does not depend on its neighbours.
         """
         network = self.network
         if state is not None:

@@ -33,12 +33,12 @@ class GradientStep:
     """Changes `policy` by its optimiser.
 
     Args:
-        policy: trained.
-        target: its target network.
-        optimiser: of `policy`.
+        policy: Trained.
+        target: Its target network.
+        optimiser: Of `policy`.
         loss: `(batch, policy, target, config, noise) -> loss, each transition's loss, metrics`.
-        hooks: their terms are added to the loss, outside importance weights and priorities.
-        config: how, and the longest gradient.
+        hooks: Their terms are added to the loss, outside importance weights and priorities.
+        config: How, and the longest gradient.
 
     Raises:
         ValueError: A graph cannot be recorded of this.

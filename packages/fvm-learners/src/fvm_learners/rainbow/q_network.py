@@ -37,8 +37,8 @@ class QNetwork(nn.Module):
     Args:
         observation_space: a Box, of one slot.
         action_space: Discrete.
-        config: sizes, encoder, atoms.
-        rng: draws the weights.
+        config: Sizes, encoder, atoms.
+        rng: Draws the weights.
 
     Raises:
         TypeError: A space of another kind.

@@ -83,14 +83,14 @@ class Rainbow(PartedLearner):
     `version` rises whenever the same config and seed give other weights than before.
 
     Args:
-        observation_space: of one slot.
-        action_space: of one slot.
-        config: hyperparameters.
-        seed: of the weights, the noise, the batches, and the envs' first reset.
-        device: of networks and replay.
-        num_tasks: replay buffers; a slot's steps go into the one of its `info["task_index"]`.
-        hooks: terms that are added to the loss, in this order, outside importance weights and priorities.
-        sampler: makes batches and latents; None for equal shares from all buffers that are ready.
+        observation_space: Of one slot.
+        action_space: Of one slot.
+        config: Hyperparameters.
+        seed: Of the weights, the noise, the batches, and the envs' first reset.
+        device: Of networks and replay.
+        num_tasks: Replay buffers; a slot's steps go into the one of its `info["task_index"]`.
+        hooks: Terms that are added to the loss, in this order, outside importance weights and priorities.
+        sampler: Makes batches and latents; None for equal shares from all buffers that are ready.
     """
 
     name: ClassVar[str] = "rainbow"
@@ -226,7 +226,7 @@ class Rainbow(PartedLearner):
         """One optimiser step; its metrics. Takes one from `updates_due`.
 
         Args:
-            copy_target: copy the network into the target network if that is due; else `target_due` tells the
+            copy_target: Copy the network into the target network if that is due; else `target_due` tells the
                 caller, who does it by `copy_to_target` when the network is what the target should be.
 
         Raises:
@@ -366,7 +366,7 @@ class Rainbow(PartedLearner):
         """Let the slots of the mask [B] begin an episode of another task.
 
         Args:
-            envs: reset with `options={"tasks": tasks, "reset_mask": mask}`.
+            envs: Reset with `options={"tasks": tasks, "reset_mask": mask}`.
             tasks: [B], as the envs take them; of no effect outside of the mask.
             mask: [B] bool.
 

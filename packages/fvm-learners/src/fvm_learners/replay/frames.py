@@ -22,11 +22,11 @@ class Frames:
     """`capacity` rows.
 
     Args:
-        capacity: rows.
-        obs_shape: of one observation, its last axis the frames' channels, oldest frame first.
-        obs_dtype: of one observation.
-        frame_stack: frames in an observation, k.
-        device: of the frames; their links stay on the CPU.
+        capacity: Rows.
+        obs_shape: Of one observation, its last axis the frames' channels, oldest frame first.
+        obs_dtype: Of one observation.
+        frame_stack: Frames in an observation, k.
+        device: Of the frames; their links stay on the CPU.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Frames:
         )
 
     def observations(self, rows: NDArray[Any]) -> Tensor:
-        """[B, *obs_shape]; in memory a frame's values lie together, not a pixel's."""
+        """Returns observations [B, *obs_shape]; in memory a frame's values lie together, not a pixel's."""
         stack = np.empty((len(rows), self.frame_stack), dtype=np.int64)
         for i in reversed(range(self.frame_stack)):
             stack[:, i] = rows

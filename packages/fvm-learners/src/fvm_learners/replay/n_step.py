@@ -1,4 +1,4 @@
-"""n-step returns, as the rewards come in (Sutton 1988; Hessel et al. 2018, "multi-step learning").
+"""Returns over n steps, as the rewards come in (Sutton 1988; Hessel et al. 2018, "multi-step learning").
 
     return_ = sum_{k < m} gamma^k reward_{t+k}     discount = gamma^m, 0 if the episode was done before t+m
 
@@ -14,10 +14,10 @@ class Closed(NamedTuple):
     """A step whose return is known; steps are named by the row they are kept in.
 
     Attributes:
-        row: of the step.
-        return_: discounted sum of its m rewards.
-        discount: of the value m steps on.
-        next_row: of the observation m steps on; of no use if `discount` is 0.
+        row: Of the step.
+        return_: Discounted sum of its m rewards.
+        discount: Of the value m steps on.
+        next_row: Of the observation m steps on; of no use if `discount` is 0.
     """
 
     row: int
@@ -31,7 +31,7 @@ class OpenSteps:
 
     Args:
         n_step: n.
-        gamma: discount of one step.
+        gamma: Discount of one step.
         steps: (row, reward), oldest first.
     """
 

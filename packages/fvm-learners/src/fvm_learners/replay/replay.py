@@ -36,7 +36,7 @@ SMALLEST_LOSS = 1e-6
 
 @dataclass(frozen=True)
 class Transitions:
-    """n-step transitions [B].
+    """Transitions [B] over n steps.
 
     Attributes:
         obs: [B, *obs_shape].
@@ -80,8 +80,8 @@ class Stream:
     """Where a slot's episode stands in this replay.
 
     Attributes:
-        newest: row of its newest frame.
-        open: its steps whose returns are not known.
+        newest: Row of its newest frame.
+        open: Its steps whose returns are not known.
     """
 
     newest: int
@@ -92,15 +92,15 @@ class Replay:
     """The transitions of one task.
 
     Args:
-        capacity: rows.
-        obs_shape: of one observation, its last axis the frames' channels, oldest frame first.
-        obs_dtype: of one observation.
-        frame_stack: frames in an observation.
+        capacity: Rows.
+        obs_shape: Of one observation, its last axis the frames' channels, oldest frame first.
+        obs_dtype: Of one observation.
+        frame_stack: Frames in an observation.
         n_step: n.
-        discount: gamma.
-        priority_exponent: alpha.
-        device: of what is sampled.
-        frames_device: of the frames; None for `device`.
+        discount: Gamma.
+        priority_exponent: Alpha.
+        device: Of what is sampled.
+        frames_device: Of the frames; None for `device`.
     """
 
     def __init__(
@@ -178,8 +178,8 @@ class Replay:
         """End a slot's stream, which is not done, so that no transition leads across.
 
         Args:
-            slot: whose next step is an episode's first.
-            obs: that its last step led to; None if not known, then that step is left out.
+            slot: Whose next step is an episode's first.
+            obs: That its last step led to; None if not known, then that step is left out.
         """
         stream = self._streams.pop(slot, None)
         if stream is None or not stream.open.steps:
@@ -270,9 +270,9 @@ class Replay:
         """`num` of the newest `window` steps, uniformly; fewer if there are fewer and none is repeated.
 
         Args:
-            num: steps wanted.
-            window: steps to choose from; a step counts as soon as its reward is known.
-            rng: draws them.
+            num: Steps wanted.
+            window: Steps to choose from; a step counts as soon as its reward is known.
+            rng: Draws them.
             replace: a step may be drawn again; then there are `num`, unless there are none at all.
             next_obs: a step comes with what it led to, and counts only once that is known.
         """

@@ -32,8 +32,8 @@ def frames_device(nbytes: int, device: torch.device) -> torch.device:
     """Where the frames of all replays are kept: with the learner if they fit there, else in main memory.
 
     Args:
-        nbytes: of all replays together.
-        device: the learner's.
+        nbytes: Of all replays together.
+        device: The learner's.
 
     Raises:
         ValueError: They are larger than the machine's memory.

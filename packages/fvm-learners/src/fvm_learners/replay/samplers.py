@@ -26,7 +26,7 @@ class ReplayBatch:
         task_index: [B] of the buffer each came from.
         rows: [B] in that buffer.
         latent: [B, latent_size] for both observations, may carry gradients; None without.
-        extra: what a sampler adds for its learner's hooks, by name.
+        extra: What a sampler adds for its learner's hooks, by name.
     """
 
     obs: Tensor
@@ -121,9 +121,9 @@ def prioritised_batch(
         w_i = (N p_i)^-beta / max_j (N p_j)^-beta          N, p: size of and probability in i's own buffer
 
     Args:
-        learner: whose buffers.
-        tasks: that are ready.
-        rng: draws the transitions.
+        learner: Whose buffers.
+        tasks: That are ready.
+        rng: Draws the transitions.
         latent: [len(tasks), latent_size], one for all transitions of a task.
     """
     shares = [len(part) for part in np.array_split(np.arange(learner.config.batch_size), len(tasks))]

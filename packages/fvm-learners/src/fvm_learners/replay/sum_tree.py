@@ -22,7 +22,7 @@ class SumTree:
 
     @property
     def priorities(self) -> NDArray[np.float64]:
-        """[capacity], a view."""
+        """All priorities [capacity], a view."""
         return self._leaves.reshape(-1)[: self.capacity]
 
     @property

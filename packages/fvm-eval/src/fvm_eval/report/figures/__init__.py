@@ -4,6 +4,7 @@ from fvm_eval.report.figures.curves import adaptation, online, pretraining
 from fvm_eval.report.figures.differences import differences
 from fvm_eval.report.figures.panels import Draw
 from fvm_eval.report.figures.profiles import profiles
+from fvm_eval.report.figures.schedules import schedules
 from fvm_eval.report.figures.tasks import by_task
 from fvm_eval.report.figures.training_sizes import zero_shot
 from fvm_eval.report.figures.trials import by_trial
@@ -17,5 +18,6 @@ __all__ = [
     "online",
     "pretraining",
     "profiles",
+    "schedules",
     "zero_shot",
 ]

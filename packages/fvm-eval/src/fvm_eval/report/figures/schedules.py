@@ -1,4 +1,4 @@
-"""Reptile's sensitivity to its step size schedule."""
+"""Sensitivity to a step size schedule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.analysis.study_results import AREA, MULTITASK, SCRATCH, ZERO_SHOT
+from fvm_eval.analysis.study_results import AREA, ZERO_SHOT
 from fvm_eval.analysis.summaries import Summary
 from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.figures import labels, panels, paper
@@ -17,7 +17,7 @@ from fvm_eval.report.method_styles import method_styles
 
 
 def schedules(analysis: Analysis, narrow: bool) -> Figure:
-    """Returns value at budget and area by schedule with 95 % intervals; multi-task and scratch as lines.
+    """Returns value at budget and area by schedule with 95 % intervals; references as lines.
 
     Hollow marks are zero-shot scores.
     """
@@ -37,7 +37,7 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
     for axes, (size, arms, summary) in zip(drawn, cells, strict=True):
         _schedules(axes, analysis, arms, summary)
         for method in methods_of(study, size):
-            if study.family(method) in (SCRATCH, MULTITASK):
+            if study.family(method) in study.references:
                 _reference(axes, analysis, method, summary)
         names = [
             f"{labels.wrapped(family_label(study, arm), 18 if narrow else 30)}\n"
@@ -49,7 +49,7 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
         at = f", {size:,} tasks" if len(groups) > 1 else ""
         axes.set_title(labels.wrapped(f"{summary.name}{at}", 28 if narrow else 60))
     figure.supxlabel(analysis.scale.label, fontsize=10, color=MUTED)
-    references = [m for m in study.methods if study.family(m) in (SCRATCH, MULTITASK)]
+    references = [m for m in study.methods if study.family(m) in study.references]
     if references:
         labels.legend(figure, analysis, references, narrow, markers=False)
     return figure
