@@ -67,7 +67,8 @@ def take(path: Path) -> Lease | None:
         token = secrets.token_hex(8)
         if _write(path, token):
             return Lease(path, token)
-        if not (is_stale(path) and clear(path)):
+        seen = holder(path).get("token")  # before it is judged: what is judged is what is cleared
+        if not (is_stale(path) and clear(path, seen)):
             return None
     return None
 
@@ -121,9 +122,10 @@ def now_at(folder: Path) -> float:
     return time
 
 
-def clear(path: Path) -> bool:
-    """Takes a stale lease away; whether this process was the one to do it."""
-    token = holder(path).get("token")
+def clear(path: Path, token: str | None) -> bool:
+    """Takes a stale lease away, the one with this token; whether this process was the one to do it."""
+    if holder(path).get("token") != token:
+        return False
     away = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PARTIAL}")
     try:
         os.rename(path, away)

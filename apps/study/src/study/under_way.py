@@ -69,7 +69,7 @@ class UnderWay:
         freed = []
         for key, holder in self.held().items():
             is_its = (holder.get("place"), holder.get("pid")) == (mine["place"], pid)
-            if is_its and lease.clear(self.root / f"{key}{lease.SUFFIX}"):
+            if is_its and lease.clear(self.root / f"{key}{lease.SUFFIX}", holder.get("token")):
                 freed.append(key)
         return freed
 
