@@ -184,7 +184,6 @@ BAD = {
     "--benchmark toy --methods": ("no methods given", "at least one"),
     "--benchmark toy --preset quick --methods pearl": ("pearl needs rainbow", "latent", "has ppo"),
     "--benchmark atari --methods scratch rl2": ("rl2 needs ppo", "has rainbow"),
-    "--benchmark procgen --methods multitask:frozen": ("multitask:frozen needs rainbow",),
     "--benchmark atari --held-out pong asault": ("'asault'", "assault"),
     "--benchmark atari --train-sizes 11": ("of 11 games", "1 to 10"),
     "--benchmark atari --game pong": ("atari has no option 'game'", "leave it out"),

@@ -17,7 +17,7 @@ from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
 
-from study import learners
+from study import learners, retentions
 from study.environments import env_options, make_envs
 from study.errors import StudyError
 from study.learners import read_spec
@@ -59,8 +59,20 @@ class MeteredEnvs(VectorWrapper):
         self.env.load_state_dict(state)  # type: ignore[attr-defined]
 
 
-def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None = None) -> Paradigm:
-    """Returns the job's paradigm with its learner and envs; env steps are charged to the ledger if given."""
+def build_paradigm(
+    spec: Mapping[str, Any],
+    device: str,
+    ledger: Ledger | None = None,
+    pretraining: Mapping[str, Any] | None = None,
+) -> Paradigm:
+    """Returns the job's paradigm with its learner and envs.
+
+    Args:
+        spec: Of the job.
+        device: Of its learner.
+        ledger: Charged with the env steps that count, if given.
+        pretraining: Spec of the pretraining whose tasks a retention looks back at.
+    """
     phase = spec["phase"]
     learner, learner_config = read_spec(phase)
     kind = registered().methods[spec["paradigm"]]
@@ -78,6 +90,7 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
         split: int = 1,
         trials: float = 1,
         replicates: bool = False,
+        purpose: str = "",
         **unknown: Any,
     ) -> Any:
         if unknown:
@@ -87,6 +100,8 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
         num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
         ends = {"on_episode_end": on_episode_end}
         envs: Any = make_envs(spec["benchmark"], tasks, num_envs, seed, **ends, **options)
+        if purpose == "retention":  # nothing is learned on them: they cost no budget of the adaptation
+            return envs
         if (every := phase.get("restart_every")) is not None:
             envs = Restarts(envs, seed, every)
         return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
@@ -97,7 +112,10 @@ def build_paradigm(spec: Mapping[str, Any], device: str, ledger: Ledger | None =
     if spec.get("reset_sigmas"):
         transfer = replace(transfer, reset_sigmas=True)
     settings = paradigm.Config(**config) if paradigm.Config else None
-    return paradigm(make_learner, make, settings, transfer)
+    if pretraining is None or "retain" not in spec:
+        return paradigm(make_learner, make, settings, transfer)
+    kept = {"retain": retentions.read(spec["retain"]), "retained_tasks": pretraining["tasks"]}
+    return paradigm(make_learner, make, settings, transfer, **kept)
 
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:

@@ -35,6 +35,9 @@ class Arguments:
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
+    retain: Annotated[tuple[str, ...], shown("NAME ...")] = ()
+    """Arms that keep what the pretrained agent knew, beside each method that fine-tunes one: bc, ks, ewc,
+    l2, critic-warm-up, head-only, freeze, l2-init, shrink-perturb; together as in bc+l2."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None

@@ -132,6 +132,7 @@ class StudyConfig:
         settings: By pretraining, what differs from the phases; tuned on validation levels.
         margin: Smallest difference that counts, as a fraction of the score range; fixed beforehand.
         script: A scripted player to compare with, besides random play.
+        retain: By retention, fields of its settings, for methods such as "multitask:gradient+bc".
         looks: Numbers of seeds at which verdicts are planned, as (8, 16): such looks share the error that one
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
@@ -165,6 +166,7 @@ class StudyConfig:
     trials: int = 0  # tuning trials on validation levels behind these settings, the same for every method
     looks: tuple[int, ...] = field(default=(), metadata={"since": 2})
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
+    retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     title: str = field(default="", metadata={"since": 2})
     note: str = ""
 

@@ -209,7 +209,8 @@ def open_stream(
 ) -> Iterator[Snapshot]:
     """Returns the paradigm's stream of snapshots, on envs that charge the ledger."""
     spec = job.spec
-    paradigm = build_paradigm(spec, device, ledger)
+    pretraining = job.parent.spec if job.parent else None
+    paradigm = build_paradigm(spec, device, ledger, pretraining)
     rng, _ = job.seeds()
     if job.kind == "pretrain":
         return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume)

@@ -1,8 +1,9 @@
 """What a study compares: a way to pretrain and a way to adapt, by the name that its users give it.
 
 A name is PRETRAINING or PRETRAINING:ADAPTATION, as in "multitask" (fine-tuned, its own adaptation),
-"multitask:none" (zero-shot) or "rl2:both" (context and fine-tuning). Methods that share a pretraining start
-from the same checkpoints.
+"multitask:none" (zero-shot) or "rl2:both" (context and fine-tuning). What is kept meanwhile follows with a
+plus, as in "multitask:gradient+bc+l2" (`retentions.py`). Methods that share a pretraining start from the same
+checkpoints.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fvm_meta.pearl import PEARL
 from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import EPS_SCHEDULES
 
-from study import draws
+from study import draws, retentions
 from study.errors import StudyError, unknown
 from study.registry import Adaptation, LearnerKind, MethodKind, registered
 
@@ -144,6 +145,7 @@ class Method:
 
     pretraining: str
     adaptation: str
+    retained: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, name: str) -> Method:
@@ -156,13 +158,20 @@ class Method:
         if pretraining not in registered().methods:
             raise unknown("method", name, registered().methods)
         kind = pretraining_of(pretraining)
+        adaptation, *kept = adaptation.split("+")
         allowed = [one.name for one in kind.adaptations]
         if adaptation and adaptation not in allowed:
             raise StudyError(
                 f"{pretraining} cannot adapt by {adaptation!r}; it can by {', '.join(allowed)}, of which the "
                 "first is its own"
             )
-        return cls(pretraining, adaptation or allowed[0])
+        method = cls(pretraining, adaptation or allowed[0], retentions.parsed(kept))
+        if kept and (method.way.does != "learns" or not kind.pretrains):
+            raise StudyError(
+                f"{name} keeps {', '.join(kept)} while it fine-tunes, and {pretraining}:{method.adaptation} "
+                "does not fine-tune a pretrained agent; choose another adaptation, or leave it out"
+            )
+        return method
 
     @property
     def kind(self) -> MethodKind:
@@ -182,13 +191,23 @@ class Method:
     @property
     def name(self) -> str:
         """The shortest name that `parse` understands."""
-        own = self.adaptation == self.kind.adaptations[0].name
+        own = self.adaptation == self.kind.adaptations[0].name and not self.retained
+        if self.retained:
+            return f"{self.pretraining}:{'+'.join((self.adaptation, *self.retained))}"
         return self.pretraining if own else f"{self.pretraining}:{self.adaptation}"
 
     @property
     def label(self) -> str:
-        """For people, as in "Multi-task + fine-tuning"."""
-        return self.way.label.format(self.kind.label)
+        """For people, as in "Multi-task + fine-tuning, BC + L2"."""
+        label = self.way.label.format(self.kind.label)
+        kept = " + ".join(retentions.KINDS[name].label for name in self.retained)
+        return f"{label}, {kept}" if kept else label
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities that a learner must have for it."""
+        kept = (retentions.KINDS[name].needs for name in self.retained)
+        return self.kind.needs | self.way.needs.union(*kept)
 
 
 def label_of(name: str, unit: str = "level") -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from fvm_eval.folds import Fold, nested_train_sets
 
+from study import retentions
 from study.config import EVALUATION_VERSION, Settings, StudyConfig
 from study.environments import score_range_of
 from study.files import canonical_json
@@ -201,6 +202,9 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     spec["evaluation"] = everywhere_of(config)
     spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
+    if method.retained:
+        able = kind_of(config.adapt.learner).capabilities
+        spec["retain"] = retentions.spec_of(method.retained, config.retain, able)
     if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None

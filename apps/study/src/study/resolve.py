@@ -171,6 +171,8 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
         changed["pretrain_env_steps"] = {}
     if "methods" in changed:
         changed["methods"] = tuple(dict.fromkeys(Method.parse(name).name for name in changed["methods"]))
+    if arguments.retain:
+        changed["methods"] = with_arms(changed.get("methods", preset.methods), arguments.retain)
     if arguments.seeds is not None:
         changed["seeds"] = arguments.seeds
     for phase in ("pretrain", "adapt"):
@@ -199,7 +201,7 @@ def check(config: StudyConfig) -> None:
 def check_learner(method: Method, config: StudyConfig) -> None:
     """Raises StudyError unless the method works with the study's base learner."""
     learner = kind_of(config.adapt.learner)
-    lacks = sorted((method.kind.needs | method.way.needs) - learner.capabilities)
+    lacks = sorted(method.needs - learner.capabilities)
     if lacks:
         able = [k.name for k in registered().learners.values() if set(lacks) <= k.capabilities]
         raise StudyError(
@@ -207,6 +209,26 @@ def check_learner(method: Method, config: StudyConfig) -> None:
             f"preset {config.preset} of {config.benchmark} has {learner.name}; leave it out, or choose "
             "another preset or benchmark"
         )
+
+
+def with_arms(methods: Sequence[str], retain: Sequence[str]) -> tuple[str, ...]:
+    """Returns the methods, and for each that fine-tunes a pretrained agent the arms that keep what it knew.
+
+    Raises:
+        StudyError: None of them does, or nobody knows what is to be kept.
+    """
+    plain = [method for method in map(Method.parse, methods) if not method.retained]
+    tuned = [method for method in plain if method.kind.pretrains and method.way.does == "learns"]
+    if not tuned:
+        raise StudyError(
+            f"--retain: none of {', '.join(methods)} fine-tunes a pretrained agent; add multitask"
+        )
+    arms = [
+        Method.parse(f"{method.pretraining}:{method.adaptation}+{names}").name
+        for names in retain
+        for method in tuned
+    ]
+    return tuple(dict.fromkeys([*(Method.parse(name).name for name in methods), *arms]))
 
 
 def level_number(word: str) -> int:

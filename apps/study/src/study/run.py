@@ -12,25 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from study import estimate, players, plugins, tracking
+from study.announcements import announce, conclude
 from study.arguments import Arguments, command_of
 from study.cache import set_aside, take_from
 from study.claims.arms import moment, trial
 from study.collect import Results, collect, write_report
-from study.config import Settings, StudyConfig
+from study.config import StudyConfig
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
-from study.environments import suite_of
 from study.errors import StudyError
 from study.evidence import TUNING_SPENT
 from study.measures.control import control_cells
-from study.methods import Method, pretraining_of
-from study.mlflow_sink import Status, default_uri
-from study.plan import Plan, make_plan, players_of
+from study.methods import Method
+from study.mlflow_sink import default_uri
+from study.plan import Plan, make_plan
 from study.resolve import check, resolve_all
 from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
 from study.store import Store, write_table
@@ -331,69 +329,3 @@ def run_jobs(
             f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
             f"the others are kept, and the same command tries the failed ones again"
         )
-
-
-def announce(
-    console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
-) -> None:
-    """Says what is about to run."""
-    if not config.methods:
-        suite, episodes = suite_of(config.benchmark), config.evaluation.episodes
-        names = " and ".join(suite.label(name).lower() for name in players_of(config))
-        console.print(f"[bold]{config.benchmark} {config.preset}[/]: {names} on {config.title}")
-        console.print(f"  {len(config.held_out)} tasks, {episodes} episodes of each player on each")
-        console.print(Padding(config.note, (0, 2)), style="yellow")
-        console.print(f"  results in {output}\n", soft_wrap=True)
-        return
-    sizes = " / ".join(f"{size:,}" for size in config.train_sizes)
-    where = plural(workers, "worker") if workers else "this process"
-    console.print(
-        Text.assemble(
-            (f"{config.benchmark} {config.preset}", "bold"),
-            f": {' vs '.join(config.methods)} on {config.family}",
-        )
-    )
-    console.print(
-        f"  {plural(config.seeds, 'seed')}, {sizes} training {config.unit}s, "
-        f"{len(config.held_out)} held-out; {plural(len(plan.jobs), 'job')}, "
-        f"{plan.env_steps:,} env steps on {device} with {where}"
-    )
-    for method in dict.fromkeys(method.kind.name for method in map(Method.parse, config.methods)):
-        kind = pretraining_of(method)
-        if kind.lifetimes and not kind.variant_of:
-            trials = config.settings.get(method, Settings()).config.get("trials")
-            console.print(f"  {kind.label}: {trials or 'the usual number of'} trials a lifetime")
-    if config.note:
-        console.print(Padding(config.note, (0, 2)), style="yellow")
-    console.print(f"  results in {output}\n", soft_wrap=True)
-
-
-def conclude(
-    console: Console,
-    root: Path,
-    results: Results | players.PlayResults,
-    report: Path,
-    videos: list[Path],
-    status: Status | None,
-) -> None:
-    """Says what came out and where it lies."""
-    console.print()
-    console.print(results.table())
-    for line in results.verdicts:
-        console.print(line, markup=False)
-    console.print()
-    console.print(f"report    {report}", soft_wrap=True)
-    for video in videos:
-        console.print(f"video     {video}", soft_wrap=True)
-    if status is not None:
-        console.print(f"mlflow    {status.uri}", soft_wrap=True)
-        if status.error:
-            left = f"{status.unsent} runs" + ("" if status.report else " and the report")
-            console.print(
-                f"          not sent: {left} ({status.error}); the same command sends them later",
-                style="yellow",
-                markup=False,
-                soft_wrap=True,
-            )
-        elif status.uri.startswith("sqlite"):
-            console.print(f"          see it: {tracking.look_at(root, status.uri)}", soft_wrap=True)

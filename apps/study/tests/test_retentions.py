@@ -1,0 +1,99 @@
+"""Methods that keep what they knew: their names, their place in a job's key, and a study of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study.config import StudyConfig
+from study.errors import StudyError
+from study.methods import Method
+from study.plan import Plan, make_plan
+from study.resolve import with_arms
+from study.retentions import KINDS, read
+from study.store import Store
+
+
+def test_a_name_says_what_is_kept_in_one_order() -> None:
+    method = Method.parse("multitask:gradient+l2+bc")
+    assert method.retained == ("bc", "l2")
+    assert method.name == "multitask:gradient+bc+l2"
+    assert Method.parse(method.name) == method
+    assert method.label == "Multi-task + fine-tuning, BC + L2"
+    assert method.needs == {"distribution"}
+    assert Method.parse("multitask").name == "multitask"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("multitask:gradient+si", "no retention is called si; use bc, ks"),
+        ("multitask:gradient+", r"no retention is called \(nothing\)"),
+        ("multitask:gradient+bc+bc", "name each once"),
+        ("multitask:none+bc", "does not fine-tune a pretrained agent"),
+        ("rl2:context+bc", "does not fine-tune a pretrained agent"),
+        ("scratch:gradient+bc", "does not fine-tune a pretrained agent"),
+    ],
+)
+def test_what_cannot_be_kept_is_said(name: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        Method.parse(name)
+
+
+def test_methods_that_keep_share_the_pretraining_and_leave_other_keys_alone(small: StudyConfig) -> None:
+    plain = make_plan(replace(small, methods=("multitask",)))
+    both = make_plan(replace(small, methods=("multitask", "multitask:gradient+bc+l2")))
+    assert {job.key for job in plain.jobs} < {job.key for job in both.jobs}
+    assert [job.kind for job in both.jobs].count("pretrain") == [j.kind for j in plain.jobs].count("pretrain")
+    (kept,) = {str(job.spec["retain"]) for job in both.jobs if "retain" in job.spec}
+    retain = next(job.spec["retain"] for job in both.jobs if "retain" in job.spec)
+    assert list(retain) == ["bc", "l2", "drift"]
+    assert kept.count("'version': 1") == 3
+    assert [type(config) for config in read(retain)] == [KINDS[name].config for name in retain]
+    stronger = make_plan(replace(small, methods=("multitask:gradient+bc+l2",), retain={"bc": {"coef": 9.0}}))
+    assert next(j.spec["retain"]["bc"]["coef"] for j in stronger.jobs if "retain" in j.spec) == 9.0
+
+
+def test_a_coefficient_that_cannot_be_is_said(small: StudyConfig) -> None:
+    config = replace(small, methods=("multitask:gradient+bc",), retain={"bc": {"coef": -1.0}})
+    with pytest.raises(StudyError, match=r"retention bc: coef=-1\.0"):
+        make_plan(config)
+
+
+def test_arms_stand_beside_each_method_that_fine_tunes() -> None:
+    methods = ("scratch", "multitask", "multitask:none", "rl2")
+    assert with_arms(methods, ["bc", "l2+bc"]) == (
+        *methods,
+        "multitask:gradient+bc",
+        "multitask:gradient+bc+l2",
+    )
+    with pytest.raises(StudyError, match="none of scratch, rl2 fine-tunes a pretrained agent"):
+        with_arms(("scratch", "rl2"), ["bc"])
+
+
+@pytest.mark.parametrize("learner", ["ppo", "rainbow"])
+def test_a_study_of_them_logs_what_is_kept(
+    small: StudyConfig,
+    small_rainbow: StudyConfig,
+    run_plan: Callable[[Plan, Store], list[object]],
+    tmp_path: Path,
+    learner: str,
+) -> None:
+    config = small if learner == "ppo" else small_rainbow
+    config = replace(
+        config,
+        methods=("multitask:gradient+bc+ks",),
+        seeds=1,
+        retain={"bc": {"states": 64, "batch_size": 32}},
+    )
+    plan, store = make_plan(config), Store(tmp_path / "study")
+    run_plan(plan, store)
+    adapted = [job for job in plan.jobs if job.kind == "adapt"]
+    metrics = set(store.table(adapted, "metrics")["metric"])
+    assert {"bc/kl", "ks/kl", "drift/kl", "bc/coef"} <= metrics
+    for job in adapted:
+        costs = store.note(job, "costs")
+        assert costs["env_steps"] == job.budget_env_steps
+        assert costs["retention_env_steps"] >= 64
