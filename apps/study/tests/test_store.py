@@ -323,7 +323,7 @@ def test_a_bug_in_one_job_leaves_the_others_alone(
             raise ZeroDivisionError("a bug")
         yield from run_job(job, store, **options)
 
-    monkeypatch.setattr("study.engines.in_process.run_job", only_others)
+    monkeypatch.setattr("study.engines.worker.run_job", only_others)
     events = list(run_in_process(Schedule(plan.jobs, store), RunOptions()))
     failures = [event for event in events if event.what == "failed"]
     assert [event.job for event in failures] == [broken]

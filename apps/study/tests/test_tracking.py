@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from mlflow import MlflowClient
 from study import tracking
 from study.cli import run
 from study.config import StudyConfig
+from study.mlflow_sink import LOCAL, SENT, Sink, default_uri, flatten, read_book
 from study.plan import Plan
 from study.store import Store
-from study.tracking import Sink, Tracker, default_uri, flatten, read_book
+from study.tracking import Tracker
 
 pytestmark = pytest.mark.usefixtures("no_report")
 NAME = "toy-quick"
@@ -92,15 +95,115 @@ def test_a_study_is_a_parent_run_and_a_child_run_a_job(
         assert child.data.metrics["env_steps"] == job.budget_env_steps
         assert child.data.params["evaluation.episodes"] == "4"
     job = next(job for job in plan.jobs if job.kind == "adapt")
-    curve = client.get_metric_history(by_key[job.key].info.run_id, "score")
+    curve = client.get_metric_history(by_key[job.key].info.run_id, "eval/score")
     table = store.table([job], "episodes")
     means = {step: table.filter(pl.col("env_step") == step)["score"].mean() for step in job.spec["at"]}
     assert {point.step: point.value for point in curve} == pytest.approx(means)
-    online = client.get_metric_history(by_key[job.key].info.run_id, "online_return")
+    online = client.get_metric_history(by_key[job.key].info.run_id, "train/return")
     assert [point.step for point in online] == store.table([job], "online")["env_step"].to_list()
     told = store.table([job], "metrics").filter(metric="entropy")
-    logged = client.get_metric_history(by_key[job.key].info.run_id, "entropy")
+    logged = client.get_metric_history(by_key[job.key].info.run_id, "train/entropy")
     assert {point.step: point.value for point in logged} == dict(told.select("env_step", "value").iter_rows())
+
+
+def test_a_run_appears_when_its_job_starts_and_its_curves_grow(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store
+) -> None:
+    plan, _ = small_done
+    job = next(job for job in plan.jobs if job.kind == "adapt")
+    it = sink(store, plan, small)
+    began = 1_700_000_000_000
+    it.progress(job.key, 0, {}, began)
+    it.progress(job.key, 128, {"return": 0.25, "entropy": 1.5}, began + 60_000)
+    it.progress(job.key, 256, {"return": 0.5, "eval/score": 0.75}, began + 120_000)
+    client, found = runs(it.uri)
+    child = next(run for run in found if run.data.tags.get("fvm.key") == job.key)
+    assert (child.info.status, child.info.start_time) == ("RUNNING", began)
+    assert child.data.params["evaluation.episodes"] == "4"
+    history = client.get_metric_history(child.info.run_id, "train/return")
+    assert [(p.step, p.value, p.timestamp - began) for p in history] == [
+        (128, 0.25, 60_000),
+        (256, 0.5, 120_000),
+    ]
+    (scored,) = client.get_metric_history(child.info.run_id, "eval/score")
+    assert (scored.step, scored.timestamp) == (256, began + 120_000)
+
+    it.end("KILLED")  # Ctrl-C: all that ran says so, and the next run goes on with the same ones
+    assert {run.info.status for run in runs(it.uri)[1]} == {"KILLED"}
+    again = sink(store, plan, small)
+    again.progress(job.key, 384, {"return": 1.0}, began + 600_000)
+    again.send_jobs()
+    again.send_report([], {})
+    _, found = runs(it.uri)
+    assert len(found) == 1 + len(plan.jobs)
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert child.info.run_id in {run.info.run_id for run in found}
+    history = client.get_metric_history(child.info.run_id, "train/return")
+    assert sorted(p.step for p in history) == [128, 256, 384]
+
+
+def test_an_extended_study_keeps_one_parent_that_says_todays_settings(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store
+) -> None:
+    plan, _ = small_done
+    first = sink(store, plan, small)
+    first.send_jobs()
+    first.send_report([], {})
+    wider = sink(store, plan, replace(small, seeds=2))
+    wider.send_jobs()
+    _, found = runs(wider.uri)
+    (parent,) = [run for run in found if run.data.tags["fvm.kind"] == "study"]
+    assert (parent.data.params["seeds"], parent.info.status) == ("2", "RUNNING")
+    children = [run for run in found if run.data.tags["fvm.kind"] != "study"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert len(children) == len(plan.jobs)
+
+
+def test_a_moved_study_stays_in_its_folder(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store, tmp_path: Path
+) -> None:
+    plan, _ = small_done
+    it = sink(store, plan, small)
+    it.send_jobs()
+    it.send_report([store.root / "study.json"] if (store.root / "study.json").exists() else [], {})
+    moved = Store(tmp_path / "elsewhere" / "a?b %41c")
+    moved.root.parent.mkdir()
+    shutil.move(store.root, moved.root)
+    assert default_uri(moved.root) == LOCAL  # no address could hold this path
+    code = (
+        "import os, sys, pickle; from study.mlflow_sink import Sink, LOCAL; from study.store import Store; "
+        "from pathlib import Path; os.chdir(sys.argv[1]); "
+        "jobs, name, config = pickle.load(sys.stdin.buffer); "
+        "sink = Sink(Store(Path.cwd()), jobs, name, config, LOCAL); sink.send_jobs(); "
+        "sink.send_report([Path('results.parquet')], {})"
+    )
+    data = pickle.dumps((list(plan.jobs), NAME, asdict(small)))
+    subprocess.run([sys.executable, "-c", code, str(moved.root)], input=data, check=True, timeout=120)
+    assert not store.root.exists()
+    assert len(list(moved.root.glob("mlartifacts/*/artifacts/results.parquet"))) == 1
+    assert sorted(p.name for p in moved.root.parent.iterdir()) == ["a?b %41c"]
+    with closing(sqlite3.connect(moved.root / "mlflow.db")) as database:
+        places = [place for (place,) in database.execute("SELECT artifact_uri FROM runs")]
+        states = list(database.execute("SELECT lifecycle_stage FROM runs"))
+    assert all(place.startswith((moved.root / "mlartifacts").as_uri()) for place in places)
+    assert states == [("active",)] * (1 + len(plan.jobs))  # the same runs, one parent
+
+
+def test_a_strangers_database_writes_nothing_elsewhere(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store, tmp_path: Path
+) -> None:
+    plan, _ = small_done
+    sink(store, plan, small).send_jobs()
+    victim = tmp_path / "victim"
+    with closing(sqlite3.connect(store.root / "mlflow.db")) as database:
+        database.execute("UPDATE experiments SET artifact_location = ?", (victim.as_uri(),))
+        database.execute("UPDATE runs SET artifact_uri = ? || '/' || run_uuid", (victim.as_uri(),))
+        database.commit()
+    again = sink(store, plan, small)
+    again.send_jobs()
+    again.send_report([store.root / "results.parquet", store.root / "report"], {"x": 1.0})
+    assert not victim.exists()
+    assert list(store.root.glob("mlartifacts/*/artifacts/results.parquet"))
 
 
 def test_nothing_is_sent_twice_and_what_is_lost_is_sent_again(
@@ -114,7 +217,7 @@ def test_nothing_is_sent_twice_and_what_is_lost_is_sent_again(
     assert {run.info.run_id for run in first} == {run.info.run_id for run in second}
 
     # The note is lost: what it told is replaced, never doubled.
-    (store.root / tracking.SENT).write_text("{damaged")
+    (store.root / SENT).write_text("{damaged")
     sink(store, plan, small).send_jobs()
     _, third = runs(default_uri(store.root))
     jobs = [run.data.tags["fvm.key"] for run in third if "fvm.key" in run.data.tags]
@@ -129,8 +232,8 @@ def test_a_deleted_database_is_filled_again(
     other = Store(tmp_path / "moved")
     shutil.move(store.root, other.root)  # a client keeps its file open by name
     shutil.copy(migrated, other.root / "mlflow.db")
-    book = json.loads((other.root / tracking.SENT).read_text())
-    assert list(book) == [tracking.LOCAL]  # wherever the folder lies
+    book = json.loads((other.root / SENT).read_text())
+    assert list(book) == [LOCAL]  # wherever the folder lies
     again = sink(other, plan, small)
     assert again.status(reported=False, error="").unsent == 0  # so the note says
     again.send_jobs()
@@ -250,7 +353,7 @@ def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
         if process.poll() is None:
             book: dict[str, Any] = {}
             for _ in range(600):  # until the sink has sent one job
-                book = read_book(root / tracking.SENT).get(uri, {"jobs": {}})
+                book = read_book(root / SENT).get(uri, {"jobs": {}})
                 if book["jobs"]:
                     break
                 time.sleep(0.1)

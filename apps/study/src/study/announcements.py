@@ -13,6 +13,7 @@ from study.collect import Results
 from study.config import Settings, StudyConfig
 from study.environments import suite_of
 from study.methods import Method, pretraining_of
+from study.mlflow_sink import Status
 from study.plan import Plan, players_of
 from study.terminal import plural
 
@@ -58,7 +59,7 @@ def conclude(
     results: Results | players.PlayResults,
     report: Path,
     videos: list[Path],
-    status: tracking.Status | None,
+    status: Status | None,
 ) -> None:
     """Says what came out and where it lies."""
     console.print()

@@ -72,6 +72,13 @@ class Arguments:
     """Processes that run jobs side by side (one a core, one on a GPU); 0 runs the jobs in this one."""
     dry_run: Annotated[bool, shown("")] = False
     """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
+    engine: Annotated[str, tyro.conf.arg(metavar="NAME")] = "local"
+    """Who runs the jobs: local (this machine) or folder (`study work FOLDER` on any machine that sees the
+    output folder; this command plans, watches and reports)."""
+    cache: Annotated[tuple[Path, ...] | None, shown("DIR ...")] = None
+    """Folders with other studies: finished jobs with the same key are copied from there, not run."""
+    fresh: Annotated[bool, shown("")] = False
+    """Run all jobs anew; what was finished is moved aside, to before-1 in the output folder, and kept."""
     video: Annotated[str | None, shown("TASK")] = None
     """Write a gif of each method's last agent playing a task, such as procgen/coinrun-easy/200001."""
     tracking_uri: Annotated[str | None, shown("URI")] = None
@@ -88,6 +95,8 @@ def command_of(arguments: Arguments) -> str:
     """Returns the command line that runs this study again."""
     default, parts = Arguments(benchmark=arguments.benchmark), ["uv run study"]
     for name, value in vars(arguments).items():
+        if name == "fresh":  # whoever runs it again goes on
+            continue
         if name == "benchmark" or value != getattr(default, name):
             flag = name.replace("_", "-")
             if isinstance(value, bool):

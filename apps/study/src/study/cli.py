@@ -29,6 +29,12 @@ claim that was fixed beforehand.
   study --benchmark toy                          where the best return is known
   study --benchmark rlbench                      manipulation: what players that never learn solve
   study --benchmark procgen --preset paper --device cuda
+
+  study work FOLDER      take jobs of that study, on any machine that sees its folder (docs/cluster.md)
+  study status FOLDER    how far it is, and who works on what
+  study stop FOLDER      have all workers save and stop
+  study slurm FOLDER     workers as an sbatch array
+  study export FOLDER FILE.tar, study import FILE.tar FOLDER    a study as one file
   study --version
 
 Stop with Ctrl-C at any time; the same command goes on where it was."""
@@ -66,6 +72,10 @@ def _run(argv: list[str]) -> int:
 
         print(f"study {version('fvm-study')}")
         return 0
+    if argv and not argv[0].startswith("-"):
+        with loading():
+            from study.commands import run_command
+        return run_command(argv[0], argv[1:])
     with loading():
         import tyro
 

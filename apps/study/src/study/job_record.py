@@ -65,8 +65,8 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return value, checked_sums(value.pop("files"))
 
 
-def read_record(folder: Path) -> JobRecord:
-    """Returns the record of the job in a folder.
+def read_record(folder: Path, name: str | None = None) -> JobRecord:
+    """Returns the record of the job in a folder, or in one that is to have another name.
 
     Raises:
         Damaged: It is none, or another job's.
@@ -82,7 +82,7 @@ def read_record(folder: Path) -> JobRecord:
             raise Damaged("it is no record of a job")
     if key_of(spec) != key:
         raise Damaged("its spec does not give its key")
-    if short(key) != folder.name:
+    if short(key) != (name or folder.name):
         raise Damaged(f"it is the record of job {short(key)}")
     return JobRecord(key=key, spec=spec, files=checked_sums(files))
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
+import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from study import estimate, players, plugins, tracking
 from study.announcements import announce, conclude
 from study.arguments import Arguments, command_of
+from study.cache import set_aside, take_from
 from study.claims.arms import moment, trial
 from study.collect import Results, collect, write_report
 from study.config import StudyConfig
@@ -26,18 +25,18 @@ from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.evidence import TUNING_SPENT
-from study.machine import cores
 from study.measures.control import control_cells
 from study.methods import Method
+from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
 from study.resolve import check, resolve_all
+from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
 from study.store import Store, write_table
-from study.terminal import Terminal, duration
+from study.terminal import Terminal, duration, plural, said_at_once
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
 
 MAX_JOBS = 1_000_000  # of a grid: planning as many takes a minute and 50 GB
-MAX_WORKERS = 1024
 
 
 def run_study(arguments: Arguments) -> int:
@@ -104,16 +103,6 @@ def run(config: StudyConfig, options: Options) -> Path:
     return options.output
 
 
-def with_paths(arguments: Arguments) -> Arguments:
-    """Returns the arguments with ~ in paths as the user's folder: a shell leaves `--output=~/x` as it is."""
-    paths = {name: value for name, value in vars(arguments).items() if isinstance(value, Path)}
-    try:
-        expanded: dict[str, Any] = {name: path.expanduser() for name, path in paths.items()}
-        return replace(arguments, **expanded)
-    except RuntimeError as error:  # ~nobody
-        raise StudyError(f"{error}; write the path out") from None
-
-
 def check_size(config: StudyConfig, trials: int | None) -> None:
     """Raises StudyError for a grid that nobody could run, before it is made."""
     tasks = len(config.held_out) + (trials or 0) * len(config.validation)
@@ -159,11 +148,11 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         return
     started = time.monotonic()
     console = make_console(arguments)
-    options = RunOptions(device, arguments.checkpoint_every_s, arguments.plugin)
+    options = options_of(arguments, device)
     if arguments.tune is not None and not arguments.dry_run:
         config = tune(console, arguments, config, output, options)
     plan = make_plan(config)
-    workers = choose_workers(arguments.workers, device, len(plan.jobs))
+    workers = workers_of(arguments, device, plan)
     video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
         agents_that_play(config, plan, video)
@@ -190,7 +179,7 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None
     started = time.monotonic()
     console = make_console(arguments)
     plan = make_plan(config)
-    workers = choose_workers(arguments.workers, "cpu", len(plan.jobs))
+    workers = workers_of(arguments, "cpu", plan)
     announce(console, config, plan, output, "cpu", workers)
     if arguments.dry_run:
         console.print(f"time      about {duration(players.estimate_s(plan, max(workers, 1)))}")
@@ -202,7 +191,7 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None
         results = players.collect_players(config, plan, store, rerun=command_of(arguments))
         return results, players.write_page(store, results), []
 
-    options = RunOptions("cpu", arguments.checkpoint_every_s, arguments.plugin)
+    options = options_of(arguments, "cpu")
     carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
@@ -226,20 +215,16 @@ def carry_out(
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
     name = f"{config['benchmark']}-{config['preset']}"
-    uri = arguments.tracking_uri or tracking.default_uri(store.root)
+    uri = arguments.tracking_uri or default_uri(store.root)
     tracker = tracking.Tracker(store, plan.jobs, name, config, uri) if arguments.tracking else None
     try:
+        take_over(console, arguments, plan, store)
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
         status = None
         if tracker is not None:
-            artifacts = [
-                store.root / "report",
-                store.root / "results.parquet",
-                store.root / "study.json",
-                *videos,
-            ]
-            status = tracker.finish(artifacts, results.numbers)
+            artifacts = [store.root / name for name in ("report", "results.parquet", "study.json")]
+            status = tracker.finish([*artifacts, *videos], results.numbers)
     except KeyboardInterrupt:
         if tracker is not None:
             tracker.close("KILLED")
@@ -251,6 +236,19 @@ def carry_out(
     conclude(console, store.root, results, report, videos, status)
 
 
+def take_over(console: Console, arguments: Arguments, plan: Plan, store: Store) -> None:
+    """Moves finished jobs aside or takes those of other studies, as asked, and says so."""
+    if arguments.fresh:
+        moved, place = set_aside(store, plan.jobs)
+        if moved:
+            console.print(f"{plural(moved, 'finished job')} moved to {place}: all run anew", soft_wrap=True)
+    if arguments.cache:
+        taken, remarks = take_from(store, plan.jobs, arguments.cache)
+        for remark in remarks:
+            console.print(remark, style="yellow", soft_wrap=True)
+        console.print(f"{plural(len(taken), 'finished job')} taken from other studies")
+
+
 def tune(
     console: Console, arguments: Arguments, config: StudyConfig, output: Path, options: RunOptions
 ) -> StudyConfig:
@@ -260,7 +258,7 @@ def tune(
     store = Store(output.with_name(f"{output.name}-tuning"))
     store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     try:
-        workers = choose_workers(arguments.workers, options.device, len(plan.jobs))
+        workers = workers_of(arguments, options.device, plan)
         console.print(
             f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
@@ -303,18 +301,25 @@ def run_jobs(
     Raises:
         StudyError: A job failed; at once if a user can mend it, else after all others have run.
     """
-    schedule = Schedule(plan.jobs, store)
     done = [job for job in plan.jobs if store.done(job)]
     if done:
         console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
     store.check(done)  # now, not when the tables are made
-    events = run_in_processes(schedule, options, workers) if workers else run_in_process(schedule, options)
+    schedule = Schedule(plan.jobs, store)
+    if schedule.waiting and not workers and options.elsewhere:
+        console.print(
+            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen"
+        )
+    if workers or options.elsewhere:
+        events = run_in_processes(schedule, options, workers)
+    else:
+        events = run_in_process(schedule, options)
     failed: list[Event] = []
     with Terminal(console, plan, done) as terminal, said_at_once(terminal), closing(events):
         for event in events:
             terminal.take(event)
-            if event.what == "finished" and tracker is not None:
-                tracker.job_finished()
+            if tracker is not None:
+                tracker.take(event)
             if event.what == "failed":
                 failed.append(event)
             if event.what == "failed" and event.mendable:
@@ -324,59 +329,3 @@ def run_jobs(
             f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
             f"the others are kept, and the same command tries the failed ones again"
         )
-
-
-@contextmanager
-def said_at_once(terminal: Terminal) -> Iterator[None]:
-    """While open, Ctrl-C and SIGTERM stop the study, and say so before anything is saved."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(number, before[signal.Signals(number)])  # the next one comes through
-        terminal.say("stopping, saving ...")
-        raise KeyboardInterrupt
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if before[signal.SIGINT] is signal.default_int_handler:
-        signal.signal(signal.SIGINT, stop)
-    if before[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def choose_device(asked: str) -> str:
-    """Returns a torch device name for "auto" or checks the one that was asked for.
-
-    Raises:
-        StudyError: There is no such device here.
-    """
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(asked)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
-        raise StudyError(f"unknown device {asked!r}; use auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise StudyError(
-            f"device {asked!r} is not here ({torch.cuda.device_count()} CUDA GPUs found); use --device cpu"
-        )
-    return asked
-
-
-def choose_workers(asked: int | None, device: str, jobs: int) -> int:
-    """Returns the number of worker processes: one a core on a CPU, one on a GPU, unless asked for."""
-    if asked is not None:
-        if not 0 <= asked <= MAX_WORKERS:
-            raise StudyError(
-                f"--workers {asked} is out of range; give 0 (this process alone) to {MAX_WORKERS}"
-            )
-        return asked
-    return min(cores(), jobs) if device == "cpu" else 1

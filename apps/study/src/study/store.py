@@ -9,14 +9,14 @@ report/  videos/  mlflow.db      what people look at
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import polars as pl
 
@@ -48,18 +48,25 @@ from study.job_record import (
 )
 from study.plan import Job
 from study.state_file import read_state, write_state
+from study.under_way import UnderWay
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+WAIT_S = 0.1  # between two looks at a job that another process has in hand
+
+
+Read = TypeVar("Read")
 
 
 class Store:
     """Reads and writes one study's folder; the only part of a study that touches files."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, patience_s: float = 0.0) -> None:
+        """Opens a folder; on a shared one, files that others wrote may show up so much later."""
+        self.root, self.patience_s = root, patience_s
         self._lock: IO[bytes] | None = None
         self._records: dict[str, JobRecord] = {}
+        self._held: set[str] = set()
 
     def claim(
         self,
@@ -102,15 +109,37 @@ class Store:
         """Whether the job is finished."""
         return is_folder(self.folder(job))
 
+    def finished(self) -> set[str]:
+        """Returns the first parts of the keys of all finished jobs here, by one look at the folder."""
+        try:
+            return {
+                entry.name for entry in os.scandir(self.root / "jobs") if entry.is_dir(follow_symlinks=False)
+            }
+        except FileNotFoundError:
+            return set()
+
+    @contextmanager
+    def holding(self, job: Job) -> Iterator[None]:
+        """While open, `occupy` takes it that this process has the job's lease."""
+        self._held.add(job.key)
+        try:
+            yield
+        finally:
+            self._held.discard(job.key)
+
     @contextmanager
     def occupy(self, job: Job) -> Iterator[None]:
         """Holds a job, so that no other process works on it; waits for one that still does."""
-        path = self.workspace(job).with_suffix(".lock")
-        with writing(path):
-            lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if job.key in self._held:
             yield
+            return
+        under_way = UnderWay(self.root)
+        while (lease := under_way.take(job.key)) is None:
+            time.sleep(WAIT_S)
+        try:
+            yield
+        finally:
+            lease.release()
 
     def save_checkpoint(self, job: Job, state: dict[str, Any]) -> None:
         """Keeps all that an interrupted job needs to go on."""
@@ -175,7 +204,7 @@ class Store:
         if found is None:
             folder = self.folder(job)
             try:
-                found = read_record(folder)
+                found = self._patiently(lambda: read_record(folder))
                 if found.key != job.key:
                     raise Damaged(f"it is the record of job {found.key}")
             except (OSError, Damaged) as error:
@@ -190,9 +219,13 @@ class Store:
     def _manifest(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
         folder = self.folder(job)
         try:
-            return read_manifest(folder)
+            return self._patiently(lambda: read_manifest(folder))
         except (OSError, Damaged) as error:
             raise self._damaged(folder / MANIFEST, error, folder) from None
+
+    def forget(self, job: Job) -> None:
+        """Reads a job's record anew next time."""
+        self._records.pop(job.key, None)
 
     def check(self, jobs: Iterable[Job]) -> None:
         """Raises StudyError if one of these jobs is finished and its record cannot be believed."""
@@ -209,7 +242,7 @@ class Store:
         folder = self.folder(job)
         digest = self._manifest(job)[1].get(name) if name == COSTS else self.record(job).files.get(name)
         try:
-            data = read_bytes(folder / name)
+            data = self._patiently(lambda: read_bytes(folder / name))
             if hashlib.sha256(data).hexdigest() != digest:
                 raise Damaged("it does not match its SHA-256 in the job's record")
         except (OSError, Damaged) as error:
@@ -221,8 +254,16 @@ class Store:
         folder = self.folder(job)
         path = folder / WEIGHTS
         try:
-            if sha256_of(path) != self.record(job).files.get(WEIGHTS):
+            if self._patiently(lambda: sha256_of(path)) != self.record(job).files.get(WEIGHTS):
                 raise Damaged("it does not match its SHA-256 in the job's record")
+        except FileNotFoundError as error:
+            if is_folder(folder) and WEIGHTS in self.record(job).files:
+                raise StudyError(
+                    f"{job.title} has no weights, as if from an archive without them, and they are needed; "
+                    f"import an archive with weights, or delete the folder {folder}, and run the same "
+                    f"command again: only this job runs anew"
+                ) from None
+            raise self._damaged(path, error, folder) from None
         except (OSError, Damaged) as error:
             raise self._damaged(path, error, folder) from None
         return read_state(path, mend=f"delete the folder {folder}")
@@ -260,6 +301,17 @@ class Store:
             missing = {k: pl.lit(v) for k, v in labels.items() if k not in frame.columns}
             frames.append(frame.with_columns(**missing))
         return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+
+    def _patiently(self, read: Callable[[], Read]) -> Read:
+        """Returns what is read, which may not be there yet."""
+        end = time.monotonic() + self.patience_s
+        while True:
+            try:
+                return read()
+            except FileNotFoundError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(WAIT_S)
 
     def _damaged(self, path: Path, why: Exception, folder: Path) -> StudyError:
         """Returns the error for a file that cannot be read: nothing is wrong with it if all are gone."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
@@ -183,3 +186,27 @@ class Terminal:
             total, done = self.total, self.finished
         rows.add_row(Text("all", style="bold"), ProgressBar(total=total, completed=done), "", "")
         return Group(rows, Text(self.summary(speed=False)))  # each bar has its own
+
+
+@contextmanager
+def said_at_once(terminal: Terminal) -> Iterator[None]:
+    """While open, Ctrl-C and SIGTERM stop the study, and say so before anything is saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])  # the next one comes through
+        terminal.say("stopping, saving ...")
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

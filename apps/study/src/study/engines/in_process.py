@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Generator
 
 import torch
 
 from study.engines.schedule import Event, RunOptions, Schedule
-from study.errors import StudyError
-from study.job import run_job
+from study.engines.worker import take_jobs
+from study.under_way import UnderWay
 
 
 def run_in_process(schedule: Schedule, options: RunOptions) -> Generator[Event, None, None]:
@@ -17,27 +16,10 @@ def run_in_process(schedule: Schedule, options: RunOptions) -> Generator[Event, 
 
     One torch thread, as in every worker: sums over two threads differ in their last bits.
     """
+    UnderWay(schedule.store.root).forget()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        while (job := schedule.next()) is not None:
-            yield Event(what="started", job=job)
-            running = run_job(
-                job, schedule.store, device=options.device, checkpoint_every_s=options.checkpoint_every_s
-            )
-            try:
-                for progress in running:
-                    yield Event(what="progress", job=job, **vars(progress))
-            except StudyError as error:
-                schedule.drop_children(job)
-                yield Event(what="failed", job=job, message=str(error), mendable=True)
-                continue
-            except Exception:
-                schedule.drop_children(job)
-                yield Event(what="failed", job=job, message=traceback.format_exc())
-                continue
-            finally:
-                running.close()
-            yield Event(what="finished", job=job)
+        yield from take_jobs(schedule, options)
     finally:
         torch.set_num_threads(threads)

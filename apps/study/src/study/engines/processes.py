@@ -1,6 +1,6 @@
-"""Runs jobs in local worker processes (spawned, one torch thread each).
+"""Runs jobs in local worker processes (spawned, one torch thread each) over the study's folder.
 
-A worker that dies takes nothing with it: its job goes on from its checkpoint in a fresh worker, a few times.
+A worker that dies takes nothing with it: its job goes on from its checkpoint in another, a few times.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import multiprocessing
 import os
 import signal
 import sys
-import traceback
-from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -21,97 +20,106 @@ from pathlib import Path
 from typing import Any
 
 from study.engines.schedule import Event, RunOptions, Schedule
+from study.engines.watch import Watch
 from study.errors import StudyError
-from study.plan import Job
+from study.plan_file import PlanFile, read_plan, write_plan
+from study.under_way import UnderWay
 
-MAX_LOSSES = 3  # times a job may lose its worker before it counts as failed
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
+LOOK_EVERY_S = 0.2
+MAX_IDLE_DEATHS = 10  # of workers that had no job yet, before there must be something wrong
 
 
 @dataclass
 class Worker:
-    """A process, the pipe to it, and the job it has in hand."""
+    """A process and the pipe whose closing tells it to stop."""
 
     process: SpawnProcess
     pipe: Connection[Any, Any]
-    job: Job | None = None
 
 
-def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> Generator[Event, None, None]:
-    """Yields events while up to `workers` processes run the jobs.
+class Processes:
+    """Starts, watches and stops local workers on a study's folder."""
 
-    When the generator is closed or Ctrl-C comes, running jobs write a checkpoint and stop.
-    """
-    context = multiprocessing.get_context("spawn")
-    losses: Counter[str] = Counter()
-    pool: list[Worker] = []
+    def __init__(self, root: Path, options: RunOptions) -> None:
+        self.root, self.options = root, options
+        self.pool: list[Worker] = []
 
-    def hire() -> Worker:
+    def submit(self) -> None:
+        """Starts one more worker."""
+        context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         # Not daemonic: a worker's envs may be processes themselves. A closed pipe ends it, whatever happens.
-        process = context.Process(target=work, args=(theirs, schedule.store.root, options), daemon=False)
+        process = context.Process(target=work_here, args=(theirs, self.root, self.options), daemon=False)
         with one_thread(), interrupts_held():
             process.start()
         theirs.close()
-        return Worker(process, ours)
+        self.pool.append(Worker(process, ours))
 
-    try:
-        while True:
-            idle = [worker for worker in pool if worker.job is None]
-            while (idle or len(pool) < workers) and (job := schedule.next()) is not None:
-                if not idle:
-                    pool.append(hire())
-                    idle = [pool[-1]]
-                worker = idle.pop()
-                try:
-                    worker.pipe.send(job)
-                except ConnectionError:  # it died with nothing in hand
-                    worker.process.join()
-                    pool.remove(worker)
-                    if worker.process.exitcode == GUARD_STATUS:
-                        yield Event(what="failed", job=job, message=unguarded(), mendable=True)
-                        return
-                    schedule.again(job)
-                    continue
-                worker.job = job
-                yield Event(what="started", job=job)
-            busy = {worker.pipe: worker for worker in pool if worker.job is not None}
-            if not busy:
-                return
-            for pipe in wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]
-                assert worker.job is not None
-                try:
-                    event = Event(job=worker.job, **worker.pipe.recv())
-                except (EOFError, OSError):
-                    worker.process.join()
-                    pool.remove(worker)
-                    losses[worker.job.key] += 1
-                    ended = how_it_ended(worker.process.exitcode)
-                    if worker.process.exitcode == GUARD_STATUS:
-                        yield Event(what="failed", job=worker.job, message=unguarded(), mendable=True)
-                        continue
-                    if losses[worker.job.key] < MAX_LOSSES:
-                        schedule.again(worker.job)
-                        yield Event(what="lost", job=worker.job, message=f"its process {ended}")
-                    else:
-                        schedule.drop_children(worker.job)
-                        message = f"its process ended {MAX_LOSSES} times: the last {ended}"
-                        yield Event(what="failed", job=worker.job, message=message)
-                    continue
-                if event.what in ("finished", "failed"):
-                    worker.job = None
-                if event.what == "failed":
-                    schedule.drop_children(event.job)
-                yield event
-    finally:
-        for worker in pool:
-            worker.pipe.close()  # which tells the worker to stop
-        for worker in pool:
+    def poll(self, timeout_s: float) -> list[tuple[int, int]]:
+        """Waits a moment; returns process id and exit status of the workers that have ended."""
+        wait([worker.process.sentinel for worker in self.pool], timeout_s)
+        ended = [worker for worker in self.pool if worker.process.exitcode is not None]
+        self.pool = [worker for worker in self.pool if worker not in ended]
+        for worker in ended:
+            worker.pipe.close()
+        return [(worker.process.pid or 0, worker.process.exitcode or 0) for worker in ended]
+
+    def stop(self) -> None:
+        """Has all workers write their checkpoints and end."""
+        for worker in self.pool:
+            worker.pipe.close()
+        for worker in self.pool:
             worker.process.join(STOP_WITHIN_S)
             if worker.process.is_alive():
                 worker.process.terminate()
+                worker.process.join(1.0)
+                if worker.process.is_alive():
+                    worker.process.kill()
+                    worker.process.join()
+            UnderWay(self.root).free(worker.process.pid or 0)
+        self.pool = []
+
+
+def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> Generator[Event, None, None]:
+    """Yields events while up to `workers` processes run the jobs; with none, workers elsewhere do.
+
+    When the generator is closed or Ctrl-C comes, local workers write checkpoints and stop.
+
+    Raises:
+        StudyError: Workers cannot be started here, or `study stop` was called.
+    """
+    store = schedule.store
+    under_way = UnderWay(store.root, options.max_losses)
+    under_way.forget()
+    write_plan(store.root, PlanFile(jobs=schedule.jobs, checkpoint_every_s=options.checkpoint_every_s))
+    watch = Watch(schedule.jobs, store, under_way)
+    launcher = Processes(store.root, options)
+    idle_deaths = 0
+    try:
+        while True:
+            ended: dict[str, str] = {}
+            for pid, status in launcher.poll(LOOK_EVERY_S):
+                had = under_way.free(pid)
+                ended |= dict.fromkeys(had, how_it_ended(status))
+                if status == GUARD_STATUS:
+                    raise StudyError(unguarded())
+                idle_deaths += status != 0 and not had
+                if idle_deaths >= MAX_IDLE_DEATHS:
+                    raise StudyError(
+                        f"worker processes end before they take a job: the last {how_it_ended(status)}; "
+                        f"--workers 0 runs the jobs in this process and shows why"
+                    )
+            yield from watch.look(ended)
+            if not watch.left:
+                return
+            if under_way.stopped:
+                raise KeyboardInterrupt  # somebody called `study stop`
+            while len(launcher.pool) < min(workers, len(watch.left)):
+                launcher.submit()
+    finally:
+        launcher.stop()
 
 
 def how_it_ended(code: int | None) -> str:
@@ -142,48 +150,50 @@ def unguarded() -> str:
     )
 
 
-def work(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
-    """Runs the jobs that come through the pipe; a worker's whole life.
+def work_here(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
+    """A local worker's whole life. A closed pipe ends it, whether the driver stops or has died."""
+    stop = threading.Event()
 
-    A closed pipe ends it, whether the parent stops or has died: a running job keeps a checkpoint.
+    def wait_for_the_driver() -> None:
+        try:
+            pipe.recv()
+        except (EOFError, OSError):
+            stop.set()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which closes the pipe
+    threading.Thread(target=wait_for_the_driver, daemon=True).start()
+    work(root, options, stop)
+
+
+def work(
+    root: Path,
+    options: RunOptions,
+    stop: threading.Event,
+    say: Callable[[str], None] = lambda text: None,
+    patience_s: float = 0.0,
+) -> int:
+    """Takes jobs of the plan in a folder until none is left or `stop` is set; returns how many it finished.
+
+    SIGTERM and USR1, which batch systems send before they end a process, set it too: the job in hand keeps a
+    checkpoint and is handed over.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda *_: stop.set())
     import torch
 
     from study import plugins
-    from study.job import run_job
+    from study.engines.worker import take_jobs
     from study.store import Store
 
     torch.set_num_threads(1)
     plugins.load(options.plugins)
-    store = Store(root)
-    while True:
-        try:
-            job: Job = pipe.recv()
-        except (EOFError, OSError):
-            return
-        news: dict[str, Any] = {"what": "finished"}
-        running = run_job(
-            job,
-            store,
-            device=options.device,
-            checkpoint_every_s=options.checkpoint_every_s,
-            tell=lambda progress: pipe.send({"what": "progress", **vars(progress)}),
-        )
-        try:
-            with closing(running):
-                for progress in running:
-                    pipe.send({"what": "progress", **vars(progress)})
-        except ConnectionError:
-            return
-        except StudyError as error:
-            news = {"what": "failed", "message": str(error), "mendable": True}
-        except Exception:
-            news = {"what": "failed", "message": traceback.format_exc()}
-        try:
-            pipe.send(news)
-        except ConnectionError:
-            return
+    store, finished = Store(root, patience_s), 0
+    plan = read_plan(root)
+    for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set):
+        finished += event.what == "finished"
+        if event.what != "progress":
+            say(f"{event.job.title}: {event.what} {event.message}".rstrip())
+    return finished
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from study.job_record import short
 from study.plan import Job
 from study.store import Store
+from study.under_way import MAX_LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,33 +41,69 @@ class RunOptions:
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
     plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
+    elsewhere: bool = False  # whether workers on other machines take jobs
+    max_losses: int = MAX_LOSSES  # times a job may lose its worker before it counts as failed
 
 
 class Schedule:
-    """Jobs still to do, in the plan's order."""
+    """Jobs still to do, in the plan's order. Taking the next one does not look at all of them."""
 
     def __init__(self, jobs: Sequence[Job], store: Store) -> None:
-        self.store = store
-        self.waiting = [job for job in jobs if not store.done(job)]
+        self.store, self.jobs = store, tuple(jobs)
+        self._order = {job.key: i for i, job in enumerate(self.jobs)}
+        self._ready: list[tuple[int, Job]] = []
+        self._children: dict[str, list[Job]] = {}  # of parents that are not done
+        self._parents: dict[str, Job] = {}
+        done = store.finished()
+        for i, job in enumerate(self.jobs):
+            if short(job.key) in done:
+                continue
+            parent = job.parent
+            if parent is None or short(parent.key) in done:
+                self._ready.append((i, job))  # in order, so it is a heap
+            elif parent.key in self._order:
+                self._children.setdefault(parent.key, []).append(job)
+                self._parents[parent.key] = parent
+
+    @property
+    def waiting(self) -> list[Job]:
+        """All jobs that nobody has taken."""
+        return [
+            *(job for _, job in sorted(self._ready, key=lambda item: item[0])),
+            *(job for children in self._children.values() for job in children),
+        ]
+
+    @property
+    def parents(self) -> list[Job]:
+        """The jobs that others wait for."""
+        return list(self._parents.values())
 
     def next(self) -> Job | None:
         """Takes the first job whose parent is finished; None if all that wait need one that still runs."""
-        for job in self.waiting:
-            if job.parent is None or self.store.done(job.parent):
-                self.waiting.remove(job)
+        while True:
+            if not self._ready:
+                self._look()
+            if not self._ready:
+                return None
+            job = heapq.heappop(self._ready)[1]
+            if not self.store.done(job):  # another worker may have been faster
                 return job
-        return None
+            self._look()
 
     def again(self, job: Job) -> None:
-        """Puts a job back in front."""
-        self.waiting.insert(0, job)
+        """Puts a job back in its place."""
+        heapq.heappush(self._ready, (self._order.get(job.key, -1), job))
 
     def drop_children(self, job: Job) -> list[Job]:
-        """Takes out and returns the jobs that a failed one leaves without a parent."""
-        lost, orphans = {job.key}, []
-        for child in self.waiting:  # parents come before children
-            if child.parent is not None and child.parent.key in lost:
-                lost.add(child.key)
-                orphans.append(child)
-        self.waiting = [child for child in self.waiting if child.key not in lost]
-        return orphans
+        """Takes out and returns the jobs that a failed one leaves without a parent, and theirs."""
+        self._parents.pop(job.key, None)
+        orphans = self._children.pop(job.key, [])
+        return orphans + [later for orphan in orphans for later in self.drop_children(orphan)]
+
+    def _look(self) -> None:
+        """Makes the children of finished parents ready; there are few parents for many children."""
+        for key, parent in list(self._parents.items()):
+            if self.store.done(parent):
+                del self._parents[key]
+                for child in self._children.pop(key):
+                    self.again(child)

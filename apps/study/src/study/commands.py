@@ -1,0 +1,253 @@
+"""What can be done with a study's folder besides running it: work on it, look at it, stop it."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from study.errors import StudyError, unknown
+from study.under_way import UnderWay
+
+LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
+
+Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+
+
+def work(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto",
+    checkpoint_every_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """Take jobs of a study that is planned in FOLDER, on any machine that sees it, until none is left.
+
+    SIGTERM, USR1 and Ctrl-C write a checkpoint and hand the job in hand over to other workers.
+
+    Args:
+        folder: The study's output folder, shared by all workers.
+        device: cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one here.
+        checkpoint_every_s: Time between checkpoints, instead of the plan's.
+        plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
+    """
+    from study.engines.processes import work as take
+    from study.engines.schedule import RunOptions
+    from study.plan_file import read_plan
+    from study.resources import choose_device
+
+    plan = read_plan(folder)
+    if UnderWay(folder).stopped:
+        raise StudyError(f"the study in {folder} was stopped; run its own command again to go on")
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    every_s = plan.checkpoint_every_s if checkpoint_every_s is None else checkpoint_every_s
+    options = RunOptions(choose_device(device), every_s, plugin)
+    finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
+    print(f"{finished} jobs finished here" + ("; stopped" if stop.is_set() else ""))
+    return 0
+
+
+def status(folder: tyro.conf.Positional[Folder], /, *, plain: bool = False) -> int:
+    """Show how far the study in FOLDER is and who works on it; live on a terminal, once with --plain.
+
+    Args:
+        folder: The study's output folder.
+        plain: Plain lines, once.
+    """
+    from rich.console import Console
+
+    from study.engines.watch import Watch
+    from study.plan import Plan
+    from study.plan_file import read_plan
+    from study.store import Store
+    from study.terminal import Terminal
+
+    jobs = read_plan(folder).jobs
+    store, under_way = Store(folder), UnderWay(folder)
+    console = Console(highlight=False, markup=False, emoji=False, force_terminal=False if plain else None)
+    watch = Watch(jobs, store, under_way)
+    done = [job for job in jobs if store.done(job)]
+    terminal = Terminal(console, Plan(jobs=jobs, folds={}), done)
+    if not terminal.is_live:
+        for line in describe(jobs, watch, under_way):
+            console.print(line, soft_wrap=True)
+        return 0
+    with terminal:
+        while watch.left:
+            for event in watch.look():
+                terminal.take(event)
+            time.sleep(0.5)
+    console.print(terminal.summary())
+    return 0
+
+
+def describe(jobs: Sequence[Any], watch: Any, under_way: UnderWay) -> list[str]:
+    """Returns a study's state in lines: counts, then who works on what, then what failed."""
+    failed = {event.job.key: event for event in watch.look() if event.what == "failed"}
+    held, waiting = under_way.held(), len(watch.left) - len(watch.running)
+    finished = len(watch.store.finished() & {job.key[:16] for job in jobs})
+    lines = [f"{finished} of {len(jobs)} jobs finished, {len(watch.running)} running, {waiting} waiting"]
+    if failed:
+        lines[0] += f", {len(failed)} failed"
+    for key in watch.running:
+        job, told = watch.left[key], under_way.told(key)
+        note = told[0] if told else {"env_step": 0, "doing": "starting"}
+        doing = note.get("doing") or f"{note['env_step']:,} of {job.budget_env_steps:,} env steps"
+        who = held.get(key, {})
+        lines.append(f"  {job.title}: {doing}, on {who.get('host', '?')} process {who.get('pid', '?')}")
+    lines += [f"  {event.job.title} FAILED: {last_line(event.message)}" for event in failed.values()]
+    if under_way.stopped:
+        lines.append("  stopped; the study's own command goes on from here")
+    return lines
+
+
+def last_line(text: str) -> str:
+    """Returns the last line of a traceback."""
+    return (text.strip().splitlines() or [""])[-1]
+
+
+def stop(folder: tyro.conf.Positional[Folder], /) -> int:
+    """Have all workers of the study in FOLDER, wherever they run, write a checkpoint and end.
+
+    Args:
+        folder: The study's output folder.
+    """
+    from study.plan_file import read_plan
+
+    read_plan(folder)
+    UnderWay(folder).stop()
+    print("workers save and stop; the study's own command goes on from here")
+    return 0
+
+
+def slurm(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 4,
+    time: Annotated[str, tyro.conf.arg(metavar="H:MM:SS")] = "4:00:00",
+    cpus: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
+    gpus: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    memory: Annotated[str, tyro.conf.arg(metavar="SIZE")] = "4G",
+    partition: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    submit: bool = False,
+) -> int:
+    """Print an sbatch script of workers for the study that is planned in FOLDER, or submit it.
+
+    Args:
+        folder: The study's output folder, on a file system that all nodes see.
+        workers: Size of the array; each task takes jobs until none is left.
+        time: What each worker may take; one that comes to its end saves, and is queued again.
+        cpus: Cores of each worker.
+        gpus: GPUs of each worker.
+        memory: Memory of each worker.
+        partition: Where to run, if not where Slurm would.
+        submit: Hand it to sbatch instead of printing it.
+    """
+    from study.plan_file import read_plan
+
+    read_plan(folder)
+    if workers < 1:
+        raise StudyError(f"--workers {workers} is none; give 1 or more")
+    asked = {"time": time, "mem": memory, "partition": partition}
+    if bad := [
+        f"--{name} {text}" for name, text in asked.items() if text and not text.replace(":", "").isalnum()
+    ]:
+        raise StudyError(f"{bad[0]} is nothing that sbatch takes; use digits, letters and colons")
+    script = sbatch_script(folder.resolve(), workers, time, cpus, gpus, memory, partition)
+    if not submit:
+        print(script, end="")
+        return 0
+    try:
+        return subprocess.run(["sbatch"], input=script, text=True, check=False).returncode
+    except FileNotFoundError:
+        raise StudyError("there is no sbatch here; without --submit the script is printed") from None
+
+
+def sbatch_script(
+    folder: Path, workers: int, limit: str, cpus: int, gpus: int, memory: str, partition: str | None
+) -> str:
+    """Returns a batch script of so many workers on a folder."""
+    asked = [
+        f"array=0-{workers - 1}",
+        f"time={limit}",
+        "ntasks=1",
+        f"cpus-per-task={cpus}",
+        *([f"gpus-per-task={gpus}"] if gpus else []),
+        f"mem={memory}",
+        *([f"partition={partition}"] if partition else []),
+        "requeue",
+        "signal=B:USR1@60",  # to this script, which is the worker from its last line on
+        "open-mode=append",
+        "job-name=fvm-study",
+    ]
+    options = "\n".join(f"#SBATCH --{option}" for option in asked)
+    line = shlex.join([sys.executable, "-m", "study", "work", str(folder)])
+    return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
+
+
+def export(
+    folder: tyro.conf.Positional[Folder],
+    archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
+    /,
+    *,
+    weights: bool = False,
+) -> int:
+    """Write the finished jobs of the study in FOLDER as one file.
+
+    Args:
+        folder: The study's output folder.
+        archive: The file to write.
+        weights: With all agents' weights, which are most of its size; else those who adapt pretrained agents
+            anew need more.
+    """
+    from study.archive import export_study
+
+    jobs = export_study(folder, archive, weights=weights)
+    print(f"{jobs} finished jobs in {archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
+    return 0
+
+
+def import_(
+    archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
+    folder: tyro.conf.Positional[Folder],
+    /,
+) -> int:
+    """Put the jobs of an archive into FOLDER, new or with the same study: what is there need not be run.
+
+    Args:
+        archive: What `study export` wrote, from anywhere.
+        folder: An output folder; the study's own command then adds methods or seeds to it.
+    """
+    from study.archive import import_study
+
+    came, there = import_study(archive, folder)
+    print(f"{came} finished jobs imported into {folder}" + (f", {there} were there" if there else ""))
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "work": work,
+    "status": status,
+    "stop": stop,
+    "slurm": slurm,
+    "export": export,
+    "import": import_,
+}
+
+
+def run_command(name: str, argv: Sequence[str]) -> int:
+    """Runs `study NAME ARGV`; returns the exit status."""
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    return tyro.cli(COMMANDS[name], prog=f"study {name}", args=list(argv))

@@ -1,0 +1,107 @@
+"""What a worker does, here or in any process that sees the folder: it takes jobs until none is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import Any
+
+from study.engines.schedule import Event, RunOptions, Schedule
+from study.errors import StudyError
+from study.job import Progress, run_job
+from study.job_record import short
+from study.plan import Job
+from study.under_way import Failure, UnderWay
+
+POLL_S = 0.2  # between two looks while others have what is left in hand
+POLL_AT_MOST_S = 2.0
+TELL_EVERY_S = 0.3
+
+
+def take_jobs(
+    schedule: Schedule, options: RunOptions, stopping: Callable[[], bool] = lambda: False
+) -> Generator[Event, None, None]:
+    """Yields what happens while this process takes jobs, one after the other, until none is left to take.
+
+    Jobs that others have in hand are waited for: their workers may die. Once `stopping` holds, or when the
+    generator is closed, the job in hand keeps a checkpoint and is handed over.
+    """
+    store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
+    held: list[Job] = []
+    pause = POLL_S
+    while not (stopping() or under_way.stopped):
+        job = schedule.next()
+        if job is None:
+            failures = under_way.failures()
+            for parent in schedule.parents:
+                if short(parent.key) in failures:
+                    schedule.drop_children(parent)
+            held = [other for other in held if not store.done(other) and short(other.key) not in failures]
+            if not held and not schedule.parents:
+                return
+            time.sleep(pause)
+            pause = min(pause * 1.3, POLL_AT_MOST_S)
+            for other in held:
+                schedule.again(other)
+            held = []
+            continue
+        if short(job.key) in under_way.failures():
+            schedule.drop_children(job)
+            continue
+        lease = under_way.take(job.key)
+        if lease is None:
+            held.append(job)
+            continue
+        pause = POLL_S
+        lost = lease.lost
+        try:
+            if not store.done(job):
+                with store.holding(job):
+                    yield from run_one(job, schedule, options, under_way, stopping, lost)
+        finally:
+            lease.release()
+
+
+def run_one(
+    job: Job,
+    schedule: Schedule,
+    options: RunOptions,
+    under_way: UnderWay,
+    stopping: Callable[[], bool],
+    lost: threading.Event,
+) -> Generator[Event, None, None]:
+    """Yields what happens to a job whose lease this process has; a failure is recorded for all to see."""
+    last = 0.0
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if progress.doing or now - last >= TELL_EVERY_S:
+            last = 0.0 if progress.doing else now
+            under_way.tell(job.key, vars(progress))
+
+    yield Event(what="started", job=job)
+    store = schedule.store
+    how: dict[str, Any] = {"device": options.device, "checkpoint_every_s": options.checkpoint_every_s}
+    failure: Failure | None = None
+    with under_way.attempt(job.key):
+        try:
+            with closing(run_job(job, store, tell=tell, **how)) as running:
+                for progress in running:
+                    tell(progress)
+                    yield Event(what="progress", job=job, **vars(progress))
+                    if stopping() or under_way.stopped or lost.is_set():
+                        return
+        except StudyError as error:
+            failure = Failure(message=str(error), mendable=True)
+        except Exception:
+            failure = Failure(message=traceback.format_exc())
+    if failure is None:
+        yield Event(what="finished", job=job)
+        return
+    schedule.drop_children(job)
+    under_way.fail(job.key, failure)
+    yield Event(what="failed", job=job, message=failure.message, mendable=failure.mendable)

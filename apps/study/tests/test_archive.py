@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from study.archive import export_study, import_study
+from study.cli import run
+from study.config import StudyConfig
+from study.engines import Event
+from study.errors import StudyError
+from study.plan import Plan, make_plan
+from study.store import Store
+
+
+@pytest.fixture
+def theirs(small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path) -> Store:
+    shutil.copytree(small_done[1].root, tmp_path / "theirs")
+    store = Store(tmp_path / "theirs")
+    store.claim(small.identity, asdict(small), small_done[0].splits)
+    store.close()
+    return store
+
+
+def test_a_newcomer_adds_a_seed_without_running_the_rest(
+    small: StudyConfig,
+    small_done: tuple[Plan, Store],
+    theirs: Store,
+    same_results: Callable[[Path, Path], None],
+    run_plan: Callable[..., list[Event]],
+    tmp_path: Path,
+) -> None:
+    jobs = export_study(theirs.root, tmp_path / "a.tar", weights=True)
+    assert jobs == len(small_done[0].jobs)
+    assert import_study(tmp_path / "a.tar", tmp_path / "mine") == (jobs, 0)
+    mine = Store(tmp_path / "mine")
+    same_results(mine.root, theirs.root)
+    wider = replace(small, methods=("scratch",), seeds=2)
+    mine.claim(wider.identity, asdict(wider), make_plan(wider).splits)  # it is the same study
+    mine.close()
+    new = {event.job.seed for event in run_plan(make_plan(wider), mine) if event.what == "started"}
+    assert new == {1}
+    assert import_study(tmp_path / "a.tar", tmp_path / "mine") == (0, jobs)
+
+
+def test_a_light_one_counts_as_done_and_says_where_weights_are_needed(
+    small_done: tuple[Plan, Store],
+    theirs: Store,
+    run_plan: Callable[..., list[Event]],
+    same_results: Callable[[Path, Path], None],
+    tmp_path: Path,
+) -> None:
+    plan = small_done[0]
+    child = next(job for job in plan.jobs if job.parent is not None)
+    assert child.parent is not None
+    export_study(theirs.root, tmp_path / "light.tar")
+    export_study(theirs.root, tmp_path / "whole.tar", weights=True)
+    assert (tmp_path / "light.tar").stat().st_size < 0.5 * (tmp_path / "whole.tar").stat().st_size
+    import_study(tmp_path / "light.tar", tmp_path / "mine")
+    mine = Store(tmp_path / "mine")
+    assert all(mine.done(job) for job in plan.jobs)
+    assert not mine.table(plan.jobs, "episodes").is_empty()
+    shutil.rmtree(mine.folder(child))
+    (failed,) = [event for event in run_plan(plan, mine) if event.what == "failed"]
+    assert "has no weights, as if from an archive without them" in failed.message
+    assert failed.mendable
+    import_study(tmp_path / "whole.tar", tmp_path / "mine")  # as it says
+    run_plan(plan, mine)
+    same_results(mine.root, theirs.root)
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+
+
+def write(path: Path, files: dict[str, bytes], *more: tarfile.TarInfo) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        for info in more:
+            tar.addfile(info)
+
+
+def card(files: dict[str, bytes]) -> bytes:
+    import hashlib
+
+    listed = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return json.dumps({"fvm_archive": 1, "files": listed}).encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../escaped", "/tmp/escaped", "jobs/../../escaped", "jobs/x/y", "mlflow.db", ".lock", "jobs/a/../b"],
+)
+def test_no_name_leads_out_of_the_folder(theirs: Store, tmp_path: Path, name: str) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    files = {**members(tmp_path / "a.tar"), name: b"x"}
+    files.pop("card.json")
+    write(tmp_path / "b.tar", {"card.json": card(files), **files})
+    with pytest.raises(StudyError, match=r"is no file of a study .*nothing was imported"):
+        import_study(tmp_path / "b.tar", tmp_path / "deep" / "mine")
+    assert not (tmp_path / "escaped").exists()
+    assert not (tmp_path / "deep" / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+)
+def test_only_files_come_in(theirs: Store, tmp_path: Path, kind: bytes) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    files = members(tmp_path / "a.tar")
+    info = tarfile.TarInfo("study.json" if kind != tarfile.DIRTYPE else "jobs")
+    info.type, info.linkname = kind, "/etc/passwd"
+    write(tmp_path / "b.tar", {"card.json": files["card.json"]}, info)
+    with pytest.raises(StudyError, match="nothing was imported"):
+        import_study(tmp_path / "b.tar", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_damage_anywhere_changes_nothing(
+    theirs: Store, small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    whole = (tmp_path / "a.tar").read_bytes()
+    import_study(tmp_path / "a.tar", tmp_path / "mine")
+    before = {p: p.read_bytes() for p in (tmp_path / "mine").rglob("*") if p.is_file()}
+    at = whole.index(b'"spec"')
+    for damaged in (
+        whole[: len(whole) // 2],
+        whole[:100],
+        b"",
+        b"PK\x03\x04" * 200,
+        whole[:at] + b'"spic"' + whole[at + 6 :],
+    ):
+        (tmp_path / "b.tar").write_bytes(damaged)
+        with pytest.raises(StudyError, match="nothing was imported") as error:
+            import_study(tmp_path / "b.tar", tmp_path / "mine")
+        assert "\n" not in str(error.value)
+    assert {p: p.read_bytes() for p in (tmp_path / "mine").rglob("*") if p.is_file()} == before
+
+
+def test_a_job_that_is_not_what_its_key_says_is_refused(theirs: Store, tmp_path: Path) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    files = members(tmp_path / "a.tar")
+    files.pop("card.json")
+    name = next(name for name in files if name.endswith("job.json"))
+    value = json.loads(files[name])
+    value["spec"]["seed"] = 99
+    files[name] = json.dumps(value).encode()
+    write(tmp_path / "b.tar", {"card.json": card(files), **files})
+    with pytest.raises(StudyError, match="nothing was imported"):
+        import_study(tmp_path / "b.tar", tmp_path / "mine")
+
+
+def test_another_study_stays_as_it_is(small: StudyConfig, theirs: Store, tmp_path: Path) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    other = replace(small, held_out=(84,))
+    mine = Store(tmp_path / "mine")
+    mine.claim(other.identity, asdict(other), {})
+    mine.close()
+    with pytest.raises(StudyError, match=r"holds another study \(it differs in held_out\)"):
+        import_study(tmp_path / "a.tar", tmp_path / "mine")
+    assert os.listdir(tmp_path / "mine" / "jobs") == []
+
+
+def test_the_commands(theirs: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", str(theirs.root), str(tmp_path / "a.tar")]) == 0
+    assert run(["export", str(theirs.root), str(tmp_path / "a.tar")]) == 2  # never over another file
+    assert run(["import", str(tmp_path / "a.tar"), str(tmp_path / "mine")]) == 0
+    assert run(["import", str(tmp_path / "none.tar"), str(tmp_path / "mine")]) == 2
+    shown = capsys.readouterr()
+    assert "finished jobs imported into" in shown.out
+    assert "there is no archive" in shown.err

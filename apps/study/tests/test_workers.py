@@ -1,0 +1,368 @@
+"""Any number of workers over one shared folder: no job is lost or done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study import lease
+from study.cache import set_aside, take_from
+from study.cli import run
+from study.commands import describe, sbatch_script
+from study.config import StudyConfig
+from study.engines import Event, Schedule
+from study.engines.schedule import RunOptions
+from study.engines.watch import Watch
+from study.engines.worker import take_jobs
+from study.errors import StudyError
+from study.plan import Plan, make_plan
+from study.plan_file import PlanFile, read_plan, stamp, write_plan
+from study.store import Store
+from study.under_way import Failure, UnderWay
+
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+
+
+@pytest.fixture
+def folder(small: StudyConfig, tmp_path: Path) -> tuple[Plan, Store]:
+    plan = make_plan(small)
+    (tmp_path / "jobs").mkdir()
+    write_plan(tmp_path, PlanFile(jobs=plan.jobs, checkpoint_every_s=0.0))
+    return plan, Store(tmp_path)
+
+
+def test_a_plan_comes_back_with_the_same_keys(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    found = read_plan(store.root)
+    assert [job.key for job in found.jobs] == [job.key for job in plan.jobs]
+    assert [job.title for job in found.jobs] == [job.title for job in plan.jobs]
+    assert [job.checkpoint for job in found.jobs] == [job.checkpoint for job in plan.jobs]
+    before = stamp(store.root)
+    write_plan(store.root, PlanFile(jobs=plan.jobs[:1]))
+    assert stamp(store.root) != before
+    assert len(read_plan(store.root).jobs) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"fvm_plan": 9}', "[" * 100_000, '{"fvm_plan":1,"jobs":[3]}']
+)
+def test_a_damaged_plan_is_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(StudyError, match=r"plan\.json is damaged .*the study's own command again") as error:
+        read_plan(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plan_whose_specs_were_changed_is_refused(folder: tuple[Plan, Store]) -> None:
+    _, store = folder
+    value = json.loads((store.root / "plan.json").read_text())
+    value["jobs"][1]["spec"]["seed"] = 7
+    (store.root / "plan.json").write_text(json.dumps(value))
+    with pytest.raises(StudyError, match="does not give its key"):
+        read_plan(store.root)
+
+
+def test_only_one_has_a_lease(tmp_path: Path) -> None:
+    path = tmp_path / "x.lease"
+    mine = lease.take(path)
+    assert mine is not None
+    assert lease.take(path) is None
+    mine.release()
+    assert not path.exists()
+    again = lease.take(path)
+    assert again is not None
+    again.release()
+
+
+def test_of_many_takers_of_a_stale_lease_one_succeeds(tmp_path: Path) -> None:
+    path = tmp_path / "x.lease"
+    path.write_text(json.dumps({"token": "old", "place": "another host", "pid": 1, "started": "1"}))
+    os.utime(path, (time.time() - 3600, time.time() - 3600))
+    taken: list[lease.Lease] = []
+    start = threading.Barrier(8)
+
+    def race() -> None:
+        start.wait()
+        if (found := lease.take(path)) is not None:
+            taken.append(found)
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 1
+    assert lease.holder(path)["token"] == taken[0].token
+    taken[0].release()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("clock_s", [-7200.0, -120.0, 120.0, 7200.0])
+def test_clocks_apart_make_no_lease_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_s: float
+) -> None:
+    path = tmp_path / "x.lease"
+    path.write_text(json.dumps({"token": "theirs", "place": "another host", "pid": 1, "started": "1"}))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + clock_s)  # this host's; the file server has its own
+    assert not lease.is_stale(path)
+    assert lease.take(path) is None
+    os.utime(path, (now - 61, now - 61))  # not touched for a minute of the file server's
+    assert lease.is_stale(path)
+
+
+def test_a_holder_that_is_dead_here_is_seen_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.lease"
+    code = (
+        "import sys, os; from pathlib import Path; from study import lease; "
+        "lease.take(Path(sys.argv[1])); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60)
+    assert path.exists()
+    assert lease.is_stale(path)
+    mine = lease.take(path)
+    assert mine is not None
+    mine.release()
+
+
+def test_a_lease_is_kept_young_and_a_lost_one_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 0.02)
+    path = tmp_path / "x.lease"
+    mine = lease.take(path)
+    assert mine is not None
+    os.utime(path, (1, 1))
+    while path.stat().st_mtime < 1000:
+        time.sleep(0.01)
+    path.write_text(json.dumps({"token": "another"}))
+    assert mine.lost.wait(10)
+    mine.release()
+    assert json.loads(path.read_text()) == {"token": "another"}  # it is theirs now
+
+
+def test_two_workers_share_a_plan_and_neither_does_the_others_jobs(
+    folder: tuple[Plan, Store], small_done: tuple[Plan, Store], same_results: Callable[[Path, Path], None]
+) -> None:
+    plan, store = folder
+    first = take_jobs(Schedule(read_plan(store.root).jobs, store), RunOptions())
+    second = take_jobs(Schedule(read_plan(store.root).jobs, Store(store.root)), RunOptions())
+    done: list[list[str]] = [[], []]
+    turns = [first, second]
+    events = [next(first), next(second)]
+    assert events[0].job.key != events[1].job.key  # side by side
+    while turns:  # step by step, one after the other, until a worker would have to wait for the other
+        for i, worker in enumerate([first, second]):
+            if worker in turns and (event := next(worker, None)) is None:
+                turns.remove(worker)
+            elif worker in turns and event.what == "finished":
+                done[i].append(event.job.key)
+            if len(done[0]) + len(done[1]) == 3 and len(turns) == 2:
+                second.close()  # it hands over what it has
+                turns.remove(second)
+    assert sorted(done[0] + done[1]) == sorted(job.key for job in plan.jobs)
+    assert all(done)
+    same_results(store.root, small_done[1].root)
+    assert not list(store.root.glob("running/*.lease"))
+
+
+def test_whoever_finishes_second_accepts_the_first(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "copy")
+    store, job = Store(tmp_path / "copy"), plan.jobs[0]
+    before = {p: p.read_bytes() for p in store.folder(job).iterdir()}
+    partial = store.workspace(job) / "mine"
+    shutil.copytree(store.folder(job), partial)
+    store.publish(job, partial)
+    assert {p: p.read_bytes() for p in store.folder(job).iterdir()} == before
+    assert not partial.exists()
+
+
+def test_a_reader_that_sees_files_late_waits_for_them(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "copy")
+    job = next(job for job in plan.jobs if job.kind == "adapt")
+    for name in ("job.json", "episodes.parquet", "manifest.json", "costs.json", "weights.safetensors"):
+        store = Store(tmp_path / "copy", patience_s=60.0)
+        late, path = tmp_path / "late", store.folder(job) / name
+        path.rename(late)
+        threading.Timer(0.3, late.rename, (path,)).start()
+        assert not store.table([job], "episodes").is_empty()
+        assert store.note(job, "costs")
+        assert store.weights(job)
+    impatient = Store(tmp_path / "copy")
+    (impatient.folder(job) / "episodes.parquet").unlink()
+    with pytest.raises(StudyError, match="is damaged"):
+        impatient.table([job], "episodes")
+
+
+def test_failures_and_losses_are_files_and_are_forgotten_by_the_next_run(tmp_path: Path) -> None:
+    under_way = UnderWay(tmp_path)
+    (tmp_path / "running").mkdir()
+    under_way.fail("a" * 64, Failure(message="no disk", mendable=True))
+    for _ in range(3):
+        with under_way.attempt("b" * 64):
+            path = next(p for p in under_way.attempts.iterdir() if p.name.startswith("b"))
+            shutil.copy(path, path.with_name(path.name.replace("-", f"-{os.urandom(3).hex()}")))
+    with under_way.attempt("c" * 64):
+        pass
+    found = under_way.failures()
+    assert found["a" * 16] == Failure(message="no disk", mendable=True)
+    assert found["b" * 16].message == "its process ended 3 times"
+    assert set(found) == {"a" * 16, "b" * 16}
+    under_way.forget()
+    assert under_way.failures() == {}
+
+
+def test_status_tells_counts_and_who_works_on_what(
+    folder: tuple[Plan, Store], run_plan: Callable[..., list[Event]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, store = folder
+    run_plan(Plan(jobs=plan.jobs[:2], folds={}), store)
+    with closing(take_jobs(Schedule(plan.jobs, store), RunOptions())) as working:
+        while next(working).what != "progress":
+            pass
+        watch = Watch(plan.jobs, store, UnderWay(store.root))
+        lines = describe(plan.jobs, watch, UnderWay(store.root))
+        assert lines[0] == f"2 of {len(plan.jobs)} jobs finished, 1 running, {len(plan.jobs) - 3} waiting"
+        assert f"process {os.getpid()}" in lines[1]
+        assert run(["status", str(store.root), "--plain"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == lines[0]
+
+
+def test_stop_ends_workers_with_a_checkpoint(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    job = next(job for job in plan.jobs if job.method == "scratch")
+    events = take_jobs(Schedule([job], store), RunOptions("cpu", 1e9))
+    while next(events).what != "progress":
+        pass
+    assert run(["stop", str(store.root)]) == 0
+    assert list(events) == []
+    assert store.load_checkpoint(job) is not None
+    assert run(["work", str(store.root)]) == 2  # it was stopped
+
+
+def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["wrok", str(tmp_path)]) == 2
+    assert "unknown command 'wrok'; did you mean 'work'?" in capsys.readouterr().err
+    for command in ("work", "status", "stop", "slurm"):
+        assert run([command, str(tmp_path)]) == 2
+        assert "has no plan that workers could take jobs from" in capsys.readouterr().err
+
+
+def test_an_sbatch_script_is_one_array_of_workers(tmp_path: Path) -> None:
+    place = tmp_path / "it's a study"
+    script = sbatch_script(place, 40, "4:00:00", 2, 1, "8G", "gpu")
+    for line in (
+        "array=0-39",
+        "time=4:00:00",
+        "requeue",
+        "signal=B:USR1@60",
+        "gpus-per-task=1",
+        "partition=gpu",
+    ):
+        assert f"#SBATCH --{line}\n" in script
+    words = subprocess.run(
+        ["bash", "-c", script.replace("exec ", "printf '%s|' ")], capture_output=True, text=True, check=True
+    )
+    assert words.stdout.split("|")[-3:] == ["work", str(place), ""]
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def start_worker(root: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "study", "work", str(root)]
+    return subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_worker_told_to_go_hands_its_job_over(
+    folder: tuple[Plan, Store],
+    small_done: tuple[Plan, Store],
+    same_results: Callable[[Path, Path], None],
+    run_plan: Callable[..., list[Event]],
+    number: signal.Signals,
+) -> None:
+    plan, store = folder
+    worker = start_worker(store.root)
+    while not list(store.root.glob("running/*/checkpoint.safetensors")):
+        assert worker.poll() is None
+        time.sleep(0.02)
+    worker.send_signal(number)
+    out, err = worker.communicate(timeout=60)
+    assert (worker.returncode, err) == (0, "")
+    assert "; stopped" in out
+    assert not list(store.root.glob("running/*.lease"))
+    run_plan(plan, store)
+    same_results(store.root, small_done[1].root)
+
+
+# The cache, and running anew.
+
+
+def test_jobs_of_other_studies_are_found_by_their_keys(
+    small: StudyConfig,
+    small_done: tuple[Plan, Store],
+    same_results: Callable[[Path, Path], None],
+    tmp_path: Path,
+) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "theirs" / "deep" / "study")
+    mine = Store(tmp_path / "mine")
+    (mine.root / "jobs").mkdir(parents=True)
+    wider = make_plan(replace(small, seeds=2))
+    taken, remarks = take_from(mine, wider.jobs, [tmp_path / "theirs"])
+    assert {job.key for job in taken} == {job.key for job in plan.jobs}
+    assert remarks == []
+    same_results(mine.root, done.root)
+    assert take_from(mine, wider.jobs, [tmp_path / "theirs"]) == ([], [])
+    assert not list(mine.root.glob("running/*"))
+
+
+def test_what_is_damaged_there_is_not_taken(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "theirs")
+    theirs, mine = Store(tmp_path / "theirs"), Store(tmp_path / "mine")
+    (mine.root / "jobs").mkdir(parents=True)
+    bits, gone, forged, *_ = plan.jobs
+    linked = next(job for job in plan.jobs if job.kind == "adapt")
+    rest = [job for job in plan.jobs if job not in (bits, gone, forged, linked)]
+    table = theirs.folder(bits) / "episodes.parquet"
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    (theirs.folder(gone) / "manifest.json").unlink()
+    shutil.rmtree(theirs.folder(forged))
+    shutil.copytree(theirs.folder(rest[0]), theirs.folder(forged))
+    secret = theirs.folder(linked) / "online.parquet"
+    secret.unlink()
+    secret.symlink_to("/etc/passwd")
+    taken, remarks = take_from(mine, plan.jobs, [tmp_path / "theirs"])
+    assert [job.key for job in taken] == sorted((job.key for job in rest), key=lambda key: key[:16])
+    assert len(remarks) == 4
+    assert {p.name for p in (mine.root / "jobs").iterdir()} == {job.key[:16] for job in rest}
+    with pytest.raises(StudyError, match=r"--cache .* is no folder"):
+        take_from(mine, plan.jobs, [tmp_path / "nowhere"])
+
+
+def test_running_anew_keeps_what_there_was(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "mine")
+    store = Store(tmp_path / "mine")
+    store.check(plan.jobs)
+    moved, place = set_aside(store, plan.jobs)
+    assert moved == len(plan.jobs)
+    assert not any(store.done(job) for job in plan.jobs)
+    assert {p.name for p in (place / "jobs").iterdir()} == {job.key[:16] for job in plan.jobs}
+    taken, _ = take_from(store, plan.jobs, [place])  # they are a cache like any other
+    assert len(taken) == len(plan.jobs)
+    assert set_aside(store, plan.jobs)[1].name == "before-2"
