@@ -88,7 +88,7 @@ def gymnasium(session: nox.Session) -> None:
         others = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["gymnasium"]
         # moviepy, for RecordVideo, wants an older pillow than the lock has.
         session.install("--no-config", with_extras, *others, "moviepy>=2.1", "pytest>=8.4")
-        for module in ("cv2", "minatar", "minigrid", "moviepy", "stable_baselines3"):
+        for module in ("cv2", "glfw", "minatar", "minigrid", "moviepy", "stable_baselines3"):
             session.run("python", "-c", f"import {module}")
         for file in ("test_wrappers.py", "test_sb3.py", "test_gymnasium_vec.py"):
             run_tests(session, "fvm-envs", folder, file)

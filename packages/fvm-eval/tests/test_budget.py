@@ -2,7 +2,8 @@ import json
 
 import numpy as np
 import pytest
-from fvm_eval import Budget, BudgetExceeded, Ledger, comparability
+from fvm_eval import Budget, BudgetExceeded, Ledger
+from fvm_eval.budget import comparability
 
 
 def test_a_charge_beyond_the_budget_is_refused_and_not_booked():

@@ -7,7 +7,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPO, Agent, Memory, PPOConfig, Rainbow, RainbowConfig, load_agent
+from fvm_learners import PPO, Agent, PPOConfig, Rainbow, RainbowConfig, load_agent
+from fvm_learners.ppo.frozen_policy import Memory
 from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
 from safetensors.torch import load_file
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fvm_eval.budget import Budget, BudgetExceeded, Ledger, comparability
+    from fvm_eval.budget import Budget, BudgetExceeded, Ledger
     from fvm_eval.claims.comparisons import Comparison, judge
     from fvm_eval.episodes import EpisodeScore, evaluate
     from fvm_eval.findings import compare
@@ -26,7 +26,6 @@ _HOME = {
     "Fold": "folds",
     "Ledger": "budget",
     "check_table": "table",
-    "comparability": "budget",
     "compare": "findings",
     "difference_interval": "statistics.intervals",
     "evaluate": "episodes",
@@ -42,7 +41,6 @@ __all__ = [
     "Fold",
     "Ledger",
     "check_table",
-    "comparability",
     "compare",
     "difference_interval",
     "evaluate",

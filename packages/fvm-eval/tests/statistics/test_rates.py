@@ -57,7 +57,7 @@ def test_the_page_says_who_solved_what():
         rerun="study --again",
     )
     files = render_players(played)
-    assert set(files) == {"report.html", "players.png", "players.svg"}
+    assert set(files) == {"report.html", "players.pdf", "players.png", "players.svg"}
     assert render_players(played) == files, "the same input gives the same bytes"
     page = files["report.html"].decode().replace("\N{NO-BREAK SPACE}", " ")
     assert "Episodes solved: Planner 95 %, Random 5 %." in page

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from fvm_learners.hooks import Hook
     from fvm_learners.iteration import Iteration
     from fvm_learners.ppo.config import SMALL_CPU, TRAIN_PROCGEN, PPOConfig
-    from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
     from fvm_learners.ppo.ppo import PPO
     from fvm_learners.rainbow.config import DATA_EFFICIENT, RainbowConfig
     from fvm_learners.rainbow.rainbow import Rainbow
@@ -25,10 +24,8 @@ __all__ = [
     "TRAIN_PROCGEN",
     "Agent",
     "Episode",
-    "FrozenPolicy",
     "Hook",
     "Iteration",
-    "Memory",
     "PPOConfig",
     "Rainbow",
     "RainbowConfig",
@@ -42,10 +39,8 @@ _MODULES = {
     "TRAIN_PROCGEN": "ppo.config",
     "Agent": "agent",
     "Episode": "episodes",
-    "FrozenPolicy": "ppo.frozen_policy",
     "Hook": "hooks",
     "Iteration": "iteration",
-    "Memory": "ppo.frozen_policy",
     "PPOConfig": "ppo.config",
     "Rainbow": "rainbow.rainbow",
     "RainbowConfig": "rainbow.config",

@@ -2,7 +2,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPO, Memory, PPOConfig
+from fvm_learners import PPO, PPOConfig
+from fvm_learners.ppo.frozen_policy import Memory
 
 VECTOR = gym.spaces.Box(-1, 1, (2,), np.float32)
 

@@ -29,7 +29,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from fvm_learners import Episode, FrozenPolicy, Memory
+from fvm_learners import Episode
+from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
 from torch import Tensor
 
 from fvm_meta.paradigm import Paradigm
