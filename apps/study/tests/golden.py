@@ -28,7 +28,7 @@ from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.plan import Job, make_plan
-from study.presets import atari, procgen, toy
+from study.presets import atari, procgen, rlbench, toy
 from study.state_file import read_state
 from study.store import Store
 
@@ -143,6 +143,11 @@ def studies() -> dict[str, StudyConfig]:
         ),
         "procgen": coinrun,
         "atari": games,
+        "rlbench": replace(
+            rlbench.PLAYERS_PRESET,
+            held_out=("lamp_on",),
+            evaluation=replace(rlbench.PLAYERS_PRESET.evaluation, episodes=2),
+        ),
     }
 
 

@@ -134,6 +134,6 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     assert run(tiny(tmp_path / "deep" / "down", *asked)) == 0
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     # Two trials of scratch, and two pretrainings with theirs, on the family's two validation levels.
-    assert "toy quick: 14 jobs" in words
+    assert "toy quick: 15 jobs" in words
     assert "10 tuning (all methods) 8,192" in words
     assert not any(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from study.config import StudyConfig
 from study.errors import StudyError
 from study.plan import Plan
 from study.store import Store
-from study.video import FRAME_MS, SIZE, play, players, write_videos
+from study.video import FRAME_MS, SIZE, agents_that_play, play, write_videos
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -46,7 +46,7 @@ def test_each_method_plays_a_held_out_task(
 def test_the_pretrained_agent_plays_any_other_task(
     small: StudyConfig, small_done: tuple[Plan, Store]
 ) -> None:
-    (job,) = players(small, small_done[0], "toy/catch/3")
+    (job,) = agents_that_play(small, small_done[0], "toy/catch/3")
     assert (job.kind, job.method) == ("pretrain", "multitask")
 
 
@@ -57,15 +57,17 @@ def test_a_task_that_nobody_plays_is_refused(
     small: StudyConfig, small_done: tuple[Plan, Store], task: str
 ) -> None:
     with pytest.raises(StudyError, match=task):
-        players(small, small_done[0], task)
+        agents_that_play(small, small_done[0], task)
 
 
 def test_the_same_episode_every_time(small_done: tuple[Plan, Store]) -> None:
     from study.agents import restore
+    from study.environments import make_envs
 
     plan, store = small_done
     job = next(job for job in plan.jobs if job.kind == "adapt")
-    episodes = [play(restore(job, store, "cpu").policy, "toy/catch/84", {}) for _ in range(2)]
+    policy = restore(job, store, "cpu").policy
+    episodes = [play(policy, make_envs("toy", ["toy/catch/84"], 1, 0)) for _ in range(2)]
     assert episodes[0][1] == episodes[1][1]
     assert all(np.array_equal(a, b) for a, b in zip(episodes[0][0], episodes[1][0], strict=True))
     assert episodes[0][0][0].dtype == np.uint8

@@ -88,7 +88,7 @@ class Tuning:
         """All trials' trainings; equal jobs of several trials are one."""
         jobs: dict[str, Job] = {}
         for _, plan in self.grid.values():
-            jobs |= {job.key: job for job in plan.jobs if job.kind != "baseline"}
+            jobs |= {job.key: job for job in plan.jobs if job.budget_env_steps}
         ordered = sorted(jobs.values(), key=lambda job: job.kind == "adapt")
         return Plan(jobs=tuple(ordered), folds={})
 
