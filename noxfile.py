@@ -70,7 +70,7 @@ def tests(session: nox.Session, package: str) -> None:
 
 @nox.session
 def numpy1(session: nox.Session) -> None:
-    """Tests of fvm-envs' own arithmetic and of Procgen's binding with numpy 1.26, the lowest that it takes."""
+    """Tests of fvm-envs' own arithmetic and of Procgen, with numpy 1.26, the lowest that it takes."""
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-envs", folder)
         with_extras = f"fvm-envs{EXTRAS['fvm-envs']} @ {Path(wheel).as_uri()}"
