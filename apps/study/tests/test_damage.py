@@ -191,7 +191,7 @@ def test_a_lost_study_json_is_written_anew_and_the_jobs_are_kept(
     assert f"delete {root / 'study.json'} and run the same command again" in said
     (root / "study.json").unlink()  # as it says
     assert run(tiny(root)) == 0
-    assert "4 of 4 jobs are finished from before" in capfd.readouterr().out
+    assert "5 of 5 jobs are finished from before" in capfd.readouterr().out
 
 
 STATES: list[Any] = [

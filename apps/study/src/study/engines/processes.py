@@ -59,10 +59,12 @@ class Processes:
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
         """Waits a moment; returns process id and exit status of the workers that have ended."""
-        wait([worker.process.sentinel for worker in self.pool], timeout_s)
-        ended = [worker for worker in self.pool if worker.process.exitcode is not None]
+        # By its sentinel: who embeds a study may reap all children, and then no exit status is left to see.
+        ready = wait([worker.process.sentinel for worker in self.pool], timeout_s)
+        ended = [worker for worker in self.pool if worker.process.sentinel in ready]
         self.pool = [worker for worker in self.pool if worker not in ended]
         for worker in ended:
+            worker.process.join(1.0)
             worker.pipe.close()
         return [(worker.process.pid or 0, worker.process.exitcode or 0) for worker in ended]
 
