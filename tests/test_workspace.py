@@ -155,11 +155,11 @@ def test_no_file_holds_a_path_of_somebodys_machine():
     ("text", "is_path"),
     [
         ("open('/home/ann/x')", True),
-        ("cd /work/main", True),
+        ("cd /home/bob/fvm", True),
         (r"C:\Users", True),
         ("https://example.org/home/ann", False),
-        ("$HOME/work/x", False),
-        ("src/work/x", False),
+        ("$HOME/fvm/x", False),
+        ("src/home/x", False),
     ],
 )
 def test_a_path_of_a_machine_is_recognised(text, is_path):
