@@ -105,7 +105,7 @@ def oracle(session: nox.Session) -> None:
         (wheel,) = build_wheels(session, "fvm-eval", folder)
         session.install("--no-config", wheel, "rliable==1.2.0", "pandas<3", "pytest>=8.4")
         session.run("python", "-c", "import rliable")
-        run_tests(session, "fvm-eval", folder, "test_rliable.py")
+        run_tests(session, "fvm-eval", folder, "statistics/test_rliable.py")
 
 
 @nox.session(venv_backend="none")

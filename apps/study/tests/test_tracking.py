@@ -351,7 +351,8 @@ def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
     assert time.monotonic() - started < 150  # nobody waits for a dead server for long
     shown = " ".join(capfd.readouterr().out.split())
     assert sent_first == [1]
-    assert "not sent: 3 runs and the report" in shown
+    finished = len(list((root / "jobs").iterdir()))
+    assert f"not sent: {finished - 1} runs and the report" in shown
     assert "the same command sends them later" in shown
     assert (root / "results.parquet").exists()
 
@@ -363,7 +364,7 @@ def test_a_server_that_dies_mid_study_is_told_and_sent_to_later(
     assert "View run" not in shown  # MLflow's own chatter would tear the live bars
     client, found = runs(uri)
     jobs = [run.data.tags["fvm.key"] for run in found if "fvm.key" in run.data.tags]
-    assert len(jobs) == len(set(jobs)) == 4
+    assert len(jobs) == len(set(jobs)) == finished
     assert sum(run.data.tags["fvm.kind"] == "study" for run in found) == 1
     parent = next(run for run in found if run.data.tags["fvm.kind"] == "study")
     assert "results.parquet" in {file.path for file in client.list_artifacts(parent.info.run_id)}
