@@ -117,6 +117,14 @@ def test_an_arm_that_was_not_run_leaves_its_claim_undecided(design):
     assert text(answer(analysis)).startswith("Undecided: PEARL beats scratch. Not run: pearl.")
 
 
+def test_the_headline_passes_over_a_claim_of_which_nothing_was_run(design, analysis):
+    part = Component(name="PEARL − scratch", summary="Value at budget", weights={"pearl": 1.0}, margin=0.1)
+    nowhere = Claim(id="C5", statement="PEARL beats scratch.", components=[part])
+    ran = [decided.verdict.claim for decided in analysis.claims]
+    again = analyse(replace(analysis.study, claims=[nowhere, *ran]))
+    assert text(answer(again)).startswith(text(answer(analysis)).split(" Of 5 claims")[0])
+
+
 def test_the_rule_on_size_counts_claims_with_few_checkpoints(design, study, analysis):
     assert analysis.checks[9].status == "holds"
     assert "0 of 5 with too few checkpoints" in analysis.checks[9].reason

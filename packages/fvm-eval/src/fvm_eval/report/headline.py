@@ -11,7 +11,7 @@ from fvm_eval.analysis.decisions import Decided
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.report.cells import filled
-from fvm_eval.report.claims_table import tally, tone
+from fvm_eval.report.claims_table import tally, tone, was_run
 from fvm_eval.report.text import capital, estimated, limits, number, plural
 
 
@@ -81,8 +81,9 @@ def _decision(comparison: Comparison, verdict: ClaimVerdict, left: str, right: s
 
 
 def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
-    """Returns the first claim with its verdict, what it hangs on, and how the others came out."""
-    verdict, part = claims[0].verdict, claims[0].deciding
+    """Returns the first claim that was run, its verdict, what it hangs on, and how the others came out."""
+    first = next((decided for decided in claims if was_run(decided)), claims[0])
+    verdict, part = first.verdict, first.deciding
     numbers = [f"{capital(verdict.reason)}."]
     if part.estimate is not None and part.interval is not None and part.interval.low is not None:
         among = {"contradicted": "contradicting", "undecided": "first open"}.get(verdict.label, "weakest")
