@@ -113,7 +113,7 @@ def test_a_worker_may_have_children(tmp_path: Path) -> None:
         text=True,
         cwd=tmp_path,
         env=ENV,
-        timeout=120,
+        timeout=400,
     )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "a child plays" in shown.stdout

@@ -115,6 +115,6 @@ def test_ctrl_c_while_torch_is_loaded_is_a_sentence(tmp_path: Path) -> None:
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (130, "study: stopped; the same command goes on from here\n")
     assert not (tmp_path / "s").exists()

@@ -136,7 +136,7 @@ def test_a_study_killed_and_then_stopped_goes_on_to_the_same_bytes(
 
     wait_for(moved_on, stopped)
     os.killpg(stopped.pid, signal.SIGINT)
-    out, err = stopped.communicate(timeout=60)
+    out, err = stopped.communicate(timeout=300)
     assert stopped.returncode == 130
     assert err == "study: stopped; the same command goes on from here\n"
     assert "results in" in out

@@ -300,7 +300,7 @@ def test_a_worker_told_to_go_hands_its_job_over(
         assert worker.poll() is None
         time.sleep(0.02)
     worker.send_signal(number)
-    out, err = worker.communicate(timeout=60)
+    out, err = worker.communicate(timeout=300)
     assert (worker.returncode, err) == (0, "")
     assert "; stopped" in out
     assert not list(store.root.glob("running/*.lease"))
