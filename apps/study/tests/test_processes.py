@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import psutil
 import pytest
 from study.engines.processes import how_it_ended
 
@@ -117,4 +117,5 @@ def test_a_worker_may_have_children(tmp_path: Path) -> None:
     )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "a child plays" in shown.stdout
-    assert multiprocessing.active_children() == []
+    left = [one for one in psutil.process_iter(["cmdline"]) if str(script) in (one.info["cmdline"] or [])]
+    assert left == []
