@@ -70,14 +70,13 @@ def tests(session: nox.Session, package: str) -> None:
 
 @nox.session
 def numpy1(session: nox.Session) -> None:
-    """Tests of fvm-envs' own arithmetic and of Procgen, with numpy 1.26, the lowest that it takes."""
+    """Tests of fvm-envs with numpy 1.26, the lowest that it takes."""
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-envs", folder)
         with_extras = f"fvm-envs{EXTRAS['fvm-envs']} @ {Path(wheel).as_uri()}"
         session.install("--no-config", with_extras, "numpy==1.26.*", "pytest>=8.4")
         check_numpy(session, 1)
-        for part in ("procgen", "toy", "test_slot_env.py", "test_trials.py", "test_gymnasium_vec.py"):
-            run_tests(session, "fvm-envs", folder, part)
+        run_tests(session, "fvm-envs", folder)
 
 
 @nox.session
