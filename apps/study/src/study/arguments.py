@@ -42,6 +42,8 @@ class Arguments:
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None
     """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
+    demos: Annotated[tuple[int, ...] | None, shown("N ...")] = None
+    """Demonstrations of the test task that an adaptation begins with, a row for each number (rlbench)."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation tasks, then run the study with the best."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None

@@ -29,7 +29,7 @@ from study.evidence import evidence_of
 from study.files import canonical_json, write_bytes
 from study.learners import kind_of
 from study.manifest import changed_sources
-from study.methods import label_of
+from study.methods import Row, counted, label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
 from study.store import Store, write_table
@@ -134,12 +134,13 @@ def collect(
         score_ranges=ranges,
         normalised_name=benchmark.normalised_name,
         score_bounds=score_bounds_of(config, tasks),
-        budget=Budget(env_steps=config.adapt.env_steps),
+        budget=Budget(env_steps=config.adapt.env_steps, demos=max(config.demos, default=0)),
         claims=claims_of(config),
         cells=cells,
         cell_bounds=cell_bounds_of(config, ranges),
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
-        families={job.method: job.method.partition("@")[0] for job in adaptations},
+        families={job.method: Row.parse(job.method).method for job in adaptations},
+        conditions=conditions_of(adaptations),
         references=("scratch", "multitask"),
         eps_schedules={
             job.method: tuple(job.parent.spec["config"]["eps_schedule"])
@@ -194,12 +195,18 @@ def write_pages(store: Store, files: Mapping[str, bytes]) -> Path:
 
 def labels_of(methods: Sequence[str], played: Sequence[str], config: StudyConfig) -> dict[str, str]:
     """Returns the labels of methods, of the families that their sizes share, and of scripted players."""
-    names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods)])
+    names = dict.fromkeys([*methods, *(Row.parse(method).method for method in methods)])
     suite = suite_of(config.benchmark)
     return {
         **{name: label_of(name, config.unit) for name in names},
         **{name: suite.label(name) for name in played},
     }
+
+
+def conditions_of(adaptations: Sequence[Job]) -> dict[str, str]:
+    """Returns by row how many demonstrations of the test task it is given; empty where none are asked of."""
+    rows = {job.method: Row.parse(job.method).demos for job in adaptations}
+    return {name: counted(demos, "demo") for name, demos in rows.items() if demos is not None}
 
 
 def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:

@@ -137,6 +137,9 @@ class StudyConfig:
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
+        train_demos: Demonstrations of each training task that a pretraining is given.
+        demos: Numbers of demonstrations of the test task: an adaptation of each method with each of them, in
+            a row of its own. Without it there are none, and rows have the methods' names.
         title: Of the report, where methods and family do not say it.
         note: What a reader must know of this preset, one sentence.
     """
@@ -168,6 +171,8 @@ class StudyConfig:
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
     retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     title: str = field(default="", metadata={"since": 2})
+    train_demos: int = field(default=0, metadata={"since": 3})
+    demos: tuple[int, ...] = field(default=(), metadata={"since": 3})
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -179,6 +184,10 @@ class StudyConfig:
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"looks are {self.looks}; give rising numbers of seeds")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
+        for count in (self.train_demos, *self.demos):
+            check_count("a number of demonstrations", count, least=0, most=10**4)
+        if list(self.demos) != sorted(set(self.demos)):
+            raise ValueError(f"demos are {self.demos}; give rising numbers of demonstrations, each once")
         if not 0 < self.margin < math.inf:
             raise ValueError(f"margin is {self.margin}; give a number above 0")
         if self.folds:
@@ -264,7 +273,7 @@ class StudyConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "first_seed", "train_sizes", "note", "preset", "trials", "title"}
+        axes = {"methods", "seeds", "first_seed", "train_sizes", "demos", "note", "preset", "trials", "title"}
         return {key: value for key, value in self.spec.items() if key not in axes}
 
     @property

@@ -95,16 +95,9 @@ class ManipulationVec(SlotEnv):
         episode_length = read_count("episode_length", episode_length, 1, 10**6)
         collision_checking = read_flag("collision_checking", collision_checking)
         self._variations = [self._variation(task) for task in tasks]
-        # Lists come from JSON; ObservationConfig says so if they are not two numbers.
-        size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-        self.observation_config = ObservationConfig(
-            cameras=tuple(cameras),
-            image_size=cast("tuple[int, int]", size),
-            rgb=rgb,
-            depth=depth,
-            point_cloud=point_cloud,
-            shadows=shadows,
-            renderer=renderer,
+        pictures = {"cameras": cameras, "image_size": image_size, "renderer": renderer, "shadows": shadows}
+        self.observation_config = ObservationConfig.of(
+            {**pictures, "rgb": rgb, "depth": depth, "point_cloud": point_cloud}
         )
         self._slot_options = self.observation_config, episode_length, collision_checking
         self._pool = self._make_pool(num_envs, num_processes)
