@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from study.collect import Results, collect, write_report
-from study.config import Evaluation, Phase, StudyConfig
+from study.config import OF_FOLDS, Evaluation, Phase, StudyConfig
 from study.demonstrations import demos_of
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
@@ -23,7 +23,6 @@ from study.store import Store
 
 SIZE = {"channels": 8, "grid_sizes": (8, 8), "batch_size": 4, "replay_capacity": 200, "num_steps": 3}
 SLOW = {"updates_per_env_step": 0.5, "context_hidden_size": 8}
-OF_FOLDS = {"pool": (), "validation": (), "held_out": (), "train_sizes": ()}
 
 
 def tiny(**changed: object) -> StudyConfig:

@@ -14,6 +14,8 @@ from study.learners import LearnerConfig
 from study.registry import registered
 
 EVALUATION_VERSION = 1  # raised when the deployment evaluation gives other scores of the same agents
+OF_FOLDS: Mapping[str, Any] = {"pool": (), "validation": (), "held_out": (), "train_sizes": ()}
+"""What follows from the folds of a study: to be given with `replace` where the folds are others."""
 MOST = 10**6  # of anything that is counted in a grid: seeds, sizes, snapshots
 
 
@@ -92,9 +94,11 @@ class Evaluation:
     new_levels: int = 0  # never seen levels on which a pretrained agent plays one episode each, zero-shot
     lifetimes: int = 16  # of RL2 on a held-out task, for its return by trial
     trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
+    # Rows of the table whose first seed is filmed at each snapshot.
+    filmed: tuple[str, ...] = field(default=(), metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self)):
+        for name in (f.name for f in fields(self) if f.name != "filmed"):
             check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
@@ -232,7 +236,7 @@ class StudyConfig:
             for task in (*fold.train, *fold.validation, *fold.held_out):
                 if not task.startswith(f"{self.family}/"):
                     raise ValueError(f"the folds' task {task!r} is not of the family {self.family}")
-        for given in ("pool", "validation", "held_out", "train_sizes"):
+        for given in OF_FOLDS:
             if getattr(self, given) not in ((), self._of_folds(given)):
                 raise ValueError(f"folds and {given} are given; leave {given} out, it follows from the folds")
             object.__setattr__(self, given, self._of_folds(given))

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from study.arguments import Arguments
-from study.config import StudyConfig
+from study.config import OF_FOLDS, StudyConfig
 from study.demonstrations import check_demos
 from study.environments import check_task
 from study.errors import StudyError, unknown
@@ -233,7 +233,7 @@ def with_folds(preset: StudyConfig, held_out: Sequence[str]) -> dict[str, Any]:
             raise unknown("held-out task", task, map(str, preset.held_out))
     wanted = {preset.task_id(task) for task in held_out}
     folds = tuple(fold for fold in preset.folds if wanted & set(fold.held_out))
-    return {"folds": folds, "pool": (), "validation": (), "held_out": (), "train_sizes": ()}
+    return {"folds": folds, **OF_FOLDS}
 
 
 def with_arms(methods: Sequence[str], retain: Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ BY_LATENT = "Value at budget by latent"
 BY_DEMOS = "Value at budget by demos"
 FAR_DROP = "Score lost on FAR while fine-tuning"
 AREA_BY_ORDER = "Area under the curve by order"
+FLOOR_MARGIN = 0.1  # of the score range, over random play: where no arm gets so far nothing can be compared
 TRIAL_MARGIN = 0.05  # of the score range
 # Names of arms, for `str.format` here and `polars.format` over a table's columns.
 TRIAL_ARM, TASK_ARM, MOMENT_ARM, LATENT_ARM = "{} trial {}", "{} on {}", "{} at {}", "{}, z {}"
@@ -53,6 +54,11 @@ def _pretrained(method: str, unit: str) -> str:
     row = Row.parse(method)
     on = "" if row.size is None else f" on {counted(row.size, unit)}"
     return f"{pretraining_of(row.method).label}{on}"
+
+
+def above_floor(demos: int) -> str:
+    """Returns the name of the precondition that something is learned with so many demonstrations."""
+    return f"floor: some method beats random play by {FLOOR_MARGIN:.2f} with {counted(demos, 'demo')}"
 
 
 def on_task(method: str, task: str) -> str:

@@ -1,6 +1,8 @@
 """What agents are asked besides their score on held-out tasks, a file each."""
 
 from study.measures.control import CONTROL_FAMILY
+from study.measures.demonstrated import DEMONSTRATED
+from study.measures.films import FILMS
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
 from study.measures.new_levels import ZERO_SHOT_LEVELS
@@ -20,6 +22,8 @@ MEASURES = (
     SECONDS,
     POSTERIORS,
     CONTROL_FAMILY,
+    DEMONSTRATED,
+    FILMS,
 )
 
 __all__ = ["MEASURES"]

@@ -199,6 +199,18 @@ class ManipulationVec(SlotEnv):
         frame: NDArray[np.uint8] = self._call("frame", {slot: ()})[slot]
         return frame
 
+    def film_slot(self, slot: int, every: int) -> list[NDArray[np.uint8]]:
+        """Pictures of what a slot did since the last call, uint8 [512, 512, 3]; it is filmed from now on.
+
+        Args:
+            slot: Its index.
+            every: A picture every so many ticks of motion, .02 s each; 0 to film no more.
+        """
+        every = read_count("every", every, 0, 10**6)
+        film: list[NDArray[np.uint8]] = self._call("developed", {slot: ()})[slot]
+        self._call("film", {slot: (every,)})
+        return film
+
     def own_state(self) -> State:
         """The state of each slot, under `slot<i>`."""
         states = self._call("state", dict.fromkeys(range(self.num_envs), ()))

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from fvm_eval.analysis.film import Film
 from fvm_eval.analysis.panel import Panel
 from fvm_eval.budget import Budget, Ledger
 from fvm_eval.claims import Claim, Comparison, Look, Precondition
@@ -90,6 +91,7 @@ class StudyResults:
         references: Families that all others are shown against, the first one first.
         margin: Smallest difference that matters, normalised; shaded where no claim gives one.
         panels: Figures that the study hands in, for what the report cannot know.
+        films: Episodes to be looked at.
         notes: Warnings shown under the answer, as in "tiny preset, not the paper's setting".
         labels: Readable names of methods, families, baselines and arms; their order is the order of the
             report.
@@ -137,6 +139,7 @@ class StudyResults:
     references: Sequence[str] = ()
     margin: float | None = None
     panels: Sequence[Panel] = ()
+    films: Sequence[Film] = ()
     notes: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
