@@ -29,7 +29,7 @@ def tiny(**changed: object) -> StudyConfig:
     quick = rlbench.QUICK
     fields = {
         "preset": "tiny",
-        "methods": ("scratch", "multitask", "reptile", "pearl"),
+        "methods": ("scratch", "multitask", "pearl"),
         "seeds": 1,
         "demos": (0, 1),
         "train_demos": 1,
@@ -83,7 +83,7 @@ def test_the_ledger_of_a_run_has_its_demonstrations(finished: tuple[Plan, Store,
     assert spent is not None
     assert dict(spent.group_by("method").agg(pl.col("demos").max()).iter_rows())["scratch, 1 demo"] == 1
     (rule,) = [check for check in results.analysis.checks if check.rule == 4]
-    assert rule.status == "holds"
+    assert rule.status == "holds", rule.reason
     assert "0, 1 in rows of their own" in rule.reason
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fvm_envs.manipulation.env import EPISODE_LENGTH
+from fvm_envs.manipulation.scene import CAMERAS
 from fvm_envs.rlbench import check_installation
 from fvm_envs.suite import SUITES
 from fvm_eval.folds import Fold
@@ -187,26 +188,31 @@ class Options:
 
     Attributes:
         simulator: Mujoco (re-creations), or coppeliasim (RLBench itself, which you install).
+        cameras: What agents see by, joined by commas, in place of the front camera.
     """
 
     simulator: str | None = None
+    cameras: str | None = None
 
 
 def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
-    """Returns what another simulator changes in a preset.
+    """Returns what another simulator and other cameras change in a preset.
 
     Raises:
-        StudyError: There is no such simulator, or it does not run here.
+        StudyError: There is no such simulator or camera, or the simulator does not run here.
     """
+    changed = {} if options.cameras is None else seen_by(preset, options.cameras)
     simulator = options.simulator or "mujoco"
     if simulator not in NAMES:
         raise unknown("simulator", simulator, NAMES)
     if simulator == "mujoco":
-        return {}
+        return changed
     check_coppeliasim()
+    env_options = changed.get("env_options", preset.env_options)
     return {
+        **changed,
         "preset": f"{preset.preset}-{simulator}",
-        "env_options": {**preset.env_options, "simulator": simulator},
+        "env_options": {**env_options, "simulator": simulator},
         # RLBench plays its scripts outside of episodes (`fvm_envs.rlbench.get_demos`): only chance plays.
         "script": None,
         "title": NAMES[simulator] if preset.title else "",
@@ -214,6 +220,27 @@ def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
             PLAYERS["mujoco"], PLAYERS[simulator]
         ),
     }
+
+
+def seen_by(preset: StudyConfig, names: str) -> dict[str, Any]:
+    """Returns what other cameras change in a preset.
+
+    Raises:
+        StudyError: There is no such camera, or nobody would look.
+    """
+    if not preset.methods:
+        raise StudyError(
+            f"nothing looks in preset {preset.preset}: leave cameras out, or choose another preset"
+        )
+    cameras = tuple(dict.fromkeys(names.split(",")))
+    for name in cameras:
+        if name not in CAMERAS:
+            raise unknown("camera", name, CAMERAS)
+    phases = {
+        kind: replace(phase, learner=replace(phase.learner, cameras=cameras))
+        for kind, phase in (("pretrain", preset.pretrain), ("adapt", preset.adapt))
+    }
+    return {**phases, "env_options": {**preset.env_options, "cameras": list(cameras)}}
 
 
 def check_coppeliasim() -> None:
