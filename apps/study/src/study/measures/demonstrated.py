@@ -41,12 +41,14 @@ def findings(finished: Finished) -> Findings:
         return Findings()
     cells = value_at(run_curves(finished.episodes), config.adapt.env_steps).select(*RUN, "value").sort(RUN)
     rates = success(finished.episodes)
-    draw = partial(by_demos, rates=rates)
-    panel = Panel(name="by_demos", heading="By demonstrations and task", caption=CAPTION, draw=draw)
+    drawn = []
+    if rates is not None:
+        draw = partial(by_demos, rates=rates)
+        drawn = [Panel(name="by_demos", heading="By demonstrations and task", caption=CAPTION, draw=draw)]
     return Findings(
         cells={BY_DEMOS: cells},
         preconditions=[floor(cells, random_play(finished), demos) for demos in config.demos],
-        shown={"panels": [panel]} if rates is not None else {},
+        shown={"panels": drawn} if drawn else {},
     )
 
 
