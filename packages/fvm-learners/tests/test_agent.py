@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, Agent, PPOConfig, Rainbow, RainbowConfig, load_agent
-from fvm_learners.ppo.frozen_policy import Memory
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
+from fvm_learners.memory import Memory
 from safetensors.torch import load_file
 
 VECTOR = gym.spaces.Box(-10, 10, (3,), np.float32)
@@ -140,7 +140,7 @@ def test_what_is_no_agent_is_named(tmp_path):
     path = tmp_path / "agent.json"
     description = json.loads(path.read_text())
     path.write_text(json.dumps(description | {"learner": "mine"}))
-    with pytest.raises(ValueError, match=r"a learner 'mine', which .* learners=\{'mine': \(Learner, Config"):
+    with pytest.raises(ValueError, match=r"a learner 'mine', which .*learners=\{'mine': \(Learner, Config"):
         load_agent(tmp_path)
     assert load_agent(tmp_path, learners={"mine": (PPO, PPOConfig)}).learner == "mine"
     path.write_text(json.dumps(description | {"format": 9}))

@@ -21,11 +21,12 @@ from torch import Tensor
 from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import Iteration, State, means
+from fvm_learners.memory import Memory
 from fvm_learners.networks.heads import Distribution
 from fvm_learners.parts import PartedLearner, Parts
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.config import PPOConfig
-from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
+from fvm_learners.ppo.frozen_policy import FrozenPolicy
 from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.ppo.reward_scale import RewardScale

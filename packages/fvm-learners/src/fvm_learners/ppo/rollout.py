@@ -14,9 +14,9 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs, autoreset_mode, step
 from fvm_learners.episodes import Episode
+from fvm_learners.memory import Memory
 from fvm_learners.observations import Obs, map_parts, to_tensor
 from fvm_learners.ppo.actor_critic import ActorCritic
-from fvm_learners.ppo.frozen_policy import Memory
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.running import DTYPES, Running, begun
 
