@@ -22,7 +22,7 @@ from gymnasium import spaces
 from gymnasium.spaces import flatdim, flatten
 from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fvm_learners.latent import LatentDistribution
 from fvm_learners.memory import Memory
@@ -149,6 +149,19 @@ class Agent:
         options = {name: value for name, value in options.items() if name in taken}
         config = self.config if config is None else config
         return kind(observation_space, action_space, config, seed=seed, device=device, **options)
+
+    def module(self) -> nn.Module:
+        """Returns a copy of the network as a plain module of tensors (`modules.py`), to be exported.
+
+        Raises:
+            ValueError: This learner's policies have none.
+        """
+        if not hasattr(self.policy, "module"):
+            raise ValueError(
+                f"policies of {self.learner!r} give no plain module: export what is in its weights"
+            )
+        made: nn.Module = self.policy.module()
+        return made
 
     def predict(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.memory import Memory
+from fvm_learners.modules import PolicyModule
 from fvm_learners.observations import to_tensor
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.weights import network_weights
@@ -44,6 +45,10 @@ class FrozenPolicy:
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of all parameters; writing into them changes nothing here."""
         return MappingProxyType(network_weights(self._policy))
+
+    def module(self) -> PolicyModule:
+        """Returns a copy of the network as a plain module of tensors, to be exported."""
+        return PolicyModule(deepcopy(self._policy)).eval()
 
     def initial_state(self, num_envs: int) -> Tensor | None:
         """Recurrent state before the first step; None without memory."""

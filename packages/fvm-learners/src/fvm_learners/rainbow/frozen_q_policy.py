@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.latent import LatentDistribution, LatentPolicy
+from fvm_learners.modules import QModule
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.weights import network_weights
 
@@ -41,6 +42,10 @@ class FrozenQPolicy(LatentPolicy):
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of all parameters; writing into them changes nothing here."""
         return MappingProxyType(network_weights(self.network))
+
+    def module(self) -> QModule:
+        """Returns a copy of the network as a plain module of tensors, to be exported."""
+        return QModule(deepcopy(self.network)).eval()
 
     @torch.no_grad()
     def act(
