@@ -220,7 +220,7 @@ class Lifetimes:
     ) -> None:
         self.policy, self.envs, self.trials, self.rngs = policy, envs, trials, list(rngs)
         self.obs, _ = envs.reset()
-        self.state: Tensor = policy.initial_state(envs.num_envs)  # type: ignore[assignment]
+        self.state: Tensor = policy.initial_state(envs.num_envs)
         self.begin = np.ones(envs.num_envs, dtype=np.bool_)
         self.exploring = np.full(envs.num_envs, trials > 0)
         self.memory = Memory(torch.zeros_like(self.state), torch.zeros_like(self._feedback()))
