@@ -112,6 +112,16 @@ def test_an_agent_with_feedback_is_told_by_predict_itself(monkeypatch):
         agent.predict(obs, state)
 
 
+def test_the_order_of_an_observations_parts_does_not_count():
+    """`spaces.Dict` sorts its parts, so `feedback` comes before `obs`."""
+    obs = {"obs": np.ones((2, 3), np.float32), "feedback": np.zeros((2, 4), np.float32)}
+    _, one = Agent.of(learner_of("rl2")).predict(obs)
+    _, other = Agent.of(learner_of("rl2")).predict(dict(reversed(obs.items())))
+    assert torch.equal(one.policy, other.policy)
+    single = {name: part[0] for name, part in reversed(obs.items())}
+    assert torch.allclose(Agent.of(learner_of("rl2")).predict(single)[1].policy, one.policy[:1], atol=1e-6)
+
+
 def test_weights_are_named_as_in_the_module_and_load_in_plain_torch(tmp_path):
     learner = learner_of("ppo")
     Agent.of(learner).save(tmp_path)

@@ -185,7 +185,7 @@ class Agent:
         """
         shown_space = _shown(self.observation_space)
         told = isinstance(self.observation_space, spaces.Dict) and not isinstance(obs, Mapping)
-        shown = np.asarray(obs if told or not isinstance(obs, Mapping) else next(iter(obs.values())))
+        shown = np.asarray(obs[_first(self.observation_space)] if isinstance(obs, Mapping) else obs)
         single = shown.shape == shown_space.shape
         if not single and shown.shape[1:] != shown_space.shape:
             raise ValueError(
@@ -301,11 +301,14 @@ def _known(name: str) -> tuple[type[Any], type[Any]]:
     return kind, config
 
 
+def _first(space: Any) -> str:
+    """The part of a Dict that tells whether observations are of one env or of several."""
+    return "obs" if "obs" in space.spaces else str(next(iter(space.spaces)))
+
+
 def _shown(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """What tells whether observations are of one env or of several: the first part of a Dict."""
-    if isinstance(space, spaces.Dict):
-        return space.spaces["obs"] if "obs" in space.spaces else next(iter(space.spaces.values()))
-    return space
+    """What an observation's shape is held against: a part of a Dict, or all."""
+    return space.spaces[_first(space)] if isinstance(space, spaces.Dict) else space
 
 
 def _carried(policy: Any) -> dict[str, Tensor]:
