@@ -76,8 +76,7 @@ def _settings(name: str) -> Iterator[None]:
 
 def _laid_out(figure: Figure) -> Figure:
     """Returns the figure with its panels where they belong: later draws neither move nor measure them."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.get_renderer()
+    FigureCanvasAgg(figure)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
