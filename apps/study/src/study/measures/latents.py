@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from fvm_eval.curves import normalise
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
 
 from study.claims.arms import BY_LATENT, LATENT_ARM
 from study.measures.columns import RUN
