@@ -12,6 +12,7 @@ from typing import Any
 
 from gymnasium.spaces import Box
 
+from fvm_envs.apple.legs import legs_of
 from fvm_envs.atari.games import game_of
 from fvm_envs.leakage import leaked
 from fvm_envs.make import make_vec
@@ -124,6 +125,10 @@ def _check_game(task: Task) -> None:
     game_of(task)
 
 
+def _check_walk(task: Task) -> None:
+    legs_of(task)
+
+
 def _check_manipulation(task: Task) -> None:
     if task.name not in TASKS:
         raise ValueError(f"there is no task {task.name!r} of rlbench: the tasks are {', '.join(TASKS)}")
@@ -159,6 +164,7 @@ SUITES: Mapping[str, Suite] = {
             same_task=SameTask(by="ids", find=_same_level),
         ),
         _suite(name="toy", check=_check_catch, best_return=best_return),
+        _suite(name="apple", check=_check_walk, bounded=False),
     )
 }
 """The suites that fvm brings, by name."""

@@ -8,13 +8,11 @@ every arm logs it, plain fine-tuning too. It adds nothing to the loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from fvm_learners.hooks import TermOutput
-from torch import Tensor
 
 from fvm_meta.retention.ks import KS, KSConfig
 
@@ -32,13 +30,10 @@ class Drift(KS):
     """KL from the policy in training to the pretrained one, as a metric."""
 
     name = "drift"
+    ratio_every: ClassVar[int] = 0  # it has no gradient
 
     def __init__(self) -> None:
         super().__init__(KSConfig(coef=0.0, decay=1.0))
-
-    def on_rollout(self, rollout: Any) -> Mapping[str, Tensor]:
-        """Returns the teacher's outputs as KS does, under this hook's name."""
-        return super().on_rollout(rollout)
 
     @torch.no_grad()
     def term(self, policy: Any, batch: Any) -> TermOutput:
