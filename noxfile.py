@@ -31,6 +31,9 @@ MODULES = {name: "study" if name == "fvm-study" else name.replace("-", "_") for 
 EXTRAS = {"fvm-envs": "[atari,manipulation,procgen]"}
 # One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
 TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None}
+PYTEST = ["pytest>=8.4", "pytest-xdist>=3.8"]
+# Several tests at once. Each process begins with tests that stand together: they share what a fixture made.
+SIDE_BY_SIDE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
 
 
 @nox.session(venv_backend="none")
@@ -61,7 +64,7 @@ def tests(session: nox.Session, package: str) -> None:
         session.install("--no-config", wheel, *needed)
         check_alone(session, package)
         with_extras = f"{package}{EXTRAS.get(package, '')} @ {Path(wheel).as_uri()}"
-        session.install("--no-config", with_extras, *needed, "pytest>=8.4")
+        session.install("--no-config", with_extras, *needed, *PYTEST)
         if package == "fvm-envs":
             check_alone(session, package, absent=["gym", "gym3", "procgen"])
             check_numpy(session, 2)
@@ -74,7 +77,7 @@ def numpy1(session: nox.Session) -> None:
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-envs", folder)
         with_extras = f"fvm-envs{EXTRAS['fvm-envs']} @ {Path(wheel).as_uri()}"
-        session.install("--no-config", with_extras, "numpy==1.26.*", "pytest>=8.4")
+        session.install("--no-config", with_extras, "numpy==1.26.*", *PYTEST)
         check_numpy(session, 1)
         run_tests(session, "fvm-envs", folder)
 
@@ -87,7 +90,7 @@ def gymnasium(session: nox.Session) -> None:
         with_extras = f"fvm-envs[atari,manipulation,procgen,sb3] @ {Path(wheel).as_uri()}"
         others = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["gymnasium"]
         # moviepy, for RecordVideo, wants an older pillow than the lock has.
-        session.install("--no-config", with_extras, *others, "moviepy>=2.1", "pytest>=8.4")
+        session.install("--no-config", with_extras, *others, "moviepy>=2.1", *PYTEST)
         for module in ("cv2", "glfw", "minatar", "minigrid", "moviepy", "stable_baselines3"):
             session.run("python", "-c", f"import {module}")
         for file in ("test_wrappers.py", "test_sb3.py", "test_gymnasium_vec.py"):
@@ -102,7 +105,7 @@ def oracle(session: nox.Session) -> None:
     """
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-eval", folder)
-        session.install("--no-config", wheel, "rliable==1.2.0", "pandas<3", "pytest>=8.4")
+        session.install("--no-config", wheel, "rliable==1.2.0", "pandas<3", *PYTEST)
         session.run("python", "-c", "import rliable")
         run_tests(session, "fvm-eval", folder, "statistics/test_rliable.py")
 
@@ -116,7 +119,16 @@ def readme(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def e2e(session: nox.Session) -> None:
     """The packaging contract, and commands as a user runs them."""
-    workspace(session, "pytest", "tests", "apps/study/tests", "-m", "e2e and not learning", *session.posargs)
+    workspace(
+        session,
+        "pytest",
+        "tests",
+        "apps/study/tests",
+        "-m",
+        "e2e and not learning",
+        *SIDE_BY_SIDE,
+        *session.posargs,
+    )
 
 
 @nox.session(venv_backend="none")
@@ -214,6 +226,7 @@ def run_tests(session: nox.Session, package: str, folder: Path, file: str = "") 
         "-m",
         "not learning and not e2e",
         str(here / "tests" / file),
+        *SIDE_BY_SIDE,
         *session.posargs,
         env={**TEST_ENV, "TMPDIR": str(temporary)},
     )

@@ -24,6 +24,7 @@ def make(space, network, lstm_size=None, seed=0):
         ("impala", 448 + 4 * 2320 + 4640 + 4 * 9248 + 9248 + 4 * 9248 + 524544 + 1285),
         ("nature", 6176 + 32832 + 36928 + 64 * 16 * 512 + 512 + 512 * 5 + 5),
         ("nature-small", 3088 + 8224 + 9248 + 32 * 16 * 256 + 256 + 1285),
+        ("nature-halved", 784 + 8224 + 9248 + 32 * 16 * 256 + 256 + 1285),
         ("minatar", 448 + 16 * 62 * 62 * 128 + 128 + 128 * 5 + 5),
     ],
 )
@@ -62,7 +63,7 @@ def test_memory_format_changes_nothing(images, network):
 
 def test_the_first_policy_is_nearly_uniform_and_features_have_unit_scale(images):
     obs = torch.randint(0, 256, (64, 64, 64, 3), dtype=torch.uint8)
-    for network in ("impala", "nature", "nature-small", "minatar"):
+    for network in ("impala", "nature", "nature-small", "nature-halved", "minatar"):
         policy = make(images, network)
         assert policy(obs)[0].log_probs.exp().sub(0.25).abs().max() < 0.05
         assert 0.1 < policy.encoder(obs).std() < 3

@@ -15,7 +15,10 @@ from fvm_learners import SMALL_CPU, TRAIN_PROCGEN, PPOConfig
         ({"discount": 1.01}, "discount=1.01: give a number from 0 to 1"),
         ({"clip_value": 0.0}, "clip_value=0.0: give a finite number above 0, or None for no clipping"),
         ({"anneal_env_steps": 0}, "anneal_env_steps=0: give a whole number of at least 1, or None for a c"),
-        ({"network": "imapla"}, "network='imapla': choose one of mlp, impala, nature, nature-small, minatar"),
+        (
+            {"network": "imapla"},
+            "network='imapla': choose one of mlp, impala, nature, nature-small, nature-h",
+        ),
         ({"mlp_sizes": ()}, r"mlp_sizes=\(\): give at least one width"),
     ],
 )

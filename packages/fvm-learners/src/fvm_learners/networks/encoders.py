@@ -12,12 +12,13 @@ from torch import nn
 from fvm_learners.networks.data_efficient import DataEfficient
 from fvm_learners.networks.impala import Impala
 from fvm_learners.networks.minatar import MinAtar
-from fvm_learners.networks.nature import Nature, NatureSmall
+from fvm_learners.networks.nature import Nature, NatureHalved, NatureSmall
 
 IMAGE_ENCODERS: dict[str, Callable[..., Any]] = {
     "impala": Impala,
     "nature": Nature,
     "nature-small": NatureSmall,
+    "nature-halved": NatureHalved,
     "data-efficient": DataEfficient,
     "minatar": MinAtar,
 }

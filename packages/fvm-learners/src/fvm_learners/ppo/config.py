@@ -12,7 +12,7 @@ from fvm_learners.config_checks import (
     check_widths,
 )
 
-NETWORKS = ("mlp", "impala", "nature", "nature-small", "minatar")
+NETWORKS = ("mlp", "impala", "nature", "nature-small", "nature-halved", "minatar")
 """The encoders that PPO's presets are made for."""
 
 
@@ -38,8 +38,8 @@ class PPOConfig:
         normalise_reward: Divide rewards by the standard deviation of the discounted return; its discount is
             `discount`, so that it measures what the value has to learn.
         keep_reward_scale: `restart()` keeps that standard deviation.
-        network: "mlp" for vectors; "impala", "nature", "nature-small" or "minatar" for uint8 or bool
-            images [H, W, C]; "module:Factory" for an encoder of your own (`networks/encoders.py`).
+        network: "mlp" for vectors; "impala", "nature", "nature-small", "nature-halved" or "minatar" for uint8
+            or bool images [H, W, C]; "module:Factory" for an encoder of your own (`networks/encoders.py`).
         mlp_sizes: Widths of the "mlp" network.
         recurrent: An LSTM between encoder and heads; minibatches then are whole slots.
         lstm_size: Its width.
