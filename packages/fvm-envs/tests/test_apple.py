@@ -120,14 +120,20 @@ def test_masked_slots_begin_anew_and_the_others_stay():
     assert envs.lengths.tolist() == [1, 1, 0]
 
 
-def test_chance_comes_to_nothing_and_the_whole_way_counts_as_one():
-    assert score_range(Task.parse("apple/out-and-back/30")) == (0.0, 60.0)
-    assert score_range(Task.parse("apple/back/30")) == (0.0, 30.0)
+def test_chance_comes_to_nothing():
     envs = make_vec("apple/out-and-back/3", 2_000, 0, max_steps=20)
     envs.reset()
     walked = envs.walk(np.full(3, 0.5), np.random.default_rng(0).random((20, 2_000)))
     per_step = walked.reward.sum() / (walked.reward != 0).sum()
     assert abs(per_step) < 4 / (walked.reward != 0).sum() ** 0.5
+
+
+def test_who_is_scored_gets_a_point_for_the_whole_walk():
+    assert score_range(Task.parse("apple/out-and-back/30")) == (0.0, 1.0)
+    envs = make_vec("apple/out-and-back/1", 1, 0, max_steps=5, reward="success")
+    assert play(envs, [LEFT, RIGHT, RIGHT, LEFT, LEFT])[1] == [0, 0, 0, 1, 0]
+    with pytest.raises(RuntimeError, match="with that reward"):
+        envs.walk(np.zeros(3), np.zeros((5, 1)))
 
 
 @pytest.mark.parametrize("task", ["apple/out-and-back", "apple/out/3", "apple/back/0"])

@@ -90,9 +90,7 @@ KINDS: Mapping[str, Kind] = {
         _hook("shrink and perturb", retention.ShrinkPerturbConfig, retention.ShrinkPerturb),
         _hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas),
         Kind(name="low-rate", label="low rate", config=LowRateConfig),
-        Kind(
-            name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})
-        ),
+        Kind(name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})),
         _hook("drift measured", retention.DriftConfig, retention.Drift),
     )
 }

@@ -52,8 +52,8 @@ def make_vec(
             restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
             repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
             cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
-            cell_pixels; `AppleVec`: feature, max_steps; all of them: `episode_stats` and `autoreset`, as
-            `SlotEnv` has them).
+            cell_pixels; `AppleVec`: feature, max_steps, reward; all of them: `episode_stats` and
+            `autoreset`, as `SlotEnv` has them).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option

@@ -77,6 +77,7 @@ class Suite:
         best_return: Best possible mean return of a task, where it is known.
         bounded: Whether no episode scores outside the score range.
         same_task: Which tasks are the same under two ids.
+        scored_with: Options of the envs on which agents are scored, where they learn from another reward.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Suite:
     best_return: Callable[[Task], float] | None = None
     bounded: bool = True
     same_task: SameTask = SameTask(by="ids", find=same_ids)
+    scored_with: Mapping[str, Any] = field(default_factory=dict)
 
     def player(self, name: str, envs: Any, options: Mapping[str, Any]) -> Any:
         """Returns a player's policy for envs that were made with these options.
@@ -164,7 +166,7 @@ SUITES: Mapping[str, Suite] = {
             same_task=SameTask(by="ids", find=_same_level),
         ),
         _suite(name="toy", check=_check_catch, best_return=best_return),
-        _suite(name="apple", check=_check_walk, bounded=False),
+        _suite(name="apple", check=_check_walk, scored_with={"reward": "success"}),
     )
 }
 """The suites that fvm brings, by name."""

@@ -198,7 +198,7 @@ class HookList:
 
 
 def _grad_norm(loss: Tensor, policy: Any) -> Tensor:
-    """Length of a loss's gradient with respect to all parameters that are trained; 0 where it reaches none."""
+    """Length of a loss's gradient with respect to what is trained; 0 where it reaches none of it."""
     if not loss.requires_grad:
         return loss.new_zeros(())
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]

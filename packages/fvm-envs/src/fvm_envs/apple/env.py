@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import gymnasium as gym
 import numpy as np
@@ -56,6 +56,8 @@ class AppleVec(SlotEnv):
         on_episode_end: "resample" draws the next task from `tasks`, "stay" repeats it.
         feature: c, what is seen. Below 1 the two ways interfere, at 1 they do not.
         max_steps: T, steps of every episode.
+        reward: "direction", +1 or -1 for every step, as agents learn; or "success", 1 for the step that ends
+            the walk, as they are scored.
         **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
@@ -71,6 +73,7 @@ class AppleVec(SlotEnv):
         on_episode_end: OnEpisodeEnd = "resample",
         feature: float = 0.25,
         max_steps: int = 100,
+        reward: Literal["direction", "success"] = "direction",
         **slot_options: Unpack[SlotOptions],
     ) -> None:
         self.max_steps = read_count("max_steps", max_steps, 1, 10**7)
@@ -83,7 +86,9 @@ class AppleVec(SlotEnv):
                 )
         if not (np.isfinite(feature) and 0 < feature <= 100):
             raise ValueError(f"feature={feature}: give a number above 0, up to 100")
-        self.feature = float(feature)
+        if reward not in ("direction", "success"):
+            raise ValueError(f"reward is {reward!r}: expected 'direction' or 'success'")
+        self.feature, self.reward = float(feature), reward
         self.kinds = np.array([[-feature, 1.0], [feature, 1.0], [0.0, 0.0]], dtype=np.float32)
         self._leg = np.zeros(num_envs, dtype=np.int64)
         self._place = np.zeros(num_envs, dtype=np.int64)
@@ -108,12 +113,12 @@ class AppleVec(SlotEnv):
         """One step each."""
         reward = np.zeros(self.num_envs, dtype=np.float64)
         for slot in slots.tolist():
+            way, before = self._legs[self.task_index[slot]], int(self._leg[slot])
             self._leg[slot], self._place[slot], reward[slot] = _step(
-                *self._legs[self.task_index[slot]],
-                int(self._leg[slot]),
-                int(self._place[slot]),
-                int(actions[slot]),
+                *way, before, int(self._place[slot]), int(actions[slot])
             )
+            if self.reward == "success":
+                reward[slot] = before < self._leg[slot] == len(way[0])
         never = np.zeros(self.num_envs, dtype=bool)
         return reward, never, self.lengths + 1 >= self.max_steps, {}
 
@@ -144,10 +149,13 @@ class AppleVec(SlotEnv):
             uniform: [T, num_envs] in [0, 1): a step is to the right where it is below the chance.
 
         Raises:
-            RuntimeError: The environment is closed, was never reset, or is in the middle of an episode.
+            RuntimeError: The environment is closed, was never reset, is in the middle of an episode, or has
+                another reward.
             ValueError: `uniform` has another shape.
         """
         self._check_open()
+        if self.reward != "direction":
+            raise RuntimeError("walk plays for directions: make the environment with that reward")
         if self.task_index[0] < 0 or self.lengths.any():
             raise RuntimeError("walk plays whole episodes: reset first, and do not step in between")
         if uniform.shape != (self.max_steps, self.num_envs):

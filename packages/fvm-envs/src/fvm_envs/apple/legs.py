@@ -62,9 +62,3 @@ def legs_of(task: Task) -> tuple[tuple[Leg, ...], int]:
             f"{task.id} is no task of AppleRetrieval: the tasks are {names}, with M from 1 to a million cells"
         )
     return TASKS[task.name], task.level
-
-
-def score_range_of(task: Task) -> tuple[float, float]:
-    """Returns the returns of a task that count as 0, what chance comes to, and as 1, all the way."""
-    legs, distance = legs_of(task)
-    return 0.0, float(distance * len(legs))

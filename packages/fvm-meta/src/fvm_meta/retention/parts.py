@@ -195,7 +195,7 @@ class SigmasConfig:
 
 
 class ResetSigmas(Retention):
-    """Puts the scale of noisy layers back to where it started: a pretrained agent may have stopped exploring."""
+    """Puts the scale of noisy layers back to where it started: who is pretrained may not explore."""
 
     name = "sigmas"
     needs: ClassVar[type[Any]] = Sigmas

@@ -161,8 +161,8 @@ class Reinforce:
         size = self.iteration_env_steps(envs.num_envs)
         if max_env_steps is not None and max_env_steps < size:
             raise ValueError(
-                f"max_env_steps={max_env_steps} is less than an episode of {envs.num_envs} envs: give budgets "
-                f"in multiples of {size}"
+                f"max_env_steps={max_env_steps} is less than an episode of {envs.num_envs} envs: give "
+                f"budgets in multiples of {size}"
             )
         if not self._began:
             envs.reset(seed=int(self._rng.integers(2**31)))
@@ -170,7 +170,9 @@ class Reinforce:
         obs, action, reward, task_index = self._episodes(envs)
         self.env_step += size
         to_go = np.ascontiguousarray(reward[::-1].cumsum(axis=0)[::-1])
-        metrics = self._update(Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go)))
+        metrics = self._update(
+            Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
+        )
         played = zip(task_index.tolist(), to_go[0].tolist(), strict=True)
         steps = self.config.num_steps
         return Iteration(size, 1, metrics, tuple(Episode(self.env_step, t, r, steps) for t, r in played))
