@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/quick_preset.py FOLDER
 
 Trains from scratch and by multi-task pretraining + fine-tuning, three seeds, with each candidate; the first
-four validation levels stand where held-out ones would. Prints for each its scores, and the seconds of its jobs.
+four validation levels stand where held-out ones would. Prints each one's scores and the seconds of its jobs.
 
 The rule, fixed before the run: a candidate will do if its multi-task + fine-tuning ends at most .5 (of 10)
 below the first one's, at least 1 above its scratch, and at least 1 above its own zero-shot score. The last of
