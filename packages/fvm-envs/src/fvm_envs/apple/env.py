@@ -113,12 +113,12 @@ class AppleVec(SlotEnv):
         """One step each."""
         reward = np.zeros(self.num_envs, dtype=np.float64)
         for slot in slots.tolist():
-            way, before = self._legs[self.task_index[slot]], int(self._leg[slot])
+            (legs, distance), before = self._legs[self.task_index[slot]], int(self._leg[slot])
             self._leg[slot], self._place[slot], reward[slot] = _step(
-                *way, before, int(self._place[slot]), int(actions[slot])
+                legs, distance, before, int(self._place[slot]), int(actions[slot])
             )
             if self.reward == "success":
-                reward[slot] = before < self._leg[slot] == len(way[0])
+                reward[slot] = before < self._leg[slot] == len(legs)
         never = np.zeros(self.num_envs, dtype=bool)
         return reward, never, self.lengths + 1 >= self.max_steps, {}
 

@@ -183,7 +183,7 @@ class Reinforce:
         """Returns observations [T, N, d], actions and rewards [T, N], and the tasks [N] played."""
         uniform = self._rng.random((self.config.num_steps, envs.num_envs))
         if hasattr(envs.unwrapped, "walk"):
-            kinds = np.asarray(envs.unwrapped.kinds, dtype=np.float64)
+            kinds = np.asarray(envs.unwrapped.kinds, dtype=np.float64)  # type: ignore[attr-defined]
             walked = envs.walk(chances(self.policy.theta, kinds), uniform)  # type: ignore[attr-defined]
             return kinds[walked.kind], walked.action, walked.reward, walked.task_index
         rows = []
@@ -210,7 +210,7 @@ class Reinforce:
         loss, metrics = self.hooks.added(loss, self.policy, batch, torch.mean)
         (slope,) = torch.autograd.grad(loss, (self.policy.theta,))
         with torch.no_grad():
-            self.policy.theta -= self.config.learning_rate * slope
+            self.policy.theta.sub_(slope, alpha=self.config.learning_rate)
         self.hooks.after_step()
         return means([metrics])
 
