@@ -1,12 +1,13 @@
-"""What is lost on FAR while fine-tuning, and whether that is forgetting: pure functions of a table.
+"""What fine-tuning lost of what the pretrained agent could do where it does not go (FAR), for claim C11.
 
-The table has a row an episode: method, fold, seed, checkpoint, task (adapted to), env_step, policy ("agent",
-"teacher" or "random"), episode, score (normalised), far_frac (of an agent: the share of the adaptation's env
-steps so far that lay in FAR, null where nobody knows).
+The score lost is the frozen teacher's minus the fine-tuned agent's mean over a window of env steps that was
+fixed beforehand, never its minimum. It is called forgetting only if the teacher can do it, and if fine-tuning
+hardly visits FAR in that window.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 from fvm_eval.claims import Precondition, pretraining_learned
 
@@ -15,56 +16,70 @@ from study.claims.retention import TEACHER, UNVISITED
 from study.measures.columns import RUN
 from study.registry import Findings
 
-MOST_VISITED = 0.05  # of fine-tuning's steps in the window, for what is lost to be forgetting
-KEPT = "+"  # in the names of methods that keep something
+KEPT = "+"  # in the name of a method that keeps something, and so may be in FAR soon
+VISITED = 0.05  # share of a window's env steps in FAR below which it counts as not visited
 
 
-def far_findings(table: pl.DataFrame, window: tuple[int, int]) -> Findings:
-    """Returns cells of what each run lost on FAR, and C11's two conditions.
+def far_findings(rows: pl.DataFrame, window: tuple[int, int]) -> Findings:
+    """Returns the cells of the score lost on FAR, and whether that may be called forgetting.
 
     Args:
-        table: As above.
-        window: First and last env step of the snapshots over which the loss is averaged.
+        rows: Columns method, fold, seed, checkpoint, task, env_step, policy ("agent", "teacher", "random"),
+            place ("FAR", "CLOSE"), episode, score, far_frac: share of fine-tuning's env steps so far that
+            were in FAR, null of other policies.
+        window: First and last env step of fine-tuning over which the agent's scores are averaged.
+
+    Raises:
+        ValueError: No agent was asked within the window.
     """
-    if table.is_empty():
-        return Findings()
-    return Findings(
-        cells={FAR_DROP: lost(table, window)},
-        preconditions=[teacher_beats_random(table), unvisited(table, window)],
-    )
+    first, last = window
+    far = rows.filter(place="FAR")
+    agents = far.filter(pl.col("policy") == "agent")
+    within = agents.filter(pl.col("env_step").is_between(first, last))
+    if within.is_empty():
+        steps = sorted(agents["env_step"].unique().to_list())
+        raise ValueError(f"no agent was asked between env steps {first} and {last}; they were at {steps}")
+    plain = agents.filter(~pl.col("method").str.contains(KEPT, literal=True))
+    unit = ["fold", "checkpoint"]
+    teachers = _mean(far.filter(policy="teacher"), unit, "teacher")
+    cells = _mean(within, RUN, "kept").join(teachers, on=unit)
+    cells = cells.with_columns(value=pl.col("teacher") - pl.col("kept")).select(*RUN, "value").sort(RUN)
+    return Findings(cells={FAR_DROP: cells}, preconditions=[teacher_can(far), not_visited(plain, window)])
 
 
-def lost(table: pl.DataFrame, window: tuple[int, int]) -> pl.DataFrame:
-    """Returns cells of the teacher's mean score minus the mean over the window's snapshots."""
-    teacher = table.filter(policy="teacher").group_by(RUN).agg(known=pl.col("score").mean())
-    within = table.filter((pl.col("policy") == "agent") & pl.col("env_step").is_between(*window))
-    snapshots = within.group_by([*RUN, "env_step"]).agg(pl.col("score").mean())
-    agents = snapshots.group_by(RUN).agg(left=pl.col("score").mean())
-    both = teacher.join(agents, on=RUN, how="inner")
-    return both.with_columns(value=pl.col("known") - pl.col("left")).select(*RUN, "value").sort(RUN)
-
-
-def teacher_beats_random(table: pl.DataFrame) -> Precondition:
-    """Returns whether the pretrained agents beat random play on FAR, by an interval over pretrainings."""
-    once = table.filter(pl.col("policy") != "agent").group_by("policy", "seed", "checkpoint")
-    means = once.agg(pl.col("score").mean()).sort("seed", "checkpoint")
-    scores = {policy: means.filter(policy=policy)["score"].to_list() for policy in ("teacher", "random")}
+def teacher_can(far: pl.DataFrame) -> Precondition:
+    """Returns whether the frozen teachers beat random play on FAR by an interval over checkpoints."""
+    scores = {
+        policy: _mean(far.filter(policy=policy), ["fold", "checkpoint"], "score")["score"].to_list()
+        for policy in ("teacher", "random")
+    }
     return pretraining_learned(scores["teacher"], scores["random"], name=TEACHER)
 
 
-def unvisited(table: pl.DataFrame, window: tuple[int, int]) -> Precondition:
-    """Returns whether fine-tuning that keeps nothing stays out of FAR until the window's last snapshot."""
-    plain = table.filter(
-        (pl.col("policy") == "agent")
-        & pl.col("env_step").is_between(*window)
-        & ~pl.col("method").str.contains(KEPT, literal=True)
+def not_visited(agents: pl.DataFrame, window: tuple[int, int]) -> Precondition:
+    """Returns whether fine-tuning of each method spent less than that share of the window's steps in FAR.
+
+    The share within a window follows from the shares up to its ends: (b f(b) - a f(a)) / (b - a).
+    """
+    key = [*RUN, "env_step"]
+    shares = agents.group_by(key).agg(pl.col("far_frac").mean()).sort(key)
+    worst, where = 0.0, ""
+    for run, mine in shares.group_by(RUN, maintain_order=True):
+        steps, frac = mine["env_step"].to_numpy(), mine["far_frac"].to_numpy().astype(float)
+        inside = (steps >= window[0]) & (steps <= window[1])
+        last = int(steps[inside].max()) if inside.any() else 0
+        before = steps[steps < window[0]]
+        start = int(before.max()) if len(before) else 0
+        if last <= start or not np.isfinite(frac[steps == last]).all():
+            return Precondition(UNVISITED, None, f"not counted for {run[0]}")
+        began = float(frac[steps == start][0]) * start if len(before) and start else 0.0
+        share = (float(frac[steps == last][0]) * last - began) / (last - start)
+        if share >= worst:
+            worst, where = share, str(run[0])
+    return Precondition(
+        UNVISITED, worst < VISITED, f"at most {worst:.1%} of the steps, of {where}".replace("%", " %")
     )
-    if plain.is_empty():
-        return Precondition(UNVISITED, None, "no fine-tuning without retention was run")
-    last = plain.filter(pl.col("env_step") == pl.col("env_step").max())
-    if last["far_frac"].null_count():
-        return Precondition(UNVISITED, None, "the envs do not say when they are in FAR")
-    shares = last.group_by("method").agg(pl.col("far_frac").mean()).sort("far_frac", "method")
-    method, most = shares.row(-1)
-    reason = f"{100 * most:.1f} % of the steps of {method}, below {100 * MOST_VISITED:.0f} % wanted"
-    return Precondition(UNVISITED, most < MOST_VISITED, reason)
+
+
+def _mean(rows: pl.DataFrame, key: list[str], name: str) -> pl.DataFrame:
+    return rows.group_by(key).agg(pl.col("score").mean().alias(name)).sort(key)
