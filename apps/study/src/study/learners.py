@@ -10,6 +10,7 @@ from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.demonstrations import Demonstration
 from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
+from fvm_meta.worlds.reinforce import Reinforce, ReinforceConfig
 
 from study.identity import fields_of
 from study.registry import LearnerKind, registered
@@ -60,7 +61,7 @@ LEARNERS = (
         name="ppo",
         config=PPOConfig,
         learner="fvm_learners.ppo.ppo:PPO",
-        capabilities=frozenset({"inner", "memory", "parts", "distribution"}),
+        capabilities=frozenset({"inner", "memory", "parts", "distribution", "entropy"}),
         words=_memory_words,
     ),
     LearnerKind(
@@ -83,6 +84,12 @@ LEARNERS = (
         words=_latent_words,
         acts=lambda config: "the best it knows",
         demonstration=Demonstration.of,
+    ),
+    LearnerKind(
+        name="reinforce",
+        config=ReinforceConfig,
+        learner=Reinforce,
+        capabilities=frozenset({"inner", "distribution"}),
     ),
 )
 

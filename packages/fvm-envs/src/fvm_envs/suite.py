@@ -12,6 +12,7 @@ from typing import Any
 
 from gymnasium.spaces import Box
 
+from fvm_envs.apple.legs import legs_of
 from fvm_envs.atari.games import game_of
 from fvm_envs.leakage import leaked
 from fvm_envs.make import make_vec
@@ -82,6 +83,7 @@ class Suite:
         demos: Of a task, a number, a seed and the envs' options, so many demonstrations, each with `frames`,
             `keyframes` and `observation(frame, time=...)`; demonstration i is the same for every number. None
             where nobody demonstrates the tasks.
+        scored_with: Options of the envs on which agents are scored, where they learn from another reward.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Suite:
     bounded: bool = True
     same_task: SameTask = SameTask(by="ids", find=same_ids)
     demos: Callable[[Task, int, int, Mapping[str, Any]], Sequence[Any]] | None = None
+    scored_with: Mapping[str, Any] = field(default_factory=dict)
 
     def player(self, name: str, envs: Any, options: Mapping[str, Any]) -> Any:
         """Returns a player's policy for envs that were made with these options.
@@ -129,6 +132,10 @@ def _check_catch(task: Task) -> None:
 
 def _check_game(task: Task) -> None:
     game_of(task)
+
+
+def _check_walk(task: Task) -> None:
+    legs_of(task)
 
 
 def _check_manipulation(task: Task) -> None:
@@ -178,6 +185,7 @@ SUITES: Mapping[str, Suite] = {
             demos=_manipulation_demos,
         ),
         _suite(name="toy", check=_check_catch, best_return=best_return),
+        _suite(name="apple", check=_check_walk, scored_with={"reward": "success"}),
     )
 }
 """The suites that fvm brings, by name."""

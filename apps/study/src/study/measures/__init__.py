@@ -2,6 +2,7 @@
 
 from study.measures.control import CONTROL_FAMILY
 from study.measures.demonstrated import DEMONSTRATED
+from study.measures.far import FAR, FAR_TEACHER
 from study.measures.films import FILMS
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
@@ -24,6 +25,8 @@ MEASURES = (
     CONTROL_FAMILY,
     DEMONSTRATED,
     FILMS,
+    FAR,
+    FAR_TEACHER,
 )
 
 __all__ = ["MEASURES"]
