@@ -22,6 +22,7 @@ from study.cli import run
 from study.commands import describe, sbatch_script
 from study.config import StudyConfig
 from study.engines import Event, Schedule
+from study.engines.processes import work
 from study.engines.schedule import RunOptions
 from study.engines.watch import Watch
 from study.engines.worker import take_jobs
@@ -175,6 +176,26 @@ def test_two_workers_share_a_plan_and_neither_does_the_others_jobs(
     assert all(done)
     same_results(store.root, small_done[1].root)
     assert not list(store.root.glob("running/*.lease"))
+
+
+def test_a_worker_takes_up_a_plan_that_grew(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    baselines = [job for job in plan.jobs if job.kind == "baseline"]
+    write_plan(store.root, PlanFile(jobs=tuple(baselines[:1])))
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if len(said) == 1:  # it has the only job in hand
+            write_plan(store.root, PlanFile(jobs=tuple(baselines)))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        assert work(store.root, RunOptions(), threading.Event(), say) == len(baselines) == 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert said[-1] == f"{baselines[1].title}: finished"
 
 
 def test_whoever_finishes_second_accepts_the_first(small_done: tuple[Plan, Store], tmp_path: Path) -> None:

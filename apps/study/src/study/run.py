@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -20,6 +19,7 @@ from study.cache import set_aside, take_from
 from study.claims.arms import moment, trial
 from study.collect import Results, collect, write_report
 from study.config import StudyConfig
+from study.config_file import as_json
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
@@ -29,6 +29,7 @@ from study.measures.control import control_cells
 from study.methods import Method
 from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
+from study.plan_file import PlanFile, write_plan
 from study.resolve import check, resolve_all
 from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
 from study.store import Store, write_table
@@ -170,7 +171,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         report = write_report(store, results)
         return results, report, write_videos(config, plan, store, video) if video else []
 
-    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
+    carry_out(console, arguments, plan, store, options, workers, config, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
@@ -192,7 +193,7 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None
         return results, players.write_page(store, results), []
 
     options = options_of(arguments, "cpu")
-    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
+    carry_out(console, arguments, plan, store, options, workers, config, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
@@ -210,15 +211,18 @@ def carry_out(
     store: Store,
     options: RunOptions,
     workers: int,
-    config: Mapping[str, Any],
+    config: StudyConfig,
     finish: Callable[[], tuple[Results | players.PlayResults, Path, list[Path]]],
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
-    name = f"{config['benchmark']}-{config['preset']}"
+    name = f"{config.benchmark}-{config.preset}"
     uri = arguments.tracking_uri or default_uri(store.root)
-    tracker = tracking.Tracker(store, plan.jobs, name, config, uri) if arguments.tracking else None
+    tracker = tracking.Tracker(store, plan.jobs, name, config.spec, uri) if arguments.tracking else None
     try:
         take_over(console, arguments, plan, store)
+        every_s, command = options.checkpoint_every_s, command_of(arguments)
+        found = PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, command=command, config=as_json(config))
+        write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
         status = None
@@ -263,6 +267,7 @@ def tune(
             f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
+        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=options.checkpoint_every_s))
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
         tuning.write(scores, store.root / "trials.csv")

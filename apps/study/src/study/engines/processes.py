@@ -22,7 +22,7 @@ from typing import Any
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.watch import Watch
 from study.errors import StudyError
-from study.plan_file import PlanFile, read_plan, write_plan
+from study.plan_file import read_plan, stamp
 from study.under_way import UnderWay
 
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
@@ -87,6 +87,7 @@ class Processes:
 def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> Generator[Event, None, None]:
     """Yields events while up to `workers` processes run the jobs; with none, workers elsewhere do.
 
+    The plan that they take the jobs from lies in the folder already.
     When the generator is closed or Ctrl-C comes, local workers write checkpoints and stop.
 
     Raises:
@@ -95,7 +96,6 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
     store = schedule.store
     under_way = UnderWay(store.root, options.max_losses)
     under_way.forget()
-    write_plan(store.root, PlanFile(jobs=schedule.jobs, checkpoint_every_s=options.checkpoint_every_s))
     watch = Watch(schedule.jobs, store, under_way)
     launcher = Processes(store.root, options)
     idle_deaths = 0
@@ -176,6 +176,7 @@ def work(
 ) -> int:
     """Takes jobs of the plan in a folder until none is left or `stop` is set; returns how many it finished.
 
+    A plan that is replaced meanwhile, because the study was extended, is taken up after the job in hand.
     SIGTERM and USR1, which batch systems send before they end a process, set it too: the job in hand keeps a
     checkpoint and is handed over.
     """
@@ -190,11 +191,18 @@ def work(
     torch.set_num_threads(1)
     plugins.load(options.plugins)
     store, finished = Store(root, patience_s), 0
-    plan = read_plan(root)
-    for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set):
-        finished += event.what == "finished"
-        if event.what != "progress":
-            say(f"{event.job.title}: {event.what} {event.message}".rstrip())
+    seen: tuple[int, int, int] | None = None
+
+    def replaced() -> bool:
+        return stamp(root) != seen
+
+    while replaced() and not stop.is_set():
+        seen = stamp(root)  # before it is read: what is written in between is read next
+        plan = read_plan(root)
+        for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set, replaced):
+            finished += event.what == "finished"
+            if event.what != "progress":
+                say(f"{event.job.title}: {event.what} {event.message}".rstrip())
     return finished
 
 
