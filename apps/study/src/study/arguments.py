@@ -66,10 +66,11 @@ class Arguments:
     .../toy-schedules/hidden-catch, for PEARL .../toy-pearl/hidden-long-catch."""
     output: Annotated[Path | None, shown("FOLDER")] = None
     """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
-    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one."""
+    device: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("auto",)
+    """cpu, cuda, or GPUs that the workers share, as cuda:0 cuda:1; auto takes a CUDA GPU if there is one."""
     workers: Annotated[int | None, shown("N")] = None
-    """Processes that run jobs side by side (one a core, one on a GPU); 0 runs the jobs in this one."""
+    """Processes that run jobs side by side (one a core; on GPUs as many as their memory holds by a short
+    measurement); 0 runs the jobs in this one."""
     dry_run: Annotated[bool, shown("")] = False
     """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
     engine: Annotated[str, tyro.conf.arg(metavar="NAME")] = "local"

@@ -31,7 +31,7 @@ from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
 from study.plan_file import PlanFile, write_plan
 from study.resolve import check, resolve_all
-from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
+from study.resources import choose_devices, choose_workers, options_of, with_paths, workers_of
 from study.store import Store, write_table
 from study.terminal import Terminal, duration, plural, said_at_once
 from study.tuning import Tuning
@@ -48,7 +48,7 @@ def run_study(arguments: Arguments) -> int:
     """
     refuse_while_spawned()
     arguments = with_paths(arguments)
-    device = choose_device(arguments.device)
+    device = choose_devices(arguments.device)[0]
     if arguments.tracking_uri is not None:
         tracking.check_uri(arguments.tracking_uri)
     choose_workers(arguments.workers, device, 1)
@@ -99,8 +99,9 @@ def run(config: StudyConfig, options: Options) -> Path:
         check(config)
     except ValueError as error:
         raise StudyError(str(error)) from None
-    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **vars(options))
-    run_one(arguments, config, options.output, choose_device(options.device))
+    given = {**vars(options), "device": tuple(options.device.split())}
+    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **given)
+    run_one(arguments, config, options.output, choose_devices(arguments.device)[0])
     return options.output
 
 

@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -37,6 +37,7 @@ class Worker:
 
     process: SpawnProcess
     pipe: Connection[Any, Any]
+    device: str
 
 
 class Processes:
@@ -51,11 +52,13 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         # Not daemonic: a worker's envs may be processes themselves. A closed pipe ends it, whatever happens.
-        process = context.Process(target=work_here, args=(theirs, self.root, self.options), daemon=False)
+        device = least_used(self.options.devices or (self.options.device,), [w.device for w in self.pool])
+        options = replace(self.options, device=device)
+        process = context.Process(target=work_here, args=(theirs, self.root, options), daemon=False)
         with one_thread(), interrupts_held():
             process.start()
         theirs.close()
-        self.pool.append(Worker(process, ours))
+        self.pool.append(Worker(process, ours, device))
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
         """Waits a moment; returns process id and exit status of the workers that have ended."""
@@ -124,6 +127,11 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
         launcher.stop()
 
 
+def least_used(devices: Sequence[str], used: Sequence[str]) -> str:
+    """Returns the device that the fewest workers have; the first of several."""
+    return min(devices, key=lambda device: used.count(device))
+
+
 def how_it_ended(code: int | None) -> str:
     """Returns what a process's exit status means, such as "was killed by SIGKILL"."""
     if code is None or code >= 0:
@@ -186,8 +194,10 @@ def work(
 
     from study import plugins
     from study.engines.worker import take_jobs
+    from study.resources import choose_device
     from study.store import Store
 
+    options = replace(options, device=choose_device(options.device))  # of the machine that this runs on
     torch.set_num_threads(1)
     plugins.load(options.plugins)
     store, finished = Store(root, patience_s), 0
