@@ -13,9 +13,9 @@ from study.engines.schedule import RunOptions
 from study.errors import StudyError, unknown
 from study.machine import cores
 from study.plan import Plan
+from study.registry import Launcher, registered
 
 MAX_WORKERS = 1024
-ENGINES = ("local", "folder")
 
 
 def with_paths(arguments: Arguments) -> Arguments:
@@ -36,15 +36,21 @@ def options_of(arguments: Arguments, device: str) -> RunOptions:
     Raises:
         StudyError: There is no such engine.
     """
-    if arguments.engine not in ENGINES:
-        raise unknown("engine", arguments.engine, ENGINES)
-    elsewhere = arguments.engine == "folder"
-    return RunOptions(device, arguments.checkpoint_every_s, arguments.plugin, elsewhere)
+    launcher_of(arguments)
+    return RunOptions(device, arguments.checkpoint_every_s, arguments.plugin, arguments.engine)
+
+
+def launcher_of(arguments: Arguments) -> Launcher:
+    """Returns the record of who is to run the jobs; raises StudyError if nobody knows it."""
+    known = registered().launchers
+    if arguments.engine not in known:
+        raise unknown("engine", arguments.engine, known)
+    return known[arguments.engine]
 
 
 def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:
     """Returns how many workers this process starts: none, unless asked for, where others run elsewhere."""
-    if arguments.engine == "folder" and arguments.workers is None:
+    if launcher_of(arguments).start is None and arguments.workers is None:
         return 0
     return choose_workers(arguments.workers, device, len(plan.jobs))
 

@@ -41,7 +41,7 @@ class RunOptions:
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
     plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
-    elsewhere: bool = False  # whether workers on other machines take jobs
+    engine: str = "local"  # name of the launcher that starts workers
     max_losses: int = MAX_LOSSES  # times a job may lose its worker before it counts as failed
 
 
