@@ -30,7 +30,8 @@ FOLDERS["fvm-study"] = ROOT / "apps" / "study"
 MODULES = {name: "study" if name == "fvm-study" else name.replace("-", "_") for name in FOLDERS}
 EXTRAS = {"fvm-envs": "[atari,manipulation,procgen]"}
 # One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
-TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None}
+# Bytecode is written: the tests start many processes, and each would compile torch and MLflow anew.
+TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None, "PYTHONDONTWRITEBYTECODE": None}
 PYTEST = ["pytest>=8.4", "pytest-xdist>=3.8"]
 # Several tests at once. Each process begins with tests that stand together: they share what a fixture made.
 SIDE_BY_SIDE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]

@@ -17,13 +17,24 @@ def simulated_gaffke(values, tail, rng, draws=200_000):
     return np.quantile(total, 1 - tail)
 
 
-@pytest.mark.parametrize("values", [[0.2, 0.5, 0.9], [0.0, 0.0, 0.0, 0.7, 0.8, 0.81, 0.85, 0.9]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.2, 0.5, 0.9],
+        [0.0, 0.0, 0.0, 0.7, 0.8, 0.81, 0.85, 0.9],
+        [0.4, 1.0, 1.0, 1.0],
+        [0.0, 0.0, 0.0, 0.6],
+        [0.3, 0.3 + 1e-15, 0.8],
+    ],
+)
 def test_gaffke_is_its_definition(values):
     rng = np.random.default_rng(123)
     low, high = gaffke_limits(values)
-    assert high == pytest.approx(simulated_gaffke(values, 0.025, rng), abs=0.006)
-    assert low == pytest.approx(1 - simulated_gaffke(1 - np.array(values), 0.025, rng), abs=0.006)
-    assert gaffke_limits(values, level=1 - 1e-9) == (0.0, 1.0)
+    assert high == pytest.approx(simulated_gaffke(values, 0.025, rng), abs=0.003)
+    assert low == pytest.approx(1 - simulated_gaffke(1 - np.array(values), 0.025, rng), abs=0.003)
+    assert gaffke_limits(values) == gaffke_limits(values[::-1])
+    wide = gaffke_limits(values, level=1 - 1e-9)
+    assert 0 <= wide[0] < low < high < wide[1] <= 1
 
 
 @pytest.mark.parametrize("trials", [3, 8, 160])
@@ -105,6 +116,7 @@ def test_p_values_invert_gaffkes_limits(cells):
         assert found.p_above(interval.low) == pytest.approx((1 - level) / 2, rel=1e-3)
         assert found.p_below(interval.high) == pytest.approx((1 - level) / 2, rel=1e-3)
     assert found.p_above(0.0) < 1e-4
+    assert found.p_below(0.999) < found.p_below(0.99) < 1e-4  # no tail is too thin
 
 
 def test_twenty_checkpoints_get_t(cells):

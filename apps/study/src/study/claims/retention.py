@@ -13,7 +13,7 @@ from fvm_eval.claims import Claim, Component
 
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.config import StudyConfig
-from study.methods import label_of
+from study.methods import Method, label_of
 
 TEACHER = "the frozen teacher beats random play on FAR"
 UNVISITED = "fine-tuning visits FAR in less than 5 % of its steps during the window"
@@ -25,6 +25,7 @@ def retention_claims(config: StudyConfig) -> list[Claim]:
     found = []
     for retained in config.methods:
         plain, _, name = retained.partition("+")
+        plain = Method.parse(plain).name  # the shortest: "multitask" of "multitask:gradient"
         if name and plain in config.methods:
             found.append(forgets(config, plain, retained))
     return found

@@ -17,6 +17,7 @@ from fvm_eval.report.figures.paper import INK, MUTED, PAPER, RULE, SETTINGS
 from fvm_eval.report.method_styles import METHOD_COLOURS
 from fvm_eval.report.text import escape
 
+_GROUND = "ground"  # id of what lies behind a figure and its panels
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {
     tint: f"--m{index}" for index, tint in enumerate(METHOD_COLOURS)
 }
@@ -40,20 +41,25 @@ def files(name: str, draw: Callable[[bool], Figure]) -> dict[str, bytes]:
         draw: Makes the figure, for a narrow page or not.
     """
     with _settings(name):
-        return _files(name, _laid_out(draw(False)))
+        figure = _laid_out(draw(False))
+        return _files(name, figure, _svg(figure))
 
 
 def drawn(name: str, draw: Callable[[bool], Figure], description: str) -> tuple[dict[str, bytes], str]:
     """Returns a figure's files, and itself as two inline SVGs for wide and narrow pages: CSS shows one.
 
-    The wide figure is made once for all of them, since layout is what takes the time.
+    The wide figure is made once for all of them, since layout and drawing are what takes the time.
     """
     with _settings(name):
         wide = _laid_out(draw(False))
-        made = _files(name, wide)
-        drawings = [_inline(name, "wide", wide, description)]
-        drawings.append(_inline(name, "narrow", _laid_out(draw(True)), description))
-    return made, "\n".join(drawings)
+        svg = _svg(wide)
+        made = _files(name, wide, svg)
+        narrow = _svg(_laid_out(draw(True)))
+    inline = [
+        _embedded(svg, f"{name}-wide", "wide", description),
+        _embedded(narrow, f"{name}-narrow", "narrow", description),
+    ]
+    return made, "\n".join(inline)
 
 
 def inline(name: str, draw: Callable[[bool], Figure], description: str) -> str:
@@ -69,28 +75,23 @@ def _settings(name: str) -> Iterator[None]:
 
 
 def _laid_out(figure: Figure) -> Figure:
+    """Returns the figure with its panels where they belong: later draws neither move nor measure them."""
     FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it has done its work: the panels stay where they are
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine(None)  # with one, even one that has done its work, saving draws twice
+    figure.patch.set_facecolor(PAPER)
+    for number, patch in enumerate([figure.patch, *(axes.patch for axes in figure.axes)]):
+        patch.set_gid(f"{_GROUND}{number}")
     return figure
 
 
-def _files(name: str, figure: Figure) -> dict[str, bytes]:
-    figure.patch.set_facecolor(PAPER)
+def _files(name: str, figure: Figure, svg: str) -> dict[str, bytes]:
     png, pdf = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    with matplotlib.rc_context({"svg.fonttype": "path"}):
-        svg = _svg(figure).encode()
-    return {f"{name}.png": png.getvalue(), f"{name}.svg": svg, f"{name}.pdf": pdf.getvalue()}
-
-
-def _inline(name: str, kind: str, figure: Figure, description: str) -> str:
-    figure.patch.set_visible(False)
-    for axes in figure.axes:
-        axes.patch.set_visible(False)
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        return _embedded(_svg(figure), f"{name}-{kind}", kind, description)
+    return {f"{name}.png": png.getvalue(), f"{name}.svg": svg.encode(), f"{name}.pdf": pdf.getvalue()}
 
 
 def _svg(figure: Figure) -> str:
@@ -103,6 +104,7 @@ def _embedded(svg: str, prefix: str, kind: str, description: str) -> str:
     """Returns an SVG fit for a page: own ids, no metadata, the page's font, colours as CSS variables."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(rf'<g id="{_GROUND}\d+">.*?</g>\s*', "", svg, flags=re.DOTALL)  # the page's own shows
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
     svg = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 import polars as pl
 
 from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.summaries import shown_pairs
+from fvm_eval.claims import ClaimVerdict, ComponentVerdict
 from fvm_eval.report.cells import Cell, Grid
 from fvm_eval.report.scores import differences_grid, methods_grid
 from fvm_eval.report.secondary import grids
+from fvm_eval.statistics.contrasts import EPISODES
 from fvm_eval.statistics.estimates import Interval
 
 _CELL_ORDER = ["summary", "method", "fold", "seed", "checkpoint", "task", "value"]
@@ -46,10 +49,18 @@ def exports(analysis: Analysis, found: Secondary) -> dict[str, bytes]:
     tables = frames(analysis, found)
     files = {f"{name}.csv": table.write_csv().encode() for name, table in tables.items()}
     study = analysis.study
+    bounds = (
+        {} if analysis.score_bounds is None else {s.name: analysis.score_bounds for s in analysis.summaries}
+    )
+    bounds |= study.cell_bounds
     content = {
         "title": study.title,
         "estimand": study.estimand,
         "score": {"label": analysis.scale.label, "low": analysis.scale.low, "span": analysis.scale.span},
+        "score_ranges": study.score_ranges,
+        "score_bounds": bounds,
+        "budget": study.final_step,
+        "labels": {name: study.label(name) for name in (*study.methods, *analysis.baselines)},
         "rerun": study.rerun,
         **{name: table.to_dicts() for name, table in tables.items() if name not in ("cells", "profiles")},
     }
@@ -89,7 +100,7 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
         for arm, interval in sorted(by_arm.items())
     ]
     aggregates += [
-        {"measure": "Env steps to the threshold", "arm": arm, **_numbers(at.time)}
+        {"measure": "Env steps to the threshold", "arm": arm, **_numbers(at.time), "reached_share": at.share}
         for arm, at in found.reached.items()
     ]
     improvement = [
@@ -101,6 +112,7 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
             pl.lit(s.name).alias("summary"),
             *("method", "fold", "seed", "checkpoint", "task"),
             pl.col("value").cast(pl.Float64),
+            _episodes(table),
         )
         for s in analysis.summaries
         for table in s.cells.values()
@@ -113,6 +125,7 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
             pl.col("seed").cast(pl.Int64),
             *("checkpoint", "task"),
             pl.col("value").cast(pl.Float64),
+            _episodes(table),
         )
         for name, table in study.cells.items()
     ]
@@ -122,6 +135,14 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
         "aggregates": pl.DataFrame(aggregates, infer_schema_length=None),
         "improvement": pl.DataFrame(improvement, infer_schema_length=None),
         "profiles": found.profiles,
+        "shared": pl.DataFrame(
+            [
+                {"method": method, **asdict(shared)}
+                for method, shared in found.shared.items()
+                if not isinstance(shared, str)
+            ],
+            infer_schema_length=None,
+        ),
         "curves": analysis.pooled,
         "claims": _claims(analysis),
         "preconditions": pl.DataFrame(
@@ -131,35 +152,71 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
             [{"rule": c.rule, "status": c.status, "reason": c.reason} for c in analysis.checks]
         ),
         "costs": pl.DataFrame() if study.costs is None else study.costs,
+        "device_seconds": pl.DataFrame(
+            [
+                {"method": arm, "seconds": cost.seconds, **_ratio(cost.ratio)}
+                for arm, cost in analysis.device_seconds.items()
+            ],
+            infer_schema_length=None,
+        ),
         "cells": pl.concat(cells, how="vertical_relaxed").sort(_CELL_ORDER),
     }
     return {name: table for name, table in named.items() if len(table)}
 
 
 def _claims(analysis: Analysis) -> pl.DataFrame:
+    """Returns a row for each part of each claim, its assay last: what was asked, and what came out."""
     rows = []
     for decided in analysis.claims:
         verdict = decided.verdict
-        for part in verdict.components:
-            component, interval = part.component, part.interval
-            rows.append(
-                {
-                    "claim": verdict.claim.id,
-                    "verdict": str(verdict.label),
-                    "part": component.name,
-                    "summary": component.summary,
-                    "weights": json.dumps(dict(component.weights), ensure_ascii=False),
-                    "kind": component.kind,
-                    "margin": component.margin,
-                    "estimate": None if part.estimate is None else part.estimate.mean,
-                    "low": None if interval is None else interval.low,
-                    "high": None if interval is None else interval.high,
-                    "p": part.p,
-                    "passed": part.passed,
-                    "contradicted": part.contradicted,
-                }
-            )
+        assay = [] if verdict.assay is None else [verdict.assay]
+        rows += [_part(verdict, part, is_assay=False) for part in verdict.components]
+        rows += [_part(verdict, part, is_assay=True) for part in assay]
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _part(verdict: ClaimVerdict, part: ComponentVerdict, *, is_assay: bool) -> dict[str, object]:
+    component, interval = part.component, part.interval
+    found = {} if interval is None else _numbers(interval)
+    return {
+        "claim": verdict.claim.id,
+        "verdict": str(verdict.label),
+        "min_checkpoints": verdict.claim.min_checkpoints,
+        "needs": _listed(verdict.claim.preconditions),
+        "alpha": verdict.alpha,
+        "part": component.name,
+        "assay": is_assay,
+        "summary": component.summary,
+        "weights": json.dumps(dict(component.weights), ensure_ascii=False),
+        "kind": component.kind,
+        "margin": component.margin,
+        "detect": component.effect,
+        "part_needs": _listed(component.preconditions),
+        "rivals_learned": _listed(component.rival_learned),
+        "estimate": None if part.estimate is None else part.estimate.mean,
+        **{name: found.get(name) for name in ("low", "high", "how", "df", "checkpoints")},
+        "p": part.p,
+        "p_against_holm": part.p_against,
+        "passed": part.passed,
+        "contradicted": part.contradicted,
+        "reason": part.reason,
+        "seeds_needed": part.seeds_needed,
+    }
+
+
+def _ratio(ratio: Interval | None) -> dict[str, float | None]:
+    ends = (None, None, None) if ratio is None else (ratio.mean, ratio.low, ratio.high)
+    return dict(zip(("ratio", "low", "high"), ends, strict=True))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return json.dumps(list(names), ensure_ascii=False)
+
+
+def _episodes(table: pl.DataFrame) -> pl.Expr:
+    """Returns of how many episodes a value is the share that was won; null where it is none."""
+    known = pl.col(EPISODES) if EPISODES in table.columns else pl.lit(None)
+    return known.cast(pl.Int64).alias(EPISODES)
 
 
 def _numbers(interval: Interval, prefix: str = "", *, only_limits: bool = False) -> dict[str, object]:

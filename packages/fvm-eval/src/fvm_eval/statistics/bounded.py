@@ -19,22 +19,17 @@ Korn & Graubard 1998, for a share p of N episodes in S clusters with shares p_s:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
-from scipy import special
+from scipy import interpolate, optimize, special
 
-Array = npt.NDArray[np.float64]
-_DRAWS = 20_000
+_EQUAL = 1e-12  # values closer than that differ by rounding
 
 
 def gaffke_limits(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
     """Returns the two-sided limits of the mean of a population in [0, 1] from independent values of it.
-
-    The quantiles are those of 20,000 draws that are the same each time; beyond what they can tell (a tail
-    below 1 / 20,000) the limits are those of the range.
 
     Raises:
         ValueError: There is no value, or one lies outside [0, 1].
@@ -48,28 +43,23 @@ def gaffke_limits(values: Sequence[float], *, level: float = 0.95) -> tuple[floa
 
 
 def _upper(values: tuple[float, ...], tail: float) -> float:
-    size = len(values)
-    if values[0] == values[-1]:  # exactly, without draws
-        return 1 - (1 - values[0]) * float(tail ** (1 / size))
-    place = (1 - tail) * (_DRAWS - 1)
-    if place > _DRAWS - 2:
-        return 1.0
-    draws = _gaffke(values)
-    below = int(place)
-    return float(draws[below] + (place - below) * (draws[below + 1] - draws[below]))
+    if values[-1] - values[0] < _EQUAL:
+        return 1 - (1 - values[0]) * float(tail ** (1 / len(values)))
+    share_below = _gaffke(values)
+    return float(optimize.brentq(lambda x: share_below(x) - (1 - tail), values[0], 1.0, xtol=1e-13))
 
 
 @lru_cache(maxsize=256)
-def _gaffke(values: tuple[float, ...]) -> Array:
-    """Returns sorted draws of the upper limit."""
-    steps = np.diff(np.array([*values, 1.0]))
-    draws: Array = np.sort(1 - _sorted_uniforms(len(values)) @ steps)
-    return draws
+def _gaffke(values: tuple[float, ...]) -> Callable[[float], float]:
+    """Returns the distribution of the upper limit: a sum of the values and 1, weighted by uniform spacings.
 
-
-@lru_cache(maxsize=8)
-def _sorted_uniforms(size: int) -> Array:
-    return np.sort(np.random.default_rng(size).random((_DRAWS, size)), axis=1)
+    The spacings' joint distribution makes its density the B-spline whose knots are the values and 1 (Curry &
+    Schoenberg 1966), so no draws are needed.
+    """
+    knots = np.array([*values, 1.0])
+    whole = (knots[-1] - knots[0]) / len(values)  # the integral of any B-spline of these ends and order
+    integral = interpolate.BSpline.basis_element(knots, extrapolate=False).antiderivative()
+    return lambda x: min(float(integral(x)) / whole, 1.0) if knots[0] < x < 1 else float(x >= 1)
 
 
 def korn_graubard_limits(

@@ -9,6 +9,7 @@ SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
+    "svg.fonttype": "none",  # text stays text, to be found and edited
     "text.parse_math": False,  # a name with two dollar signs is a name
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,

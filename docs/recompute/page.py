@@ -1,0 +1,126 @@
+"""A report's page held against its numbers: every table cell, as a reader sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from math import floor, log10
+from typing import Any
+
+
+class Tables(HTMLParser):
+    """Collects the rows of all tables, each cell as the texts in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[list[str]]] = []
+        self.quiet = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begins a row or a cell; drawings are no text."""
+        self.quiet += tag in ("svg", "style")
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append([])
+
+    def handle_endtag(self, tag: str) -> None:
+        """Ends a drawing."""
+        self.quiet -= tag in ("svg", "style")
+
+    def handle_data(self, data: str) -> None:
+        """Adds a text to the cell."""
+        if data.strip() and not self.quiet and self.rows and self.rows[-1]:
+            self.rows[-1][-1].append(data.strip())
+
+
+def number(value: float, like: float = 0.0, *, signed: bool = False) -> str:
+    """Returns a number as the page writes it, with the decimals of the largest beside it."""
+    size = abs(value)
+    if size < 1e-12:
+        return "0.00"
+    size = max(size, like)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 0.1 else 2 - floor(log10(size))
+    text = f"{value:{'+' if signed else ''},.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("+-")
+    while digits > 2 and text.endswith("0"):
+        text, digits = text[:-1], digits - 1
+    return text.replace("-", "−")
+
+
+def estimate(
+    row: Mapping[str, Any], *, low: float, span: float, signed: bool = False
+) -> tuple[str, list[str]]:
+    """Returns a mean and its limits as the page writes them, in shown units."""
+    shown = {n: low + span * row[n] for n in ("mean", "low", "high") if row.get(n) is not None}
+    like = max(map(abs, shown.values()))
+    lines = ["no interval"]
+    if "low" in shown:
+        lines = [
+            f"[{number(shown['low'], like, signed=signed)}, {number(shown['high'], like, signed=signed)}]"
+        ]
+    return number(shown["mean"], like, signed=signed), lines
+
+
+def expected(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Yields what must stand together in one row of the page, and which numbers those are."""
+    labels, score = report["labels"], report["score"]
+    every = report["summaries"]
+    for method in dict.fromkeys(row["method"] for row in every):
+        texts = [labels[method]]
+        for row in (row for row in every if row["method"] == method):
+            mean, (ends,) = estimate(row, low=score["low"], span=score["span"])
+            texts += [mean, f"these {ends}" if ends.startswith("[") else ends]
+        yield f"results of {method}", texts
+    pairs = dict.fromkeys((row["left"], row["right"]) for row in report.get("differences", ()))
+    for left, right in pairs:
+        texts = []
+        for row in report["differences"]:
+            if (row["left"], row["right"]) == (left, right):
+                mean, (ends,) = estimate(row, low=0.0, span=score["span"], signed=True)
+                texts += [mean, f"these {ends}" if ends.startswith("[") else ends]
+        yield f"{left} - {right}", texts
+    for row in report.get("claims", ()):
+        several = sum(other["claim"] == row["claim"] for other in report["claims"]) > 1
+        if row["estimate"] is None or not several:
+            continue
+        found = {**row, "mean": row["estimate"]}
+        mean, (ends,) = estimate(found, low=0.0, span=1.0, signed=True)
+        result = "✓ passes" if row["passed"] else "✗ contradicted" if row["contradicted"] else "open"
+        yield f"{row['claim']}, {row['part']}", [row["part"], row["summary"], mean, ends, result]
+    for claim in dict.fromkeys(row["claim"] for row in report.get("claims", ())):
+        verdict = next(row["verdict"] for row in report["claims"] if row["claim"] == claim)
+        mark = {"supported": "✓", "contradicted": "✗"}.get(verdict, "?")
+        yield f"verdict of {claim}", [claim, f"{mark} {verdict}"]
+    for row in report["aggregates"]:
+        if row["measure"] in ("Interquartile mean", "Median", "Optimality gap"):
+            low = 0.0 if row["measure"] == "Optimality gap" else score["low"]
+            mean, (ends,) = estimate(row, low=low, span=score["span"])
+            yield f"{row['measure']} of {row['arm']}", [labels.get(row["arm"], row["arm"]), mean, ends]
+    for row in report.get("improvement", ()):
+        mean, (ends,) = estimate(row, low=0.0, span=1.0)
+        p = "<0.001" if row["p"] < 0.001 else f"{row['p']:.3f}"
+        pair = f"{labels[row['left']]} − {labels[row['right']]}"
+        yield f"improvement, {pair}", [pair, mean, ends, p]
+    for row in report.get("costs", ()):
+        texts = [
+            labels[row["method"]],
+            row["phase"],
+            f"{row['env steps a run']:,}",
+            f"{row['updates a run']:,}",
+        ]
+        yield f"costs of {row['method']}, {row['phase']}", [*texts, number(row["device s a run"])]
+
+
+def against_page(report: Mapping[str, Any], page: str) -> list[str]:
+    """Returns which rows the page lacks: all of a row's texts must stand in one row, in their order."""
+    parser = Tables()
+    parser.feed(page)
+    rows = [[text for cell in row for text in cell] for row in parser.rows]
+    return [what for what, texts in expected(report) if not any(_within(texts, row) for row in rows)]
+
+
+def _within(texts: list[str], row: list[str]) -> bool:
+    left = iter(row)
+    return all(any(text == other for other in left) for text in texts)

@@ -1,0 +1,216 @@
+"""Every number of a shipped study's report again, from its parquet files: polars, numpy and scipy.
+
+    python docs/recompute/recompute.py docs/results/procgen-small
+
+Nothing of fvm is imported. The numbers are held against `report.json` to seven digits, and against the page
+as it prints them (`page.py`): means, limits of every kind (t, Welch, paired t, Korn-Graubard, Gaffke, MOVER;
+over new tasks), aggregates, probabilities of improvement with their tests, curves, the claims with their p
+values and verdicts, preconditions where their returns ship, costs. Any difference ends it with status 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from cells import VALUE, Cells, cells_of, curves_of
+from claims import verdicts
+from formulas import Ends, Group, groups, holm, interval, jackknife, over_new_tasks, p_beyond
+from page import against_page
+from scipy import stats
+
+Line = tuple[str, Any, Any]  # what, recomputed, printed
+
+
+def estimated(what: str, found: list[Group], row: dict[str, Any], *, new: bool = False) -> Iterator[Line]:
+    """Yields a mean and its limits beside what the report has."""
+    yield f"{what}: mean", sum(one.mean for one in found), row["mean"]
+    fixed = interval(found)
+    yield f"{what}: limits", fixed, ends(row, "low", "high")
+    if row.get("t_low") is not None:
+        as_t = [replace(one, how="t") for one in found]
+        yield f"{what}: t beside", interval(as_t), ends(row, "t_low", "t_high")
+    if new and row["new_low"] is not None:
+        yield f"{what}: new tasks", over_new_tasks(found, fixed), ends(row, "new_low", "new_high")
+
+
+def ends(row: dict[str, Any], low: str, high: str) -> Ends | None:
+    """Returns a pair of limits, None where there are none."""
+    return None if row[low] is None else (row[low], row[high])
+
+
+def summaries(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
+    """Yields every method's summaries, and the differences."""
+    bounds = report["score_bounds"]
+    for row in report["summaries"]:
+        name, method = row["summary"], row["method"]
+        found = groups(cells[name], {method: 1.0}, bounds.get(name))
+        yield from estimated(f"{name}, {method}", found, row, new=True)
+    for row in report.get("differences", ()):
+        name, weights = row["summary"], {row["left"]: 1.0, row["right"]: -1.0}
+        found = groups(cells[name], weights, bounds.get(name))
+        yield from estimated(f"{name}, {row['left']} - {row['right']}", found, row, new=True)
+
+
+def aggregates(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
+    """Yields interquartile means, medians, optimality gaps, times to a threshold, further measures."""
+    by_task = {
+        "Interquartile mean": lambda arm: float(stats.trim_mean(arm["value"], 0.25)),
+        "Median": lambda arm: float(np.median(arm.group_by("task").agg(pl.col("value").mean())["value"])),
+        "Optimality gap": lambda arm: float(
+            arm.group_by("task").agg(value=(1 - pl.col("value")).clip(0).mean())["value"].mean()
+        ),
+    }
+    for row in report["aggregates"]:
+        what = f"{row['measure']}, {row['arm']}"
+        if row["measure"] in by_task:
+            value, limits = jackknife(cells[VALUE][row["arm"]], by_task[row["measure"]])
+            yield f"{what}: mean", value, row["mean"]
+            if row["low"] is not None:
+                yield f"{what}: limits", limits, ends(row, "low", "high")
+        elif row["measure"] in cells and row["arm"] in cells[row["measure"]]:
+            yield from estimated(what, groups(cells[row["measure"]], {row["arm"]: 1.0}, None), row)
+
+
+def improvement(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
+    """Yields how often a run beats another's with its limits on the logit, and tests of equal means."""
+    values, bounds = cells[VALUE], report["score_bounds"].get(VALUE)
+    ps = []
+    for row in report.get("improvement", ()):
+        sides = [values[row["left"]], values[row["right"]]]
+        what = f"improvement, {row['left']} over {row['right']}"
+        both = pl.concat([side.with_columns(side=i) for i, side in enumerate(sides)], how="diagonal")
+        yield f"{what}: mean", won(both), row["mean"]
+        if row["how"] == "jackknife, logit":
+            parts = [part for side in (0, 1) for part in left_out(both, side)]
+            p, df = row["mean"], sum(v for v, _ in parts) ** 2 / sum(v**2 / n for v, n in parts)
+            half = stats.t.ppf(0.975, df) * np.sqrt(sum(v for v, _ in parts)) / (p * (1 - p))
+            middle = np.log(p / (1 - p))
+            limits = tuple(float(1 / (1 + np.exp(-(middle + sign * half)))) for sign in (-1, 1))
+            yield f"{what}: limits", limits, ends(row, "low", "high")
+        found = groups(values, {row["left"]: 1.0, row["right"]: -1.0}, bounds)
+        sides_p = p_beyond(found, 0.0, 1), p_beyond(found, 0.0, -1)
+        ps.append(None if sides_p[0] is None else min(1.0, 2 * min(sides_p)))
+        yield f"{what}: p", ps[-1], row["p"]
+    if len(report.get("improvement", ())) == len(values) * (len(values) - 1) // 2:
+        adjusted = holm([p for p in ps if p is not None])
+        printed = [row["p_holm"] for row in report["improvement"] if row["p"] is not None]
+        yield "improvement: p by Holm", tuple(adjusted), tuple(printed)
+
+
+def won(both: pl.DataFrame) -> float:
+    """Returns how often a run of side 0 beats one of side 1 on the same task (Mann and Whitney)."""
+    shares = []
+    for _, task in both.group_by("task"):
+        a, b = (task.filter(side=side)["value"].to_numpy() for side in (0, 1))
+        shares.append(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
+    return float(np.mean(shares))
+
+
+def left_out(both: pl.DataFrame, side: int) -> list[tuple[float, int]]:
+    """Returns the variance parts of one side's checkpoints, by leaving them out."""
+    parts = []
+    units = both.filter(side=side).group_by("fold", "checkpoint").agg(pl.col("task").sort().str.join("\x00"))
+    for _, stratum in units.sort("fold", "checkpoint").group_by("task", maintain_order=True):
+        mine = [
+            (pl.col("side") == side) & (pl.col("fold") == f) & (pl.col("checkpoint") == c)
+            for f, c, _ in stratum.iter_rows()
+        ]
+        left = np.array([won(both.filter(~one)) for one in mine])
+        n = len(left)
+        parts.append(((n - 1) / n * float(((left - left.mean()) ** 2).sum()), n - 1))
+    return parts
+
+
+def curves(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
+    """Yields every point of every method's curve."""
+    bounds = report["score_bounds"].get(VALUE)
+    for row in report["curves"]:
+        at = runs.filter((pl.col("method") == row["method"]) & (pl.col("env_step") == row["env_step"]))
+        found = groups({"m": at}, {"m": 1.0}, bounds)
+        what = f"curve of {row['method']} at {row['env_step']}"
+        yield f"{what}: mean", found[0].mean, row["value"]
+        yield f"{what}: limits", interval(found), ends(row, "low", "high")
+
+
+def costs(folder: Path, report: dict[str, Any], cells: Cells) -> Iterator[Line]:
+    """Yields what one run of each phase took, and device seconds with their ratios."""
+    table = pl.read_parquet(folder / "costs.parquet")
+    for row in report.get("costs", ()):
+        kind = {"pretraining": "pretrain", "adaptation": "adapt"}[row["phase"]]
+        mine = table.filter((pl.col("method") == row["method"]) & (pl.col("kind") == kind))
+        what = f"costs of {row['method']}, {row['phase']}"
+        yield f"{what}: runs", len(mine), row["runs"]
+        yield f"{what}: env steps", round(mine["env_steps"].mean()), row["env steps a run"]
+        yield f"{what}: updates", round(mine["updates"].mean()), row["updates a run"]
+        yield f"{what}: device s", round(mine["device_s"].mean(), 1), row["device s a run"]
+        yield f"{what}: s in all", round(mine["wall_s"].sum()), row["s in all"]
+    logs = cells["Log device seconds"]
+    for row in report.get("device_seconds", ()):
+        what = f"device seconds of {row['method']}"
+        yield what, float(np.exp(logs[row["method"]]["value"].mean())), row["seconds"]
+        if row["ratio"] is not None:
+            found = groups(logs, {row["method"]: 1.0, "multitask": -1.0}, None)
+            limits = interval(found)
+            assert limits is not None
+            yield f"{what}: ratio", float(np.exp(sum(one.mean for one in found))), row["ratio"]
+            yield f"{what}: limits", tuple(float(np.exp(e)) for e in limits), ends(row, "low", "high")
+
+
+def preconditions(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
+    """Yields the preconditions that pretrainings learned, where their returns ship."""
+    table = cells.get("Training return before adapting", {})
+    for row in report.get("preconditions", ()):
+        arm = next(
+            (arm for arm in table if row["name"].startswith(f"{report['labels'].get(arm, arm)} ")), None
+        )
+        if arm is None or f"random play, {arm}" not in table:
+            continue
+        found = groups(table, {arm: 1.0, f"random play, {arm}": -1.0}, None)
+        p = p_beyond(found, 0.0, 1)
+        yield f"precondition {row['name']}", None if p is None else p <= 0.025, row["holds"]
+
+
+def same(recomputed: Any, printed: Any) -> bool:
+    """Returns whether two numbers, or pairs of them, agree."""
+    if recomputed is None or printed is None or isinstance(printed, (bool, str)):
+        return recomputed == printed
+    return bool(np.allclose(recomputed, printed, rtol=1e-7, atol=1e-7))
+
+
+def main(arguments: list[str]) -> int:
+    """Returns 0 where everything was found again."""
+    wrong = 0
+    for name in arguments:
+        folder = Path(name)
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        cells = cells_of(folder, report)
+        lines = [
+            *summaries(report, cells),
+            *aggregates(report, cells),
+            *improvement(report, cells),
+            *curves(report, curves_of(folder, report)),
+            *costs(folder, report, cells),
+            *preconditions(report, cells),
+            *verdicts(report, cells),
+        ]
+        different = [(what, a, b) for what, a, b in lines if not same(a, b)]
+        for what, a, b in different:
+            print(f"DIFFERENT  {what}: {a}, the report has {b}")
+        lacking = against_page(report, (folder / "report.html").read_text(encoding="utf-8"))
+        for what in lacking:
+            print(f"NOT ON THE PAGE  {what}")
+        checked = f"{len(lines)} numbers recomputed, {len(different)} different"
+        print(f"{folder}: {checked}; {len(lacking)} not on the page as they should be.")
+        wrong += len(different) + len(lacking)
+    return int(wrong > 0 or not arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
