@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
+from fvm_learners import Agent
 from fvm_learners.ppo.frozen_policy import Memory
 from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
 from fvm_meta import Paradigm, Snapshot, Spent
@@ -20,10 +21,11 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from study import learners, retentions
 from study.environments import env_options, make_envs
 from study.errors import StudyError
+from study.job_record import damaged
 from study.learners import read_spec
 from study.plan import Job
 from study.registry import registered
-from study.store import Store
+from study.store import WEIGHTS, Store
 
 CARRIED = "carried/"  # before the names of what an agent has beside its parameters, in its weights' file
 
@@ -120,16 +122,47 @@ def build_paradigm(
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:
     """Returns the last snapshot of a finished job, with its frozen policy."""
-    paradigm = build_paradigm(job.spec, device)
-    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
-    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
-    envs.close()
-    saved = store.weights(job)
-    learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
     return Snapshot(
         env_step=job.budget_env_steps,
         ledger=Spent(env_steps=job.budget_env_steps),
-        policy=carrying(learner.frozen_policy(), saved, device),
+        policy=restored(job, store, device).policy,
+    )
+
+
+def restored(job: Job, store: Store, device: str) -> Agent:
+    """Returns the agent that a finished job has trained.
+
+    Raises:
+        StudyError: Its weights are damaged, or one of its records is not known here.
+    """
+    known, spec = registered(), job.spec
+    for what, name, records in (
+        ("benchmark", spec["benchmark"], known.benchmarks),
+        ("method", spec["paradigm"], known.methods),
+        ("learner", next(iter(spec["phase"]["learner"])), known.learners),
+    ):
+        if name not in records:
+            raise StudyError(
+                f"{job.title} is of a {what} {name!r}, which is not known here; name its plug-in (--plugin)"
+            )
+    paradigm = build_paradigm(spec, device)
+    tasks = spec["tasks"] if job.kind == "pretrain" else [spec["task"]]
+    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
+    envs.close()
+    saved = store.weights(job)
+    try:
+        learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
+        policy = carrying(learner.frozen_policy(), saved, device)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise damaged(store.folder(job) / WEIGHTS, f"it does not fit: {error}", store.folder(job)) from error
+    kind, config = read_spec(spec["phase"])
+    return Agent(
+        policy,
+        learner=kind.name,
+        config=config,
+        observation_space=envs.single_observation_space,
+        action_space=envs.single_action_space,
+        reward_scale=spec.get("reward_scale", 1.0),
     )
 
 

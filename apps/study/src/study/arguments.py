@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+
+from study.errors import StudyError
+
+NUMBERS = {
+    "int": re.compile(r"[+-]?[0-9]+(_[0-9]+)*"),
+    "float": re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?|nan|[+-]?inf"),
+}
+EXPECTED = {"int": "a whole number, such as 8", "float": "a number, such as 30"}
+MOST_DIGITS = 40
 
 
 def shown(metavar: str) -> Any:
@@ -76,6 +87,8 @@ class Arguments:
     engine: Annotated[str, tyro.conf.arg(metavar="NAME")] = "local"
     """Who runs the jobs: local (this machine) or folder (`study work FOLDER` on any machine that sees the
     output folder; this command plans, watches and reports)."""
+    ray_address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "auto"
+    """Of the cluster that --engine ray uses: auto finds the one that `ray start` has started here."""
     cache: Annotated[tuple[Path, ...] | None, shown("DIR ...")] = None
     """Folders with other studies: finished jobs with the same key are copied from there, not run."""
     fresh: Annotated[bool, shown("")] = False
@@ -90,6 +103,24 @@ class Arguments:
     """Time between checkpoints of a running job; no influence on results."""
     plain: Annotated[bool, shown("")] = False
     """Plain lines instead of live bars, as where the output is no terminal."""
+
+
+def check_numbers(argv: Sequence[str]) -> None:
+    """Raises StudyError for a word that is to be a number and is none; the parser's own text is a riddle."""
+    flags = {f"--{name.replace('_', '-')}": str(kind) for name, kind in Arguments.__annotations__.items()}
+    flag = ""
+    for word in argv:
+        if word.startswith("--"):
+            flag, _, word = word.partition("=")
+            if not word:
+                continue
+        kind = flags.get(flag.replace("_", "-"), "")
+        what = next((what for what in NUMBERS if re.search(rf"\b{what}\b", kind)), "")
+        if what and not (NUMBERS[what].fullmatch(word) and len(word) <= MOST_DIGITS):
+            shown = (
+                repr(word) if len(word) <= MOST_DIGITS else f"{word[:20]!r}... of {len(word):,} characters"
+            )
+            raise StudyError(f"{flag} {shown} is not a number; give {EXPECTED[what]}")
 
 
 def command_of(arguments: Arguments) -> str:

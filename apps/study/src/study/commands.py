@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from study.errors import StudyError, unknown
+from study.errors import StudyError, unknown, writing
 from study.under_way import UnderWay
 
 LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
@@ -275,9 +275,58 @@ def import_(
     return 0
 
 
+def agents(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None,
+    checkpoint: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    to: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """List the agents that the study in FOLDER has trained, or take one out with --to.
+
+    Args:
+        folder: The study's output folder.
+        method: Only this method's, as the tables name it.
+        seed: Only this seed's.
+        task: Only those that adapted to this task, by its id or the last part of it; '' for pretrained ones.
+        checkpoint: Only those of this pretraining, where a seed has several.
+        to: Write the one that is left there: weights.safetensors and agent.json, for fvm_learners.load_agent.
+        plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
+    """
+    from study import plugins
+    from study.trained_agents import agent_of, chosen, only, trained_agents
+
+    plugins.load(plugin)
+    everyone = trained_agents(folder)
+    found = chosen(everyone, method, seed, task, checkpoint)
+    if to is None:
+        rows = [
+            (", ".join(one.methods), str(one.job.seed), one.task or "(pretrained)", one.job.checkpoint)
+            for one in found
+        ]
+        head = ("method", "seed", "task", "checkpoint")
+        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        for row in (head, *rows):
+            print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+        return 0
+    one = only(found, everyone, folder)
+    if to.expanduser().exists():
+        raise StudyError(f"{to} is there already; name a folder that is not")
+    agent = agent_of(one, folder)
+    with writing(to):
+        agent.save(to)
+    print(f"{one} is in {to}")
+    return 0
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
     "work": work,
     "status": status,
+    "agents": agents,
     "stop": stop,
     "slurm": slurm,
     "report": report,

@@ -18,6 +18,7 @@ from fvm_meta.stream import can_save
 from rich.console import Console
 from rich.table import Table
 
+from study import plugins
 from study.config import StudyConfig
 from study.engines.processes import one_thread
 from study.environments import env_options, make_envs
@@ -159,7 +160,8 @@ def does_of(job: Job) -> str:
 
 def measure(job: Job, device: str, workers: int) -> Measured:
     """Returns the mean speed of `workers` processes that run the job's first seconds side by side."""
-    with one_thread(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    own = {"initializer": plugins.load, "initargs": (plugins.given(),)}
+    with one_thread(), ProcessPoolExecutor(workers, get_context("spawn"), **own) as pool:
         found = list(pool.map(_measure, [job] * workers, [device] * workers))
     return Measured(
         steps_per_s=sum(m.steps_per_s for m in found) / workers,

@@ -141,9 +141,13 @@ class Store:
         finally:
             lease.release()
 
+    def checkpoint(self, job: Job) -> Path:
+        """Returns where a job under way keeps what it needs to go on."""
+        return self.workspace(job) / CHECKPOINT
+
     def save_checkpoint(self, job: Job, state: dict[str, Any]) -> None:
         """Keeps all that an interrupted job needs to go on."""
-        write_state(self.workspace(job) / CHECKPOINT, {"job": job.key, **state})
+        write_state(self.checkpoint(job), {"job": job.key, **state})
 
     def load_checkpoint(self, job: Job) -> dict[str, Any] | None:
         """Returns the last checkpoint of an unfinished job, if it has one.
@@ -151,7 +155,7 @@ class Store:
         Raises:
             StudyError: It is damaged, or another job's.
         """
-        path = self.workspace(job) / CHECKPOINT
+        path = self.checkpoint(job)
         if not os.path.lexists(path):
             return None
         state = read_state(path)

@@ -23,6 +23,7 @@ from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.watch import Watch
 from study.errors import StudyError
 from study.plan_file import read_plan, stamp
+from study.registry import Workers, registered
 from study.under_way import UnderWay
 
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
@@ -46,6 +47,11 @@ class Processes:
     def __init__(self, root: Path, options: RunOptions) -> None:
         self.root, self.options = root, options
         self.pool: list[Worker] = []
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self.pool)
 
     def submit(self) -> None:
         """Starts one more worker."""
@@ -100,7 +106,8 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
     under_way = UnderWay(store.root, options.max_losses)
     under_way.forget()
     watch = Watch(schedule.jobs, store, under_way)
-    launcher = Processes(store.root, options)
+    start = registered().launchers[options.engine].start
+    launcher: Workers = start(store.root, options) if start is not None else Processes(store.root, options)
     idle_deaths = 0
     try:
         while True:
@@ -121,7 +128,7 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                 return
             if under_way.stopped:
                 raise KeyboardInterrupt  # somebody called `study stop`
-            while len(launcher.pool) < min(workers, len(watch.left)):
+            while launcher.size < min(workers, len(watch.left), getattr(launcher, "room", workers)):
                 launcher.submit()
     finally:
         launcher.stop()

@@ -50,7 +50,7 @@ class RunOptions:
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
     plugins: tuple[str, ...] = ()
-    elsewhere: bool = False  # whether workers on other machines take jobs
+    engine: str = "local"  # name of the launcher that starts workers
     max_losses: int = MAX_LOSSES
     devices: tuple[str, ...] = ()
     cpus: float = 1.0
