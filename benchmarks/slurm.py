@@ -26,7 +26,7 @@ import psutil
 
 STUDY = (
     "--benchmark toy --preset quick --game catch --methods scratch multitask --seeds 1 --train-sizes 4 "
-    "--held-out 84 --pretrain-env-steps 65536 --adapt-env-steps 4096 --no-tracking --plain "
+    "--held-out 84 --pretrain-env-steps 131072 --adapt-env-steps 4096 --no-tracking --plain "
     "--checkpoint-every-s 1000"
 )
 CONFIG = """
@@ -166,7 +166,7 @@ def main() -> int:
                 steps = [json.loads(p.read_text())["env_step"] for p in root.glob("running/*/progress.json")]
                 return max(steps, default=0)
 
-            until(lambda: progress() > 8192, 300)
+            until(lambda: progress() > 2048, 300)
             assert not list(root.glob("running/*/checkpoint.safetensors"))  # none by the clock
             slurm.says("sbatch", "--partition=high", text="#!/bin/bash\nsleep 20\n")
             saved_s = until(lambda: bool(list(root.glob("running/*/checkpoint.safetensors"))), 120)
