@@ -11,8 +11,8 @@ import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
 from fvm_learners import Agent
-from fvm_learners.ppo.frozen_policy import Memory
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
+from fvm_learners.memory import Memory
 from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
@@ -124,7 +124,7 @@ def restore(job: Job, store: Store, device: str) -> Snapshot:
     """Returns the last snapshot of a finished job, with its frozen policy."""
     return Snapshot(
         env_step=job.budget_env_steps,
-        ledger=Spent(env_steps=job.budget_env_steps),
+        spent=Spent(env_steps=job.budget_env_steps),
         policy=restored(job, store, device).policy,
     )
 
@@ -163,6 +163,7 @@ def restored(job: Job, store: Store, device: str) -> Agent:
         observation_space=envs.single_observation_space,
         action_space=envs.single_action_space,
         reward_scale=spec.get("reward_scale", 1.0),
+        kind=kind.made_by,
     )
 
 
