@@ -264,7 +264,8 @@ def test_seconds_to_score_need_scratch() -> None:
 
 def test_a_control_without_the_method_is_refused_at_once(tmp_path: Path) -> None:
     arm = moment("pearl", "0")
-    write_tables(tmp_path, {MOMENTS_TABLE: cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm))})
+    run = {"method": arm, "fold": 0, "seed": 0, "checkpoint": "pearl/0", "task": "toy/visible-catch/20"}
+    write_tables(tmp_path, {MOMENTS_TABLE: pl.DataFrame([{**run, "value": 0.3}])})
     check_control(tmp_path, [atari.SMALL])
     check_control(tmp_path, [replace(atari.SMALL, methods=("scratch",))])
     with pytest.raises(StudyError, match=r"no results of rl2.*toy-schedules/hidden-catch"):

@@ -60,14 +60,14 @@ def halfway(small_done: tuple[Plan, Store], tmp_path_factory: pytest.TempPathFac
     store = Store(tmp_path_factory.mktemp("halfway"))
     (store.root / "jobs").mkdir()
     job = next(job for job in plan.jobs if job.method == "scratch")
-    working = run_job(job, store, device="cpu", checkpoint_every_s=1e9)
-    for _ in range(3):
+    working = run_job(job, store, device="cpu", checkpoint_every_s=0.0)
+    while not store.checkpoint(job).exists():
         next(working)
     working.close()
     return store, job
 
 
-@pytest.mark.parametrize("forge", FORGERIES)
+@pytest.mark.parametrize("forge", FORGERIES, ids=range(len(FORGERIES)))
 def test_a_forged_checkpoint_with_a_right_digest_is_a_sentence(
     halfway: tuple[Store, Job], forge: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:

@@ -83,6 +83,34 @@ def test_it_is_refused_in_a_sentence(
     assert [path.name for path in (tmp_path / "here").iterdir()] == []
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("agents nowhere", "nowhere has no plan"),
+        ("agents nowhere --seed nan", "--seed 'nan' is not a number"),
+        (f"agents nowhere --seed {LONG}", "of 5,000 characters is not a number"),
+        (f"agents {WORD}", "File name too long"),
+        (f"agent{WORD}", "unknown command"),
+        ("work nowhere --checkpoint-every-s soon", "--checkpoint-every-s 'soon' is not a number"),
+        ("slurm nowhere --workers 1e3", "--workers '1e3' is not a number"),
+    ],
+    ids=range(7),
+)
+def test_a_command_on_a_folder_refuses_in_a_sentence(
+    line: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(line.split()) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert len(said) < 1100
+
+
 def test_a_message_is_one_line_however_long_its_words_are() -> None:
     assert in_one_line("a b") == "a b"
     assert in_one_line("a\nb\x07\u202e") == "a\\nb\\x07\\u202e"

@@ -143,6 +143,21 @@ def test_what_cannot_be_taken_out_is_one_sentence(
         study.load_agent(copy, "rl2")
 
 
+def test_names_that_would_steer_a_terminal_are_shown_escaped(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "ppo", tmp_path / "copy")
+    plan = tmp_path / "copy" / "plan.json"
+    plan.write_text(plan.read_text().replace('"method": "rl2"', '"method": "\\u001b[2Jrl2"'))
+    assert run(["agents", str(tmp_path / "copy")]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\\x1b[2Jrl2" in shown
+    plan.write_text(plan.read_text().replace('"seed": 1', '"seed": "one"'))
+    assert run(["agents", str(tmp_path / "copy")]) == 2
+    assert "has a label of another type" in capsys.readouterr().err
+
+
 def test_importing_study_loads_no_torch() -> None:
     code = "import study, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

@@ -163,6 +163,7 @@ def restored(job: Job, store: Store, device: str) -> Agent:
         observation_space=envs.single_observation_space,
         action_space=envs.single_action_space,
         reward_scale=spec.get("reward_scale", 1.0),
+        kind=kind.made_by,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,9 +105,14 @@ class Arguments:
     """Plain lines instead of live bars, as where the output is no terminal."""
 
 
-def check_numbers(argv: Sequence[str]) -> None:
-    """Raises StudyError for a word that is to be a number and is none; the parser's own text is a riddle."""
-    flags = {f"--{name.replace('_', '-')}": str(kind) for name, kind in Arguments.__annotations__.items()}
+def check_numbers(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
+    """Raises StudyError for a word that is to be a number and is none; the parser's own text is a riddle.
+
+    Args:
+        argv: The words of a command line.
+        kinds: Of its options, their annotations as they are written.
+    """
+    flags = {f"--{name.replace('_', '-')}": str(kind) for name, kind in kinds.items()}
     flag = ""
     for word in argv:
         if word.startswith("--"):

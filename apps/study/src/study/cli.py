@@ -83,7 +83,7 @@ def _run(argv: list[str]) -> int:
 
         from study.arguments import Arguments, check_numbers
     about = ABOUT + plugged_in(argv) if {"--help", "-h"} & {*argv} else ABOUT
-    check_numbers(argv)
+    check_numbers(argv, Arguments.__annotations__)
     arguments = tyro.cli(
         Arguments, prog="study", description=about, args=argv, config=(tyro.conf.OmitArgPrefixes,)
     )

@@ -273,12 +273,8 @@ def divergence(jobs: Sequence[Job], store: Store) -> str:
 
 def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
     """Returns method, seed, task, env_step, return of training episodes, in bins of env steps."""
-    frames = []
-    for job in jobs:
-        frame = store.table([job], "online")
-        task = str(job.spec.get("task", ""))
-        frames.append(frame.with_columns(task=pl.lit(task)))
-    return pl.concat(frames).select("method", "seed", "task", "env_step", "episodes", "return", "length")
+    table = store.table(jobs, "online", tasks=True)
+    return table.select("method", "seed", "task", "env_step", "episodes", "return", "length")
 
 
 def pretraining_table(pretrainings: Sequence[Job], adaptations: Sequence[Job], store: Store) -> pl.DataFrame:

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from study.errors import StudyError, unknown, writing
+from study.arguments import check_numbers
+from study.errors import StudyError, in_one_line, unknown, writing
 from study.under_way import UnderWay
 
 LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
@@ -311,7 +312,11 @@ def agents(
         head = ("method", "seed", "task", "checkpoint")
         widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
         for row in (head, *rows):
-            print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+            print(
+                "  ".join(
+                    in_one_line(word).ljust(width) for word, width in zip(row, widths, strict=True)
+                ).rstrip()
+            )
         return 0
     one = only(found, everyone, folder)
     if to.expanduser().exists():
@@ -319,7 +324,7 @@ def agents(
     agent = agent_of(one, folder)
     with writing(to):
         agent.save(to)
-    print(f"{one} is in {to}")
+    print(in_one_line(f"{one} is in {to}"))
     return 0
 
 
@@ -339,4 +344,5 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Runs `study NAME ARGV`; returns the exit status."""
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
+    check_numbers(argv, COMMANDS[name].__annotations__)
     return tyro.cli(COMMANDS[name], prog=f"study {name}", args=list(argv))

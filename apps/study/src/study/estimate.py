@@ -160,8 +160,8 @@ def does_of(job: Job) -> str:
 
 def measure(job: Job, device: str, workers: int) -> Measured:
     """Returns the mean speed of `workers` processes that run the job's first seconds side by side."""
-    own = {"initializer": plugins.load, "initargs": (plugins.given(),)}
-    with one_thread(), ProcessPoolExecutor(workers, get_context("spawn"), **own) as pool:
+    spawn, named = get_context("spawn"), (plugins.given(),)
+    with one_thread(), ProcessPoolExecutor(workers, spawn, plugins.load, named) as pool:
         found = list(pool.map(_measure, [job] * workers, [device] * workers))
     return Measured(
         steps_per_s=sum(m.steps_per_s for m in found) / workers,

@@ -86,6 +86,9 @@ def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:
         own = dict(own)
         key, parent = own.pop("key"), own.pop("parent")
         job = Job(**own, parent=None if parent is None else jobs[parent])
+        labels = {"kind": str, "spec": dict, "method": str, "fold": int, "seed": int, "held_out": str}
+        if not all(isinstance(getattr(job, name), kind) for name, kind in labels.items()):
+            raise Damaged(f"job {str(key)[:16]} has a label of another type")
         if job.key != key:
             raise Damaged(f"the spec of job {str(key)[:16]} does not give its key")
         jobs[key] = job

@@ -112,15 +112,15 @@ class Options:
     output: Path
     device: str | tuple[str, ...] = "auto"
     workers: int | None = None
-    engine: str = "local"
-    ray_address: str = "auto"
+    engine: str = Arguments.engine
+    ray_address: str = Arguments.ray_address
     control: Path | None = None
     cache: tuple[Path, ...] | None = None
     fresh: bool = False
     video: str | None = None
     tracking_uri: str | None = None
     tracking: bool = True
-    checkpoint_every_s: float = 30.0
+    checkpoint_every_s: float = Arguments.checkpoint_every_s
     plain: bool = False
     plugin: tuple[str, ...] = ()
 

@@ -149,4 +149,10 @@ def agent_of(trained: TrainedAgent, folder: str | Path, device: str = "cpu") -> 
     root, job = Path(folder).expanduser(), trained.job
     if not is_folder(root / "jobs"):
         raise StudyError(f"{root} holds no finished jobs; name a study's output folder")
-    return restored(job, Store(root), choose_device(device))
+    try:
+        return restored(job, Store(root), choose_device(device))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise StudyError(
+            f"{job.title}: its agent cannot be built from its record ({type(error).__name__}: {error}); name "
+            "the study's plug-ins, or run the study's own command again"
+        ) from error

@@ -43,9 +43,11 @@ def seconds_to_score(
     Pretraining counts whole, adaptation up to the first snapshot that reaches the score; a run that never
     does counts whole, a lower bound. None without a reference, a method that learns from scratch.
     """
+    if reference is None:
+        return None
     runs = run_curves(episodes)
     scratch = value_at(runs.filter(pl.col("method") == reference), budget)
-    if reference is None or scratch.is_empty():
+    if scratch.is_empty():
         return None
     took = {job.checkpoint: _device_s(job, store) for job in pretrainings}
     adapted = {(job.method, job.seed, job.spec["task"]): _device_s(job, store) for job in adaptations}
