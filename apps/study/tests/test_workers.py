@@ -329,6 +329,34 @@ def test_a_worker_told_to_go_hands_its_job_over(
     same_results(store.root, small_done[1].root)
 
 
+def test_a_driver_without_workers_reports_what_others_have_done(
+    tiny: Callable[..., list[str]],
+    tiny_done: Path,
+    same_results: Callable[[Path, Path], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    no_report: None,
+) -> None:
+    root = tmp_path / "study"
+
+    def elsewhere() -> None:
+        while not (root / "plan.json").exists():
+            time.sleep(0.05)
+        for _ in take_jobs(Schedule(read_plan(root).jobs, Store(root, 60.0)), RunOptions()):
+            pass
+
+    words = tiny(root, "--engine", "folder")
+    at = words.index("--workers")
+    worker = threading.Thread(target=elsewhere)
+    worker.start()
+    status = run([*words[:at], *words[at + 2 :]])
+    worker.join()
+    assert status == 0
+    assert f"waiting for workers: `study work {root}`" in capsys.readouterr().out
+    assert (root / "report" / "report.html").exists()
+    same_results(root, tiny_done)
+
+
 # The cache, and running anew.
 
 

@@ -353,7 +353,8 @@ def run_jobs(
     elsewhere = registered().launchers[options.engine].start is None
     if schedule.waiting and not workers and elsewhere:
         console.print(
-            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen"
+            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
+            soft_wrap=True,
         )
     if workers or elsewhere:
         events = run_in_processes(schedule, options, workers)
