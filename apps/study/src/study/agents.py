@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
 from fvm_learners import Agent
-from fvm_learners.latent import LatentDistribution
-from fvm_learners.memory import Memory
+from fvm_learners.agent import CARRIED, carrying
 from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
@@ -26,8 +24,6 @@ from study.learners import read_spec
 from study.plan import Job
 from study.registry import registered
 from study.store import WEIGHTS, Store
-
-CARRIED = "carried/"  # before the names of what an agent has beside its parameters, in its weights' file
 
 
 @dataclass
@@ -187,7 +183,8 @@ def restored(job: Job, store: Store, device: str) -> Agent:
     saved = store.weights(job)
     try:
         learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
-        policy = carrying(learner.frozen_policy(), saved, device)
+        kept = {name: one.to(device) for name, one in saved.items() if name.startswith(CARRIED)}
+        policy = carrying(learner.frozen_policy(), kept)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise damaged(store.folder(job) / WEIGHTS, f"it does not fit: {error}", store.folder(job)) from error
     kind, config = read_spec(spec["phase"])
@@ -200,27 +197,3 @@ def restored(job: Job, store: Store, device: str) -> Agent:
         reward_scale=spec.get("reward_scale", 1.0),
         kind=kind.made_by,
     )
-
-
-def carried(policy: Any) -> dict[str, torch.Tensor]:
-    """Returns what a frozen policy has beside its parameters: what it remembers, and what it has inferred."""
-    found: dict[str, torch.Tensor] = {}
-    if (memory := getattr(policy, "memory", None)) is not None:
-        found |= {f"{CARRIED}memory/{name}": tensor for name, tensor in memory.state_dict().items()}
-    if (latent := getattr(policy, "latent", None)) is not None:
-        found |= {f"{CARRIED}latent/{name}": tensor.cpu().clone() for name, tensor in vars(latent).items()}
-    return found
-
-
-def carrying(policy: Any, saved: Mapping[str, torch.Tensor], device: str) -> Any:
-    """Returns the policy with what `carried` kept of it, on a device."""
-    parts: dict[str, dict[str, torch.Tensor]] = {"memory": {}, "latent": {}}
-    for name, tensor in saved.items():
-        if name.startswith(CARRIED):
-            what, _, field_name = name.removeprefix(CARRIED).partition("/")
-            parts[what][field_name] = tensor.to(device)
-    if parts["memory"]:
-        policy = policy.remembering(Memory(**parts["memory"]))
-    if parts["latent"]:
-        policy = policy.with_latent(LatentDistribution(**parts["latent"]))
-    return policy

@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 import torch
 from fvm_eval import Budget, Ledger
+from fvm_learners.agent import carried
 from fvm_meta import Snapshot
 
-from study.agents import Visits, build_paradigm, carried, restore
+from study.agents import Visits, build_paradigm, restore
 from study.errors import StudyError
 from study.evaluation import Context
 from study.manifest import device_name, manifest
@@ -133,7 +134,7 @@ def run_stream(
     spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
     resume = None
-    if saved := store.load_checkpoint(job):
+    if (saved := store.load_checkpoint(job)) is not None:
         with fitting(store, job):
             check_saved(saved, rows, spent)
             resume, rows, spent = saved["stream"], saved["rows"], saved["spent"]
