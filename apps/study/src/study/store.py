@@ -50,12 +50,12 @@ from study.job_record import (
 )
 from study.plan import Job
 from study.state_file import read_state, write_state
-from study.tables import of_columns
+from study.tables import Columns, of_columns
 from study.under_way import UnderWay
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
-COLUMNS_OF = {  # of the tables that every training or baseline leaves
+COLUMNS_OF: Mapping[str, Columns] = {  # of the tables that every training or baseline leaves
     "episodes": {"task": pl.String, "env_step": pl.Int64, "episode": pl.Int64, "score": pl.Float64},
     "online": {"env_step": pl.Int64, "episodes": pl.Int64, "return": pl.Float64, "length": pl.Float64},
     "metrics": {"metric": pl.String, "env_step": pl.Int64, "value": pl.Float64},

@@ -12,6 +12,7 @@ from study.files import Damaged, json_bytes, parse_table, read_bytes, read_json,
 from study.job_record import check_whole, checked_sums, key_of
 
 SUMS = "tables.json"
+Columns = Mapping[str, type[pl.DataType]]  # their types by name
 
 
 def write_tables(root: Path, tables: Mapping[str, pl.DataFrame]) -> None:
@@ -24,7 +25,7 @@ def write_tables(root: Path, tables: Mapping[str, pl.DataFrame]) -> None:
     write_bytes(root / SUMS, json_bytes({"files": sums, "sha256": key_of({"files": sums})}))
 
 
-def read_table(root: Path, name: str, columns: Mapping[str, type[pl.DataType] | pl.DataType]) -> pl.DataFrame:
+def read_table(root: Path, name: str, columns: Columns) -> pl.DataFrame:
     """Returns a table of another study, held against its sum.
 
     Args:
@@ -49,7 +50,7 @@ def read_table(root: Path, name: str, columns: Mapping[str, type[pl.DataType] | 
     return of_columns(parse_table(data), columns)
 
 
-def of_columns(table: pl.DataFrame, columns: Mapping[str, type[pl.DataType] | pl.DataType]) -> pl.DataFrame:
+def of_columns(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     """Returns a table that has these columns, of these types; raises Damaged for another.
 
     A whole number may have any number of bits, and stand where a fraction may.

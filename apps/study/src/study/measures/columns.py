@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-RUN_TYPES = {
+RUN_TYPES: dict[str, type[pl.DataType]] = {
     "method": pl.String,
     "fold": pl.Int64,
     "seed": pl.Int64,

@@ -15,7 +15,7 @@ from study.measures import moments, trials
 from study.measures.columns import RUN_TYPES
 from study.methods import Method
 from study.registry import Findings, Finished, Measure, MethodKind, registered
-from study.tables import read_table
+from study.tables import Columns, read_table
 
 
 def control_cells(folder: Path) -> pl.DataFrame:
@@ -29,9 +29,8 @@ def control_cells(folder: Path) -> pl.DataFrame:
         if not (folder / name).exists():
             continue
         score = "score" if name == trials.TABLE else "value"
-        columns = {**RUN_TYPES, score: pl.Float64}
-        if name == trials.TABLE:
-            columns |= {"lifetime": pl.Int64, "trial": pl.Int64}
+        own: Columns = {"lifetime": pl.Int64, "trial": pl.Int64} if name == trials.TABLE else {}
+        columns: Columns = {**RUN_TYPES, score: pl.Float64, **own}
         try:
             table = read_table(folder, name, columns)
         except (Damaged, OSError) as error:
