@@ -18,5 +18,5 @@ RUN = list(RUN_TYPES)
 
 def cells_of(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
     """Returns sorted cells of rows (method, fold, seed, checkpoint, task, value)."""
-    schema = {**RUN_TYPES, "value": pl.Float64}
+    schema: dict[str, type[pl.DataType]] = {**RUN_TYPES, "value": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(RUN)
