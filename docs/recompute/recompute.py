@@ -166,15 +166,14 @@ def costs(folder: Path, report: dict[str, Any], cells: Cells) -> Iterator[Line]:
 def preconditions(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
     """Yields the preconditions that pretrainings learned, where their returns ship."""
     table = cells.get("Training return before adapting", {})
-    for row in report.get("preconditions", ()):
-        arm = next(
-            (arm for arm in table if row["name"].startswith(f"{report['labels'].get(arm, arm)} ")), None
-        )
-        if arm is None or f"random play, {arm}" not in table:
-            continue
+    printed = [(row["reason"], row["holds"]) for row in report.get("preconditions", ())]
+    for arm in (name for name in table if f"random play, {name}" in table):
         found = groups(table, {arm: 1.0, f"random play, {arm}": -1.0}, None)
-        p = p_beyond(found, 0.0, 1)
-        yield f"precondition {row['name']}", None if p is None else p <= 0.025, row["holds"]
+        gap, limits, p = sum(one.mean for one in found), interval(found), p_beyond(found, 0.0, 1)
+        if limits is None or p is None:
+            continue
+        text = f"{gap:+.2g} over random play, 95 % [{limits[0]:.2g}, {limits[1]:.2g}]".replace("-", "−")
+        yield f"precondition: {arm}, {text}", True, (text, p <= 0.025) in printed
 
 
 def same(recomputed: Any, printed: Any) -> bool:

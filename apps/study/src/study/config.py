@@ -92,9 +92,11 @@ class Evaluation:
     new_levels: int = 0  # never seen levels on which a pretrained agent plays one episode each, zero-shot
     lifetimes: int = 16  # of RL2 on a held-out task, for its return by trial
     trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
+    # Whether adapted agents play their training tasks again: what they have forgotten.
+    forgetting: bool = field(default=False, metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self)):
+        for name in (f.name for f in fields(self) if f.name != "forgetting"):
             check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
@@ -137,6 +139,8 @@ class StudyConfig:
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
+        diverged: How runs whose weights became infinite or NaN are scored: "as played", or "worst", the
+            lowest possible score.
         title: Of the report, where methods and family do not say it.
         note: What a reader must know of this preset, one sentence.
     """
@@ -168,6 +172,7 @@ class StudyConfig:
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
     retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     title: str = field(default="", metadata={"since": 2})
+    diverged: str = field(default="as played", metadata={"since": 3})
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -178,6 +183,8 @@ class StudyConfig:
             check_count("looks", look, least=2, most=MOST)
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"looks are {self.looks}; give rising numbers of seeds")
+        if self.diverged not in ("as played", "worst"):
+            raise ValueError(f"diverged is {self.diverged!r}; give 'as played' or 'worst'")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
         if not 0 < self.margin < math.inf:
             raise ValueError(f"margin is {self.margin}; give a number above 0")

@@ -133,6 +133,7 @@ def run_stream(
         ledger.load_state_dict(saved["ledger"])
         online = OnlineCurve(budget.env_steps, **saved["online"])
         metrics = MetricCurves(budget.env_steps, **saved["metrics"])
+    met = set(saved.get("met", ())) if saved else set()  # training tasks on which an episode ended
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     started = last_saved = time.perf_counter()
     before, rare = spent["wall_s"], False
@@ -144,6 +145,7 @@ def run_stream(
         spent["wall_s"] = before + time.perf_counter() - started
         curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
         state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
+        state["met"] = sorted(met)
         told = {"count": metrics.count, "total": metrics.total}
         store.save_checkpoint(job, {**state, "metrics": told, "ledger": ledger.state_dict()})
 
@@ -151,6 +153,7 @@ def run_stream(
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         metrics.add(snapshot.env_step, snapshot.metrics)
+        met |= {episode.task_index for episode in snapshot.episodes}
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
@@ -184,6 +187,8 @@ def run_stream(
     weights = {**snapshot.policy.weights, **carried(snapshot.policy)}
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
     costs = {**asdict(snapshot.ledger), **spent, "device": device_name(device), "diverged": diverged}
+    if job.kind == "pretrain":  # a paradigm that trains on one task at a time counts them itself
+        costs["tasks_met"] = max(len(met), int(snapshot.metrics.get("distinct_tasks", 0)))
     notes = {"costs": costs, "manifest": manifest(device, job), "ledger": ledger.state_dict()}
     store.finish(job, tables, notes, weights)
 
