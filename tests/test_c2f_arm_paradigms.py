@@ -83,11 +83,11 @@ def test_pretrained_and_adapted_with_a_demonstration(name):
     kind, settings, config = PARADIGMS[name]
     paradigm = kind(partial(make_learner, config), make_envs, settings)
     pretrained = run(paradigm.pretrain(TASKS, Budget(12), np.random.default_rng(0)))[-1]
-    assert pretrained.ledger.updates > 0
+    assert pretrained.spent.updates > 0
     adapted = run(
         paradigm.adapt(pretrained, HELD_OUT, Budget(12), np.random.default_rng(1), demos=shown(HELD_OUT))
     )
-    assert adapted[-1].ledger.demos == adapted[0].ledger.demos == 1
+    assert adapted[-1].spent.demos == adapted[0].spent.demos == 1
     weights = [snapshot.policy.weights for snapshot in (pretrained, adapted[-1])]
     changed = any(not torch.equal(one, weights[1][part]) for part, one in weights[0].items())
     assert changed == (name != "pearl")  # PEARL adapts by its context alone
@@ -106,6 +106,6 @@ def test_from_scratch_with_a_demonstration_it_goes_on_bit_for_bit():
     state = [next(cut) for _ in range(2)][-1].state()
     cut.close()
     resumed = list(stream(state))
-    assert resumed[-1].ledger == through[-1].ledger
+    assert resumed[-1].spent == through[-1].spent
     for part, value in through[-1].policy.weights.items():
         assert torch.equal(value, resumed[-1].policy.weights[part]), part

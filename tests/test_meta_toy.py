@@ -151,7 +151,7 @@ def assert_resumes(stream):
         for (snapshot, resumed), (expected, kept) in zip(rest, whole[position + 1 :], strict=True):
             assert same(resumed, kept)
             assert same(dict(snapshot.policy.weights), dict(expected.policy.weights))
-            assert (snapshot.env_step, snapshot.ledger) == (expected.env_step, expected.ledger)
+            assert (snapshot.env_step, snapshot.spent) == (expected.env_step, expected.spent)
             assert (snapshot.episodes, dict(snapshot.metrics)) == (expected.episodes, dict(expected.metrics))
     return whole[-1][0]
 
@@ -190,7 +190,7 @@ def test_rl2_resumes_bit_for_bit(adaptation):
             pretrained, tasks[7], Budget(env_steps=92), np.random.default_rng(1), at=(0, 2, 50), resume=resume
         )
     )
-    assert adapted.ledger.env_steps == (3 if adaptation == "context" else 92)
+    assert adapted.spent.env_steps == (3 if adaptation == "context" else 92)
 
 
 def test_rl2_runs_on_procgen():
@@ -204,9 +204,9 @@ def test_rl2_runs_on_procgen():
     assert all(np.isfinite(list(s.metrics.values())).all() for s in snapshots)
     assert all(tensor.isfinite().all() for tensor in snapshots[-1].policy.weights.values())
     start, *_, end = rl2.adapt(snapshots[-1], tasks[8], Budget(env_steps=1000), np.random.default_rng(1))
-    assert (start.ledger.env_steps, start.ledger.episodes) == (0, 0)
-    assert 10 < end.ledger.env_steps <= 1000
-    assert end.ledger.episodes == 8  # one trial each, the other is the one deployed
+    assert (start.spent.env_steps, start.spent.episodes) == (0, 0)
+    assert 10 < end.spent.env_steps <= 1000
+    assert end.spent.episodes == 8  # one trial each, the other is the one deployed
     envs = make_vec(tasks[8:], 4, 0, on_episode_end="stay", trials=2, **options)
     played = evaluate(end.policy, envs, tasks[8:], episodes_per_task=4, seed=0, max_steps=200)
     envs.close()

@@ -108,4 +108,4 @@ def test_a_pretraining_and_an_adaptation_resume_bit_for_bit_from_every_snapshot(
                 rest, uninterrupted[position + 1 :], strict=True
             ):
                 assert same(resumed, kept)
-                assert (snapshot.ledger, snapshot.episodes) == (expected.ledger, expected.episodes)
+                assert (snapshot.spent, snapshot.episodes) == (expected.spent, expected.episodes)

@@ -63,10 +63,10 @@ def test_a_stream_resumes_bit_for_bit_on_several_tasks():
         if snapshot.env_step == 512:
             saved = copy.deepcopy(snapshot.state())
         if snapshot.env_step == 768:
-            expected, ledger = snapshot.state(), snapshot.ledger
+            expected, ledger = snapshot.state(), snapshot.spent
     resumed = train(*make(tasks, 99, **changes), Budget(env_steps=768), resume=saved)
     for snapshot in resumed:
         if snapshot.env_step == 768:
             assert same(snapshot.state(), expected)
-            assert snapshot.ledger == ledger
+            assert snapshot.spent == ledger
     assert ledger.updates > 200

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, Agent, PPOConfig, Rainbow, RainbowConfig, load_agent
-from fvm_learners.ppo.frozen_policy import Memory
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
+from fvm_learners.memory import Memory
 from safetensors.torch import load_file
 
 VECTOR = gym.spaces.Box(-10, 10, (3,), np.float32)
@@ -112,6 +112,16 @@ def test_an_agent_with_feedback_is_told_by_predict_itself(monkeypatch):
         agent.predict(obs, state)
 
 
+def test_the_order_of_an_observations_parts_does_not_count():
+    """`spaces.Dict` sorts its parts, so `feedback` comes before `obs`."""
+    obs = {"obs": np.ones((2, 3), np.float32), "feedback": np.zeros((2, 4), np.float32)}
+    _, one = Agent.of(learner_of("rl2")).predict(obs)
+    _, other = Agent.of(learner_of("rl2")).predict(dict(reversed(obs.items())))
+    assert torch.equal(one.policy, other.policy)
+    single = {name: part[0] for name, part in reversed(obs.items())}
+    assert torch.allclose(Agent.of(learner_of("rl2")).predict(single)[1].policy, one.policy[:1], atol=1e-6)
+
+
 def test_weights_are_named_as_in_the_module_and_load_in_plain_torch(tmp_path):
     learner = learner_of("ppo")
     Agent.of(learner).save(tmp_path)
@@ -140,7 +150,7 @@ def test_what_is_no_agent_is_named(tmp_path):
     path = tmp_path / "agent.json"
     description = json.loads(path.read_text())
     path.write_text(json.dumps(description | {"learner": "mine"}))
-    with pytest.raises(ValueError, match=r"a learner 'mine', which .* learners=\{'mine': \(Learner, Config"):
+    with pytest.raises(ValueError, match=r"a learner 'mine', which .*learners=\{'mine': \(Learner, Config"):
         load_agent(tmp_path)
     assert load_agent(tmp_path, learners={"mine": (PPO, PPOConfig)}).learner == "mine"
     path.write_text(json.dumps(description | {"format": 9}))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from fvm_learners import PPO, PPOConfig, Rainbow, RainbowConfig
 from fvm_learners.hooks import Term
+from fvm_learners.observations import check_finite
 from fvm_learners.replay import Replay
 from fvm_learners.replay.sum_tree import SumTree
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -108,15 +109,52 @@ def test_a_sum_tree_refuses_what_would_spoil_it(bad):
 # ---- wrong inputs
 
 
-def test_a_nan_observation_is_named():
-    class Blind(Rewarding):
-        def step(self, action):
-            _, *rest = super().step(action)
-            return np.full(2, np.nan, np.float32), *rest
+class Blinded(Rewarding):
+    """Shows what is not finite once: at the nth reset, step within an episode, or end."""
 
-    envs = SyncVectorEnv([lambda: Blind(1.0)] * 4)
+    def __init__(self, bad, at, where):
+        super().__init__(1.0)
+        self.bad, self.at, self.where, self.count = bad, at, where, 0
+
+    def shown(self, obs, where):
+        self.count += where == self.where
+        return np.full(2, self.bad, np.float32) if where == self.where and self.count == self.at else obs
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed)
+        return self.shown(obs, "reset"), info
+
+    def step(self, action):
+        obs, reward, _, _, info = super().step(action)
+        return self.shown(obs, "end" if self.t == 6 else "step"), reward, False, self.t == 6, info
+
+
+@pytest.mark.parametrize("kind", ["rainbow", "ppo"])
+@pytest.mark.parametrize(
+    ("bad", "at", "where"),
+    [
+        (np.nan, 1, "reset"),
+        (np.inf, 20, "reset"),
+        (np.nan, 1, "step"),
+        (-np.inf, 170, "step"),
+        (np.nan, 20, "end"),
+    ],
+)
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_an_observation_that_is_not_finite_is_named_at_any_time(kind, bad, at, where, mode):
+    blinded = [lambda: Blinded(bad, at, where), *[lambda: Rewarding(1.0)] * 3]
+    envs = SyncVectorEnv(blinded, autoreset_mode=mode)
+    agent = learner(kind, envs, **({"learn_start": 199} if kind == "rainbow" else {}))
     with pytest.raises(ValueError, match="an observation is not finite"):
-        learner("rainbow", envs).collect(envs, 5)
+        list(agent.learn(envs, 60 * 32))
+
+
+def test_of_several_parts_the_one_that_is_not_finite_is_named():
+    good, bad = np.zeros((2, 3), np.float32), np.array([[0, 1, 2], [0, np.nan, 2]], np.float32)
+    check_finite({"obs": good, "feedback": bad})  # a reward of NaN: the run has diverged
+    check_finite({"obs": np.zeros((2, 3), np.uint8), "depth": good})
+    with pytest.raises(ValueError, match="an observation 'depth' is not finite"):
+        check_finite({"obs": good, "depth": bad})
 
 
 def test_tasks_without_a_replay_are_named(catch, make):

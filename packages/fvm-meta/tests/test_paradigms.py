@@ -55,7 +55,7 @@ def test_fine_tuning_starts_from_the_pretrained_weights_with_all_else_fresh(lab,
     before = {name: tensor.clone() for name, tensor in snapshot.policy.weights.items()}
     adaptation = lab.build(MultiTask).adapt(snapshot, TASK, budget(40), np.random.default_rng(1))
     start = next(adaptation)
-    assert (start.env_step, start.ledger) == (0, Spent())
+    assert (start.env_step, start.spent) == (0, Spent())
     assert start.policy.weights.keys() == before.keys()
     assert all(torch.equal(start.policy.weights[name], before[name]) for name in before)
     learner = start.state()["learner"]
@@ -73,7 +73,7 @@ def test_fine_tuning_starts_from_the_pretrained_weights_with_all_else_fresh(lab,
 
 def test_a_snapshot_of_weights_alone_adapts_and_says_that_it_cannot_resume(lab, budget):
     trained = pretrained(lab, budget)
-    restored = Snapshot(env_step=40, ledger=trained.ledger, policy=trained.policy)
+    restored = Snapshot(env_step=40, spent=trained.spent, policy=trained.policy)
     with pytest.raises(ValueError, match="restored from weights alone"):
         restored.state()
     start = next(lab.build(MultiTask).adapt(restored, TASK, budget(40), np.random.default_rng(0)))

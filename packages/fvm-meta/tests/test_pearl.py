@@ -158,7 +158,7 @@ def test_adapting_by_context_changes_no_weight_and_spends_no_update(replay_lab, 
     *_, pretrained = pretrain(replay_lab, budget)
     first, *_, last = adapt(replay_lab, budget, pretrained)
     assert (first.env_step, last.env_step) == (0, 64)
-    assert last.ledger.updates == 0
+    assert last.spent.updates == 0
     weights = pretrained.policy.weights
     assert all(torch.equal(weights[name], tensor) for name, tensor in last.policy.weights.items())
 
@@ -190,7 +190,7 @@ def test_the_agent_to_be_played_has_its_context_and_spends_nothing_of_the_stream
 def test_both_fine_tunes_as_well(replay_lab, budget):
     *_, pretrained = pretrain(replay_lab, budget)
     *_, last = adapt(replay_lab, budget, pretrained, steps=256, at=(256,), adaptation="both")
-    assert last.ledger.updates > 0
+    assert last.spent.updates > 0
     weights = pretrained.policy.weights
     assert not torch.equal(weights["value.weight"], last.policy.weights["value.weight"])
     assert (last.policy._latent.std < 1).all()

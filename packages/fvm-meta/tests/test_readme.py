@@ -14,7 +14,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def readme():
     blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names = {"__name__": "readme"}  # dataclasses look their module up
     exec("\n".join(blocks), names)
     return names
@@ -76,7 +76,7 @@ def test_rl2_finds_in_two_trials_where_the_cheese_is(readme):
     agent = readme["agent"].policy
     assert min(first_trial(readme, agent, room, 3) for room in range(3)) < 0.4
     assert first_trial(readme, readme["lived"].policy, 1, 3) > 0.9
-    assert (readme["lived"].env_step, readme["lived"].ledger.env_steps) == (100, 2)
+    assert (readme["lived"].env_step, readme["lived"].spent.env_steps) == (100, 2)
 
 
 def test_pearl_finds_the_room_it_is_not_shown(readme):
@@ -100,8 +100,8 @@ def test_pearl_finds_the_room_it_is_not_shown(readme):
 def test_what_is_retained_is_logged_and_counted_apart(readme):
     kept = readme["kept"]
     assert kept.metrics["bc/kl"] > 0 < kept.metrics["drift/kl"]
-    assert kept.ledger.env_steps == 2048
-    assert kept.ledger.retention_env_steps == 512
+    assert kept.spent.env_steps == 2048
+    assert kept.spent.retention_env_steps == 512
 
 
 def test_bc_takes_15_lines_more_in_somebody_else_s_loop():
@@ -174,3 +174,13 @@ def cleanrl(readme, seed, coef):
     assert (agent.actor(new_states).argmax(-1) == 1).float().mean() > 0.9  # it learned what is new
     after = agent.actor(old_obs).log_softmax(-1).detach()
     return float((before.exp() * (before - after)).sum(-1).mean())
+
+
+def test_agents_go_home_and_adapt(readme):
+    assert readme["tuned"].learner == "ppo"
+    assert set(readme["action"].tolist()) <= {0, 1}
+    assert readme["explored"].policy.memory.state.abs().sum() > 0
+    assert readme["inferred"].policy.latent.mean.shape == (1, 2)
+    told = {"obs": np.zeros((32, 3), np.float32), "feedback": np.zeros((32, 5), np.float32)}
+    rooms = readme["explored"].predict(told)[0]
+    assert (rooms == 1).mean() > 0.9  # the last trial: it knows where the cheese lies

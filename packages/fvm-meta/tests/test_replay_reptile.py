@@ -23,10 +23,10 @@ def test_updates_per_env_step_are_those_of_multi_task_training(replay_lab, budge
     *_, plain = paradigm.pretrain(TASKS, budget(BUDGET), np.random.default_rng(3))
     # Half an update an env step from the learn start on; less than an outer step of five is left over.
     for snapshot, learner in zip((reptile, plain), replay_lab.learners, strict=True):
-        assert 40 < snapshot.ledger.updates <= 80 - 48 // 3 / 2
-        assert learner.updates == snapshot.ledger.updates
+        assert 40 < snapshot.spent.updates <= 80 - 48 // 3 / 2
+        assert learner.updates == snapshot.spent.updates
         assert learner.updates_due < 5
-    assert reptile.ledger.updates % 5 == 0
+    assert reptile.spent.updates % 5 == 0
     assert reptile.metrics["distinct_tasks"] == 3
 
 
@@ -46,7 +46,7 @@ def test_one_outer_step_by_hand(replay_lab, budget):
     displacement = {}
     for eps in (0.5, 1.0):
         start, *_, last = pretrain(replay_lab, budget, at=(0,), eps_schedule=(eps, eps), inner_updates=40)
-        assert last.ledger.updates == 40
+        assert last.spent.updates == 40
         displacement[eps] = {
             name: tensor - start.policy.weights[name] for name, tensor in last.policy.weights.items()
         }
@@ -61,7 +61,7 @@ def test_adam_counts_its_steps_anew_or_on(replay_lab, budget, inner_optimiser, s
         (s, s.state()) for s in pretrain(replay_lab, budget, inner_optimiser=inner_optimiser)
     ]
     counted = set(state["learner"]["learner"]["optimiser"]["step"].values())
-    assert counted == {steps or last.ledger.updates}
+    assert counted == {steps or last.spent.updates}
 
 
 @pytest.mark.parametrize("period", [5, 10, 7])
@@ -79,9 +79,9 @@ def test_the_target_network_is_theta_and_never_the_last_task_s_theta_k(
     for snapshot in stream:
         (learner,) = lab.learners
         theta, target = learner.weights(), learner.target.state_dict()
-        if len(thetas) > 1 and snapshot.ledger.updates // period > copied:
-            copied = snapshot.ledger.updates // period
-            if snapshot.ledger.updates % period < 5 * meta_batch:  # in the latest outer step of the iteration
+        if len(thetas) > 1 and snapshot.spent.updates // period > copied:
+            copied = snapshot.spent.updates // period
+            if snapshot.spent.updates % period < 5 * meta_batch:  # in the latest outer step of the iteration
                 assert all(torch.equal(theta[name], target[name]) for name in theta)
         thetas.append(theta)
         known = [all(torch.equal(t[name], target[name]) for name in target) for t in thetas]

@@ -141,7 +141,7 @@ def test_a_snapshot_is_theta_and_not_what_the_inner_loop_made_of_it(lab, budget,
     start, *snapshots = pretrain(lab, budget, at=(0, 7, OUTER + 31), eps_schedule=(0.0, 0.0))
     assert [s.env_step for s in snapshots] == [7, 60, 91, 120, 180, 240]
     assert all(same(dict(s.policy.weights), dict(start.policy.weights)) for s in snapshots)
-    assert snapshots[-1].ledger.updates == 48
+    assert snapshots[-1].spent.updates == 48
     assert snapshots[1].metrics["grad_norm"] > 0
 
 
@@ -151,11 +151,11 @@ def test_the_budget_is_met_exactly_and_envs_are_shared_between_tasks(lab, budget
     (envs,) = lab.envs
     assert (envs.num_envs, envs.on_episode_end, lab.options) == (2, "stay", [{"split": 2}])
     assert [s.env_step for s in snapshots] == [60, 120, 164]
-    assert envs.steps_taken == lab.learners[0].env_step == snapshots[-1].ledger.env_steps == 164
+    assert envs.steps_taken == lab.learners[0].env_step == snapshots[-1].spent.env_steps == 164
     # 30 steps of 3 rollouts for one task, 14 for the next: a rollout of 5 rows and one of 2
-    assert [s.ledger.updates for s in snapshots] == [24, 48, 48 + 12 + 4 + 2]
+    assert [s.spent.updates for s in snapshots] == [24, 48, 48 + 12 + 4 + 2]
     episodes = [e for s in snapshots for e in s.episodes]
-    assert snapshots[-1].ledger.episodes == len(episodes)
+    assert snapshots[-1].spent.episodes == len(episodes)
     assert all(s.env_step - 60 < e.env_step <= s.env_step for s in snapshots for e in s.episodes)
 
 
@@ -188,7 +188,7 @@ def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, b
         for (snapshot, resumed), (expected, kept) in zip(rest, whole[position + 1 :], strict=True):
             assert same(resumed, kept)
             assert same(dict(snapshot.policy.weights), dict(expected.policy.weights))
-            for fact in ("ledger", "metrics", "episodes"):
+            for fact in ("spent", "metrics", "episodes"):
                 assert getattr(snapshot, fact) == getattr(expected, fact)
 
 

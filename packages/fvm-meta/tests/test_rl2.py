@@ -56,7 +56,7 @@ def assert_resumes(stream, same):
             assert (memory_of(snapshot) is None) == (memory_of(expected) is None)
             if memory_of(snapshot) is not None:
                 assert all(map(torch.equal, memory_of(snapshot), memory_of(expected)))
-            for fact in ("env_step", "ledger", "metrics", "episodes"):
+            for fact in ("env_step", "spent", "metrics", "episodes"):
                 assert getattr(snapshot, fact) == getattr(expected, fact)
     return [snapshot for snapshot, _ in whole]
 
@@ -68,9 +68,9 @@ def test_pretraining_plays_lifetimes_of_all_tasks_and_reports_their_mean_trials(
     snapshots = list(rl2(lab, trials=3).pretrain(TASKS, budget(20 * ROLLOUT), np.random.default_rng(0)))
     (envs,) = lab.envs
     assert (envs.tasks, envs.on_episode_end, envs.trials) == (TASKS, "resample", 3)
-    assert envs.steps_taken == snapshots[-1].ledger.env_steps == 20 * ROLLOUT
+    assert envs.steps_taken == snapshots[-1].spent.env_steps == 20 * ROLLOUT
     episodes = [e for s in snapshots for e in s.episodes]
-    assert snapshots[-1].ledger.episodes == len(episodes) > 60  # lifetimes of 3 trials of 2 steps
+    assert snapshots[-1].spent.episodes == len(episodes) > 60  # lifetimes of 3 trials of 2 steps
     assert {round(3 * e.return_) for e in episodes} == {0, 1, 2, 3}
     assert all(3 * e.return_ == pytest.approx(round(3 * e.return_)) for e in episodes)
     assert {e.length for e in episodes} == {1, 2, 3}
@@ -118,8 +118,8 @@ def test_context_spends_the_steps_of_one_lifetime_and_nothing_after_its_trials(l
     assert [s.env_step for s in snapshots] == list(at)
     lived = envs.steps_taken // 4
     assert 5 < lived <= 9
-    assert [s.ledger.env_steps for s in snapshots] == [0, 1, 2, 5, lived, lived, lived]
-    assert snapshots[-1].ledger == Spent(env_steps=lived, updates=0, episodes=4 * 3)
+    assert [s.spent.env_steps for s in snapshots] == [0, 1, 2, 5, lived, lived, lived]
+    assert snapshots[-1].spent == Spent(env_steps=lived, updates=0, episodes=4 * 3)
     episodes = [e for s in snapshots for e in s.episodes]
     assert len(episodes) == 4 * 3
     assert max(e.env_step for e in episodes) == lived
@@ -130,7 +130,7 @@ def test_context_spends_the_steps_of_one_lifetime_and_nothing_after_its_trials(l
 def test_exploration_stops_at_the_budget_in_mid_trial(lab, budget, pretrained):
     snapshots = list(live(lab, pretrained, budget, steps=4, trials=100, at=(0, 3)))
     assert [s.env_step for s in snapshots] == [0, 3, 4]
-    assert [s.ledger.env_steps for s in snapshots] == [0, 3, 4]
+    assert [s.spent.env_steps for s in snapshots] == [0, 3, 4]
     assert lab.envs[0].steps_taken == 4 * 4
 
 
@@ -217,7 +217,7 @@ def test_a_state_is_refused_once_the_lifetimes_have_gone_on(lab, budget, pretrai
 
 def test_the_control_with_one_trial_has_nothing_to_remember(lab, budget, pretrained):
     snapshots = list(live(lab, pretrained, budget, trials=1, at=(0, 20)))
-    assert [(s.env_step, s.ledger) for s in snapshots] == [(step, Spent()) for step in (0, 20, 40)]
+    assert [(s.env_step, s.spent) for s in snapshots] == [(step, Spent()) for step in (0, 20, 40)]
     assert lab.envs[0].steps_taken == 0
     for snapshot in snapshots:
         assert not any(part.any() for part in memory_of(snapshot))
@@ -257,8 +257,8 @@ def test_fine_tuning_plays_lifetimes_of_the_new_task(lab, budget, pretrained, ad
     assert lab.options == [{"trials": trials}]
     assert same(dict(start.policy.weights), dict(pretrained.policy.weights))
     assert [s.env_step for s in snapshots] == [32, 64, 84]
-    assert envs.steps_taken == snapshots[-1].ledger.env_steps == 84
-    assert snapshots[-1].ledger.updates > 0
+    assert envs.steps_taken == snapshots[-1].spent.env_steps == 84
+    assert snapshots[-1].spent.updates > 0
     assert not same(dict(snapshots[-1].policy.weights), dict(pretrained.policy.weights))
     assert all(e.length <= 3 and e.return_ <= 1 for s in snapshots for e in s.episodes)
     assert memory_of(start) is None
@@ -315,7 +315,7 @@ def test_fine_tuning_resumes_bit_for_bit_from_every_snapshot(lab, budget, pretra
 def test_zero_shot_is_the_pretrained_agent_at_every_step_for_nothing(lab, pretrained):
     paradigm = rl2(lab)
     whole = record(paradigm.zero_shot(pretrained, at=(20, 0, 40, 20)))
-    assert [(s.env_step, s.ledger, s.episodes) for s, _ in whole] == [
+    assert [(s.env_step, s.spent, s.episodes) for s, _ in whole] == [
         (step, Spent(), ()) for step in (0, 20, 40)
     ]
     assert all(s.policy is pretrained.policy for s, _ in whole)

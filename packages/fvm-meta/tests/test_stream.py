@@ -39,15 +39,15 @@ def record(stream):
 
 
 def facts(snapshot):
-    return snapshot.env_step, snapshot.ledger, dict(snapshot.metrics), snapshot.episodes
+    return snapshot.env_step, snapshot.spent, dict(snapshot.metrics), snapshot.episodes
 
 
 def test_snapshots_come_after_each_update_and_exactly_where_they_are_wanted(lab, budget):
     snapshots = list(streams(lab, budget, "pretrain", AT))
     assert [s.env_step for s in snapshots] == [0, 1, 7, 20, 28, 39, 40, 41, 51, 52]
-    assert [s.ledger.env_steps for s in snapshots] == [s.env_step for s in snapshots]
+    assert [s.spent.env_steps for s in snapshots] == [s.env_step for s in snapshots]
     # 2 epochs x 2 minibatches; the shortened rollout, 3 of 5 rows, keeps one minibatch of about that size
-    assert [s.ledger.updates for s in snapshots] == [0, 0, 0, 4, 4, 4, 8, 8, 8, 10]
+    assert [s.spent.updates for s in snapshots] == [0, 0, 0, 4, 4, 4, 8, 8, 8, 10]
     assert [bool(s.metrics) for s in snapshots] == [s.env_step in (20, 40, 52) for s in snapshots]
 
 
@@ -80,7 +80,7 @@ def test_where_snapshots_fall_changes_nothing_that_is_learned(lab, budget, strea
 @pytest.mark.parametrize("stream", ["pretrain", "adapt"])
 def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, budget, stream):
     whole = record(streams(lab, budget, stream, AT))
-    assert sum(len(s.episodes) for s, _ in whole) == whole[-1][0].ledger.episodes > 0
+    assert sum(len(s.episodes) for s, _ in whole) == whole[-1][0].spent.episodes > 0
     for position, (_, state) in enumerate(whole):
         rest = record(streams(lab, budget, stream, AT, resume=copy.deepcopy(state)))
         assert [facts(s) for s, _ in rest] == [facts(s) for s, _ in whole[position + 1 :]]
@@ -150,13 +150,13 @@ def test_the_budget_is_met_and_never_exceeded(lab, budget, num_rows):
     steps = num_rows * lab.num_envs
     snapshots = list(lab.build(Scratch).adapt(None, TASK, budget(steps), np.random.default_rng(0)))
     assert snapshots[-1].env_step == lab.envs[0].steps_taken == lab.learners[0].env_step == steps
-    assert snapshots[-1].ledger.updates == lab.learners[0].updates
+    assert snapshots[-1].spent.updates == lab.learners[0].updates
 
 
 def test_the_ledger_counts_what_was_spent(lab, budget):
     snapshots = list(streams(lab, budget, "pretrain"))
     episodes = [episode for snapshot in snapshots for episode in snapshot.episodes]
-    assert snapshots[-1].ledger == Spent(
+    assert snapshots[-1].spent == Spent(
         env_steps=BUDGET, updates=lab.learners[0].updates, episodes=len(episodes), demos=0
     )
     assert all(0 < episode.env_step <= BUDGET for episode in episodes)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
-from fvm_learners.ppo.frozen_policy import Memory
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
+from fvm_learners.memory import Memory
 from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
@@ -128,7 +128,7 @@ def restore(job: Job, store: Store, device: str) -> Snapshot:
     learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
     return Snapshot(
         env_step=job.budget_env_steps,
-        ledger=Spent(env_steps=job.budget_env_steps),
+        spent=Spent(env_steps=job.budget_env_steps),
         policy=carrying(learner.frozen_policy(), saved, device),
     )
 

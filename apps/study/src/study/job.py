@@ -186,7 +186,7 @@ def run_stream(
     spent["wall_s"] = before + time.perf_counter() - started
     weights = {**snapshot.policy.weights, **carried(snapshot.policy)}
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
-    costs = {**asdict(snapshot.ledger), **spent, "device": device_name(device), "diverged": diverged}
+    costs = {**asdict(snapshot.spent), **spent, "device": device_name(device), "diverged": diverged}
     if job.kind == "pretrain":  # a paradigm that trains on one task at a time counts them itself
         costs["tasks_met"] = max(len(met), int(snapshot.metrics.get("distinct_tasks", 0)))
     notes = {"costs": costs, "manifest": manifest(device, job), "ledger": ledger.state_dict()}

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from gymnasium import spaces
 from gymnasium.spaces import flatdim, flatten
 from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from fvm_learners.ppo.frozen_policy import Memory
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
+from fvm_learners.memory import Memory
 from fvm_learners.space_json import space_from_json, space_to_json
 
 FORMAT = 1
@@ -61,6 +62,7 @@ class Agent:
         action_space: Of one env.
         reward_scale: Factor on rewards that an agent with feedback (RL2) was trained with.
         seed: Of the actions that it draws.
+        kind: The learner's class; None for the learner of this package that has this name.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class Agent:
         action_space: spaces.Space[Any],
         reward_scale: float = 0.1,
         seed: int = 0,
+        kind: type[Any] | None = None,
     ) -> None:
-        self.policy, self.learner, self.config = policy, learner, config
+        self.policy, self.learner, self.config, self._kind = policy, learner, config, kind
         self.observation_space, self.action_space = observation_space, action_space
         self.reward_scale = reward_scale
         self._seeds, self._rngs = np.random.SeedSequence(seed), list[np.random.Generator]()
@@ -94,8 +97,71 @@ class Agent:
             config=learner.config,
             observation_space=learner.observation_space,
             action_space=learner.action_space,
+            kind=type(learner),
             **options,
         )
+
+    def with_policy(self, policy: Any, config: Any = None, *, seed: int = 0) -> Agent:
+        """Returns an agent of the same learner with another frozen policy, as one that has learned on.
+
+        Args:
+            policy: Frozen.
+            config: That it was trained with; None for this agent's.
+            seed: Of the actions that it draws.
+        """
+        return Agent(
+            policy,
+            learner=self.learner,
+            config=self.config if config is None else config,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            reward_scale=self.reward_scale,
+            seed=seed,
+            kind=self._kind,
+        )
+
+    def make_learner(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        seed: int,
+        device: str = "cpu",
+        config: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Returns a fresh learner of the agent's kind and config, its weights drawn from `seed`.
+
+        Args:
+            observation_space: Of one env.
+            action_space: Of one env.
+            seed: The learner's.
+            device: The learner's.
+            config: In place of the agent's; None for that.
+            **options: What else it may be given, such as `hooks` or `num_tasks`; what its class has no
+                argument for is left out.
+
+        Raises:
+            ValueError: The agent is of a learner that this package does not have, and its class is not known.
+        """
+        kind = self._kind or _known(self.learner)[0]
+        taken = signature(kind).parameters
+        options = {name: value for name, value in options.items() if name in taken}
+        config = self.config if config is None else config
+        return kind(observation_space, action_space, config, seed=seed, device=device, **options)
+
+    def module(self) -> nn.Module:
+        """Returns a copy of the network as a plain module of tensors (`modules.py`), to be exported.
+
+        Raises:
+            ValueError: This learner's policies have none.
+        """
+        if not hasattr(self.policy, "module"):
+            raise ValueError(
+                f"policies of {self.learner!r} give no plain module: export what is in its weights"
+            )
+        made: nn.Module = self.policy.module()
+        return made
 
     def predict(
         self,
@@ -119,7 +185,7 @@ class Agent:
         """
         shown_space = _shown(self.observation_space)
         told = isinstance(self.observation_space, spaces.Dict) and not isinstance(obs, Mapping)
-        shown = np.asarray(obs if told or not isinstance(obs, Mapping) else next(iter(obs.values())))
+        shown = np.asarray(obs[_first(self.observation_space)] if isinstance(obs, Mapping) else obs)
         single = shown.shape == shown_space.shape
         if not single and shown.shape[1:] != shown_space.shape:
             raise ValueError(
@@ -204,14 +270,7 @@ def load_agent(
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"{path} is no agent of format {FORMAT}: save it again with this version")
     name = description["learner"]
-    kinds = {**{known: tuple(map(_imported, where)) for known, where in LEARNERS.items() if known == name}}
-    kinds |= dict(learners or {})
-    if name not in kinds:
-        raise ValueError(
-            f"{path} is of a learner {name!r}, which this package does not have: give its class and config "
-            f"as learners={{{name!r}: (Learner, Config)}}"
-        )
-    kind, config_kind = kinds[name]
+    kind, config_kind = (learners or {}).get(name) or _known(name)
     config = config_kind(**{field: _tuple(value) for field, value in description["config"].items()})
     observation_space = space_from_json(description["observation_space"])
     action_space = space_from_json(description["action_space"])
@@ -227,14 +286,29 @@ def load_agent(
         action_space=action_space,
         reward_scale=description["reward_scale"],
         seed=seed,
+        kind=kind,
     )
 
 
+def _known(name: str) -> tuple[type[Any], type[Any]]:
+    """The class and the config of a learner of this package."""
+    if name not in LEARNERS:
+        raise ValueError(
+            f"this agent is of a learner {name!r}, which this package does not have: give its class and "
+            f"config, load_agent(folder, learners={{{name!r}: (Learner, Config)}})"
+        )
+    kind, config = map(_imported, LEARNERS[name])
+    return kind, config
+
+
+def _first(space: Any) -> str:
+    """The part of a Dict that tells whether observations are of one env or of several."""
+    return "obs" if "obs" in space.spaces else str(next(iter(space.spaces)))
+
+
 def _shown(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """What tells whether observations are of one env or of several: the first part of a Dict."""
-    if isinstance(space, spaces.Dict):
-        return space.spaces["obs"] if "obs" in space.spaces else next(iter(space.spaces.values()))
-    return space
+    """What an observation's shape is held against: a part of a Dict, or all."""
+    return space.spaces[_first(space)] if isinstance(space, spaces.Dict) else space
 
 
 def _carried(policy: Any) -> dict[str, Tensor]:

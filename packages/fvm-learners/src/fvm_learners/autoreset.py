@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from fvm_learners.observations import map_parts
+from fvm_learners.observations import check_finite, map_parts
 
 Envs = VectorEnv[Any, Any, Any]
 
@@ -100,6 +100,9 @@ def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
     """Steps all slots, and resets by mask those that ended if the envs do not do so themselves.
 
     Nothing of it is the envs' own memory: they may write the next step there (`copy=False`).
+
+    Raises:
+        ValueError: An observation is not finite.
     """
     obs, reward, terminated, truncated, info = envs.step(action)
     obs = map_parts(np.array, obs)
@@ -110,7 +113,7 @@ def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
         shown = info.get("_final_obs", np.zeros(envs.num_envs, dtype=np.bool_))
         final_slots = final_slots[shown[final_slots]]
         final = [info["final_obs"][slot] for slot in final_slots]
-        final_obs = map_parts(lambda *shown: np.stack(shown), *final) if final else None
+        final_obs = map_parts(lambda *parts: np.stack(parts), *final) if final else None
     else:
         final_obs = map_parts(lambda part: part[final_slots], obs)
     next_task = task_index(info, envs.num_envs)
@@ -119,6 +122,8 @@ def step(envs: Envs, action: NDArray[Any], mode: AutoresetMode) -> Step:
         first_obs, reset_info = envs.reset(options={"reset_mask": ended.copy()})
         obs = map_parts(partial(_where, ended), first_obs, obs)
         next_task = np.where(ended, task_index(reset_info, envs.num_envs), next_task)
+    for shown in (obs, final_obs) if len(final_slots) else (obs,):
+        check_finite(shown)
     return Step(
         obs=obs,
         reward=reward,

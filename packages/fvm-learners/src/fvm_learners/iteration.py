@@ -1,12 +1,13 @@
 """What every learner here gives and takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.episodes import Episode
 
 State = dict[str, Any]
@@ -36,3 +37,39 @@ def means(history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         name: float(torch.stack([metrics[name] for metrics in history if name in metrics]).mean())
         for name in names
     }
+
+
+class IteratedLearner:
+    """What every learner does with its iterations.
+
+    Attributes:
+        config: Its `num_steps` rows make a full iteration.
+        env_step: Env steps taken so far.
+    """
+
+    config: Any
+    env_step: int
+
+    def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
+        """Returns what one iteration did, shortened to at most `max_env_steps`."""
+        raise NotImplementedError
+
+    def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
+        """Yields iterations until fewer than `num_envs` of `env_steps` are left."""
+        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
+        while end - self.env_step >= num_envs:
+            yield self.iteration(envs, end - self.env_step)
+
+    def iteration_env_steps(self, num_envs: int) -> int:
+        """Returns the env steps of a full iteration on this many envs."""
+        return int(self.config.num_steps) * num_envs
+
+    def _num_rows(self, num_envs: int, max_env_steps: int | None) -> int:
+        """Steps of all envs in the next iteration."""
+        if max_env_steps is None:
+            return int(self.config.num_steps)
+        if max_env_steps < num_envs:
+            raise ValueError(
+                f"max_env_steps={max_env_steps} is less than one step of {num_envs} envs: use fewer envs"
+            )
+        return min(int(self.config.num_steps), max_env_steps // num_envs)

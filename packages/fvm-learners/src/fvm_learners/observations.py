@@ -45,6 +45,21 @@ def parts_of(space: spaces.Space[Any]) -> tuple[spaces.Space[Any], spaces.Box | 
     return space.spaces["obs"], feedback
 
 
+def check_finite(obs: Any) -> None:
+    """Raises ValueError if a number that an env shows is NaN or infinite.
+
+    Feedback is left out: it repeats the reward, and a run whose rewards are NaN has diverged and goes on.
+    """
+    parts = obs if isinstance(obs, dict) else {"obs": obs}
+    for name, part in parts.items():
+        if name != "feedback" and part.dtype.kind == "f" and not np.isfinite(part).all():
+            where = f"observation {name!r}" if isinstance(obs, dict) else "observation"
+            raise ValueError(
+                f"an {where} is not finite (NaN or infinity), so nothing can be learned from it: look for "
+                "the cause in the envs, or replace it there"
+            )
+
+
 def to_tensor(obs: Any, dtype: torch.dtype, device: torch.device) -> Obs:
     """The env's observations [B, ...] on the device: `dtype` for what it shows, float32 for feedback."""
     if isinstance(obs, dict):

@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fvm_learners.weights import load_network_weights, reset_optimiser_state
+from fvm_learners.weights import load_network_weights, network_weights, reset_optimiser_state
 
 
 class PartedNetwork(Protocol):
@@ -86,9 +86,35 @@ class Parts:
 
 
 class PartedLearner:
-    """What every learner does with the parts of its network. A learner sets `_parts` when it is made."""
+    """What every learner does with its network and its parts. A learner sets both when it is made.
 
+    Attributes:
+        optimiser: Of the network.
+    """
+
+    optimiser: Optimizer
     _parts: Parts
+
+    def weights(self) -> dict[str, Tensor]:
+        """Returns copies of the network's parameters, contiguous, on the CPU."""
+        return network_weights(self._parts.network)
+
+    def load_weights(self, weights: Mapping[str, Tensor], *, only: str | Sequence[str] | None = None) -> None:
+        """Overwrites the network's parameters; nothing else of the learner changes.
+
+        Args:
+            weights: Names and shapes as `weights()` gives them.
+            only: Parts to take, such as "encoder"; None for all.
+
+        Raises:
+            ValueError: Names or shapes are not this network's, or there is no such part.
+        """
+        prefixes = None if only is None else self._parts.prefixes(only)
+        load_network_weights(self._parts.network, weights, prefixes)
+
+    def reset_optimiser(self) -> None:
+        """Forgets Adam's moments, as a fresh optimiser would have none."""
+        reset_optimiser_state(self.optimiser)
 
     def part_names(self) -> tuple[str, ...]:
         """Returns the parts of the network that can be loaded, frozen and reset alone."""

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig
-from fvm_learners.ppo.frozen_policy import Memory
+from fvm_learners.memory import Memory
 
 VECTOR = gym.spaces.Box(-1, 1, (2,), np.float32)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import Rainbow, RainbowConfig
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
 
 VECTOR = gym.spaces.Box(-1, 1, (2,), np.float32)
 CONFIG = RainbowConfig(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners.hooks import Term
-from fvm_learners.rainbow.gradient_step import GradientStep
+from fvm_learners.rainbow.gradient_step import on_tensors, tensors_of
 
 
 def test_updates_follow_each_row_once_learning_has_started(catch, make):
@@ -140,12 +140,12 @@ def test_a_graph_is_for_cuda_and_plain_losses(catch, make):
 def test_a_step_on_tensors_is_a_step_on_the_batch(catch, assert_same, make):
     """What a CUDA graph records, without recording it."""
     states = []
-    for on_tensors in (False, True):
+    for recorded in (False, True):
         envs = catch(num_envs=4)
         rainbow = make(envs)
-        if on_tensors:
-            rainbow._gradient_step.graph = rainbow._gradient_step._on_tensors
-            assert isinstance(rainbow._gradient_step, GradientStep)
+        if recorded:
+            step = on_tensors(rainbow._gradient_step)
+            rainbow._graph = lambda batch, noise, step=step: step(*tensors_of(batch, noise))
         list(rainbow.learn(envs, 80))
         states.append(rainbow.state_dict())
     assert_same(*states)

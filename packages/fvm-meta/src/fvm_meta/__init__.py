@@ -1,5 +1,6 @@
 """Paradigms: how knowledge gets from training tasks to a new one. Start with `paradigm.py`."""
 
+from fvm_meta.adapting import adapt
 from fvm_meta.multitask import MultiTask
 from fvm_meta.paradigm import Paradigm
 from fvm_meta.reptile import Reptile, ReptileConfig
@@ -19,5 +20,6 @@ __all__ = [
     "Scratch",
     "Snapshot",
     "Spent",
+    "adapt",
     "train",
 ]

@@ -10,19 +10,22 @@ records name the same capabilities by their strings.
 | `inner` | `InnerLearner` | Reptile |
 | `replay` | `ReplayLearner` | Reptile on replays |
 | `latent` | `LatentLearner` | PEARL |
+| `memory` | `Remembering`, of its policy | RL2 |
 | `demos` | `DemoLearner` | fine-tuning and PEARL, where demonstrations are given |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from fvm_learners import Episode
+from fvm_learners.latent import LatentDistribution
+from fvm_learners.memory import Memory
 from torch import Tensor
 
-from fvm_meta.stream import Envs, Learner
+from fvm_meta.stream import Envs, Learner, Policy
 
 
 @runtime_checkable
@@ -183,6 +186,31 @@ class LatentLearner(ReplayLearner, Protocol):
     variance [N, L] of what each transition says of its task; its frozen policy has that `network` and
     `with_latent`.
     """
+
+
+class LatentPlayer(Policy, Protocol):
+    """A frozen policy whose latent may be told."""
+
+    @property
+    def network(self) -> Any:
+        """What infers: it has what `LatentLearner` says."""
+        ...
+
+    def with_latent(self, latent: LatentDistribution | None) -> Self:
+        """Returns this policy with latents from another distribution; None for the prior."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Policy, Protocol):
+    """A frozen policy that may begin with what another one remembered.
+
+    Its `initial_state` is a tensor, and its observations have the feedback that RL2 learns from.
+    """
+
+    def remembering(self, memory: Memory | None) -> Self:
+        """Returns this policy with another memory to begin with; None for nothing."""
+        ...
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from fvm_learners import Hook
+from fvm_learners import Agent, Hook
 from torch import Tensor
 
 from fvm_meta.capabilities import DemoLearner, HasParts, Sigmas, require
@@ -126,6 +126,7 @@ class Paradigm:
         self.transfer = transfer
         self.retain, self.retained_tasks = tuple(retain), tuple(retained_tasks)
         self.config = self.Config() if config is None and self.Config is not None else config
+        self._agents: dict[str, Any] = {}  # what the learner made last says of itself
 
     def pretrain(
         self,
@@ -158,7 +159,27 @@ class Paradigm:
         last = -1 if resume is None else resume["last_yielded"]
         for step in sorted(step for step in set(at) if step > last):
             position: State = {"last_yielded": step}
-            yield Snapshot(env_step=step, ledger=Spent(), policy=snapshot.policy, state=position.copy)
+            yield Snapshot(env_step=step, spent=Spent(), policy=snapshot.policy, state=position.copy)
+
+    def agent(self, snapshot: Snapshot, **options: Any) -> Agent:
+        """Returns what a snapshot of this paradigm's streams has become, to save, load and play anywhere.
+
+        Args:
+            snapshot: Of this object's `pretrain` or `adapt`.
+            **options: `reward_scale` and `seed` of `fvm_learners.Agent`.
+
+        Raises:
+            ValueError: No stream has made a learner yet, or one that does not say what an agent needs.
+        """
+        if None in self._agents.values() or not self._agents:
+            lacking = sorted(name for name, said in self._agents.items() if said is None)
+            raise ValueError(
+                f"the learner has no {', '.join(lacking)}, which an agent needs to be made again: make "
+                "fvm_learners.Agent(policy, ...) yourself"
+                if lacking
+                else "no learner was made yet: ask for an agent after the stream that gave the snapshot"
+            )
+        return Agent(snapshot.policy, **self._agents, **options)
 
     @property
     def trials(self) -> int:
@@ -277,6 +298,13 @@ class Paradigm:
                 num_tasks=len(tasks),
                 sampler=sampler,
             )
+            self._agents = {
+                "kind": type(learner),
+                "learner": getattr(learner, "name", None),
+                "config": getattr(learner, "config", None),
+                "observation_space": envs.single_observation_space,
+                "action_space": envs.single_action_space,
+            }
             require(learner, needs, f"{type(self).__name__} asks its learner for `{needs.__name__}`")
             if kept is not None:
                 kept.before(learner)

@@ -11,7 +11,7 @@ online and target network, at s and s', without gradients through the targets. A
 prior.
 
 *A posterior may collapse to the prior, or a network may ignore it*: `posterior_kl` is in the metrics in nats,
-and `FrozenQPolicy.with_latent` plays with another task's z, or with z = 0.
+and `LatentPolicy.with_latent` plays with another task's z, or with z = 0.
 
 `fvm_learners.RainbowConfig` has the size of z, and whether acting draws it at every step, as the authors'
 Atari code does.
@@ -27,12 +27,12 @@ import numpy as np
 import torch
 from fvm_learners import Hook, Iteration
 from fvm_learners.hooks import Term
-from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy, LatentDistribution
+from fvm_learners.latent import LatentDistribution
 from fvm_learners.replay.samplers import LearnerView, draw_tasks
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_meta.capabilities import LatentLearner, ReplayBuffer
+from fvm_meta.capabilities import LatentLearner, LatentPlayer, ReplayBuffer
 from fvm_meta.paradigm import EVERYTHING, Paradigm, Transfer
 from fvm_meta.retention.kept import Kept
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
@@ -184,12 +184,12 @@ class Inferring:
         self.learner.updates_due = 0.0
         return Iteration(rows * envs.num_envs, 0, {}, episodes)
 
-    def frozen_policy(self) -> FrozenQPolicy:
+    def frozen_policy(self) -> LatentPlayer:
         """The policy with q(z | c); c is drawn by a generator of its own, as snapshots change no stream."""
         learner = self.learner
         rng = np.random.default_rng(learner.env_step)
         context = self.inference.context(learner.policy, learner.replays[0], rng)
-        return infer(cast(FrozenQPolicy, learner.frozen_policy()), context)
+        return infer(cast(LatentPlayer, learner.frozen_policy()), context)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Overwrite the learner's parameters."""
@@ -312,8 +312,8 @@ class PEARL(Paradigm):
             envs.close()
 
 
-def infer(policy: FrozenQPolicy, context: Any) -> FrozenQPolicy:
-    """The policy with q(z | context)."""
+def infer(policy: LatentPlayer, context: Any) -> LatentPlayer:
+    """Returns the policy with q(z | context)."""
     with torch.no_grad():
         mean, variance = posterior(policy.network, [context])
     return policy.with_latent(LatentDistribution(mean, variance.sqrt()))

@@ -30,13 +30,15 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from fvm_learners import Episode
-from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
+from fvm_learners.memory import Memory
 from torch import Tensor
 
+from fvm_meta.capabilities import Remembering
 from fvm_meta.paradigm import Paradigm
 from fvm_meta.stream import (
     Budget,
     Envs,
+    Policy,
     Snapshot,
     Spent,
     State,
@@ -96,7 +98,7 @@ class RL2(Paradigm):
             ValueError: The learner has no memory.
         """
         learner, envs = self.start(tasks, rng, on_episode_end="resample", trials=self.config.trials)
-        if learner.frozen_policy().initial_state(1) is None:
+        if not remembers(learner.frozen_policy()):
             envs.close()
             raise ValueError(NO_MEMORY)
         for snapshot in train(learner, envs, budget, at, resume):
@@ -123,12 +125,12 @@ class RL2(Paradigm):
             raise ValueError("RL2 adapts a pretrained snapshot; None was given, use Scratch for that")
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but RL2 has no use for them; use demos=()")
-        if snapshot.policy.initial_state(1) is None:
+        if not remembers(snapshot.policy):
             raise ValueError(NO_MEMORY)
         if self.config.adaptation == "context":
             if self.retain:
                 raise ValueError("RL2 that adapts by its context trains nothing: use retain=() with it")
-            policy = cast(FrozenPolicy, snapshot.policy).remembering(None)
+            policy = cast(Remembering, snapshot.policy).remembering(None)
             yield from self._live(policy, task, budget, rng, at, resume)
             return
         trials = self.config.trials if self.config.adaptation == "both" else 1
@@ -136,7 +138,7 @@ class RL2(Paradigm):
         learner, envs = self.start([task], rng, "stay", snapshot=snapshot, kept=kept, trials=trials)
         spent = Spent(retention_env_steps=kept.env_steps)
         for tuned in train(learner, envs, budget, at, resume, spent):
-            policy = cast(FrozenPolicy, tuned.policy)
+            policy = cast(Remembering, tuned.policy)
             yield replace(
                 tuned,
                 policy=policy.remembering(learner.memory()) if trials > 1 else policy,
@@ -145,7 +147,7 @@ class RL2(Paradigm):
 
     def _live(
         self,
-        policy: FrozenPolicy,
+        policy: Remembering,
         task: Any,
         budget: Budget,
         rng: np.random.Generator,
@@ -179,7 +181,7 @@ class RL2(Paradigm):
 
                 return Snapshot(
                     env_step=step,
-                    ledger=Spent(env_steps=lived, episodes=lives.episodes),
+                    spent=Spent(env_steps=lived, episodes=lives.episodes),
                     policy=policy.remembering(lives.memory),
                     episodes=tuple(episodes),
                     state=state,
@@ -214,11 +216,11 @@ class Lifetimes:
     """
 
     def __init__(
-        self, policy: FrozenPolicy, envs: Envs, trials: int, rngs: Sequence[np.random.Generator]
+        self, policy: Remembering, envs: Envs, trials: int, rngs: Sequence[np.random.Generator]
     ) -> None:
         self.policy, self.envs, self.trials, self.rngs = policy, envs, trials, list(rngs)
         self.obs, _ = envs.reset()
-        self.state: Tensor = policy.initial_state(envs.num_envs)  # type: ignore[assignment]
+        self.state: Tensor = policy.initial_state(envs.num_envs)
         self.begin = np.ones(envs.num_envs, dtype=np.bool_)
         self.exploring = np.full(envs.num_envs, trials > 0)
         self.memory = Memory(torch.zeros_like(self.state), torch.zeros_like(self._feedback()))
@@ -278,6 +280,11 @@ class Lifetimes:
             rng.bit_generator.state = saved
         self.env_step, self.episodes = state["env_step"], state["episodes"]
         load_envs_state(self.envs, state["envs"])
+
+
+def remembers(policy: Policy) -> bool:
+    """Whether a policy has a memory that can be carried over into another episode."""
+    return isinstance(policy, Remembering) and policy.initial_state(1) is not None
 
 
 def _a_trial(lifetime: Episode, trials: int) -> Episode:

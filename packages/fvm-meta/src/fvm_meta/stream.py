@@ -96,7 +96,7 @@ class Snapshot:
 
     Attributes:
         env_step: Env steps spent in this stream when the policy was frozen.
-        ledger: Everything spent so far.
+        spent: Everything so far.
         policy: The frozen policy; stays as it is while the stream goes on.
         metrics: Numbers of the update that led here, by name; empty if none did.
         episodes: Training episodes of the rollout that led here (the online return), empty if none did;
@@ -107,7 +107,7 @@ class Snapshot:
     """
 
     env_step: int
-    ledger: Spent
+    spent: Spent
     policy: Policy
     metrics: Mapping[str, float] = field(default_factory=dict)
     episodes: tuple[Episode, ...] = ()
@@ -153,7 +153,7 @@ def train(
 
         return Snapshot(
             env_step=env_step,
-            ledger=replace(taken, env_steps=env_step),
+            spent=replace(taken, env_steps=env_step),
             policy=learner.frozen_policy(),
             metrics=iteration.metrics if iteration else {},
             episodes=iteration.episodes if iteration else (),

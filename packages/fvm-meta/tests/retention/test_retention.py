@@ -72,7 +72,7 @@ def test_all_together_resume_bit_for_bit(labs, budget, pretrained, retaining, sa
         assert len(resumed) == len(whole) - stopped - 1
         assert same(dict(resumed[-1][0].policy.weights), dict(whole[-1][0].policy.weights))
         assert same(resumed[-1][1], whole[-1][1])
-        assert resumed[-1][0].ledger == whole[-1][0].ledger
+        assert resumed[-1][0].spent == whole[-1][0].spent
 
 
 def test_terms_add_up_and_each_is_logged(labs, budget, pretrained, retaining):
@@ -189,8 +189,8 @@ def test_frozen_parts_stay(lab, budget, pretrained, retaining):
 def test_looking_back_is_counted_apart(lab, budget, pretrained, retaining):
     last = pretrained(lab)
     adapted = end(retaining(lab, budget, (BC, EWC), last))
-    assert adapted.ledger.env_steps == 160
-    assert adapted.ledger.retention_env_steps == 64 + 8
+    assert adapted.spent.env_steps == 160
+    assert adapted.spent.retention_env_steps == 64 + 8
     assert lab.options[-2:] == [{"purpose": "retention"}] * 2
     assert all(envs.closed for envs in lab.envs)
     assert lab.envs[-1].tasks == TASKS

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 from fvm_eval.curves import normalise
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
 from fvm_learners.replay import Context as Transitions
 from fvm_meta.pearl import infer
 

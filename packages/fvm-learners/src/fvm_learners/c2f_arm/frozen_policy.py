@@ -17,7 +17,7 @@ from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.networks import ArmNetworks
 from fvm_learners.c2f_arm.scene import scene_of
 from fvm_learners.c2f_arm.views import Eye
-from fvm_learners.rainbow.frozen_q_policy import LatentDistribution
+from fvm_learners.latent import LatentDistribution
 from fvm_learners.weights import network_weights
 
 

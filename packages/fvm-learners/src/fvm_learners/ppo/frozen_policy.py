@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -11,53 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.autoreset import Step
-from fvm_learners.observations import Obs, to_tensor
+from fvm_learners.memory import Memory
+from fvm_learners.modules import PolicyModule
+from fvm_learners.observations import to_tensor
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.weights import network_weights
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a recurrent policy remembers of L episodes under way; all zero where there is nothing yet.
-
-    Attributes:
-        state: [L, 2, lstm_size] recurrent state.
-        feedback: [L, num_feedback] that its next observation comes with.
-    """
-
-    state: Tensor
-    feedback: Tensor
-
-    def replaced(self, rows: Tensor, by: "Memory") -> "Memory":
-        """This memory with the rows of the mask [L] taken from another."""
-        return Memory(
-            torch.where(rows[:, None, None], by.state, self.state),
-            torch.where(rows[:, None], by.feedback, self.feedback),
-        )
-
-    @classmethod
-    def blank(cls, state: Tensor | None, obs: Obs) -> "Memory | None":
-        """Of slots that have seen nothing; None without a recurrent state or without feedback."""
-        if state is None or not isinstance(obs, dict):
-            return None
-        return cls(torch.zeros_like(state), torch.zeros_like(obs["feedback"]))
-
-    def at_new_trials(self, outcome: Step, state: Tensor | None, obs: Obs) -> "Memory":
-        """This memory, anew in the slots that begin another trial of their episode (`info["trial_end"]`)."""
-        new_trial = outcome.mask("trial_end") & ~outcome.ended
-        if state is None or not isinstance(obs, dict) or not new_trial.any():
-            return self
-        return self.replaced(torch.from_numpy(new_trial).to(state.device), Memory(state, obs["feedback"]))
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Copies on the CPU."""
-        return {"state": self.state.cpu().clone(), "feedback": self.feedback.cpu().clone()}
-
-    @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor], device: torch.device) -> "Memory":
-        """What `state_dict` gave."""
-        return cls(state["state"].to(device, copy=True), state["feedback"].to(device, copy=True))
 
 
 class FrozenPolicy:
@@ -88,6 +45,10 @@ class FrozenPolicy:
     def weights(self) -> Mapping[str, Tensor]:
         """Copies of all parameters; writing into them changes nothing here."""
         return MappingProxyType(network_weights(self._policy))
+
+    def module(self) -> PolicyModule:
+        """Returns a copy of the network as a plain module of tensors, to be exported."""
+        return PolicyModule(deepcopy(self._policy)).eval()
 
     def initial_state(self, num_envs: int) -> Tensor | None:
         """Recurrent state before the first step; None without memory."""

@@ -9,7 +9,7 @@ with A from `gae`, normalised in each minibatch, and R = A + V_old. Rewards are 
 Not in: KL penalty, early stopping, shared statistics between processes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -20,22 +20,20 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.hooks import Hook, HookList
-from fvm_learners.iteration import Iteration, State, means
+from fvm_learners.iteration import IteratedLearner, Iteration, State, means
+from fvm_learners.memory import Memory
 from fvm_learners.networks.heads import Distribution
 from fvm_learners.parts import PartedLearner, Parts
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.config import PPOConfig
-from fvm_learners.ppo.frozen_policy import FrozenPolicy, Memory
+from fvm_learners.ppo.frozen_policy import FrozenPolicy
 from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
 from fvm_learners.weights import (
-    load_network_weights,
     load_optimiser_state,
-    network_weights,
     optimiser_state,
-    reset_optimiser_state,
 )
 
 
@@ -73,7 +71,7 @@ def _mean_of_term(valid: Tensor, term: Tensor) -> Tensor:
     return masked_mean(term, valid) if term.shape == valid.shape else term.mean()
 
 
-class PPO(PartedLearner):
+class PPO(IteratedLearner, PartedLearner):
     """Learns on any `gymnasium.vector.VectorEnv`, one `iteration` (rollout and update) at a time.
 
     `version` rises whenever the same config and seed give other weights than before.
@@ -89,6 +87,7 @@ class PPO(PartedLearner):
 
     name: ClassVar[str] = "ppo"
     version: ClassVar[int] = 1
+    config: PPOConfig
 
     def __init__(
         self,
@@ -131,16 +130,6 @@ class PPO(PartedLearner):
             autocast=self.config.autocast,
         )
 
-    def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
-        """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
-        while end - self.env_step >= num_envs:
-            yield self.iteration(envs, end - self.env_step)
-
-    def iteration_env_steps(self, num_envs: int) -> int:
-        """Env steps of a full iteration on this many envs."""
-        return self.config.num_steps * num_envs
-
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
         """One rollout, shortened to at most `max_env_steps`, and the updates on it.
 
@@ -175,13 +164,7 @@ class PPO(PartedLearner):
                 f"num_minibatches={self.config.num_minibatches} of whole sequences need as many envs, "
                 f"there are {num_envs}: use fewer minibatches or more envs"
             )
-        if max_env_steps is None:
-            return self.config.num_steps
-        if max_env_steps < num_envs:
-            raise ValueError(
-                f"max_env_steps={max_env_steps} is less than one step of {num_envs} envs: use fewer envs"
-            )
-        return min(self.config.num_steps, max_env_steps // num_envs)
+        return self._num_rows(num_envs, max_env_steps)
 
     def _update(self, rollout: Rollout) -> tuple[int, dict[str, float]]:
         """Epochs of minibatches; the number of optimiser steps and the metrics' means."""
@@ -224,22 +207,6 @@ class PPO(PartedLearner):
         """A copy that later training does not change."""
         return FrozenPolicy(self.policy)
 
-    def weights(self) -> dict[str, Tensor]:
-        """Copies of the policy's parameters, contiguous, on the CPU."""
-        return network_weights(self.policy)
-
-    def load_weights(self, weights: Mapping[str, Tensor], *, only: str | Sequence[str] | None = None) -> None:
-        """Overwrite the policy's parameters; optimiser, reward scale and carry stay.
-
-        Args:
-            weights: Names and shapes as `weights()` gives them.
-            only: Parts to take, such as "encoder"; None for all.
-
-        Raises:
-            ValueError: Names or shapes are not this network's, or there is no such part.
-        """
-        load_network_weights(self.policy, weights, None if only is None else self._parts.prefixes(only))
-
     def reset_parts(self, *parts: str) -> None:
         """Draw the weights of these parts anew, and forget their moments."""
         seed = int(torch.randint(2**31 - 1, (), generator=self._rng))
@@ -267,10 +234,6 @@ class PPO(PartedLearner):
         A trial ends where `info["trial_end"]` says so. None as well without memory or without feedback.
         """
         return None if self._carry is None else self._carry.memory
-
-    def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        reset_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes: the next iteration resets the envs. For a change of tasks."""

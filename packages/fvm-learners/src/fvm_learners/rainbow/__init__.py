@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from fvm_learners.rainbow.config import DATA_EFFICIENT, RAINBOW, SMALL, RainbowConfig
 
 if TYPE_CHECKING:
-    from fvm_learners.rainbow.loss import rainbow_loss
-    from fvm_learners.rainbow.rainbow import Rainbow
+    from fvm_learners.rainbow.rainbow import Rainbow, rainbow_loss
 
 __all__ = ["DATA_EFFICIENT", "RAINBOW", "SMALL", "Rainbow", "RainbowConfig", "rainbow_loss"]
 

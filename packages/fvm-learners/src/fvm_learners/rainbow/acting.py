@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs, autoreset_mode, step
 from fvm_learners.episodes import Episode
+from fvm_learners.observations import check_finite
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay
@@ -43,6 +44,7 @@ class Slots(Running):
     def begin(cls, obs: NDArray[Any], info: dict[str, Any]) -> Slots:
         """After a reset of the envs that gave `obs` and `info`; the envs may reuse the memory of `obs`."""
         obs = np.array(obs)
+        check_finite(obs)
         count = len(obs)
         return cls(
             obs=obs,

@@ -10,7 +10,7 @@ p comes from a dueling network with noisy layers (`networks/q_network.py`); it a
 noise alone. All of the paper is in; `RainbowConfig` names what else of others' code can be switched on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -23,14 +23,14 @@ from torch import Tensor
 from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
-from fvm_learners.iteration import Iteration, State, means
+from fvm_learners.iteration import IteratedLearner, Iteration, State, means
 from fvm_learners.networks.heads import Categorical
 from fvm_learners.parts import PartedLearner, Parts
 from fvm_learners.rainbow.acting import Slots, check_tasks, leave, take_row
+from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy
-from fvm_learners.rainbow.gradient_step import GradientStep, Noise
-from fvm_learners.rainbow.loss import rainbow_loss
+from fvm_learners.rainbow.gradient_step import Noise, RecordedStep
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import make_replays
 from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced, prioritised_batch
@@ -39,11 +39,44 @@ from fvm_learners.weights import (
     load_optimiser_state,
     network_weights,
     optimiser_state,
-    reset_optimiser_state,
 )
 
+NO_NOISE = Noise()
 
-class Rainbow(PartedLearner):
+
+def rainbow_loss(
+    batch: ReplayBatch,
+    online: QNetwork,
+    target: QNetwork,
+    config: RainbowConfig,
+    noise: Noise = NO_NOISE,
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The loss to minimise, each transition's loss [B] for its priority, and metrics."""
+    samples = torch.arange(len(batch.action), device=batch.action.device)
+    log_prob = online(batch.obs, noise.online, batch.latent)[samples, batch.action]  # [B, Z]
+    with torch.no_grad():
+        latent = None if batch.latent is None else batch.latent.detach()
+        next_obs = online.prepared(batch.next_obs)
+        best = online.q_values(next_obs, noise.online, latent).argmax(dim=1)
+        next_prob = target(next_obs, noise.target, latent)[samples, best].exp()
+        target_prob = project(next_prob, batch.return_, batch.discount, online.atoms)
+    cross_entropy = -(target_prob * log_prob).sum(dim=1)  # [B]
+    loss = (batch.weight * cross_entropy).mean()
+    with torch.no_grad():
+        entropy = -torch.xlogy(target_prob, target_prob).sum(dim=1)
+        kl = (cross_entropy - entropy).clamp(min=0)
+        q_value = log_prob.exp() @ online.atoms
+        metrics = {
+            "cross_entropy": cross_entropy.mean(),
+            "kl": kl.mean(),
+            "q_value": q_value.mean(),
+            "td_error": (target_prob @ online.atoms - q_value).abs().mean(),
+        }
+    sample_loss = kl if config.priority_loss == "kl" else cross_entropy.detach()
+    return loss, sample_loss, {name: metric.detach() for name, metric in metrics.items()}
+
+
+class Rainbow(IteratedLearner, PartedLearner):
     """Learns on any `gymnasium.vector.VectorEnv` with discrete actions, one `iteration` at a time.
 
     `version` rises whenever the same config and seed give other weights than before.
@@ -61,6 +94,7 @@ class Rainbow(PartedLearner):
 
     name: ClassVar[str] = "rainbow"
     version: ClassVar[int] = 1
+    config: RainbowConfig
     distribution_temperature = 1.0
     """Tau of `distribution`, in units of the advantage."""
 
@@ -103,17 +137,16 @@ class Rainbow(PartedLearner):
             priority_exponent=config.priority_exponent,
             device=self.device,
         )
-        self.env_step = 0
-        self.updates = 0
-        self.updates_due = 0.0
+        self.env_step, self.updates, self.updates_due = 0, 0, 0.0
         self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
         self._rng = np.random.default_rng(run_seed)
         self._slots: Slots | None = None
-        self._gradient_step = GradientStep(
-            self.policy, self.target, self.optimiser, rainbow_loss, self.hooks, config
-        )
-        self._parts = Parts(self.policy, changed=self._gradient_step.forget)
+        self._loss = torch.compile(rainbow_loss) if config.update_mode == "compile" else rainbow_loss
+        self._graph = None
+        if config.update_mode == "cuda-graph":
+            self._graph = RecordedStep(self._gradient_step, self.policy, self.hooks)
+        self._parts = Parts(self.policy, changed=self._forget_graph)
 
     def _network(self, seed: int) -> QNetwork:
         """A fresh network, its weights drawn from `seed`."""
@@ -121,16 +154,6 @@ class Rainbow(PartedLearner):
         return QNetwork(self.observation_space, self.action_space, self.config, rng)
 
     # What a stream of iterations needs.
-
-    def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
-        """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end, num_envs = self.env_step + env_steps, num_envs_of(envs)
-        while end - self.env_step >= num_envs:
-            yield self.iteration(envs, end - self.env_step)
-
-    def iteration_env_steps(self, num_envs: int) -> int:
-        """Env steps of a full iteration on this many envs."""
-        return self.config.num_steps * num_envs
 
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
         """`num_steps` rows, fewer if `max_env_steps` are fewer, each followed by the updates then due.
@@ -146,15 +169,6 @@ class Rainbow(PartedLearner):
             while self.updates_due >= 1:
                 history.append(self._update())
         return Iteration(rows * envs.num_envs, len(history), self._means(history), tuple(episodes))
-
-    def _num_rows(self, num_envs: int, max_env_steps: int | None) -> int:
-        if max_env_steps is None:
-            return self.config.num_steps
-        if max_env_steps < num_envs:
-            raise ValueError(
-                f"max_env_steps={max_env_steps} is less than one step of {num_envs} envs: use fewer envs"
-            )
-        return min(self.config.num_steps, max_env_steps // num_envs)
 
     # The same in parts, for paradigms with an order of their own.
 
@@ -228,7 +242,8 @@ class Rainbow(PartedLearner):
             )
         batch = self.sampler.batch(self, self._rng)
         noise = Noise(self.policy.draw_noise(1, self._noise_rng), self.policy.draw_noise(1, self._noise_rng))
-        sample_loss, metrics = self._gradient_step(batch, noise)
+        sample_loss, metrics = (self._graph or self._gradient_step)(batch, noise)
+        self.hooks.after_step()
         losses = sample_loss.cpu().numpy()
         for task in np.unique(batch.task_index):
             own = batch.task_index == task
@@ -239,6 +254,21 @@ class Rainbow(PartedLearner):
         if self.target_due and copy_target:
             self.copy_to_target()
         return metrics
+
+    def _gradient_step(self, batch: ReplayBatch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        """One step of Adam down the loss and the hooks' terms; each transition's loss [B], and metrics."""
+        self.optimiser.zero_grad()
+        loss, sample_loss, metrics = self._loss(batch, self.policy, self.target, self.config, noise)
+        loss, added = self.hooks.added(loss, self.policy, batch, torch.mean)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        self.optimiser.step()
+        return sample_loss, metrics | added | {"grad_norm": norm}
+
+    def _forget_graph(self) -> None:
+        """After other parameters are to be trained, or the optimiser's state was replaced."""
+        if self._graph is not None:
+            self._graph.forget()
 
     def _means(self, history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         return means(history) | {
@@ -259,10 +289,6 @@ class Rainbow(PartedLearner):
             self.policy, self.config.evaluation_eps, latent_every_step=self.config.latent_every_step
         )
 
-    def weights(self) -> dict[str, Tensor]:
-        """Copies of the network's parameters, contiguous, on the CPU."""
-        return network_weights(self.policy)
-
     def load_weights(
         self,
         weights: Mapping[str, Tensor],
@@ -270,17 +296,8 @@ class Rainbow(PartedLearner):
         only: str | Sequence[str] | None = None,
         keep_target: bool = False,
     ) -> None:
-        """Overwrite the network's parameters, and the target network's; optimiser and replay stay.
-
-        Args:
-            weights: Names and shapes as `weights()` gives them.
-            only: Parts to take, such as "encoder"; None for all.
-            keep_target: Leave the target network as it is.
-
-        Raises:
-            ValueError: Names or shapes are not this network's, or there is no such part.
-        """
-        load_network_weights(self.policy, weights, None if only is None else self._parts.prefixes(only))
+        """As every learner's, and then copies the network into the target network unless `keep_target`."""
+        super().load_weights(weights, only=only)
         if not keep_target:
             self.copy_to_target()
 
@@ -317,10 +334,6 @@ class Rainbow(PartedLearner):
         """Put the noise's scale back to where it started, in the target network as well."""
         self.policy.reset_sigmas()
         self.target.reset_sigmas()
-
-    def reset_optimiser(self) -> None:
-        """Forget Adam's moments, as a fresh optimiser would have none."""
-        reset_optimiser_state(self.optimiser)
 
     def restart(self) -> None:
         """Forget the running episodes, not what was learned of them: the next step resets the envs."""
@@ -374,7 +387,7 @@ class Rainbow(PartedLearner):
         if state["frozen"]:
             self.freeze(*state["frozen"])
         load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
-        self._gradient_step.forget()
+        self._forget_graph()
         for task, replay in enumerate(self.replays):
             replay.load_state_dict(state["replays"][str(task)])
         self._slots = None if state["slots"] is None else Slots.from_state_dict(state["slots"], self.device)

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fvm_learners.observations import check_finite
 from fvm_learners.replay.frames import NO_ROW, Frames
 from fvm_learners.replay.n_step import Closed, OpenSteps
 from fvm_learners.replay.sum_tree import SumTree
@@ -193,11 +194,7 @@ class Replay:
         self._prioritise(lost, stream.open.close(last, done=False))
 
     def _check_stacks(self, obs: NDArray[Any], rows: list[int]) -> None:
-        if obs.dtype.kind == "f" and not np.isfinite(obs).all():
-            raise ValueError(
-                "an observation is not finite (NaN or infinity), so nothing can be learned from it: look for "
-                "the cause in the envs, or replace it there"
-            )
+        check_finite(obs)
         kept = self._frames.observations(np.array(rows)).cpu().numpy()
         if not np.array_equal(kept, obs.astype(kept.dtype)):
             raise ValueError(
