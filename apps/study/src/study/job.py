@@ -145,9 +145,9 @@ def run_stream(
         spent["wall_s"] = before + time.perf_counter() - started
         curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
         state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
-        state["met"] = sorted(met)
         told = {"count": metrics.count, "total": metrics.total}
-        store.save_checkpoint(job, {**state, "metrics": told, "ledger": ledger.state_dict()})
+        more = {"metrics": told, "ledger": ledger.state_dict(), "met": sorted(met)}
+        store.save_checkpoint(job, {**state, **more})
 
     for snapshot in open_stream(job, store, ledger, budget, at, device, resume):
         spent["device_s"] += device_clock() - training
