@@ -1,6 +1,7 @@
 """What agents are asked besides their score on held-out tasks, a file each."""
 
 from study.measures.control import CONTROL_FAMILY
+from study.measures.far import FAR, FAR_TEACHER
 from study.measures.forgetting import FORGOTTEN
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
@@ -26,6 +27,8 @@ MEASURES = (
     SEEN,
     FORGOTTEN,
     TUNED_BASELINE,
+    FAR,
+    FAR_TEACHER,
 )
 
 __all__ = ["MEASURES"]
