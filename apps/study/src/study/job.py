@@ -141,6 +141,7 @@ def run_stream(
             ledger.load_state_dict(saved["ledger"])
             online = OnlineCurve(budget.env_steps, **saved["online"])
             metrics = MetricCurves(budget.env_steps, **saved["metrics"])
+    met = set(saved.get("met", ())) if saved else set()  # training tasks on which an episode ended
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     visits = Visits()
     started = last_saved = time.perf_counter()
@@ -154,7 +155,8 @@ def run_stream(
         curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
         state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
         told = {"count": metrics.count, "total": metrics.total}
-        store.save_checkpoint(job, {**state, "metrics": told, "ledger": ledger.state_dict()})
+        more = {"metrics": told, "ledger": ledger.state_dict(), "met": sorted(met)}
+        store.save_checkpoint(job, {**state, **more})
 
     stream = open_stream(job, store, ledger, budget, at, device, resume, visits)
     with fitting(store, job) if resume is not None else nullcontext():
@@ -163,6 +165,7 @@ def run_stream(
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         metrics.add(snapshot.env_step, {**snapshot.metrics, **visited(visits)})
+        met |= {episode.task_index for episode in snapshot.episodes}
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
@@ -196,6 +199,8 @@ def run_stream(
     weights = {**snapshot.policy.weights, **carried(snapshot.policy)}
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
     costs = {**asdict(snapshot.spent), **spent, "device": device_name(device), "diverged": diverged}
+    if job.kind == "pretrain":  # a paradigm that trains on one task at a time counts them itself
+        costs["tasks_met"] = max(len(met), int(snapshot.metrics.get("distinct_tasks", 0)))
     notes = {"costs": costs, "manifest": manifest(device, job), "ledger": ledger.state_dict()}
     store.finish(job, tables, notes, weights)
 
