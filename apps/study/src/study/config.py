@@ -96,9 +96,11 @@ class Evaluation:
     trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
     # Rows of the table whose first seed is filmed at each snapshot.
     filmed: tuple[str, ...] = field(default=(), metadata={"since": 3})
+    # Whether adapted agents play their training tasks again: what they have forgotten.
+    forgetting: bool = field(default=False, metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name != "filmed"):
+        for name in (f.name for f in fields(self) if f.name not in ("filmed", "forgetting")):
             check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
@@ -173,6 +175,8 @@ class StudyConfig:
         train_demos: Demonstrations of each training task that a pretraining is given.
         demos: Numbers of demonstrations of the test task: an adaptation of each method with each of them, in
             a row of its own. Without it there are none, and rows have the methods' names.
+        diverged: How runs whose weights became infinite or NaN are scored: "as played", or "worst", the
+            lowest possible score.
         far: What agents are asked at every snapshot beside the task that they adapt to.
         title: Of the report, where methods and family do not say it.
         note: What a reader must know of this preset, one sentence.
@@ -208,6 +212,7 @@ class StudyConfig:
     title: str = field(default="", metadata={"since": 2})
     train_demos: int = field(default=0, metadata={"since": 3})
     demos: tuple[int, ...] = field(default=(), metadata={"since": 3})
+    diverged: str = field(default="as played", metadata={"since": 3})
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -218,6 +223,8 @@ class StudyConfig:
             check_count("looks", look, least=2, most=MOST)
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"looks are {self.looks}; give rising numbers of seeds")
+        if self.diverged not in ("as played", "worst"):
+            raise ValueError(f"diverged is {self.diverged!r}; give 'as played' or 'worst'")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
         for count in (self.train_demos, *self.demos):
             check_count("a number of demonstrations", count, least=0, most=10**4)
