@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import polars as pl
     from fvm_envs.suite import Suite
+    from fvm_eval.analysis.panel import Panel
     from fvm_eval.claims import Claim, Precondition
     from fvm_meta import Paradigm
     from fvm_meta.paradigm import Transfer
@@ -79,6 +80,7 @@ class Findings:
             task, value.
         preconditions: What must hold before a claim means something.
         notes: Sentences for the top of the report.
+        panels: Figures of its own, in their order.
         shown: Fields of `fvm_eval.results.StudyResults` that the report shows.
         tables: Files of the study's folder, by name.
     """
@@ -86,6 +88,7 @@ class Findings:
     cells: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     preconditions: Sequence[Precondition] = ()
     notes: Sequence[str] = ()
+    panels: Sequence[Panel] = ()
     shown: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
