@@ -17,7 +17,7 @@ import polars as pl
 from fvm_eval.curves import area_under_curve, normalise, run_curves
 
 from study.claims.arms import AREA_BY_ORDER, first
-from study.environments import score_range_of
+from study.environments import normalised_bounds, score_range_of
 from study.measures.columns import RUN
 from study.measures.far_cells import far_findings
 from study.measures.far_panels import panels_of
@@ -154,7 +154,8 @@ def findings(finished: Finished) -> Findings:
     asked, window = table.filter(pl.col("task").is_in(close_first)), (1, config.far.window_env_steps)
     if asked.is_empty():  # FAR comes first everywhere: the control in which there is nothing to forget
         return Findings(cells={AREA_BY_ORDER: by_order(finished, config.far.order)}, tables={TABLE: table})
-    found = far_findings(asked, window)
+    begun = asked["begun"].unique().to_list()
+    found = far_findings(asked, window, normalised_bounds(config.benchmark, begun, config.score_bounds))
     cells = {**found.cells, AREA_BY_ORDER: by_order(finished, config.far.order)}
     panels = panels_of(finished, asked, found, window)
     return replace(found, cells=cells, panels=panels, tables={**found.tables, TABLE: table})

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.report.figures import labels, panels
@@ -84,7 +85,8 @@ def prices(
             if method in prices_of:
                 _point(axes, styles[method], prices_of[method], gained[method])
         axes.set_xlabel(name)
-        axes.xaxis.set_major_formatter(labels.plain)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(labels.steps_text if "steps" in name else labels.plain)
         axes.grid(visible=True, axis="x")
         if narrow or place == 0:
             axes.set_ylabel("Area under the curve")
