@@ -61,7 +61,7 @@ def panels_of(
 
 def intervals(cells: pl.DataFrame) -> dict[str, Interval]:
     """Returns each method's mean with its interval, by method."""
-    methods = cells["method"].unique().sort() if len(cells) else []
+    methods: list[str] = sorted(cells["method"].unique()) if len(cells) else []
     return {method: mean_interval(cells.filter(method=method)) for method in methods}
 
 

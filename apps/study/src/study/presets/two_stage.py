@@ -35,6 +35,7 @@ def tasks_of(balls: int, order: str) -> dict[str, Any]:
     """Returns the tasks with so many balls of CLOSE, and where FAR begins."""
     close, far = f"close-first/{balls}", f"far-first/{balls}"
     return {
+        "validation": (f"close-first/{balls + 1}",),
         "held_out": {"close": (close,), "far": (far,), "both": (close, far)}[order],
         "far": Far(
             tasks=(KNOWN,),
