@@ -55,6 +55,14 @@ class Arguments:
     """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation tasks, then run the study with the best."""
+    looks: Annotated[tuple[int, ...] | None, shown("N ...")] = None
+    """Numbers of seeds at which verdicts are planned, such as --looks 8 16: together they keep the error of
+    one look. Fixed from the first run on; without it, looking again costs."""
+    diverged: Annotated[str | None, shown("HOW")] = None
+    """How runs whose weights became NaN are scored: "as played" (the default) or "worst", the lowest
+    possible score."""
+    forgetting: Annotated[bool, shown("")] = False
+    """Also let adapted agents play their training tasks again: what they have forgotten."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()

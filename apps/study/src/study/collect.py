@@ -19,6 +19,7 @@ from fvm_eval.report.text import capital
 from fvm_eval.statistics.intervals import Interval
 from rich.table import Table
 
+from study import diverged
 from study.claims import claims_of
 from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, TRIALS
 from study.config import StudyConfig
@@ -112,7 +113,11 @@ def collect(
     methods = list(dict.fromkeys(job.method for job in adaptations))
     tasks = sorted(set(kept["task"]))
     ranges = {task: suite.score_range(Task.parse(task)) for task in tasks}
+    lost = diverged.diverged(pretrainings + adaptations, store)
+    possible = score_bounds_of(config, tasks) or ranges
+    lowest = {task: possible[task][0] for task in tasks}
     curves = kept.filter(~pl.col("method").is_in(played))
+    curves = diverged.as_said(curves, config, adaptations, lost, lowest)
     finished = Finished(
         config=config,
         plan=plan,
@@ -160,7 +165,7 @@ def collect(
                 config.note,
                 restart_note(config),
                 *(note for one in found for note in one.notes),
-                divergence(pretrainings + adaptations, store),
+                diverged.note(config, lost, len(pretrainings + adaptations)),
                 sources_note(plan.jobs, store),
             )
             if note
@@ -252,14 +257,6 @@ def restart_note(config: StudyConfig) -> str:
         "So that runs can be resumed, training begins afresh at fixed env steps: no training episode is "
         f"longer than {longest}. Evaluation is not cut by it."
     )
-
-
-def divergence(jobs: Sequence[Job], store: Store) -> str:
-    """Returns a sentence on runs whose weights became infinite or NaN, empty if none did; they are kept."""
-    lost = [job.title for job in jobs if store.note(job, "costs")["diverged"]]
-    if not lost:
-        return ""
-    return f"{len(lost)} of {len(jobs)} runs diverged and are scored as they play: {', '.join(lost)}."
 
 
 def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:

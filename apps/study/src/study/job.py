@@ -134,6 +134,7 @@ def run_stream(
     spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
     resume = None
+    met: set[int] = set()  # training tasks on which an episode ended
     if (saved := store.load_checkpoint(job)) is not None:
         with fitting(store, job):
             check_saved(saved, rows, spent)
@@ -141,6 +142,7 @@ def run_stream(
             ledger.load_state_dict(saved["ledger"])
             online = OnlineCurve(budget.env_steps, **saved["online"])
             metrics = MetricCurves(budget.env_steps, **saved["metrics"])
+            met.update(saved["met"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     visits = Visits()
     started = last_saved = time.perf_counter()
@@ -154,7 +156,8 @@ def run_stream(
         curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
         state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
         told = {"count": metrics.count, "total": metrics.total}
-        store.save_checkpoint(job, {**state, "metrics": told, "ledger": ledger.state_dict()})
+        more = {"metrics": told, "ledger": ledger.state_dict(), "met": sorted(met)}
+        store.save_checkpoint(job, {**state, **more})
 
     stream = open_stream(job, store, ledger, budget, at, device, resume, visits)
     with fitting(store, job) if resume is not None else nullcontext():
@@ -163,6 +166,7 @@ def run_stream(
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         metrics.add(snapshot.env_step, {**snapshot.metrics, **visited(visits)})
+        met |= {episode.task_index for episode in snapshot.episodes}
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
@@ -196,6 +200,8 @@ def run_stream(
     weights = {**snapshot.policy.weights, **carried(snapshot.policy)}
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
     costs = {**asdict(snapshot.spent), **spent, "device": device_name(device), "diverged": diverged}
+    if job.kind == "pretrain":  # a paradigm that trains on one task at a time counts them itself
+        costs["tasks_met"] = max(len(met), int(snapshot.metrics.get("distinct_tasks", 0)))
     notes = {"costs": costs, "manifest": manifest(device, job), "ledger": ledger.state_dict()}
     store.finish(job, tables, notes, weights)
 
@@ -218,6 +224,8 @@ def check_saved(saved: Mapping[str, Any], rows: Mapping[str, list[Any]], spent: 
         *saved["metrics"]["count"].values(),
         *saved["metrics"]["total"].values(),
     ]
+    if not all(isinstance(task, int) for task in saved["met"]):
+        raise TypeError("its tasks are no numbers")
     if any(np.shape(array) != (ONLINE_BINS,) for array in binned):
         raise ValueError(f"its curves do not have {ONLINE_BINS} bins")
 
