@@ -32,7 +32,8 @@ class Arguments:
 
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow), toy (Catch,
-    with a known best return), rlbench (manipulation; players only, nothing learns yet), or a plug-in's."""
+    with a known best return), rlbench (manipulation; players only, nothing learns yet), apple (retention
+    where it can be written down), or a plug-in's."""
     plugin: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(metavar="MODULE|FILE", help_behavior_hint=""),
@@ -42,7 +43,8 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
-    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: players."""
+    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: players. apple:
+    interfering or separate."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
@@ -85,15 +87,18 @@ class Arguments:
     .../toy-schedules/hidden-catch, for PEARL .../toy-pearl/hidden-long-catch."""
     output: Annotated[Path | None, shown("FOLDER")] = None
     """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
-    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one."""
+    device: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("auto",)
+    """cpu, cuda, or GPUs that the workers share, as cuda:0 cuda:1; auto takes a CUDA GPU if there is one."""
     workers: Annotated[int | None, shown("N")] = None
-    """Processes that run jobs side by side (one a core, one on a GPU); 0 runs the jobs in this one."""
+    """Processes that run jobs side by side (one a core; on GPUs as many as their memory holds by a short
+    measurement); 0 runs the jobs in this one."""
     dry_run: Annotated[bool, shown("")] = False
     """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
     engine: Annotated[str, tyro.conf.arg(metavar="NAME")] = "local"
     """Who runs the jobs: local (this machine) or folder (`study work FOLDER` on any machine that sees the
     output folder; this command plans, watches and reports)."""
+    ray_address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "auto"
+    """Of the cluster that --engine ray uses: auto finds the one that `ray start` has started here."""
     cache: Annotated[tuple[Path, ...] | None, shown("DIR ...")] = None
     """Folders with other studies: finished jobs with the same key are copied from there, not run."""
     fresh: Annotated[bool, shown("")] = False

@@ -32,6 +32,7 @@ claim that was fixed beforehand.
 
   study work FOLDER      take jobs of that study, on any machine that sees its folder (docs/cluster.md)
   study status FOLDER    how far it is, and who works on what
+  study report FOLDER    the page of what is finished so far; --watch keeps it up to date
   study agents FOLDER    the agents that it has trained; --to takes one out
   study stop FOLDER      have all workers save and stop
   study slurm FOLDER     workers as an sbatch array

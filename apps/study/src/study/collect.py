@@ -93,11 +93,18 @@ def _interval(interval: Interval, shown: Any) -> str:
 
 
 def collect(
-    config: StudyConfig, plan: Plan, store: Store, rerun: str, control: Path | None = None
+    config: StudyConfig,
+    plan: Plan,
+    store: Store,
+    rerun: str,
+    control: Path | None = None,
+    *,
+    complete: bool = True,
 ) -> Results:
     """Gathers all jobs' tables into the store's, audits the splits, computes every number of the report.
 
-    `control` is the folder of a finished study of a family on which RL2 has something to gain.
+    `control` is the folder of a finished study of a family on which RL2 has something to gain. A plan that is
+    not `complete` is the finished part of one: nothing is decided on it, and no measure is read.
     """
     benchmark = registered().benchmarks[config.benchmark]
     suite, best_return = benchmark.suite, benchmark.suite.best_return
@@ -126,7 +133,8 @@ def collect(
         ranges=ranges,
         control=control,
     )
-    found = [measure.found(finished) for measure in registered().measures.values()]
+    measures = registered().measures.values() if complete else ()  # some compare what may not be there yet
+    found = [measure.found(finished) for measure in measures]
     tables = {"results.parquet": everything, "costs.parquet": costs}
     write_tables(store.root, tables | {name: table for one in found for name, table in one.tables.items()})
     cells = {name: table for one in found for name, table in one.cells.items() if len(table)}
@@ -159,6 +167,7 @@ def collect(
         config=config.spec,
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
+        complete=complete,
         notes=[
             note
             for note in (

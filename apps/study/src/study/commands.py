@@ -197,6 +197,45 @@ def sbatch_script(
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
 
 
+def report(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    watch: bool = False,
+    every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """Write the page of what is finished of the study in FOLDER; nothing is decided on a part.
+
+    Args:
+        folder: The study's output folder.
+        watch: Write it anew whenever more is finished, until all is.
+        every_s: Time between two looks of --watch.
+        plugin: Plug-ins that the study uses.
+    """
+    from study import plugins
+    from study.plan_file import read_plan
+    from study.so_far import write_so_far
+    from study.store import Store
+
+    plugins.load(plugin)
+    store, before = Store(folder), -1
+    while True:
+        jobs = read_plan(folder).jobs
+        if (now := sum(map(store.done, jobs))) != before:
+            before = now
+            try:
+                page, done, total = write_so_far(folder, LATE_S)
+                print(f"{done} of {total} jobs finished: {page}", flush=True)
+            except StudyError as error:
+                if not watch:
+                    raise
+                print(error, flush=True)
+        if not watch or now == len(jobs):
+            return 0
+        time.sleep(every_s)
+
+
 def export(
     folder: tyro.conf.Positional[Folder],
     archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
@@ -295,6 +334,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "agents": agents,
     "stop": stop,
     "slurm": slurm,
+    "report": report,
     "export": export,
     "import": import_,
 }

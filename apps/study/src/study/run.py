@@ -6,11 +6,10 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -20,6 +19,7 @@ from study.arguments import Arguments, command_of
 from study.cache import check_cache, set_aside, take_from
 from study.collect import Results, collect, write_report
 from study.config import StudyConfig
+from study.config_file import as_json
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
@@ -28,9 +28,10 @@ from study.evidence import TUNING_SPENT
 from study.measures.control import check_control
 from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
+from study.plan_file import PlanFile, write_plan
 from study.registry import registered
 from study.resolve import check, resolve_all
-from study.resources import choose_device, choose_workers, launcher_of, options_of, with_paths, workers_of
+from study.resources import choose_devices, choose_workers, launcher_of, options_of, with_paths, workers_of
 from study.store import Store, write_table
 from study.study_file import check_owner
 from study.terminal import Terminal, duration, plural, said_at_once
@@ -62,7 +63,7 @@ def made_ready(arguments: Arguments) -> tuple[Arguments, str]:
     """
     refuse_while_spawned()
     arguments = with_paths(arguments)
-    device = choose_device(arguments.device)
+    device = choose_devices(arguments.device, here=arguments.engine == "local")[0]
     if arguments.tracking_uri is not None:
         tracking.check_uri(arguments.tracking_uri)
     choose_workers(arguments.workers, device, 1)
@@ -93,9 +94,10 @@ class Options:
 
     Attributes:
         output: Where all results go.
-        device: "cpu", "cuda", "cuda:1", ...; "auto" takes a CUDA GPU if there is one.
+        device: One of "cpu", "cuda", "auto" (a CUDA GPU if there is one), or GPUs that the workers share.
         workers: Processes that run jobs side by side; 0 for this one alone, None for one a core.
         engine: Name of the launcher that starts them.
+        ray_address: Of the cluster for the engine "ray".
         control: Folder of a finished study in which a method is known to gain.
         cache: Folders with other studies, whose finished jobs are taken.
         fresh: Whether all jobs run anew.
@@ -108,9 +110,10 @@ class Options:
     """
 
     output: Path
-    device: str = "auto"
+    device: str | tuple[str, ...] = "auto"
     workers: int | None = None
     engine: str = Arguments.engine
+    ray_address: str = Arguments.ray_address
     control: Path | None = None
     cache: tuple[Path, ...] | None = None
     fresh: bool = False
@@ -131,8 +134,10 @@ def run(config: StudyConfig, options: Options) -> Path:
     Raises:
         StudyError: It cannot be done as asked.
     """
-    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **vars(options))
-    arguments, device = made_ready(arguments)
+    device = (options.device,) if isinstance(options.device, str) else options.device
+    given = {**vars(options), "device": device}
+    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **given)
+    arguments, chosen = made_ready(arguments)
     output = arguments.output or options.output
     try:
         check(config)
@@ -141,7 +146,7 @@ def run(config: StudyConfig, options: Options) -> Path:
     check_all(arguments, [config])
     script = getattr(sys.modules["__main__"], "__file__", None)
     rerun = shlex.join(["python", script]) if script else "study.run.run(config, options)"
-    run_one(arguments, config, output, device, rerun)
+    run_one(arguments, config, output, chosen, rerun)
     return output
 
 
@@ -202,7 +207,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         report = write_report(store, results)
         return results, report, write_videos(config, plan, store, video) if video else []
 
-    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
+    carry_out(console, arguments, plan, store, options, workers, config, rerun, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
@@ -226,7 +231,7 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path, rerun: 
         return results, players.write_page(store, results), []
 
     options = options_of(arguments, "cpu")
-    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
+    carry_out(console, arguments, plan, store, options, workers, config, rerun, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
@@ -244,15 +249,19 @@ def carry_out(
     store: Store,
     options: RunOptions,
     workers: int,
-    config: Mapping[str, Any],
+    config: StudyConfig,
+    rerun: str,
     finish: Callable[[], tuple[Results | players.PlayResults, Path, list[Path]]],
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
-    name = f"{config['benchmark']}-{config['preset']}"
+    name = f"{config.benchmark}-{config.preset}"
     uri = arguments.tracking_uri or default_uri(store.root)
-    tracker = tracking.Tracker(store, plan.jobs, name, config, uri) if arguments.tracking else None
+    tracker = tracking.Tracker(store, plan.jobs, name, config.spec, uri) if arguments.tracking else None
     try:
         take_over(console, arguments, plan, store)
+        every_s = options.checkpoint_every_s
+        found = PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, command=rerun, config=as_json(config))
+        write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
         status = None
@@ -297,6 +306,7 @@ def tune(
             f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
+        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=options.checkpoint_every_s))
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
         tuning.write(scores, store.root / "trials.csv")
@@ -343,7 +353,8 @@ def run_jobs(
     elsewhere = registered().launchers[options.engine].start is None
     if schedule.waiting and not workers and elsewhere:
         console.print(
-            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen"
+            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
+            soft_wrap=True,
         )
     if workers or elsewhere:
         events = run_in_processes(schedule, options, workers)
