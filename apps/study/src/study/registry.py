@@ -363,11 +363,13 @@ class Launcher:
         about: A line for `--help`.
         start: Of the study's folder and how its jobs run, what starts workers on it; None where they are
             started elsewhere (`study work FOLDER`), and this process plans, watches and reports.
+        here: Whether they run on this machine, whose cores and devices then count.
     """
 
     name: str
     about: str = ""
     start: Callable[[Path, RunOptions], Workers] | None = None
+    here: bool = False
 
 
 Record = Benchmark | LearnerKind | MethodKind | Measure | ClaimKind | Launcher
