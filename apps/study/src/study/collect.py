@@ -180,6 +180,7 @@ def collect(
             )
             if note
         ],
+        panels=[panel for one in found for panel in one.panels],
         labels=labels_of(methods, played, config),
         **shown,
     )

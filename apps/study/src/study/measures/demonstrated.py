@@ -48,7 +48,7 @@ def findings(finished: Finished) -> Findings:
     return Findings(
         cells={BY_DEMOS: cells},
         preconditions=[floor(cells, random_play(finished), demos) for demos in config.demos],
-        shown={"panels": drawn} if drawn else {},
+        panels=drawn,
     )
 
 
