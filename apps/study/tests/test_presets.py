@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fvm_learners import PPOConfig
+from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta.pearl import PEARLConfig
 from study.arguments import Arguments
 from study.cli import run
