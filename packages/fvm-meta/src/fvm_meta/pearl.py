@@ -46,11 +46,11 @@ class PEARLConfig:
     """Settings of PEARL.
 
     Attributes:
-        kl_weight: beta. More: a posterior nearer to the prior; too much and it says nothing.
-        context_size: transitions of a context.
-        context_window: a task's latest steps that they are drawn from.
-        context_with_replacement: whether one step may be drawn twice, as the authors do.
-        prior_frac: fraction of the collected episodes, in pretraining and adaptation alike, that are played
+        kl_weight: Beta. More: a posterior nearer to the prior; too much and it says nothing.
+        context_size: Transitions of a context.
+        context_window: A task's latest steps that they are drawn from.
+        context_with_replacement: Whether one step may be drawn twice, as the authors do.
+        prior_frac: Fraction of the collected episodes, in pretraining and adaptation alike, that are played
             with z from the prior. With none, an agent that knows its tasks fails in none of them, its encoder
             forgets what failures mean, and on a new task it may go on in an error that it never sees
             corrected (Rakelly et al. collect under prior and posterior, algorithm 1; the authors do not).

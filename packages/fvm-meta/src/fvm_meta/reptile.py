@@ -44,10 +44,10 @@ class ReptileConfig:
     """Settings of Reptile's outer loop.
 
     Attributes:
-        eps_schedule: eps at the first and at the last env step; 1 moves theta all the way.
+        eps_schedule: Eps at the first and at the last env step; 1 moves theta all the way.
         inner_updates: k, the base learner's updates on one task. More: theta_k lies nearer to the task's own
             optimum and says less about the others.
-        meta_batch: tasks whose displacements are averaged, each on its share of the envs.
+        meta_batch: Tasks whose displacements are averaged, each on its share of the envs.
         inner_optimiser: "fresh" for each inner loop, or "kept" from one to the next.
     """
 
