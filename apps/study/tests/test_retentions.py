@@ -50,7 +50,8 @@ def test_methods_that_keep_share_the_pretraining_and_leave_other_keys_alone(smal
     (kept,) = {str(job.spec["retain"]) for job in both.jobs if "retain" in job.spec}
     retain = next(job.spec["retain"] for job in both.jobs if "retain" in job.spec)
     assert list(retain) == ["bc", "l2", "drift"]
-    assert kept.count("'version': 1") == 3
+    assert kept.count("'version': 1") == 2
+    assert retain["drift"] == {"version": 2, "every": 50}
     assert [type(config) for config in read(retain)] == [KINDS[name].config for name in retain]
     stronger = make_plan(replace(small, methods=("multitask:gradient+bc+l2",), retain={"bc": {"coef": 9.0}}))
     assert next(j.spec["retain"]["bc"]["coef"] for j in stronger.jobs if "retain" in j.spec) == 9.0

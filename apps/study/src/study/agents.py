@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,21 +28,54 @@ from study.store import Store
 CARRIED = "carried/"  # before the names of what an agent has beside its parameters, in its weights' file
 
 
+@dataclass
+class Visits:
+    """How much of what envs play lies in FAR, where they say so by `info["far"]`."""
+
+    far: int = 0
+    steps: int = 0
+
+    def take(self) -> float | None:
+        """Returns the share of env steps since the last time; None where the envs say nothing of it."""
+        share = self.far / self.steps if self.steps else None
+        self.far = self.steps = 0
+        return share
+
+
 class MeteredEnvs(VectorWrapper):
     """Charges every env step to a ledger, so that no paradigm can take more than its budget.
 
     Slots that are replicates of one agent, each with a budget of its own, are charged together as one.
     """
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], ledger: Ledger, *, replicates: bool = False) -> None:
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        ledger: Ledger,
+        *,
+        replicates: bool = False,
+        visits: Visits | None = None,
+    ) -> None:
         super().__init__(envs)
-        self.ledger = ledger
+        self.ledger, self.visits = ledger, visits or Visits()
         self.charge = 1 if replicates else envs.num_envs
 
     def step(self, actions: Any) -> Any:
         """Takes one step in every env and charges it; raises BudgetExceeded before a step too many."""
         self.ledger.charge(env_steps=self.charge)
-        return super().step(actions)
+        returned = super().step(actions)
+        if (far := returned[4].get("far")) is not None:
+            self.visits.far += int(far.sum())
+            self.visits.steps += len(far)
+        return returned
+
+    def walk(self, right: Any, uniform: Any) -> Any:
+        """Plays whole episodes where the envs below can (`fvm_envs.apple`), and charges them."""
+        self.ledger.charge(env_steps=self.charge * len(uniform))
+        walked = self.env.walk(right, uniform)  # type: ignore[attr-defined]
+        self.visits.far += walked.far
+        self.visits.steps += uniform.size
+        return walked
 
     @property
     def can_save(self) -> bool:
@@ -64,6 +97,7 @@ def build_paradigm(
     device: str,
     ledger: Ledger | None = None,
     pretraining: Mapping[str, Any] | None = None,
+    visits: Visits | None = None,
 ) -> Paradigm:
     """Returns the job's paradigm with its learner and envs.
 
@@ -72,6 +106,7 @@ def build_paradigm(
         device: Of its learner.
         ledger: Charged with the env steps that count, if given.
         pretraining: Spec of the pretraining whose tasks a retention looks back at.
+        visits: Counts what of those env steps lies in FAR.
     """
     phase = spec["phase"]
     learner, learner_config = read_spec(phase)
@@ -104,7 +139,7 @@ def build_paradigm(
             return envs
         if (every := phase.get("restart_every")) is not None:
             envs = Restarts(envs, seed, every)
-        return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates)
+        return envs if ledger is None else MeteredEnvs(envs, ledger, replicates=replicates, visits=visits)
 
     paradigm = kind.made_by(learner)
     config = {**spec.get("config", {}), **(adaptation.config if adaptation else {})}

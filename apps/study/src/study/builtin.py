@@ -6,6 +6,7 @@ from study.claims.retention import retention_claims
 from study.learners import LEARNERS
 from study.measures import MEASURES
 from study.methods import METHODS
+from study.presets.apple import APPLE
 from study.presets.atari import ATARI
 from study.presets.procgen import PROCGEN
 from study.presets.rlbench import RLBENCH
@@ -14,6 +15,6 @@ from study.registry import ClaimKind, register, registered
 
 C11 = ClaimKind(name="retention", claims=retention_claims)
 
-register(*LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, C11)
+register(*LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, C11)
 
 BUILT_IN = {kind: frozenset(records) for kind, records in vars(registered()).items()}

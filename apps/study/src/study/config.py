@@ -99,6 +99,35 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Far:
+    """Where frozen agents are asked what they still know of what fine-tuning does not visit at first.
+
+    Attributes:
+        tasks: Names of tasks, as held-out ones are named, that begin in such states; without any, the first
+            `num_tasks` of the pretraining's own.
+        env_options: Of the envs on which they are played, where those differ from the study's.
+        episodes: Of each task at each snapshot.
+        max_steps: After which an episode is scored with what it has.
+        window_env_steps: Env steps of adaptation over which what is lost is averaged, fixed beforehand.
+        order: By held-out task, what its episodes meet first, "CLOSE" or "FAR"; CLOSE where nothing is said.
+    """
+
+    tasks: tuple[str, ...] = ()
+    num_tasks: int = 8
+    env_options: Mapping[str, Any] = field(default_factory=dict)
+    episodes: int
+    max_steps: int
+    window_env_steps: int
+    order: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("num_tasks", "episodes", "max_steps", "window_env_steps"):
+            check_count(f"far {name}", getattr(self, name))
+        if strange := sorted(set(self.order.values()) - {"CLOSE", "FAR"}):
+            raise ValueError(f"far order names {', '.join(strange)}; a task meets CLOSE or FAR first")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where a pretraining and the adaptations that follow it differ from the study's phases.
 
@@ -137,6 +166,7 @@ class StudyConfig:
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
+        far: What agents are asked at every snapshot beside the task that they adapt to.
         title: Of the report, where methods and family do not say it.
         note: What a reader must know of this preset, one sentence.
     """
@@ -167,6 +197,7 @@ class StudyConfig:
     looks: tuple[int, ...] = field(default=(), metadata={"since": 2})
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
     retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
+    far: Far | None = field(default=None, metadata={"since": 3})
     title: str = field(default="", metadata={"since": 2})
     note: str = ""
 
@@ -179,6 +210,8 @@ class StudyConfig:
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"looks are {self.looks}; give rising numbers of seeds")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
+        if self.far is not None and self.adapt.learner is not None:
+            self._check_window(self.far)
         if not 0 < self.margin < math.inf:
             raise ValueError(f"margin is {self.margin}; give a number above 0")
         if self.folds:
@@ -216,6 +249,14 @@ class StudyConfig:
                 )
         if 1 in self.train_sizes and self.pairs and (lacking := set(self.held_out) - set(self.pairs)):
             raise ValueError(f"no {self.unit} to train on is paired with {sorted(map(str, lacking))}")
+
+    def _check_window(self, far: Far) -> None:
+        points = self.adapt.at(self.evaluation.snapshots)[1:]
+        if far.window_env_steps < points[0]:
+            raise ValueError(
+                f"no snapshot falls into the first {far.window_env_steps:,} env steps, over which what is "
+                f"lost is averaged; the first comes at {points[0]:,}"
+            )
 
     def _take_folds(self) -> None:
         """Sets what follows from the folds, whose tasks are ids of the family."""

@@ -61,7 +61,8 @@ class Context:
 
     def make_envs(self, tasks: Sequence[str], num_envs: int, trials: int = 1) -> Any:
         """Returns envs over tasks as the agent was trained on; the caller closes them."""
-        return make_envs(self.spec["benchmark"], tasks, num_envs, 0, **env_options(self.spec, trials))
+        options = {**env_options(self.spec, trials), **suite_of(self.spec["benchmark"]).scored_with}
+        return make_envs(self.spec["benchmark"], tasks, num_envs, 0, **options)
 
     def player(self, name: str, envs: Any) -> Any:
         """Returns the policy of a scripted player."""

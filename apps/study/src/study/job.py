@@ -14,7 +14,7 @@ import torch
 from fvm_eval import Budget, Ledger
 from fvm_meta import Snapshot
 
-from study.agents import build_paradigm, carried, restore
+from study.agents import Visits, build_paradigm, carried, restore
 from study.evaluation import Context
 from study.manifest import device_name, manifest
 from study.online import MetricCurves, OnlineCurve
@@ -23,6 +23,7 @@ from study.registry import Measure, registered
 from study.store import Store
 
 COLUMNS = ("task", "env_step", "episode", "score")
+FAR_VISITED = "far/visited"
 RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 
@@ -134,6 +135,7 @@ def run_stream(
         online = OnlineCurve(budget.env_steps, **saved["online"])
         metrics = MetricCurves(budget.env_steps, **saved["metrics"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
+    visits = Visits()
     started = last_saved = time.perf_counter()
     before, rare = spent["wall_s"], False
     # What training takes of the device: of a core its own time, whatever else runs on it.
@@ -147,10 +149,10 @@ def run_stream(
         told = {"count": metrics.count, "total": metrics.total}
         store.save_checkpoint(job, {**state, "metrics": told, "ledger": ledger.state_dict()})
 
-    for snapshot in open_stream(job, store, ledger, budget, at, device, resume):
+    for snapshot in open_stream(job, store, ledger, budget, at, device, resume, visits):
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
-        metrics.add(snapshot.env_step, snapshot.metrics)
+        metrics.add(snapshot.env_step, {**snapshot.metrics, **visited(visits)})
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
@@ -198,6 +200,12 @@ def ask(measure: Measure, job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
     return [{**row, "env_step": snapshot.env_step} for row in rows]
 
 
+def visited(visits: Visits) -> dict[str, float]:
+    """Returns the share of the latest env steps that lay in FAR as a metric, where envs say so."""
+    share = visits.take()
+    return {} if share is None else {FAR_VISITED: share}
+
+
 def open_stream(
     job: Job,
     store: Store,
@@ -206,11 +214,12 @@ def open_stream(
     at: Sequence[int],
     device: str,
     resume: dict[str, Any] | None,
+    visits: Visits,
 ) -> Iterator[Snapshot]:
-    """Returns the paradigm's stream of snapshots, on envs that charge the ledger."""
+    """Returns the paradigm's stream of snapshots, on envs that charge the ledger and count visits."""
     spec = job.spec
     pretraining = job.parent.spec if job.parent else None
-    paradigm = build_paradigm(spec, device, ledger, pretraining)
+    paradigm = build_paradigm(spec, device, ledger, pretraining, visits)
     rng, _ = job.seeds()
     if job.kind == "pretrain":
         return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume)

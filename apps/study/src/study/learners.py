@@ -8,6 +8,7 @@ from typing import Any
 
 from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
+from fvm_meta.worlds.reinforce import Reinforce, ReinforceConfig
 
 from study.identity import fields_of
 from study.registry import LearnerKind, registered
@@ -46,7 +47,7 @@ LEARNERS = (
         name="ppo",
         config=PPOConfig,
         learner="fvm_learners.ppo.ppo:PPO",
-        capabilities=frozenset({"inner", "memory", "parts", "distribution"}),
+        capabilities=frozenset({"inner", "memory", "parts", "distribution", "entropy"}),
         words=_memory_words,
     ),
     LearnerKind(
@@ -58,6 +59,12 @@ LEARNERS = (
         as_measured=_learns_at_once,
         words=_latent_words,
         acts=_greedy,
+    ),
+    LearnerKind(
+        name="reinforce",
+        config=ReinforceConfig,
+        learner=Reinforce,
+        capabilities=frozenset({"inner", "distribution"}),
     ),
 )
 

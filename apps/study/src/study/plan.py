@@ -202,9 +202,14 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     spec["evaluation"] = everywhere_of(config)
     spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
+    learner = config.phase("adapt", method.pretraining).learner
+    able = kind_of(learner).capabilities
     if method.retained:
-        able = kind_of(config.adapt.learner).capabilities
+        learner = retentions.learner_of(learner, method.retained, config.retain)
+        spec["phase"]["learner"] = spec_of(learner)
         spec["retain"] = retentions.spec_of(method.retained, config.retain, able)
+    elif config.far is not None and parent and method.way.does == "learns":
+        spec["retain"] = retentions.spec_of((), config.retain, able)  # how far it goes is always measured
     if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None

@@ -1,17 +1,23 @@
 """What may be kept while an agent fine-tunes: the names that follow a `+`, as in
 "multitask:gradient+bc+l2".
+
+Most are hooks of `fvm_meta.retention`. Some are other settings of the learner while it adapts, arms beside
+which a retention must stand: a comparison with fine-tuning that nobody has tuned shows nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fvm_meta import retention
+from fvm_meta.capabilities import HasDistribution, HasParts, Sigmas
 
 from study.errors import StudyError
 from study.identity import fields_of
+
+STRINGS = {HasDistribution: "distribution", HasParts: "parts", Sigmas: "sigmas"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,61 +27,71 @@ class Kind:
     Attributes:
         name: What follows the plus in a method's name.
         label: For people.
-        config: Its settings, a dataclass with defaults, whose `make` returns the hook.
-        hook: The class that computes; its `version` is in the key of a job that uses it.
+        config: Its settings, a dataclass with defaults. A retention's `make` returns its hook; another's
+            `learner` returns the config of a learner that adapts with it.
         needs: Capabilities that the learner must have for it.
+        version: Of a hook's results, in the key of a job that uses it; None of what changes a learner's
+            config, which is in the key itself.
     """
 
     name: str
     label: str
     config: type[Any]
-    hook: type[Any]
     needs: frozenset[str] = frozenset()
+    version: int | None = None
 
 
-DISTRIBUTION, PARTS = frozenset({"distribution"}), frozenset({"parts"})
+@dataclass(frozen=True, kw_only=True)
+class LowRateConfig:
+    """Settings of a lower learning rate.
+
+    Attributes:
+        factor: Of the phase's learning rate.
+    """
+
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor <= 1:
+            raise ValueError(f"factor={self.factor}: give a number above 0, up to 1")
+
+    def learner(self, config: Any) -> Any:
+        """Returns a learner's config with that rate."""
+        return replace(config, learning_rate=self.factor * config.learning_rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyOffConfig:
+    """It has no settings."""
+
+    def learner(self, config: Any) -> Any:
+        """Returns a learner's config that pays nothing for being undecided."""
+        return replace(config, entropy_coef=0.0)
+
+
+def _hook(label: str, config: type[Any], hook: type[retention.Retention]) -> Kind:
+    """Returns the record of a retention, which itself says what it needs."""
+    needs = frozenset({STRINGS[hook.needs]}) if hook.needs in STRINGS else frozenset[str]()
+    return Kind(name=hook.name, label=label, config=config, needs=needs, version=hook.version)
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind(name="bc", label="BC", config=retention.BCConfig, hook=retention.BC, needs=DISTRIBUTION),
-        Kind(name="ks", label="KS", config=retention.KSConfig, hook=retention.KS, needs=DISTRIBUTION),
-        Kind(name="ewc", label="EWC", config=retention.EWCConfig, hook=retention.EWC, needs=DISTRIBUTION),
-        Kind(name="l2", label="L2", config=retention.L2Config, hook=retention.L2),
-        Kind(name="l2-init", label="L2 init", config=retention.L2InitConfig, hook=retention.L2Init),
-        Kind(
-            name="critic-warm-up",
-            label="critic warm-up",
-            config=retention.CriticWarmUpConfig,
-            hook=retention.CriticWarmUp,
-            needs=PARTS,
-        ),
-        Kind(
-            name="head-only",
-            label="head only",
-            config=retention.HeadOnlyConfig,
-            hook=retention.HeadOnly,
-            needs=PARTS,
-        ),
-        Kind(
-            name="freeze",
-            label="encoder frozen",
-            config=retention.FreezeConfig,
-            hook=retention.Freeze,
-            needs=PARTS,
-        ),
-        Kind(
-            name="shrink-perturb",
-            label="shrink and perturb",
-            config=retention.ShrinkPerturbConfig,
-            hook=retention.ShrinkPerturb,
-        ),
-        Kind(
-            name="drift",
-            label="drift measured",
-            config=retention.DriftConfig,
-            hook=retention.Drift,
-            needs=DISTRIBUTION,
-        ),
+        _hook("BC", retention.BCConfig, retention.BC),
+        _hook("KS", retention.KSConfig, retention.KS),
+        _hook("EWC", retention.EWCConfig, retention.EWC),
+        _hook("L2", retention.L2Config, retention.L2),
+        _hook("L2 init", retention.L2InitConfig, retention.L2Init),
+        _hook("critic warm-up", retention.CriticWarmUpConfig, retention.CriticWarmUp),
+        _hook("head only", retention.HeadOnlyConfig, retention.HeadOnly),
+        _hook("head reset", retention.HeadResetConfig, retention.HeadReset),
+        _hook("encoder frozen", retention.FreezeConfig, retention.Freeze),
+        _hook("shrink and perturb", retention.ShrinkPerturbConfig, retention.ShrinkPerturb),
+        _hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas),
+        Kind(name="low-rate", label="low rate", config=LowRateConfig),
+        Kind(name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})),
+        _hook("drift measured", retention.DriftConfig, retention.Drift),
     )
 }
 LOGGED = "drift"  # beside every other one of a learner that has a distribution
@@ -96,6 +112,26 @@ def parsed(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in KINDS if name in names)
 
 
+def config_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Returns the settings of a retention, with those fields that differ from the defaults.
+
+    Raises:
+        StudyError: A setting is not what it can be.
+    """
+    try:
+        return KINDS[name].config(**settings.get(name, {}))
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"retention {name}: {error}") from error
+
+
+def learner_of(config: Any, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Returns the config of a learner that adapts with all of these."""
+    for name in parsed(names):
+        if KINDS[name].version is None:
+            config = config_of(name, settings).learner(config)
+    return config
+
+
 def spec_of(
     names: Sequence[str], settings: Mapping[str, Mapping[str, Any]], capabilities: frozenset[str]
 ) -> dict[str, Any]:
@@ -112,11 +148,8 @@ def spec_of(
     logged = KINDS[LOGGED].needs <= capabilities
     spec = {}
     for name in parsed([*dict.fromkeys([*names, *[LOGGED] * logged])]):
-        try:
-            config = KINDS[name].config(**settings.get(name, {}))
-        except (TypeError, ValueError) as error:
-            raise StudyError(f"retention {name}: {error}") from error
-        spec[name] = {"version": KINDS[name].hook.version, **fields_of(config)}
+        if (version := KINDS[name].version) is not None:
+            spec[name] = {"version": version, **fields_of(config_of(name, settings))}
     return spec
 
 

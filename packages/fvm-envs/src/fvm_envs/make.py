@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fvm_envs.apple.env import AppleVec
 from fvm_envs.atari.env import AtariVec
 from fvm_envs.manipulation.env import ManipulationVec
 from fvm_envs.procgen.env import ProcgenVec
@@ -20,6 +21,7 @@ BENCHMARKS: dict[str, type[SlotEnv]] = {
     "atari": AtariVec,
     "rlbench": ManipulationVec,
     "toy": CatchVec,
+    "apple": AppleVec,
 }
 """The vector environment of each benchmark."""
 SIMULATORS: dict[str, type[SlotEnv]] = {"mujoco": ManipulationVec, "coppeliasim": RLBenchVec}
@@ -50,7 +52,8 @@ def make_vec(
             restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
             repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
             cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
-            cell_pixels; all of them: `episode_stats` and `autoreset`, as `SlotEnv` has them).
+            cell_pixels; `AppleVec`: feature, max_steps, reward; all of them: `episode_stats` and
+            `autoreset`, as `SlotEnv` has them).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option

@@ -4,7 +4,7 @@ Procgen: R_min and R_max of Cobbe et al. 2020, "Leveraging Procedural Generation
     Learning",
 appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best possible
 return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says whose).
-RLBench: the share of episodes that are solved. Toy: 0 and the best return of the task.
+RLBench and Apple: the share of episodes that are solved. Toy: 0 and the best return of the task.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def score_range(task: Task) -> tuple[float, float]:
         return ranges[game]
     if task.benchmark == "atari":
         return SCORES[game_of(task)]
-    if task.benchmark == "rlbench":
+    if task.benchmark in ("rlbench", "apple"):
         return 0.0, 1.0
     raise ValueError(
-        f"no score range is known for {task.id}: expected a task of procgen, atari, rlbench or toy"
+        f"no score range is known for {task.id}: expected a task of procgen, atari, rlbench, toy or apple"
     )

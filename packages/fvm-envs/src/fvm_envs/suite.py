@@ -12,6 +12,7 @@ from typing import Any
 
 from gymnasium.spaces import Box
 
+from fvm_envs.apple.legs import legs_of
 from fvm_envs.atari.games import game_of
 from fvm_envs.leakage import leaked
 from fvm_envs.make import make_vec
@@ -76,6 +77,7 @@ class Suite:
         best_return: Best possible mean return of a task, where it is known.
         bounded: Whether no episode scores outside the score range.
         same_task: Which tasks are the same under two ids.
+        scored_with: Options of the envs on which agents are scored, where they learn from another reward.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Suite:
     best_return: Callable[[Task], float] | None = None
     bounded: bool = True
     same_task: SameTask = SameTask(by="ids", find=same_ids)
+    scored_with: Mapping[str, Any] = field(default_factory=dict)
 
     def player(self, name: str, envs: Any, options: Mapping[str, Any]) -> Any:
         """Returns a player's policy for envs that were made with these options.
@@ -124,6 +127,10 @@ def _check_game(task: Task) -> None:
     game_of(task)
 
 
+def _check_walk(task: Task) -> None:
+    legs_of(task)
+
+
 def _check_manipulation(task: Task) -> None:
     if task.name not in TASKS:
         raise ValueError(f"there is no task {task.name!r} of rlbench: the tasks are {', '.join(TASKS)}")
@@ -159,6 +166,7 @@ SUITES: Mapping[str, Suite] = {
             same_task=SameTask(by="ids", find=_same_level),
         ),
         _suite(name="toy", check=_check_catch, best_return=best_return),
+        _suite(name="apple", check=_check_walk, scored_with={"reward": "success"}),
     )
 }
 """The suites that fvm brings, by name."""

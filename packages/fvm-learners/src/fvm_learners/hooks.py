@@ -198,7 +198,9 @@ class HookList:
 
 
 def _grad_norm(loss: Tensor, policy: Any) -> Tensor:
-    """Length of a loss's gradient with respect to all parameters that are trained."""
+    """Length of a loss's gradient with respect to what is trained; 0 where it reaches none of it."""
+    if not loss.requires_grad:
+        return loss.new_zeros(())
     trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     parts = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
     norms = [part.norm() for part in parts if part is not None]

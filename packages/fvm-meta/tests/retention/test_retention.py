@@ -26,7 +26,7 @@ BC = BCConfig(coef=1.0, decay=0.99, states=64, batch_size=32)
 KS = KSConfig(coef=1.0, decay=0.99, floor=0.5)
 EWC = EWCConfig(coef=1.0, states=8)
 L2 = L2Config(coef=1.0)
-BOTH = (BC, KS, EWC, L2, L2InitConfig(coef=0.1), DriftConfig())
+BOTH = (BC, KS, EWC, L2, L2InitConfig(coef=0.1), DriftConfig(every=10))
 LABS = ("ppo", "memory", "rainbow")
 
 
@@ -77,13 +77,41 @@ def test_all_together_resume_bit_for_bit(labs, budget, pretrained, retaining, sa
 
 def test_terms_add_up_and_each_is_logged(labs, budget, pretrained, retaining):
     last = pretrained(labs["ppo"])
-    metrics = end(retaining(labs["ppo"], budget, BOTH, last)).metrics
-    for name in ("bc", "ks", "ewc", "l2", "l2-init", "drift"):
+    every = [snapshot.metrics for snapshot in retaining(labs["ppo"], budget, BOTH, last)][1:]
+    metrics, looked = every[-1], [index for index, told in enumerate(every) if "drift/kl" in told]
+    for name in ("bc", "ks", "ewc", "l2", "l2-init"):
         assert f"{name}/loss" in metrics
-    assert metrics["drift/loss"] == 0
-    assert metrics["drift/kl"] > 0
+    assert looked == [0, 2, 5, 7]  # at steps 0, 10, 20 and 30, of four an iteration
+    assert {every[index]["drift/loss"] for index in looked} == {0}
+    assert every[7]["drift/kl"] > 0
     assert metrics["bc/coef"] < 1.0
     assert metrics["ks/loss"] == pytest.approx(metrics["ks/kl"] * metrics["ks/coef"], rel=0.2)
+
+
+@pytest.mark.parametrize("which", LABS)
+def test_how_long_a_term_s_gradient_is_is_logged_and_grows_with_its_coefficient(
+    labs, budget, pretrained, retaining, which, monkeypatch
+):
+    monkeypatch.setattr("fvm_meta.retention.retention.Retention.ratio_every", 1)
+    last = pretrained(labs[which])
+
+    def first(coef):
+        """The ratio of the first update after which the policy is another than its teacher."""
+        stream = retaining(labs[which], budget, (L2Config(coef=coef),), last)
+        return next(s.metrics["l2/grad_ratio"] for s in stream if s.metrics.get("l2/grad_ratio", 0) > 0)
+
+    assert first(2e-6) == pytest.approx(2 * first(1e-6), rel=0.05)
+
+
+@pytest.mark.parametrize("retain", [BC, KS])
+def test_a_term_that_reaches_no_trained_parameter_has_a_ratio_of_0(
+    labs, budget, pretrained, retaining, retain
+):
+    stream = retaining(
+        labs["ppo"], budget, (retain, CriticWarmUpConfig(updates=100)), pretrained(labs["ppo"])
+    )
+    _, snapshot = next(stream), next(stream)
+    assert snapshot.metrics[f"{retain.make().name}/grad_ratio"] == 0
 
 
 @pytest.mark.parametrize("which", LABS)

@@ -1,6 +1,7 @@
 """What agents are asked besides their score on held-out tasks, a file each."""
 
 from study.measures.control import CONTROL_FAMILY
+from study.measures.far import FAR, FAR_TEACHER
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
 from study.measures.new_levels import ZERO_SHOT_LEVELS
@@ -20,6 +21,8 @@ MEASURES = (
     SECONDS,
     POSTERIORS,
     CONTROL_FAMILY,
+    FAR,
+    FAR_TEACHER,
 )
 
 __all__ = ["MEASURES"]

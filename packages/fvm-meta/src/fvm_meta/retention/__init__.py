@@ -14,6 +14,10 @@ from fvm_meta.retention.parts import (
     FreezeConfig,
     HeadOnly,
     HeadOnlyConfig,
+    HeadReset,
+    HeadResetConfig,
+    ResetSigmas,
+    SigmasConfig,
 )
 from fvm_meta.retention.retention import Retention, Schedule, Teacher
 from fvm_meta.retention.shrink_perturb import ShrinkPerturb, ShrinkPerturbConfig
@@ -34,14 +38,18 @@ __all__ = [
     "FreezeConfig",
     "HeadOnly",
     "HeadOnlyConfig",
+    "HeadReset",
+    "HeadResetConfig",
     "KSConfig",
     "L2Config",
     "L2Init",
     "L2InitConfig",
+    "ResetSigmas",
     "Retention",
     "Schedule",
     "ShrinkPerturb",
     "ShrinkPerturbConfig",
+    "SigmasConfig",
     "States",
     "Teacher",
 ]

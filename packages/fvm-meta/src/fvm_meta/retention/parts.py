@@ -3,6 +3,8 @@
     critic-warm-up   only the value's part learns during the first updates; what acts is the pretrained policy
     freeze           named parts never learn
     head-only        the heads are drawn anew, and only they learn
+    head-reset       the heads are drawn anew, and everything learns
+    sigmas           noisy layers begin with their first scale, to explore anew
 
 They are arms of their own, and the same beside every retention: in the released configurations of Wolczyk et
 al. 2024 freezing and critic differ between methods, so those are no clean ablation.
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fvm_meta.capabilities import HasParts
+from fvm_meta.capabilities import HasParts, Sigmas
 from fvm_meta.retention.retention import Retention
 from fvm_meta.retention.states import Play
 from fvm_meta.stream import Snapshot
@@ -152,13 +154,73 @@ class HeadOnly(Retention):
             ValueError: The learner has no heads, or no parts at all.
         """
         super().prepare(learner, snapshot, play)
-        parts = learner.part_names()
-        heads = [name for name in parts if name in HEADS]
-        if not heads:
-            raise ValueError(f"retention {self.name!r} found no head among the parts {', '.join(parts)}")
+        heads = heads_of(learner, self.name)
         if self.config.reset:
             learner.reset_parts(*heads)
-        learner.freeze(*(name for name in parts if name not in heads))
+        learner.freeze(*(name for name in learner.part_names() if name not in heads))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadResetConfig:
+    """It has no settings."""
+
+    def make(self) -> HeadReset:
+        """Returns a fresh hook."""
+        return HeadReset()
+
+
+class HeadReset(Retention):
+    """Draws the heads anew; what was learned below them is all that is transferred."""
+
+    name = "head-reset"
+    needs: ClassVar[type[Any]] = HasParts
+
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
+        """Resets the heads.
+
+        Raises:
+            ValueError: The learner has no heads, or no parts at all.
+        """
+        super().prepare(learner, snapshot, play)
+        learner.reset_parts(*heads_of(learner, self.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigmasConfig:
+    """It has no settings."""
+
+    def make(self) -> ResetSigmas:
+        """Returns a fresh hook."""
+        return ResetSigmas()
+
+
+class ResetSigmas(Retention):
+    """Puts the scale of noisy layers back to where it started: who is pretrained may not explore."""
+
+    name = "sigmas"
+    needs: ClassVar[type[Any]] = Sigmas
+
+    def prepare(self, learner: Any, snapshot: Snapshot | None, play: Play) -> None:
+        """Resets them.
+
+        Raises:
+            ValueError: The learner explores in another way.
+        """
+        super().prepare(learner, snapshot, play)
+        learner.reset_sigmas()
+
+
+def heads_of(learner: Any, who: str) -> list[str]:
+    """Returns the parts of a learner's network that map features to actions and values.
+
+    Raises:
+        ValueError: There are none.
+    """
+    parts = learner.part_names()
+    heads = [name for name in parts if name in HEADS]
+    if not heads:
+        raise ValueError(f"retention {who!r} found no head among the parts {', '.join(parts)}")
+    return heads
 
 
 def named(learner: Any, parts: tuple[str, ...], who: str) -> tuple[str, ...]:

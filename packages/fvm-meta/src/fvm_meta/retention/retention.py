@@ -52,6 +52,7 @@ class Schedule:
             raise ValueError(f"decay={self.decay}: give a factor above 0 and up to 1")
 
 
+RATIO_EVERY = 50
 CALIBRATION_STATES = 256
 SMALLEST_TEMPERATURE = 1e-6
 
@@ -62,10 +63,13 @@ class Retention(Hook):
     Attributes:
         version: Of its results: raised when the same config gives other numbers than before.
         needs: The protocol of `fvm_meta.capabilities` that the learner must meet.
+        ratio_every: Optimiser steps between two looks at how long the term's gradient is beside that of the
+            learner's own loss (`grad_ratio`): a coefficient says little without it.
     """
 
     version: ClassVar[int] = 1
     needs: ClassVar[type[Any]] = object
+    ratio_every: ClassVar[int] = RATIO_EVERY
 
     def __init__(self, schedule: Schedule | None = None) -> None:
         self._schedule = schedule or Schedule(coef=0.0)

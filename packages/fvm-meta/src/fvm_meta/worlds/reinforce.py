@@ -1,0 +1,255 @@
+"""REINFORCE (Williams 1992) with a logistic policy: the learner of AppleRetrieval, in the learners' contract.
+
+    pi(right | o) = sigmoid(theta . o);  theta <- theta - lr d/dtheta [ loss + sum over hooks of their terms ]
+    loss = - mean over slots of  sum_t G_t log pi(a_t | o_t),   G_t: rewards to go, without discount
+
+One episode of every slot an update, no baseline, plain gradient steps, theta = 0 at first: what the appendix
+of Wolczyk et al. 2024 leaves open is chosen as in `apple.py`. Envs that can play a whole episode at once,
+knowing the chances at each kind of observation, do so by `walk`; others are stepped. Double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from fvm_learners import Episode, Hook, Iteration
+from fvm_learners.hooks import HookList
+from fvm_learners.iteration import means
+from fvm_learners.networks.heads import Categorical
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fvm_meta.stream import Envs, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforceConfig:
+    """Settings of `Reinforce`.
+
+    Attributes:
+        num_steps: Of an episode; every episode must have as many.
+        learning_rate: Of a sum over an episode's steps, so it is small.
+    """
+
+    num_steps: int = 100
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.num_steps, bool) or not isinstance(self.num_steps, int) or self.num_steps < 1:
+            raise ValueError(f"num_steps={self.num_steps}: give a whole number of at least 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate={self.learning_rate}: give a finite number above 0")
+
+
+class LogisticPolicy(nn.Module):
+    """Two actions; the second with probability sigmoid(theta . o)."""
+
+    obs_dtype = torch.float64
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(num_features, dtype=torch.float64))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Returns log-probabilities [..., 2] at observations [..., d]."""
+        logit = obs @ self.theta
+        return nn.functional.logsigmoid(torch.stack((-logit, logit), dim=-1))
+
+
+class FrozenLogistic:
+    """A policy as it was at one moment."""
+
+    def __init__(self, policy: LogisticPolicy) -> None:
+        self._theta = policy.theta.detach().clone()
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """Copies of its parameters."""
+        return {"theta": self._theta.clone()}
+
+    def initial_state(self, num_envs: int) -> None:
+        """Returns None: it remembers nothing."""
+
+    def act(
+        self,
+        obs: NDArray[Any],
+        state: None,
+        episode_start: NDArray[np.bool_],
+        rngs: Sequence[np.random.Generator],
+    ) -> tuple[NDArray[np.int64], None]:
+        """Returns an action for each slot, drawn by its own generator."""
+        drawn = np.array([rng.random() for rng in rngs])
+        return (drawn < chances(self._theta, obs)).astype(np.int64), None
+
+
+def chances(theta: Tensor, obs: NDArray[Any]) -> NDArray[np.float64]:
+    """Returns the probability [...] of the second action at observations [..., d]."""
+    logit = np.asarray(obs, dtype=np.float64) @ theta.detach().numpy()
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Episodes [T, N] that an update learns from.
+
+    Attributes:
+        obs: [T, N, d].
+        action: [T, N].
+        to_go: [T, N] rewards from each step to the end.
+        extra: What hooks have put beside it.
+    """
+
+    obs: Tensor
+    action: Tensor
+    to_go: Tensor
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Reinforce:
+    """Learns on vector envs with two actions whose episodes all have `num_steps` steps.
+
+    Args:
+        observation_space: A vector.
+        action_space: Discrete(2).
+        config: Hyperparameters.
+        seed: Of the actions, and of the envs' first reset.
+        device: Only "cpu": a device would spend its time waiting.
+        hooks: Terms that are added to the loss.
+
+    Raises:
+        ValueError: Spaces of another kind.
+    """
+
+    name: ClassVar[str] = "reinforce"
+    version: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        observation_space: Any,
+        action_space: Any,
+        config: ReinforceConfig,
+        *,
+        seed: int,
+        device: str = "cpu",
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        if len(observation_space.shape or ()) != 1 or getattr(action_space, "n", 0) != 2:
+            raise ValueError(
+                f"spaces {observation_space} and {action_space}: Reinforce takes vectors and two actions"
+            )
+        self.config, self.env_step = config, 0
+        self.policy = LogisticPolicy(observation_space.shape[0])
+        self.hooks = HookList(hooks, torch.device("cpu"), seed)
+        self._rng = np.random.default_rng(seed)
+        self._began = False
+
+    def iteration_env_steps(self, num_envs: int) -> int:
+        """Env steps of an iteration: an episode of every slot."""
+        return self.config.num_steps * num_envs
+
+    def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
+        """One episode of every slot, and the update on them.
+
+        Raises:
+            ValueError: There are fewer env steps left than an episode has.
+        """
+        size = self.iteration_env_steps(envs.num_envs)
+        if max_env_steps is not None and max_env_steps < size:
+            raise ValueError(
+                f"max_env_steps={max_env_steps} is less than an episode of {envs.num_envs} envs: give "
+                f"budgets in multiples of {size}"
+            )
+        if not self._began:
+            envs.reset(seed=int(self._rng.integers(2**31)))
+            self._began = True
+        obs, action, reward, task_index = self._episodes(envs)
+        self.env_step += size
+        to_go = np.ascontiguousarray(reward[::-1].cumsum(axis=0)[::-1])
+        metrics = self._update(
+            Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
+        )
+        played = zip(task_index.tolist(), to_go[0].tolist(), strict=True)
+        steps = self.config.num_steps
+        return Iteration(size, 1, metrics, tuple(Episode(self.env_step, t, r, steps) for t, r in played))
+
+    def _episodes(
+        self, envs: Envs
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """Returns observations [T, N, d], actions and rewards [T, N], and the tasks [N] played."""
+        uniform = self._rng.random((self.config.num_steps, envs.num_envs))
+        if hasattr(envs.unwrapped, "walk"):
+            kinds = np.asarray(envs.unwrapped.kinds, dtype=np.float64)  # type: ignore[attr-defined]
+            walked = envs.walk(chances(self.policy.theta, kinds), uniform)  # type: ignore[attr-defined]
+            return kinds[walked.kind], walked.action, walked.reward, walked.task_index
+        rows = []
+        obs, info = envs.reset(options={"reset_mask": np.zeros(envs.num_envs, dtype=np.bool_)})
+        task_index = info["task_index"]
+        for t in range(self.config.num_steps):
+            action = (uniform[t] < chances(self.policy.theta, obs)).astype(np.int64)
+            following, reward, terminated, truncated, _ = envs.step(action)
+            ended = np.asarray(terminated | truncated)
+            if ended.any() != (t + 1 == self.config.num_steps) or ended.any() != ended.all():
+                raise ValueError(
+                    f"an episode ended after {t + 1} steps: Reinforce takes envs whose episodes all have "
+                    f"num_steps={self.config.num_steps}"
+                )
+            rows.append((np.asarray(obs, dtype=np.float64), action, reward))
+            obs = following
+        seen, actions, rewards = (np.stack(column) for column in zip(*rows, strict=True))
+        return seen, actions, rewards, task_index
+
+    def _update(self, batch: Batch) -> dict[str, float]:
+        """One gradient step; its metrics."""
+        log_prob = self.distribution(self.policy, batch)[0].log_prob(batch.action)
+        loss = -(batch.to_go * log_prob).sum(dim=0).mean()
+        loss, metrics = self.hooks.added(loss, self.policy, batch, torch.mean)
+        (slope,) = torch.autograd.grad(loss, (self.policy.theta,))
+        with torch.no_grad():
+            self.policy.theta.sub_(slope, alpha=self.config.learning_rate)
+        self.hooks.after_step()
+        return means([metrics])
+
+    def distribution(self, policy: LogisticPolicy, states: Any) -> tuple[Categorical, None]:
+        """Returns what a policy of this kind would do in these states."""
+        return Categorical(policy(states.obs)), None
+
+    def distribution_from(self, params: Tensor) -> Categorical:
+        """Returns the distribution whose `params` [..., 2] these were."""
+        return Categorical.from_params(params)
+
+    def frozen_policy(self) -> FrozenLogistic:
+        """Returns a copy that later training does not change."""
+        return FrozenLogistic(self.policy)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Overwrites the parameters."""
+        self.policy.load_state_dict(dict(weights))
+
+    def restart(self) -> None:
+        """Lets the next iteration reset the envs."""
+        self._began = False
+
+    def reset_optimiser(self) -> None:
+        """Does nothing: plain gradient steps remember nothing."""
+
+    def state_dict(self) -> State:
+        """Returns everything but the envs."""
+        return {
+            "weights": deepcopy(dict(self.frozen_policy().weights)),
+            "hooks": self.hooks.state_dict(),
+            "rng": self._rng.bit_generator.state,
+            "env_step": self.env_step,
+            "began": self._began,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Goes on as the learner that gave `state`; the caller restores the envs."""
+        self.load_weights(state["weights"])
+        self.hooks.load_state_dict(state["hooks"])
+        self._rng.bit_generator.state = state["rng"]
+        self.env_step, self._began = state["env_step"], state["began"]

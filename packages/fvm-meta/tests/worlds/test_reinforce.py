@@ -1,0 +1,143 @@
+"""REINFORCE with a logistic policy: its step by hand, the same by steps as by walks, resumed bit for bit."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from fvm_learners import Hook
+from fvm_meta.worlds.reinforce import Reinforce, ReinforceConfig
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import batch_space
+
+STEPS = 4
+
+
+class Line(VectorEnv):
+    """Every step to the right is worth 1; what is seen is 1 and how far one is."""
+
+    def __init__(self, num_envs):
+        self.num_envs = num_envs
+        self.single_observation_space = spaces.Box(-9, 9, (2,), np.float32)
+        self.single_action_space = spaces.Discrete(2)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.place, self.time = np.zeros(num_envs), 0
+
+    def observe(self):
+        return np.stack((np.ones(self.num_envs), self.place), axis=1).astype(np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        if options is None:
+            self.place[:], self.time = 0, 0
+        return self.observe(), {"task_index": np.zeros(self.num_envs, np.int64)}
+
+    def step(self, actions):
+        self.place, self.time = self.place + actions, self.time + 1
+        over = np.full(self.num_envs, self.time == STEPS)
+        if over[0]:
+            self.place, self.time = np.zeros(self.num_envs), 0
+        return self.observe(), actions.astype(float), np.zeros_like(over), over, {}
+
+
+class Walking(Line):
+    """The same where what is seen is one of two kinds, and a whole episode is played at once."""
+
+    kinds = np.array([[1.0, 0.0], [1.0, 1.0]])
+
+    def observe(self):
+        return self.kinds[np.minimum(self.place, 1).astype(int)].astype(np.float32)
+
+    def walk(self, right, uniform):
+        self.reset()
+        kind, action, reward = (np.zeros((STEPS, self.num_envs), t) for t in (int, int, float))
+        for t in range(STEPS):
+            kind[t] = np.minimum(self.place, 1)
+            action[t] = uniform[t] < right[kind[t]]
+            reward[t] = self.step(action[t])[1]
+        return SimpleNamespace(
+            kind=kind, action=action, reward=reward, task_index=np.zeros(self.num_envs, np.int64)
+        )
+
+
+class Stepping(Walking):
+    """The same without it."""
+
+    walk = property()  # hasattr is False
+
+
+def make(envs, hooks=(), seed=0, **config):
+    spaces_of = envs.single_observation_space, envs.single_action_space
+    return Reinforce(*spaces_of, ReinforceConfig(num_steps=STEPS, **config), seed=seed, hooks=hooks)
+
+
+def test_a_step_by_hand():
+    """d/dtheta of sum_t G_t log pi: at theta = 0, (action - 1/2) o each, as G_t the rewards to go."""
+    envs = Line(1)
+    learner = make(envs, learning_rate=0.1)
+    told = learner.iteration(envs)
+    uniform = _draws(1)
+    action = (uniform < 0.5).astype(float)
+    place = np.concatenate(([0.0], action.cumsum()[:-1]))
+    to_go = action[::-1].cumsum()[::-1]
+    slope = (to_go * (action - 0.5)) @ np.stack((np.ones(STEPS), place), axis=1)
+    assert learner.policy.theta.detach().numpy() == pytest.approx(0.1 * slope)
+    assert told.env_steps == STEPS
+    assert [(e.return_, e.length, e.env_step) for e in told.episodes] == [(to_go[0], STEPS, STEPS)]
+
+
+def _draws(num_envs, seed=0):
+    rng = np.random.default_rng(seed)
+    rng.integers(2**31)  # of the envs' first reset
+    return rng.random((STEPS, num_envs))[:, 0]
+
+
+def test_walks_and_steps_are_the_same_bit_for_bit():
+    learned = []
+    for envs in (Walking(3), Stepping(3)):
+        learner = make(envs, learning_rate=0.05)
+        for _ in range(20):
+            learner.iteration(envs)
+        learned.append(learner.policy.theta.detach().clone())
+    assert torch.equal(*learned)
+    assert learned[0].abs().max() > 0.1
+
+
+class Pull(Hook):
+    """A pull to 0 that knows how often it has pulled."""
+
+    name = "pull"
+
+    def term(self, policy, batch):
+        return 3.0 * (policy.theta**2).sum(), {}
+
+
+def test_a_hook_s_term_is_added_and_a_resumed_run_is_the_same():
+    envs = Line(2)
+    learner = make(envs, (Pull(),))
+    plain = make(envs)
+    for one in (learner, plain):
+        for _ in range(5):
+            one.iteration(envs)
+    assert not torch.equal(learner.policy.theta, plain.policy.theta)
+    other = make(envs, (Pull(),), seed=9)
+    other.load_state_dict(learner.state_dict())
+    for _ in range(5):
+        assert learner.iteration(envs).metrics == other.iteration(envs).metrics
+    assert torch.equal(learner.policy.theta, other.policy.theta)
+
+
+def test_what_it_cannot_learn_on_is_refused():
+    envs = Line(2)
+    with pytest.raises(ValueError, match="in multiples of 8"):
+        make(envs).iteration(envs, 4)
+    longer = Reinforce(
+        envs.single_observation_space, envs.single_action_space, ReinforceConfig(num_steps=5), seed=0
+    )
+    with pytest.raises(ValueError, match="ended after 4 steps"):
+        longer.iteration(envs)
+    with pytest.raises(ValueError, match="two actions"):
+        Reinforce(envs.single_observation_space, spaces.Discrete(3), ReinforceConfig(), seed=0)
+    with pytest.raises(ValueError, match="learning_rate=nan"):
+        ReinforceConfig(learning_rate=float("nan"))
