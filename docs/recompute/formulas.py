@@ -199,7 +199,7 @@ def over_new_tasks(found: list[Group], fixed: Ends | None) -> Ends | None:
     residuals = [part for one in found for part in one.residuals]
     within = sum(v for v, _ in checkpoints)
     variance, parts = within + tasks[0] - sum(v for v, _ in residuals), [*checkpoints, tasks, *residuals]
-    if variance < max(within, tasks[0]):
+    if variance <= (1 + 1e-9) * max(within, tasks[0]):
         variance, parts = max((within, checkpoints), (tasks[0], [tasks]))
     df = variance**2 / sum(v**2 / n for v, n in parts)
     mean = sum(one.mean for one in found)

@@ -88,7 +88,11 @@ def improvement(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
         both = pl.concat([side.with_columns(side=i) for i, side in enumerate(sides)], how="diagonal")
         yield f"{what}: mean", won(both), row["mean"]
         if row["how"] == "jackknife, logit":
-            parts = [part for side in (0, 1) for part in left_out(both, side)]
+            units = [set(side.select("fold", "checkpoint").iter_rows()) for side in sides]
+            apart = (
+                [[0, 1]] if units[0] == units[1] else [[0], [1]]
+            )  # who shares checkpoints loses them at once
+            parts = [part for gone in apart for part in left_out(both, gone)]
             p, df = row["mean"], sum(v for v, _ in parts) ** 2 / sum(v**2 / n for v, n in parts)
             half = stats.t.ppf(0.975, df) * np.sqrt(sum(v for v, _ in parts)) / (p * (1 - p))
             middle = np.log(p / (1 - p))
@@ -113,13 +117,15 @@ def won(both: pl.DataFrame) -> float:
     return float(np.mean(shares))
 
 
-def left_out(both: pl.DataFrame, side: int) -> list[tuple[float, int]]:
-    """Returns the variance parts of one side's checkpoints, by leaving them out."""
+def left_out(both: pl.DataFrame, sides: list[int]) -> list[tuple[float, int]]:
+    """Returns the variance parts of these sides' checkpoints, by leaving them out."""
     parts = []
-    units = both.filter(side=side).group_by("fold", "checkpoint").agg(pl.col("task").sort().str.join("\x00"))
+    units = (
+        both.filter(side=sides[0]).group_by("fold", "checkpoint").agg(pl.col("task").sort().str.join("\x00"))
+    )
     for _, stratum in units.sort("fold", "checkpoint").group_by("task", maintain_order=True):
         mine = [
-            (pl.col("side") == side) & (pl.col("fold") == f) & (pl.col("checkpoint") == c)
+            pl.col("side").is_in(sides) & (pl.col("fold") == f) & (pl.col("checkpoint") == c)
             for f, c, _ in stratum.iter_rows()
         ]
         left = np.array([won(both.filter(~one)) for one in mine])
@@ -166,15 +172,14 @@ def costs(folder: Path, report: dict[str, Any], cells: Cells) -> Iterator[Line]:
 def preconditions(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
     """Yields the preconditions that pretrainings learned, where their returns ship."""
     table = cells.get("Training return before adapting", {})
-    for row in report.get("preconditions", ()):
-        arm = next(
-            (arm for arm in table if row["name"].startswith(f"{report['labels'].get(arm, arm)} ")), None
-        )
-        if arm is None or f"random play, {arm}" not in table:
-            continue
+    printed = [(row["reason"], row["holds"]) for row in report.get("preconditions", ())]
+    for arm in (name for name in table if f"random play, {name}" in table):
         found = groups(table, {arm: 1.0, f"random play, {arm}": -1.0}, None)
-        p = p_beyond(found, 0.0, 1)
-        yield f"precondition {row['name']}", None if p is None else p <= 0.025, row["holds"]
+        gap, limits, p = sum(one.mean for one in found), interval(found), p_beyond(found, 0.0, 1)
+        if limits is None or p is None:
+            continue
+        text = f"{gap:+.2g} over random play, 95 % [{limits[0]:.2g}, {limits[1]:.2g}]".replace("-", "−")
+        yield f"precondition: {arm}, {text}", True, (text, p <= 0.025) in printed
 
 
 def same(recomputed: Any, printed: Any) -> bool:

@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 from fvm_eval import Budget, Comparison, Fold, Ledger, fairness
 from fvm_eval.analysis import analyse
+from fvm_eval.analysis.secondary import secondary_of
 from fvm_eval.claims import Look, judge
 from fvm_eval.fairness import RULES, Check, LeakAudit
+from fvm_eval.report.headline import header
 from fvm_eval.table import TableError
 
 RUN = ["method", "fold", "seed", "checkpoint", "task"]
@@ -289,6 +291,17 @@ def test_scores_outside_their_range_are_refused(study):
 def test_a_partial_study_gets_no_verdicts(study):
     partial = analyse(replace(study, complete=False))
     assert (partial.verdicts, partial.claims) == ((), ())
+    assert all(pair.p is None and pair.p_holm is None for pair in secondary_of(partial).pairs)
+
+
+def test_a_partial_page_says_what_is_missing(study):
+    done = study.episodes.filter(~((pl.col("method") == "multitask") & (pl.col("seed") == 1)))
+    text = str(header(analyse(replace(study, complete=False, episodes=done))))
+    planned, had = (table.select(fairness.RUN).unique() for table in (study.plan, done))
+    assert f"Not finished:</span> {len(had)} of {len(planned)} planned runs are finished." in text
+    assert f"Missing: {len(planned) - len(had)} of " in text
+    assert "No verdict and no p value before all are there." in text
+    assert "beats" not in text
 
 
 def test_a_later_look_has_its_own_level(study):

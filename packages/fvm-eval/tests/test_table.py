@@ -1,9 +1,10 @@
 import io
 
+import numpy as np
 import polars as pl
 import pytest
 from fvm_eval import check_table
-from fvm_eval.table import COLUMNS, TableError
+from fvm_eval.table import COLUMNS, KEY, TableError
 
 
 def table(**change):
@@ -56,3 +57,22 @@ def test_missing_columns_are_named_with_what_came():
     with pytest.raises(TableError, match=r"lacks the columns fold, env_step; it has method, .* and needs"):
         check_table(table().drop("fold", "env_step"))
     assert check_table(table().clear()).is_empty()
+
+
+@pytest.mark.parametrize("most", [3, 10**6, 2**62])
+def test_the_canonical_order_is_that_of_all_columns_one_after_the_other(most):
+    rng = np.random.default_rng(most % 97)
+    size = 400
+    frame = pl.DataFrame(
+        {
+            "method": rng.choice(["b", "a", "ä", ""], size),
+            **{name: rng.integers(0, most, size) for name in ("fold", "seed", "env_step")},
+            "checkpoint": rng.choice(["x/1", "x/10", "x/2"], size),
+            "task": rng.choice(["t", "u"], size),
+            "episode": rng.permutation(size),
+            "score": rng.normal(size=size),
+        }
+    )
+    assert check_table(frame).equals(frame.select(COLUMNS).sort(KEY))
+    with pytest.raises(TableError, match="comes more than once"):
+        check_table(pl.concat([frame, frame[7:8].with_columns(score=0.0)]))

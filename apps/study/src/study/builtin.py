@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from study.claims.retention import retention_claims
+from study.engines.launchers import LAUNCHERS
 from study.learners import LEARNERS
 from study.measures import MEASURES
 from study.methods import METHODS
@@ -15,6 +16,6 @@ from study.registry import ClaimKind, register, registered
 
 C11 = ClaimKind(name="retention", claims=retention_claims)
 
-register(*LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, C11)
+register(*LAUNCHERS, *LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, C11)
 
 BUILT_IN = {kind: frozenset(records) for kind, records in vars(registered()).items()}

@@ -92,9 +92,11 @@ class Evaluation:
     new_levels: int = 0  # never seen levels on which a pretrained agent plays one episode each, zero-shot
     lifetimes: int = 16  # of RL2 on a held-out task, for its return by trial
     trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
+    # Whether adapted agents play their training tasks again: what they have forgotten.
+    forgetting: bool = field(default=False, metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self)):
+        for name in (f.name for f in fields(self) if f.name != "forgetting"):
             check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
@@ -166,6 +168,8 @@ class StudyConfig:
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
+        diverged: How runs whose weights became infinite or NaN are scored: "as played", or "worst", the
+            lowest possible score.
         far: What agents are asked at every snapshot beside the task that they adapt to.
         title: Of the report, where methods and family do not say it.
         note: What a reader must know of this preset, one sentence.
@@ -199,6 +203,7 @@ class StudyConfig:
     retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     far: Far | None = field(default=None, metadata={"since": 3})
     title: str = field(default="", metadata={"since": 2})
+    diverged: str = field(default="as played", metadata={"since": 3})
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -209,6 +214,8 @@ class StudyConfig:
             check_count("looks", look, least=2, most=MOST)
         if list(self.looks) != sorted(set(self.looks)):
             raise ValueError(f"looks are {self.looks}; give rising numbers of seeds")
+        if self.diverged not in ("as played", "worst"):
+            raise ValueError(f"diverged is {self.diverged!r}; give 'as played' or 'worst'")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
         if self.far is not None and self.adapt.learner is not None:
             self._check_window(self.far)

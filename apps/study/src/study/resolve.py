@@ -21,6 +21,9 @@ OF_TRAINING = (
     "seeds",
     "train_sizes",
     "tune",
+    "looks",
+    "diverged",
+    "forgetting",
     "pretrain_env_steps",
     "adapt_env_steps",
     "control",
@@ -120,7 +123,7 @@ def resolve(
         options = options_of(benchmark, arguments)
     presets = benchmark.presets
     usual = [name for name in (default_preset, "quick", *presets) if name in presets]
-    name = arguments.preset or usual[0]
+    name = usual[0] if arguments.preset is None else arguments.preset
     if name not in presets:
         raise unknown(f"preset of {benchmark.name}", name, presets)
     preset = presets[name]
@@ -175,6 +178,12 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
         changed["methods"] = with_arms(changed.get("methods", preset.methods), arguments.retain)
     if arguments.seeds is not None:
         changed["seeds"] = arguments.seeds
+    if arguments.looks is not None:
+        changed["looks"] = tuple(sorted(set(arguments.looks)))
+    if arguments.diverged is not None:
+        changed["diverged"] = arguments.diverged
+    if arguments.forgetting:
+        changed["evaluation"] = replace(preset.evaluation, forgetting=True)
     for phase in ("pretrain", "adapt"):
         steps = getattr(arguments, f"{phase}_env_steps")
         if steps is not None:

@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, type[pl.DataType]] = {
     "score": pl.Float64,
 }
 KEY = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
+_MOST = 2**62
 _NOT_NEGATIVE = ("fold", "seed", "env_step", "episode")
 
 
@@ -47,39 +48,41 @@ def check_table(table: pl.DataFrame) -> pl.DataFrame:
             f"it has {', '.join(table.columns) or 'none'} and needs {', '.join(COLUMNS)}"
         )
     checked = pl.DataFrame({name: _column(table[name], name, dtype) for name, dtype in COLUMNS.items()})
-    if _first_out_of_order(checked) is None:
+    key = _key(checked)
+    if (key.diff() > 0).all():
         return checked
-    ordered = checked[_order(checked)]
-    if _first_out_of_order(ordered) is not None:
+    order = key.arg_sort()
+    if not (key[order].diff() > 0).all():
         twice = checked.select(pl.struct(KEY).is_duplicated()).to_series()
         row = _first(twice)
         cell = ", ".join(f"{name}={checked[name][row]!r}" for name in KEY)
         raise TableError(
             f"row {row}: this episode comes more than once ({cell}); each may be counted once only"
         )
-    return ordered
+    return checked[order]
 
 
-def _order(table: pl.DataFrame) -> pl.Series:
-    """Returns the rows' numbers in canonical order; ranks in place of texts take a third of the memory."""
-    ranks = {}
-    for name in KEY:
+def _key(table: pl.DataFrame) -> pl.Series:
+    """Returns a number for each row that rises in canonical order, equal where all of `KEY` is.
+
+    Each column is a digit: its value, or its rank where that keeps the number within 64 bits. One column is
+    sorted in a fraction of the time and memory of seven.
+    """
+    key, above = pl.zeros(len(table), dtype=pl.Int64, eager=True), 1
+    for name in reversed(KEY):
         column = table[name]
         if column.dtype == pl.String:
-            column = column.cast(pl.Enum(column.unique().sort())).to_physical()
-        ranks[name] = column.shrink_dtype()
-    return pl.DataFrame(ranks).with_row_index("\x00row").sort(KEY)["\x00row"]
-
-
-def _first_out_of_order(table: pl.DataFrame) -> int | None:
-    """Returns the first row that is not greater than the one before it; None if all are."""
-    greater, equal = pl.lit(False), pl.lit(True)
-    for name in KEY:
-        before = pl.col(name).shift(1)
-        greater = greater | (equal & (pl.col(name) > before))
-        equal = equal & (pl.col(name) == before)
-    fine = table.select(greater.fill_null(True)).to_series()[1:]
-    return None if fine.all() else _first(~fine) + 1
+            column = column.cast(pl.Enum(column.unique().sort())).to_physical().cast(pl.Int64)
+        lowest, highest = (int(end) if isinstance(end, int) else 0 for end in (column.min(), column.max()))
+        if above * (highest - lowest + 1) > _MOST:
+            column, lowest = column.rank("dense").cast(pl.Int64), 1
+            highest = column.n_unique()
+        if above * (highest - lowest + 1) > _MOST:  # more digits than there are rows: rank what is there
+            key = key.rank("dense").cast(pl.Int64) - 1
+            above = key.n_unique()
+        key = key + (column - lowest) * above
+        above *= highest - lowest + 1
+    return key
 
 
 def _column(column: pl.Series, name: str, dtype: type[pl.DataType]) -> pl.Series:

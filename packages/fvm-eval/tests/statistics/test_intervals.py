@@ -102,11 +102,14 @@ def test_binomial_limits_are_clopper_pearson():
 
 
 def test_new_tasks_by_hand(cells):
-    # Checkpoint means 1, 3; task means 1, 3; residuals +-1: all mean squares 4, var (4 + 4 - 4) / 4.
-    values = [[1.0, 1.0], [1.0, 5.0]]
+    # Checkpoint means 1.5, 4.5; task means 1.5, 4.5; residuals +-1: var 2.25 + 2.25 - 1.
+    values = [[1.0, 2.0], [2.0, 7.0]]
     interval = new_tasks_interval(cells(values))
-    assert interval.df == pytest.approx(1 / 3)
-    assert interval.half_width == pytest.approx(stats.t.ppf(0.975, 1 / 3))
+    df = 3.5**2 / (2.25**2 + 2.25**2 + 1)
+    assert interval.df == pytest.approx(df)
+    assert interval.half_width == pytest.approx(stats.t.ppf(0.975, df) * 3.5**0.5)
+    # Where all mean squares are equal, two of the three parts cancel and say nothing: df 1, not 1 / 3.
+    assert new_tasks_interval(cells([[1.0, 1.0], [1.0, 5.0]])).df == pytest.approx(1)
     alone = new_tasks_interval(cells([[1.0], [2.0]]))
     assert (alone.low, alone.note) == (None, "one task only: nothing is known of other tasks")
     assert "no spread" in new_tasks_interval(cells([[1.0, 2.0]])).note
@@ -114,7 +117,7 @@ def test_new_tasks_by_hand(cells):
     # Paired by checkpoint: the interval of the differences, which are those of the first case.
     left = np.add(values, [[7.0, 2.0], [3.0, 5.0]])
     paired = new_tasks_interval(cells(left), cells(left - values))
-    assert (paired.low, paired.high, paired.df) == pytest.approx((interval.low, interval.high, 1 / 3))
+    assert (paired.low, paired.high, paired.df) == pytest.approx((interval.low, interval.high, df))
     assert "neither" in new_tasks_interval(cells(values), cells(values)).note
 
 
@@ -126,3 +129,13 @@ def test_checkpoints_good_at_one_task_each_do_not_make_limits_in_the_millions(ce
     assert interval.df == pytest.approx(3)
     se = np.std(values.mean(axis=1), ddof=1) / 4**0.5
     assert interval.half_width == pytest.approx(stats.t.ppf(0.975, 3) * se)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1 / 3, 7e5])
+def test_for_new_tasks_runs_from_scratch_are_as_good_as_their_task_means(cells, scale):
+    """The two parts that cancel leave rounding, which must not decide the degrees of freedom."""
+    values = scale * np.random.default_rng(3).uniform(0.2, 0.8, (5, 4))
+    runs = cells(values.T.reshape(-1, 1), tasks=[[f"t{i // 5}"] for i in range(20)])
+    found = new_tasks_interval(runs)
+    oracle = stats.ttest_1samp(values.mean(0), 0).confidence_interval()
+    assert (found.low, found.high) == (pytest.approx(oracle.low), pytest.approx(oracle.high))

@@ -13,9 +13,12 @@ BY_MOMENT = "Value before and after adaptation"
 BY_LATENT = "Value at budget by latent"
 BY_DEMOS = "Value at budget by demos"
 FAR_DROP = "Score lost on FAR while fine-tuning"
+FORGETTING = "Score lost on training tasks by adapting"
+TRAINED = "Training return before adapting"
 AREA_BY_ORDER = "Area under the curve by order"
 TRIAL_MARGIN = 0.05  # of the score range
 # Names of arms, for `str.format` here and `polars.format` over a table's columns.
+RANDOM_ARM = "random play, {}"  # on the training tasks of a method
 TRIAL_ARM, TASK_ARM, MOMENT_ARM, LATENT_ARM = "{} trial {}", "{} on {}", "{} at {}", "{}, z {}"
 
 

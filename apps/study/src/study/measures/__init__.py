@@ -2,14 +2,18 @@
 
 from study.measures.control import CONTROL_FAMILY
 from study.measures.far import FAR, FAR_TEACHER
+from study.measures.forgetting import FORGOTTEN
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
 from study.measures.new_levels import ZERO_SHOT_LEVELS
 from study.measures.posteriors import POSTERIORS
+from study.measures.schedules import SCHEDULES
 from study.measures.seconds import SECONDS
+from study.measures.seen import SEEN
 from study.measures.tasks import TASKS
 from study.measures.training_return import TRAINING_RETURN
 from study.measures.trials import TRIALS_OF_LIFETIMES
+from study.measures.tuned import TUNED_BASELINE
 
 MEASURES = (
     TRAINING_RETURN,
@@ -20,7 +24,11 @@ MEASURES = (
     MOMENTS,
     SECONDS,
     POSTERIORS,
+    SCHEDULES,
     CONTROL_FAMILY,
+    SEEN,
+    FORGOTTEN,
+    TUNED_BASELINE,
     FAR,
     FAR_TEACHER,
 )

@@ -14,9 +14,10 @@ from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_meta import Paradigm
 
-from study.claims.arms import learned
+from study.claims.arms import RANDOM_ARM, TRAINED, learned
 from study.environments import score_range_of
 from study.learners import read_spec
+from study.measures.columns import RUN
 from study.registry import Findings, Finished, Measure, Rows, registered
 
 if TYPE_CHECKING:
@@ -64,10 +65,12 @@ def findings(finished: Finished) -> Findings:
     """Returns a precondition for each pretraining of the study."""
     table = finished.rows(TRAINING_RETURN)
     found: list[Precondition] = []
+    cells: list[pl.DataFrame] = []
     for method in dict.fromkeys(job.method for job in finished.pretrainings):
         mine = table.filter(method=method)
         ranges = {task: score_range_of(finished.config.benchmark, task) for task in mine["task"].unique()}
         mine = normalise(mine, ranges)
+        cells.append(arms_of(mine, method))
         scores = {
             is_random: [
                 float(one["score"].to_numpy().mean())
@@ -79,7 +82,16 @@ def findings(finished: Finished) -> Findings:
         }
         name = learned(method, finished.config.unit)
         found.append(pretraining_learned(scores[False], scores[True], name=name))
-    return Findings(preconditions=found)
+    return Findings(cells={TRAINED: pl.concat(cells)} if cells else {}, preconditions=found)
+
+
+def arms_of(rows: pl.DataFrame, method: str) -> pl.DataFrame:
+    """Returns cells of a method's pretrained agents and of random play beside each, over their tasks."""
+    arm = pl.when(pl.col("policy") == "random").then(pl.lit(RANDOM_ARM.format(method))).otherwise("method")
+    each = rows.with_columns(
+        method=arm, checkpoint=pl.format("{}/{}", arm, "seed"), task=pl.lit("training tasks")
+    )
+    return each.group_by(RUN).agg(value=pl.col("score").mean()).select(*RUN, "value").sort(RUN)
 
 
 TRAINING_RETURN = Measure(

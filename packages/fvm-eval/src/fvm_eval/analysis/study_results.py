@@ -82,7 +82,8 @@ class StudyResults:
         looks: Every verdict that was reached on this study while it grew, first to last, from the log that
             its store keeps; the last is this one.
         planned_looks: Numbers of checkpoints a method at which looks were planned.
-        complete: Whether all planned runs are finished; a partial study gets no verdicts.
+        complete: Whether all planned runs are finished; a partial study gets neither verdicts nor p values,
+            and its page says what is missing.
         adaptation: Whether methods adapt a pretrained agent to held-out tasks; without it the report's words
             are those of any comparison.
         references: Families that all others are shown against, the first one first.

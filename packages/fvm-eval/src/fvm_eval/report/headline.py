@@ -10,6 +10,7 @@ from markupsafe import Markup
 from fvm_eval.analysis.decisions import Decided
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict, Comparison
+from fvm_eval.fairness import RUN
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone, was_run
 from fvm_eval.report.text import capital, estimated, limits, number, plural
@@ -36,6 +37,8 @@ def answer(analysis: Analysis) -> Markup:
 
 
 def _answer(analysis: Analysis) -> dict[str, Any]:
+    if not analysis.study.complete:
+        return _unfinished(analysis)
     if analysis.claims:
         return _of_claims(analysis.claims)
     if analysis.verdicts:
@@ -47,6 +50,23 @@ def _answer(analysis: Analysis) -> dict[str, Any]:
     )
     no = "No comparison was fixed beforehand, so none is decided."
     return {"label": "", "tone": "", "decision": f"{scores}.", "numbers": no}
+
+
+def _unfinished(analysis: Analysis) -> dict[str, Any]:
+    """Returns what is missing: an unfinished study has no verdict, only what happened to finish first."""
+    study, have = analysis.study, analysis.runs.select(RUN).unique()
+    decision, missing = f"{plural(len(have), 'run')} so far.", ""
+    if study.plan is not None:
+        wanted = study.plan.select(RUN).unique()
+        lacking = wanted.join(have, on=RUN, how="anti")
+        counts = sorted(lacking.group_by("method").len().iter_rows())
+        decision = f"{len(wanted) - len(lacking):,} of {len(wanted):,} planned runs are finished."
+        listed = ", ".join(f"{count} of {study.label(method)}" for method, count in counts)
+        missing = f"Missing: {listed}. " if listed else ""
+    fixed = len(study.claims) + len(study.comparisons)
+    waiting = f"{plural(fixed, 'claim')} {'waits' if fixed == 1 else 'wait'} for them: " if fixed else ""
+    why = f"{waiting}No verdict and no p value before all are there."
+    return {"label": "Not finished", "tone": "undecided", "decision": decision, "numbers": f"{missing}{why}"}
 
 
 def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdict) -> dict[str, Any]:

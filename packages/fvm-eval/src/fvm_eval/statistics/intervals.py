@@ -28,6 +28,8 @@ from fvm_eval.statistics.feasible import ASSUMED
 
 __all__ = ["Interval", "difference_interval", "mean_interval", "new_tasks_interval"]
 
+_ROUNDING = 1e-9
+
 
 def mean_interval(
     cells: pl.DataFrame, *, level: float = 0.95, score_bounds: tuple[float, float] | None = None
@@ -79,9 +81,10 @@ def new_tasks_interval(
 
         var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
 
-    with Satterthwaite degrees of freedom; where that is below the larger of its first two terms, that term
-    with its own. Where neither varies and the scores have a range, the limits over checkpoints and those
-    over tasks (Gaffke's) are combined as independent. Neither limit ever lies within those over these tasks.
+    with Satterthwaite degrees of freedom; where that is not above the larger of its first two terms, that
+    term with its own (of runs from scratch, a checkpoint each, the t interval of the task means). Where
+    neither varies and the scores have a range, the limits over checkpoints and those over tasks (Gaffke's)
+    are combined as independent. Neither limit ever lies within those over these tasks.
 
     Args:
         left: Cells of one method.
@@ -105,7 +108,7 @@ def new_tasks_interval(
     within = sum(v for v, _ in checkpoints)
     variance = within + tasks[0] - sum(v for v, _ in residual)
     parts = (*checkpoints, tasks, *residual)
-    if variance < max(within, tasks[0]):
+    if variance <= (1 + _ROUNDING) * max(within, tasks[0]):
         # A residual that large would leave hardly a degree of freedom, and limits in the millions.
         variance, parts = max((within, checkpoints), (tasks[0], (tasks,)))
     if variance > 0:
