@@ -21,6 +21,7 @@ class Event:
         env_step: Where a running job is.
         metrics: Latest numbers of a running job.
         doing: What a running job does if it does not train: "evaluating".
+        part: Of that, from 0 to 1.
         message: One sentence on a failure.
         mendable: Whether a failure is one that a user can mend, such as a full disk: it stops the study.
     """
@@ -30,6 +31,7 @@ class Event:
     env_step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     doing: str = ""
+    part: float = 0.0
     message: str = ""
     mendable: bool = False
 
