@@ -104,7 +104,7 @@ class Schedule:
             job = heapq.heappop(self._ready)[1]
             if not self.store.done(job):  # another worker may have been faster
                 return job
-            self._look()
+            self._release(job.key)
 
     def again(self, job: Job) -> None:
         """Puts a job back in its place."""
@@ -120,6 +120,10 @@ class Schedule:
         """Makes the children of finished parents ready; there are few parents for many children."""
         for key, parent in list(self._parents.items()):
             if self.store.done(parent):
-                del self._parents[key]
-                for child in self._children.pop(key):
-                    self.again(child)
+                self._release(key)
+
+    def _release(self, key: str) -> None:
+        """Makes the children of a finished job ready, if there are any."""
+        self._parents.pop(key, None)
+        for child in self._children.pop(key, []):
+            self.again(child)
