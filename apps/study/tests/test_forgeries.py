@@ -49,6 +49,7 @@ FORGERIES: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
     lambda state: without(state, "ledger", "spent"),
     lambda state: {**state, "online": {"count": 3, "return_sum": 4, "length_sum": 5}},
     lambda state: {**state, "online": {"counts": np.zeros(100)}},
+    lambda state: {**state, "met": ["x"]},
     lambda state: {**state, "metrics": {"count": {}, "total": {"loss": np.zeros(7)}}},
 ]
 

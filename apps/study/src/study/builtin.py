@@ -12,10 +12,11 @@ from study.presets.atari import ATARI
 from study.presets.procgen import PROCGEN
 from study.presets.rlbench import RLBENCH
 from study.presets.toy import TOY
+from study.presets.two_stage import TWO_STAGE
 from study.registry import ClaimKind, register, registered
 
 C11 = ClaimKind(name="retention", claims=retention_claims)
 
-register(*LAUNCHERS, *LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, C11)
+register(*LAUNCHERS, *LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, TWO_STAGE, C11)
 
 BUILT_IN = {kind: frozenset(records) for kind, records in vars(registered()).items()}

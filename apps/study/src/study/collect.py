@@ -179,6 +179,7 @@ def collect(
             )
             if note
         ],
+        panels=[panel for one in found for panel in one.panels],
         labels=labels_of(methods, played, config),
         **shown,
     )

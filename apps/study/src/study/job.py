@@ -140,6 +140,7 @@ def run_stream(
     spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
     resume = None
+    met: set[int] = set()  # training tasks on which an episode ended
     if (saved := store.load_checkpoint(job)) is not None:
         with fitting(store, job):
             check_saved(saved, rows, spent)
@@ -147,7 +148,7 @@ def run_stream(
             ledger.load_state_dict(saved["ledger"])
             online = OnlineCurve(budget.env_steps, **saved["online"])
             metrics = MetricCurves(budget.env_steps, **saved["metrics"])
-    met = set(saved.get("met", ())) if saved else set()  # training tasks on which an episode ended
+            met.update(saved["met"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     visits = Visits()
     started = last_saved = time.perf_counter()
@@ -229,6 +230,8 @@ def check_saved(saved: Mapping[str, Any], rows: Mapping[str, list[Any]], spent: 
         *saved["metrics"]["count"].values(),
         *saved["metrics"]["total"].values(),
     ]
+    if not all(isinstance(task, int) for task in saved["met"]):
+        raise TypeError("its tasks are no numbers")
     if any(np.shape(array) != (ONLINE_BINS,) for array in binned):
         raise ValueError(f"its curves do not have {ONLINE_BINS} bins")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import polars as pl
     from fvm_envs.suite import Suite
+    from fvm_eval.analysis.panel import Panel
     from fvm_eval.claims import Claim, Precondition
     from fvm_meta import Paradigm
     from fvm_meta.paradigm import Transfer
@@ -82,6 +83,7 @@ class Findings:
             task, value.
         preconditions: What must hold before a claim means something.
         notes: Sentences for the top of the report.
+        panels: Figures of its own, in their order.
         shown: Fields of `fvm_eval.results.StudyResults` that the report shows.
         tables: Files of the study's folder, by name.
     """
@@ -89,6 +91,7 @@ class Findings:
     cells: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     preconditions: Sequence[Precondition] = ()
     notes: Sequence[str] = ()
+    panels: Sequence[Panel] = ()
     shown: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
@@ -360,11 +363,13 @@ class Launcher:
         about: A line for `--help`.
         start: Of the study's folder and how its jobs run, what starts workers on it; None where they are
             started elsewhere (`study work FOLDER`), and this process plans, watches and reports.
+        here: Whether they run on this machine, whose cores and devices then count.
     """
 
     name: str
     about: str = ""
     start: Callable[[Path, RunOptions], Workers] | None = None
+    here: bool = False
 
 
 Record = Benchmark | LearnerKind | MethodKind | Measure | ClaimKind | Launcher

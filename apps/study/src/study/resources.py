@@ -39,13 +39,13 @@ def options_of(arguments: Arguments, device: str) -> RunOptions:
     Raises:
         StudyError: There is no such engine.
     """
-    launcher_of(arguments)
+    here = launcher_of(arguments).here
     return RunOptions(
         device,
         arguments.checkpoint_every_s,
         arguments.plugin,
         arguments.engine,
-        devices=choose_devices(arguments.device, here=arguments.engine == "local"),
+        devices=choose_devices(arguments.device, here=here),
         gpus=0.0 if device == "cpu" else 1.0,
         ray_address=arguments.ray_address,
     )
@@ -64,9 +64,10 @@ def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:
 
     On GPUs as many as their free memory holds, by a measurement of some seconds.
     """
-    if launcher_of(arguments).start is None and arguments.workers is None:
+    launcher = launcher_of(arguments)
+    if launcher.start is None and arguments.workers is None:
         return 0
-    if arguments.workers is None and arguments.engine != "local":
+    if arguments.workers is None and not launcher.here:
         return len(plan.jobs)  # or as many as there is room for where they run
     if arguments.workers is None and device != "cpu" and len(plan.jobs) > 1:
         devices = choose_devices(arguments.device)

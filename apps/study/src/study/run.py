@@ -63,7 +63,8 @@ def made_ready(arguments: Arguments) -> tuple[Arguments, str]:
     """
     refuse_while_spawned()
     arguments = with_paths(arguments)
-    device = choose_devices(arguments.device, here=arguments.engine == "local")[0]
+    plugins.load(arguments.plugin)
+    device = choose_devices(arguments.device, here=launcher_of(arguments).here)[0]
     if arguments.tracking_uri is not None:
         tracking.check_uri(arguments.tracking_uri)
     choose_workers(arguments.workers, device, 1)
@@ -71,8 +72,6 @@ def made_ready(arguments: Arguments) -> tuple[Arguments, str]:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
-    plugins.load(arguments.plugin)
-    launcher_of(arguments)
     return arguments, device
 
 
@@ -97,7 +96,7 @@ class Options:
         device: One of "cpu", "cuda", "auto" (a CUDA GPU if there is one), or GPUs that the workers share.
         workers: Processes that run jobs side by side; 0 for this one alone, None for one a core.
         engine: Name of the launcher that starts them.
-        ray_address: Of the cluster for the engine "ray".
+        ray_address: Of the cluster, for Ray.
         control: Folder of a finished study in which a method is known to gain.
         cache: Folders with other studies, whose finished jobs are taken.
         fresh: Whether all jobs run anew.

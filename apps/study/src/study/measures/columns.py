@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-RUN_TYPES: dict[str, type[pl.DataType]] = {
+from study.tables import Columns
+
+RUN_TYPES: Columns = {
     "method": pl.String,
     "fold": pl.Int64,
     "seed": pl.Int64,
@@ -18,5 +20,5 @@ RUN = list(RUN_TYPES)
 
 def cells_of(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
     """Returns sorted cells of rows (method, fold, seed, checkpoint, task, value)."""
-    schema: dict[str, type[pl.DataType]] = {**RUN_TYPES, "value": pl.Float64}
+    schema: Columns = {**RUN_TYPES, "value": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(RUN)
