@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 from study.engines.processes import least_used
-from study.environments import make_envs, threads_of
+from study.environments import threads_of
 from study.errors import StudyError
 from study.resources import choose_devices, workers_on_gpus
 
@@ -52,15 +52,3 @@ def test_threads_step_many_envs_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) ->
     assert threads_of("toy", 256, "cuda") == {}  # it has none
     monkeypatch.setattr("study.environments.cores", lambda: 2)
     assert threads_of("atari", 128, "cuda") == {"num_threads": 2}
-
-
-def test_threads_change_no_frame() -> None:
-    frames = []
-    for options in ({}, {"num_threads": 2}):
-        envs = make_envs("procgen", ["procgen/coinrun-easy/0", "procgen/coinrun-easy/1"], 8, 0, **options)
-        obs, _ = envs.reset(seed=0)
-        for step in range(8):
-            obs = envs.step([(step + slot) % 15 for slot in range(8)])[0]
-        frames.append(obs.copy())
-        envs.close()
-    assert (frames[0] == frames[1]).all()
