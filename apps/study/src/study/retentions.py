@@ -154,7 +154,7 @@ def spec_of(
 
 
 def look_back_env_steps(spec: Mapping[str, Mapping[str, Any]]) -> int:
-    """Returns how many env steps on the pretraining's tasks these ask for; who asks for as many shares them."""
+    """Returns how many env steps on the pretraining's tasks these ask for; as many are shared."""
     return sum({int(fields["states"]) for fields in spec.values() if "states" in fields})
 
 
