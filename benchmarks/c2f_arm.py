@@ -193,9 +193,9 @@ def _voxels(cameras: tuple[str, ...], rounds: int, batch_size: int) -> str:
     )
 
 
-def agent_of(config: C2FARMConfig) -> C2FARM:
+def agent_of(config: C2FARMConfig, device: str = "cpu") -> C2FARM:
     envs = make_vec("rlbench/push_button", num_envs=1, seed=0, point_cloud=False)
-    agent = C2FARM(envs.single_observation_space, envs.single_action_space, config, seed=0)
+    agent = C2FARM(envs.single_observation_space, envs.single_action_space, config, seed=0, device=device)
     pictures = ObservationConfig(point_cloud=False)
     agent.add_demonstrations(
         [

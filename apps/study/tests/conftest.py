@@ -51,7 +51,7 @@ TINY = [
 ]
 
 # Many short iterations, so that there are many moments to be interrupted at.
-PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="nature-small")
+PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
 RAINBOW = RainbowConfig(
     encoder="minatar",
     num_steps=4,
@@ -74,7 +74,7 @@ SMALL = replace(
     train_sizes=(4,),
     pool=(0, 78),
     validation=(78, 81),
-    env_options={},
+    env_options={"cell_pixels": 1},
     settings={"rl2": Settings(config={"trials": 2}, learner={"recurrent": True, "lstm_size": 8})},
     held_out=(84, 87),
     pretrain=Phase(env_steps=768, num_envs=8, learner=PPO),
@@ -94,7 +94,6 @@ def small_rainbow() -> StudyConfig:
     """The same with Rainbow: 24 iterations a pretraining and 16 an adaptation."""
     return replace(
         SMALL,
-        env_options={"cell_pixels": 1},
         settings={"pearl": Settings(learner={"latent_size": 2, "context_next_obs": True})},
         pretrain=replace(SMALL.pretrain, learner=RAINBOW),
         adapt=replace(SMALL.adapt, learner=RAINBOW),

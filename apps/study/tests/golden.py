@@ -20,10 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import conftest  # this file runs as a script: its folder is on the path
 import polars as pl
 import torch
-from fvm_learners import PPOConfig
-from fvm_learners.rainbow.config import RainbowConfig
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
@@ -41,21 +40,8 @@ ENVIRONMENT = {
 }
 FILE = Path(__file__).with_name("golden.json")
 
-PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
-RAINBOW = RainbowConfig(
-    encoder="minatar",
-    num_steps=4,
-    learn_start=32,
-    updates_per_env_step=0.25,
-    batch_size=8,
-    replay_capacity=512,
-    num_atoms=7,
-    v_min=-1.0,
-    v_max=1.0,
-    hidden_size=8,
-    context_hidden_size=8,
-    target_period_updates=10,
-)
+PPO = replace(conftest.PPO, network="minatar")
+RAINBOW = replace(conftest.RAINBOW, replay_capacity=512)
 RECURRENT = {"recurrent": True, "lstm_size": 8}
 TOY = replace(
     toy.QUICK,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -15,7 +16,8 @@ from study.cli import run
 from study.config import StudyConfig
 from study.engines import Event
 from study.errors import StudyError
-from study.plan import Plan, make_plan
+from study.job_record import JobRecord, record_bytes
+from study.plan import Job, Plan, make_plan
 from study.store import Store
 
 
@@ -159,6 +161,49 @@ def test_a_job_that_is_not_what_its_key_says_is_refused(theirs: Store, tmp_path:
     write(tmp_path / "b.tar", {"card.json": card(files), **files})
     with pytest.raises(StudyError, match="nothing was imported"):
         import_study(tmp_path / "b.tar", tmp_path / "mine")
+
+
+def test_splits_of_both_are_kept(small: StudyConfig, theirs: Store, tmp_path: Path) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    later = replace(small, first_seed=1)
+    mine = Store(tmp_path / "mine")
+    mine.claim(later.identity, asdict(later), make_plan(later).splits)
+    mine.close()
+    import_study(tmp_path / "a.tar", mine.root)
+    assert mine.recorded_splits() == {**make_plan(small).splits, **make_plan(later).splits}
+    assert set(mine.recorded_splits()) == {"4/0", "4/1"}
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "read"),
+    [
+        ("episodes.parquet", b"PAR1 no table PAR1", lambda store, job: store.table([job], "episodes")),
+        ("ledger.json", b"[[[]]]", lambda store, job: store.note(job, "ledger")),
+        ("weights.safetensors", b"\x80\x04cos\nsystem\n(S'true'\ntR.", Store.weights),
+    ],
+)
+def test_what_is_forged_with_right_sums_is_a_sentence_when_it_is_read(
+    small_done: tuple[Plan, Store],
+    theirs: Store,
+    tmp_path: Path,
+    file: str,
+    data: bytes,
+    read: Callable[[Store, Job], object],
+) -> None:
+    export_study(theirs.root, tmp_path / "a.tar", weights=True)
+    files = members(tmp_path / "a.tar")
+    files.pop("card.json")
+    job = next(job for job in small_done[0].jobs if job.kind == "adapt")
+    folder = f"jobs/{job.key[:16]}"
+    record = json.loads(files[f"{folder}/job.json"])
+    sums = {**record["files"], file: hashlib.sha256(data).hexdigest()}
+    forged = JobRecord(key=job.key, spec=job.spec, files=sums)
+    files |= {f"{folder}/{file}": data, f"{folder}/job.json": record_bytes(forged)}
+    write(tmp_path / "b.tar", {"card.json": card(files), **files})
+    import_study(tmp_path / "b.tar", tmp_path / "mine")
+    with pytest.raises(StudyError, match="is damaged") as error:
+        read(Store(tmp_path / "mine"), job)
+    assert "\n" not in str(error.value)
 
 
 def test_another_study_stays_as_it_is(small: StudyConfig, theirs: Store, tmp_path: Path) -> None:

@@ -24,15 +24,15 @@ from study.claims.arms import (
     with_latent,
 )
 from study.errors import StudyError
-from study.measures.control import control_cells
+from study.measures.control import check_control, control_cells
 from study.measures.moments import TABLE as MOMENTS_TABLE
 from study.measures.moments import by_moment
-from study.measures.seconds import seconds_to_score
+from study.measures.seconds import from_scratch, seconds_to_score
 from study.measures.tasks import by_task
 from study.measures.trials import TABLE as TRIALS_TABLE
 from study.measures.trials import by_trial
 from study.presets import atari, procgen, toy
-from study.run import check_control
+from study.tables import write_tables
 
 SEEDS, TASKS = 8, ("a", "b", "c")
 SPREAD = [-0.02, 0.01, 0.02, -0.01, 0.0, 0.015, -0.015, 0.0]
@@ -217,7 +217,7 @@ def test_cells_by_task_and_moment_are_means_at_the_ends_of_curves(tmp_path: Path
         "pearl at 0": 0.0,
         "pearl at the budget": 0.6,
     }
-    moments.write_parquet(tmp_path / MOMENTS_TABLE)
+    write_tables(tmp_path, {MOMENTS_TABLE: moments})
     assert set(control_cells(tmp_path)["method"]) == {"pearl at 0", "pearl at the budget"}
 
 
@@ -231,21 +231,41 @@ def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_pat
     table = pl.DataFrame(rows, schema=names, orient="row")
     found = by_trial(table, {"toy/hidden-catch/1": (0.0, 2.0)})
     assert dict(found.select("method", "value").iter_rows()) == {"rl2 trial 1": 0.0, "rl2 trial 2": 0.375}
-    with pytest.raises(StudyError, match=r"no finished study with RL²"):
+    with pytest.raises(StudyError, match=r"no finished study of a method that is known to gain"):
         control_cells(tmp_path)
-    table.write_parquet(tmp_path / TRIALS_TABLE)
+    write_tables(tmp_path, {TRIALS_TABLE: table})
     assert set(control_cells(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
+    data = (tmp_path / TRIALS_TABLE).read_bytes()
+    for damage, words in (
+        (data[:-9] + b"?" + data[-8:], "it does not match its SHA-256"),
+        (b"", "it does not match its SHA-256"),
+    ):
+        (tmp_path / TRIALS_TABLE).write_bytes(damage)
+        with pytest.raises(StudyError, match=words):
+            control_cells(tmp_path)
+    write_tables(tmp_path, {TRIALS_TABLE: table.drop("lifetime")})  # forged, with a right sum
+    with pytest.raises(StudyError, match="it has no column lifetime"):
+        control_cells(tmp_path)
+    write_tables(tmp_path, {TRIALS_TABLE: table.with_columns(score=pl.lit("high"))})
+    with pytest.raises(StudyError, match="its column score is String, not Float64"):
+        control_cells(tmp_path)
+    (tmp_path / "tables.json").unlink()
+    with pytest.raises(StudyError, match=r"lists no sums.*run that study's own command again"):
+        control_cells(tmp_path)
 
 
 def test_seconds_to_score_need_scratch() -> None:
     names = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
     empty = pl.DataFrame([("multitask", 0, 0, "multitask/0", "a", 0, 0, 1.0)], schema=names, orient="row")
-    assert seconds_to_score([], [], empty, 0, None) is None  # type: ignore[arg-type]
+    assert seconds_to_score([], [], empty, 0, None, "scratch") is None  # type: ignore[arg-type]
+    assert seconds_to_score([], [], empty, 0, None, None) is None  # type: ignore[arg-type]
+    assert [name for name in ("scratch", "multitask", "rl2:both") if from_scratch(name)] == ["scratch"]
 
 
 def test_a_control_without_the_method_is_refused_at_once(tmp_path: Path) -> None:
     arm = moment("pearl", "0")
-    cells({arm: 0.3})[arm].with_columns(method=pl.lit(arm)).write_parquet(tmp_path / MOMENTS_TABLE)
+    run = {"method": arm, "fold": 0, "seed": 0, "checkpoint": "pearl/0", "task": "toy/visible-catch/20"}
+    write_tables(tmp_path, {MOMENTS_TABLE: pl.DataFrame([{**run, "value": 0.3}])})
     check_control(tmp_path, [atari.SMALL])
     check_control(tmp_path, [replace(atari.SMALL, methods=("scratch",))])
     with pytest.raises(StudyError, match=r"no results of rl2.*toy-schedules/hidden-catch"):

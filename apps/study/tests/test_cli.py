@@ -108,7 +108,7 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     # Threads for processes, which would not know of the shorter time.
     monkeypatch.setattr(study.estimate, "MEASURE_S", 0.2)
     monkeypatch.setattr(
-        study.estimate, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers)
+        study.estimate, "ProcessPoolExecutor", lambda workers, *spawned: ThreadPoolExecutor(workers)
     )
     monkeypatch.chdir(tmp_path)
     assert run(tiny(tmp_path / "deep" / "down", "--dry-run", "--tracking", "--workers", "1")) == 0

@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,14 @@ def workers() -> list[psutil.Process]:
     """Returns the live worker processes of this one; the resource tracker is none."""
     mine = psutil.Process().children()
     return [child for child in mine if "spawn_main" in " ".join(child.cmdline())]
+
+
+def in_processes(
+    jobs: Sequence[Job], store: Store, options: RunOptions, workers: int
+) -> Generator[Event, None, None]:
+    """Runs a plan's missing jobs in worker processes."""
+    write_plan(store.root, PlanFile(jobs=tuple(jobs), checkpoint_every_s=options.checkpoint_every_s))
+    return run_in_processes(Schedule(jobs, store), options, workers)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +155,7 @@ def test_two_worker_processes_give_the_same_bytes_as_this_one(
     store: Store,
 ) -> None:
     plan, reference = small_done
-    with closing(run_in_processes(Schedule(plan.jobs, store), EVERY_STEP, workers=2)) as running:
+    with closing(in_processes(plan.jobs, store, EVERY_STEP, workers=2)) as running:
         events = list(running)
     started = [event.job.key for event in events if event.what == "started"]
     finished = [event.job.key for event in events if event.what == "finished"]
@@ -198,7 +206,7 @@ def test_a_worker_killed_at_three_random_moments_loses_nothing(
     killer = threading.Thread(target=kill_now_and_then)
     killer.start()
     try:
-        with closing(run_in_processes(Schedule(plan.jobs, store), OFTEN_KILLED, workers=2)) as events:
+        with closing(in_processes(plan.jobs, store, OFTEN_KILLED, workers=2)) as events:
             failed = [event.message for event in events if event.what == "failed"]
     finally:
         over.set()
@@ -222,7 +230,7 @@ def test_a_job_that_loses_its_worker_too_often_fails_without_its_children(
 ) -> None:
     plan = make_plan(replace(small, methods=("multitask",)))
     once = RunOptions("cpu", 0.0, max_losses=1)
-    with closing(run_in_processes(Schedule(plan.jobs[2:], store), once, workers=1)) as events:
+    with closing(in_processes(plan.jobs[2:], store, once, workers=1)) as events:
         what: list[Event] = []
         for event in events:
             what.append(event)
@@ -240,7 +248,7 @@ def test_a_job_that_loses_its_worker_too_often_fails_without_its_children(
 def test_an_idle_worker_that_dies_is_replaced(small: StudyConfig, store: Store) -> None:
     jobs = make_plan(replace(small, methods=("scratch",))).jobs
     done: list[str] = []
-    with closing(run_in_processes(Schedule(jobs[1:3], store), NEVER, workers=1)) as events:
+    with closing(in_processes(jobs[1:3], store, NEVER, workers=1)) as events:
         for event in events:
             if event.what == "finished":
                 done.append(event.job.kind)
@@ -255,7 +263,7 @@ def test_closing_stops_busy_workers_soon_and_keeps_a_checkpoint(
 ) -> None:
     plan = make_plan(replace(small, methods=("scratch",)))
     job = plan.jobs[2]
-    events = run_in_processes(Schedule([job], store), NEVER, workers=2)
+    events = in_processes([job], store, NEVER, workers=2)
     for event in events:
         if event.what == "progress":
             break
@@ -291,7 +299,7 @@ def test_workers_that_end_before_they_take_a_job_are_not_started_for_ever(
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no interpreter starts with it
     with (
         pytest.raises(StudyError, match=r"worker processes end before they take a job: .*--workers 0"),
-        closing(run_in_processes(Schedule(make_plan(small).jobs, store), NEVER, workers=1)) as events,
+        closing(in_processes(make_plan(small).jobs, store, NEVER, workers=1)) as events,
     ):
         list(events)
 

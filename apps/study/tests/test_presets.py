@@ -41,7 +41,10 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
     meta = "pearl" if isinstance(config.adapt.learner, RainbowConfig) else "rl2"
     paradigms = {Method.parse(method).kind.is_a for method in config.methods}
     reptile = {"reptile"} if (benchmark, name) != ("toy", "pearl") else set()
-    assert {"scratch", "multitask", meta} | reptile <= paradigms
+    if config.far is None:
+        assert {"scratch", "multitask", meta} | reptile <= paradigms
+    else:  # a study of retention: the plain fine-tuning and the frozen agent stand beside it
+        assert {"scratch", "multitask:none", "multitask", "multitask:gradient+bc"} <= set(config.methods)
     assert config.note
     for phase in (config.pretrain, config.adapt):
         assert phase.env_steps % phase.num_envs == 0
@@ -49,7 +52,7 @@ def test_a_preset_resolves_and_fits_together(benchmark: str, name: str) -> None:
         assert phase.env_steps >= rollout
         if isinstance(phase.learner, PPOConfig):
             assert rollout % phase.learner.num_minibatches == 0
-        else:  # it learns, and its replay is full at most once
+        elif isinstance(phase.learner, RainbowConfig):  # it learns, and its replay is full at most once
             assert phase.learner.learn_start < phase.env_steps <= phase.learner.replay_capacity
     plan = make_plan(config)
     methods = [Method.parse(method) for method in config.methods]

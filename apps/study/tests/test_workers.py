@@ -22,6 +22,7 @@ from study.cli import run
 from study.commands import describe, sbatch_script
 from study.config import StudyConfig
 from study.engines import Event, Schedule
+from study.engines.processes import work
 from study.engines.schedule import RunOptions
 from study.engines.watch import Watch
 from study.engines.worker import take_jobs
@@ -177,6 +178,26 @@ def test_two_workers_share_a_plan_and_neither_does_the_others_jobs(
     assert not list(store.root.glob("running/*.lease"))
 
 
+def test_a_worker_takes_up_a_plan_that_grew(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    baselines = [job for job in plan.jobs if job.kind == "baseline"]
+    write_plan(store.root, PlanFile(jobs=tuple(baselines[:1])))
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if len(said) == 1:  # it has the only job in hand
+            write_plan(store.root, PlanFile(jobs=tuple(baselines)))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        assert work(store.root, RunOptions(), threading.Event(), say) == len(baselines) == 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert said[-1] == f"{baselines[1].title}: finished"
+
+
 def test_whoever_finishes_second_accepts_the_first(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, done = small_done
     shutil.copytree(done.root, tmp_path / "copy")
@@ -306,6 +327,34 @@ def test_a_worker_told_to_go_hands_its_job_over(
     assert not list(store.root.glob("running/*.lease"))
     run_plan(plan, store)
     same_results(store.root, small_done[1].root)
+
+
+def test_a_driver_without_workers_reports_what_others_have_done(
+    tiny: Callable[..., list[str]],
+    tiny_done: Path,
+    same_results: Callable[[Path, Path], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    no_report: None,
+) -> None:
+    root = tmp_path / "study"
+
+    def elsewhere() -> None:
+        while not (root / "plan.json").exists():
+            time.sleep(0.05)
+        for _ in take_jobs(Schedule(read_plan(root).jobs, Store(root, 60.0)), RunOptions()):
+            pass
+
+    words = tiny(root, "--engine", "folder")
+    at = words.index("--workers")
+    worker = threading.Thread(target=elsewhere)
+    worker.start()
+    status = run([*words[:at], *words[at + 2 :]])
+    worker.join()
+    assert status == 0
+    assert f"waiting for workers: `study work {root}`" in capsys.readouterr().out
+    assert (root / "report" / "report.html").exists()
+    same_results(root, tiny_done)
 
 
 # The cache, and running anew.

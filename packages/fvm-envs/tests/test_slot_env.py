@@ -21,6 +21,7 @@ ENVS = {
     "catch": ("toy/catch/0:96", {}),
     "hidden-catch": ("toy/hidden-catch/0:24", {}),
     "catch-in-cells": ("toy/catch/0:96", {"cell_pixels": 1}),
+    "two-stage": ("two-stage/close-first/1,two-stage/far-first/2,two-stage/far/2", {"shared": 0.5}),
     "catch-trials": ("toy/catch/0:96", {"cell_pixels": 1, "trials": 2}),
     "hidden-catch-trials": ("toy/hidden-catch/0:24", {"trials": 3, "reward_scale": 1.0}),
     "manipulation": (
@@ -35,6 +36,7 @@ MARKS = {
     "atari": pytest.mark.atari,
     "rlbench": pytest.mark.manipulation,
     "toy": (),
+    "two-stage": (),
 }
 PARAMS = [pytest.param(key, marks=MARKS[ENVS[key][0].split("/")[0]]) for key in ENVS]
 

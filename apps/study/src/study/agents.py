@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
-from fvm_learners.latent import LatentDistribution
-from fvm_learners.memory import Memory
+from fvm_learners import Agent
+from fvm_learners.agent import CARRIED, carrying
 from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
@@ -20,12 +19,11 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from study import learners, retentions
 from study.environments import env_options, make_envs
 from study.errors import StudyError
+from study.job_record import damaged
 from study.learners import read_spec
 from study.plan import Job
 from study.registry import registered
-from study.store import Store
-
-CARRIED = "carried/"  # before the names of what an agent has beside its parameters, in its weights' file
+from study.store import WEIGHTS, Store
 
 
 @dataclass
@@ -155,38 +153,47 @@ def build_paradigm(
 
 def restore(job: Job, store: Store, device: str) -> Snapshot:
     """Returns the last snapshot of a finished job, with its frozen policy."""
-    paradigm = build_paradigm(job.spec, device)
-    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
-    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
-    envs.close()
-    saved = store.weights(job)
-    learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
     return Snapshot(
         env_step=job.budget_env_steps,
         spent=Spent(env_steps=job.budget_env_steps),
-        policy=carrying(learner.frozen_policy(), saved, device),
+        policy=restored(job, store, device).policy,
     )
 
 
-def carried(policy: Any) -> dict[str, torch.Tensor]:
-    """Returns what a frozen policy has beside its parameters: what it remembers, and what it has inferred."""
-    found: dict[str, torch.Tensor] = {}
-    if (memory := getattr(policy, "memory", None)) is not None:
-        found |= {f"{CARRIED}memory/{name}": tensor for name, tensor in memory.state_dict().items()}
-    if (latent := getattr(policy, "latent", None)) is not None:
-        found |= {f"{CARRIED}latent/{name}": tensor.cpu().clone() for name, tensor in vars(latent).items()}
-    return found
+def restored(job: Job, store: Store, device: str) -> Agent:
+    """Returns the agent that a finished job has trained.
 
-
-def carrying(policy: Any, saved: Mapping[str, torch.Tensor], device: str) -> Any:
-    """Returns the policy with what `carried` kept of it, on a device."""
-    parts: dict[str, dict[str, torch.Tensor]] = {"memory": {}, "latent": {}}
-    for name, tensor in saved.items():
-        if name.startswith(CARRIED):
-            what, _, field_name = name.removeprefix(CARRIED).partition("/")
-            parts[what][field_name] = tensor.to(device)
-    if parts["memory"]:
-        policy = policy.remembering(Memory(**parts["memory"]))
-    if parts["latent"]:
-        policy = policy.with_latent(LatentDistribution(**parts["latent"]))
-    return policy
+    Raises:
+        StudyError: Its weights are damaged, or one of its records is not known here.
+    """
+    known, spec = registered(), job.spec
+    for what, name, records in (
+        ("benchmark", spec["benchmark"], known.benchmarks),
+        ("method", spec["paradigm"], known.methods),
+        ("learner", next(iter(spec["phase"]["learner"])), known.learners),
+    ):
+        if name not in records:
+            raise StudyError(
+                f"{job.title} is of a {what} {name!r}, which is not known here; name its plug-in (--plugin)"
+            )
+    paradigm = build_paradigm(spec, device)
+    tasks = spec["tasks"] if job.kind == "pretrain" else [spec["task"]]
+    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
+    envs.close()
+    saved = store.weights(job)
+    try:
+        learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
+        kept = {name: one.to(device) for name, one in saved.items() if name.startswith(CARRIED)}
+        policy = carrying(learner.frozen_policy(), kept)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise damaged(store.folder(job) / WEIGHTS, f"it does not fit: {error}", store.folder(job)) from error
+    kind, config = read_spec(spec["phase"])
+    return Agent(
+        policy,
+        learner=kind.name,
+        config=config,
+        observation_space=envs.single_observation_space,
+        action_space=envs.single_action_space,
+        reward_scale=spec.get("reward_scale", 1.0),
+        kind=kind.made_by,
+    )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+
+from study.errors import StudyError
+
+NUMBERS = {
+    "int": re.compile(r"[+-]?[0-9]+(_[0-9]+)*"),
+    "float": re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?|nan|[+-]?inf"),
+}
+EXPECTED = {"int": "a whole number, such as 8", "float": "a number, such as 30"}
+MOST_DIGITS = 40
 
 
 def shown(metavar: str) -> Any:
@@ -21,7 +32,8 @@ class Arguments:
 
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow), toy (Catch,
-    with a known best return), rlbench (manipulation; players only, nothing learns yet), or a plug-in's."""
+    with a known best return), rlbench (manipulation; players only, nothing learns yet), apple (retention
+    where it can be written down), or a plug-in's."""
     plugin: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(metavar="MODULE|FILE", help_behavior_hint=""),
@@ -31,7 +43,8 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
-    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: players."""
+    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: players. apple:
+    interfering or separate."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
@@ -74,15 +87,18 @@ class Arguments:
     .../toy-schedules/hidden-catch, for PEARL .../toy-pearl/hidden-long-catch."""
     output: Annotated[Path | None, shown("FOLDER")] = None
     """Where all results go (studies/BENCHMARK-PRESET). Run again on it to go on or to extend."""
-    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one."""
+    device: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("auto",)
+    """cpu, cuda, or GPUs that the workers share, as cuda:0 cuda:1; auto takes a CUDA GPU if there is one."""
     workers: Annotated[int | None, shown("N")] = None
-    """Processes that run jobs side by side (one a core, one on a GPU); 0 runs the jobs in this one."""
+    """Processes that run jobs side by side (one a core; on GPUs as many as their memory holds by a short
+    measurement); 0 runs the jobs in this one."""
     dry_run: Annotated[bool, shown("")] = False
     """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
     engine: Annotated[str, tyro.conf.arg(metavar="NAME")] = "local"
     """Who runs the jobs: local (this machine) or folder (`study work FOLDER` on any machine that sees the
     output folder; this command plans, watches and reports)."""
+    ray_address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "auto"
+    """Of the cluster that --engine ray uses: auto finds the one that `ray start` has started here."""
     cache: Annotated[tuple[Path, ...] | None, shown("DIR ...")] = None
     """Folders with other studies: finished jobs with the same key are copied from there, not run."""
     fresh: Annotated[bool, shown("")] = False
@@ -97,6 +113,29 @@ class Arguments:
     """Time between checkpoints of a running job; no influence on results."""
     plain: Annotated[bool, shown("")] = False
     """Plain lines instead of live bars, as where the output is no terminal."""
+
+
+def check_numbers(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
+    """Raises StudyError for a word that is to be a number and is none; the parser's own text is a riddle.
+
+    Args:
+        argv: The words of a command line.
+        kinds: Of its options, their annotations as they are written.
+    """
+    flags = {f"--{name.replace('_', '-')}": str(kind) for name, kind in kinds.items()}
+    flag = ""
+    for word in argv:
+        if word.startswith("--"):
+            flag, _, word = word.partition("=")
+            if not word:
+                continue
+        kind = flags.get(flag.replace("_", "-"), "")
+        what = next((what for what in NUMBERS if re.search(rf"\b{what}\b", kind)), "")
+        if what and not (NUMBERS[what].fullmatch(word) and len(word) <= MOST_DIGITS):
+            shown = (
+                repr(word) if len(word) <= MOST_DIGITS else f"{word[:20]!r}... of {len(word):,} characters"
+            )
+            raise StudyError(f"{flag} {shown} is not a number; give {EXPECTED[what]}")
 
 
 def command_of(arguments: Arguments) -> str:

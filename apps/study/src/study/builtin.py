@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from study.claims.retention import retention_claims
+from study.engines.launchers import LAUNCHERS
 from study.learners import LEARNERS
 from study.measures import MEASURES
 from study.methods import METHODS
@@ -11,10 +12,11 @@ from study.presets.atari import ATARI
 from study.presets.procgen import PROCGEN
 from study.presets.rlbench import RLBENCH
 from study.presets.toy import TOY
+from study.presets.two_stage import TWO_STAGE
 from study.registry import ClaimKind, register, registered
 
 C11 = ClaimKind(name="retention", claims=retention_claims)
 
-register(*LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, C11)
+register(*LAUNCHERS, *LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, TWO_STAGE, C11)
 
 BUILT_IN = {kind: frozenset(records) for kind, records in vars(registered()).items()}

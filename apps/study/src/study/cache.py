@@ -29,8 +29,7 @@ def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tupl
     taken: list[Job] = []
     remarks: list[str] = []
     for cache in caches:
-        if not cache.is_dir():
-            raise StudyError(f"--cache {str(cache)[:200]} is no folder; name one that holds studies")
+        check_cache(cache)
         for folder in studies_in(cache.resolve()):
             if not missing or folder == store.root.resolve():
                 continue
@@ -45,6 +44,12 @@ def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tupl
                     continue
                 taken.append(missing.pop(entry.name))
     return taken, remarks
+
+
+def check_cache(cache: Path) -> None:
+    """Raises StudyError unless studies may lie in a folder."""
+    if not cache.is_dir():
+        raise StudyError(f"--cache {cache} is no folder; name one that holds studies")
 
 
 def studies_in(cache: Path) -> Iterator[Path]:

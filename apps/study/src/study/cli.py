@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
-from study.errors import StudyError
+from study.errors import StudyError, in_one_line
 from study.standard_streams import courteous, open_missing
 
 ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile, RL2 and PEARL on held-out tasks.
@@ -32,6 +32,8 @@ claim that was fixed beforehand.
 
   study work FOLDER      take jobs of that study, on any machine that sees its folder (docs/cluster.md)
   study status FOLDER    how far it is, and who works on what
+  study report FOLDER    the page of what is finished so far; --watch keeps it up to date
+  study agents FOLDER    the agents that it has trained; --to takes one out
   study stop FOLDER      have all workers save and stop
   study slurm FOLDER     workers as an sbatch array
   study export FOLDER FILE.tar, study import FILE.tar FOLDER    a study as one file
@@ -54,12 +56,12 @@ def run(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(sys.argv[1:] if argv is None else list(argv))
         except StudyError as error:
-            print(f"study: {error}", file=sys.stderr)
+            print(f"study: {in_one_line(error)}", file=sys.stderr)
             return 2
         except OSError as error:  # a path that no file system takes, for one
             if error.filename is None:
                 raise
-            print(f"study: cannot use {str(error.filename)[:200]} ({error.strerror})", file=sys.stderr)
+            print(f"study: cannot use {in_one_line(error.filename)} ({error.strerror})", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print(STOPPED, file=sys.stderr)
@@ -79,8 +81,9 @@ def _run(argv: list[str]) -> int:
     with loading():
         import tyro
 
-        from study.arguments import Arguments
+        from study.arguments import Arguments, check_numbers
     about = ABOUT + plugged_in(argv) if {"--help", "-h"} & {*argv} else ABOUT
+    check_numbers(argv, Arguments.__annotations__)
     arguments = tyro.cli(
         Arguments, prog="study", description=about, args=argv, config=(tyro.conf.OmitArgPrefixes,)
     )

@@ -33,7 +33,8 @@ from study.manifest import changed_sources
 from study.methods import label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
-from study.store import Store, write_table
+from study.store import Store
+from study.tables import write_tables
 
 SCORES = (BY_TASK, BY_MOMENT, BY_LATENT, TRIALS, NEW_LEVELS)  # summaries of normalised scores
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
@@ -92,11 +93,18 @@ def _interval(interval: Interval, shown: Any) -> str:
 
 
 def collect(
-    config: StudyConfig, plan: Plan, store: Store, rerun: str, control: Path | None = None
+    config: StudyConfig,
+    plan: Plan,
+    store: Store,
+    rerun: str,
+    control: Path | None = None,
+    *,
+    complete: bool = True,
 ) -> Results:
     """Gathers all jobs' tables into the store's, audits the splits, computes every number of the report.
 
-    `control` is the folder of a finished study of a family on which RL2 has something to gain.
+    `control` is the folder of a finished study of a family on which RL2 has something to gain. A plan that is
+    not `complete` is the finished part of one: nothing is decided on it, and no measure is read.
     """
     benchmark = registered().benchmarks[config.benchmark]
     suite, best_return = benchmark.suite, benchmark.suite.best_return
@@ -104,9 +112,7 @@ def collect(
     adaptations = [job for job in plan.jobs if job.kind == "adapt"]
     baselines = [job for job in plan.jobs if job.kind == "baseline"]
     everything = store.table(plan.jobs, "episodes").select(*ROW_ORDER, "score").sort(ROW_ORDER)
-    write_table(store.root / "results.parquet", everything)
     costs = cost_table(plan, store)
-    write_table(store.root / "costs.parquet", costs)
 
     audit = audit_leaks(config, plan)
     kept = everything.filter(~pl.col("task").is_in(list(audit.leaked)))
@@ -127,9 +133,10 @@ def collect(
         ranges=ranges,
         control=control,
     )
-    found = [measure.found(finished) for measure in registered().measures.values()]
-    for name, table in [item for one in found for item in one.tables.items()]:
-        write_table(store.root / name, table)
+    measures = registered().measures.values() if complete else ()  # some compare what may not be there yet
+    found = [measure.found(finished) for measure in measures]
+    tables = {"results.parquet": everything, "costs.parquet": costs}
+    write_tables(store.root, tables | {name: table for one in found for name, table in one.tables.items()})
     cells = {name: table for one in found for name, table in one.cells.items() if len(table)}
     shown: dict[str, Any] = {name: value for one in found for name, value in one.shown.items()}
     study = StudyResults(
@@ -145,19 +152,14 @@ def collect(
         cell_bounds=cell_bounds_of(config, ranges),
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: job.method.partition("@")[0] for job in adaptations},
-        references=("scratch", "multitask"),
-        eps_schedules={
-            job.method: tuple(job.parent.spec["config"]["eps_schedule"])
-            for job in adaptations
-            if job.parent and "eps_schedule" in job.parent.spec.get("config", {})
-        },
+        references=tuple(kind.name for kind in registered().methods.values() if kind.reference),
         best_scores={task: best_return(Task.parse(task)) for task in tasks} if best_return else None,
         preconditions=[condition for one in found for condition in one.preconditions],
         ledgers={method: spent_by(method, adaptations, store, config.trials) for method in methods},
         costs=cost_summary(costs, methods),
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
         online=online_table(adaptations, store),
-        pretraining=online_table(pretrainings, store) if pretrainings else None,
+        pretraining=pretraining_table(pretrainings, adaptations, store) if pretrainings else None,
         **evidence_of(config, adaptations, store, audit.leaked),
         folds=plan.folds,
         recorded_splits=list(store.recorded_splits().values()),
@@ -165,6 +167,7 @@ def collect(
         config=config.spec,
         environment=environments_of(plan.jobs, store),
         rerun=rerun,
+        complete=complete,
         notes=[
             note
             for note in (
@@ -176,6 +179,7 @@ def collect(
             )
             if note
         ],
+        panels=[panel for one in found for panel in one.panels],
         labels=labels_of(methods, played, config),
         **shown,
     )
@@ -267,12 +271,23 @@ def restart_note(config: StudyConfig) -> str:
 
 def online_table(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
     """Returns method, seed, task, env_step, return of training episodes, in bins of env steps."""
-    frames = []
-    for job in jobs:
-        frame = store.table([job], "online")
-        task = str(job.spec.get("task", ""))
-        frames.append(frame.with_columns(task=pl.lit(task)))
-    return pl.concat(frames).select("method", "seed", "task", "env_step", "episodes", "return", "length")
+    table = store.table(jobs, "online", tasks=True)
+    return table.select("method", "seed", "task", "env_step", "episodes", "return", "length")
+
+
+def pretraining_table(pretrainings: Sequence[Job], adaptations: Sequence[Job], store: Store) -> pl.DataFrame:
+    """Returns the returns of pretrainings under methods of the study.
+
+    A pretraining that several methods share is shown once: as the method of its own name, else as the first.
+    """
+    shown = {job.method for job in adaptations}
+    users: dict[str, str] = {}
+    for job in adaptations:
+        if job.parent is not None:
+            users.setdefault(job.parent.method, job.method)
+    names = {job.method: job.method for job in pretrainings if job.method in shown}
+    table = online_table(pretrainings, store)
+    return table.with_columns(method=pl.col("method").replace(users | names))
 
 
 def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:

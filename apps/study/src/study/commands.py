@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from study.errors import StudyError, unknown
+from study.arguments import check_numbers
+from study.errors import StudyError, in_one_line, unknown, writing
 from study.under_way import UnderWay
 
 LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
@@ -196,6 +197,45 @@ def sbatch_script(
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
 
 
+def report(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    watch: bool = False,
+    every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """Write the page of what is finished of the study in FOLDER; nothing is decided on a part.
+
+    Args:
+        folder: The study's output folder.
+        watch: Write it anew whenever more is finished, until all is.
+        every_s: Time between two looks of --watch.
+        plugin: Plug-ins that the study uses.
+    """
+    from study import plugins
+    from study.plan_file import read_plan
+    from study.so_far import write_so_far
+    from study.store import Store
+
+    plugins.load(plugin)
+    store, before = Store(folder), -1
+    while True:
+        jobs = read_plan(folder).jobs
+        if (now := sum(map(store.done, jobs))) != before:
+            before = now
+            try:
+                page, done, total = write_so_far(folder, LATE_S)
+                print(f"{done} of {total} jobs finished: {page}", flush=True)
+            except StudyError as error:
+                if not watch:
+                    raise
+                print(error, flush=True)
+        if not watch or now == len(jobs):
+            return 0
+        time.sleep(every_s)
+
+
 def export(
     folder: tyro.conf.Positional[Folder],
     archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
@@ -236,11 +276,65 @@ def import_(
     return 0
 
 
+def agents(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None,
+    checkpoint: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    to: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """List the agents that the study in FOLDER has trained, or take one out with --to.
+
+    Args:
+        folder: The study's output folder.
+        method: Only this method's, as the tables name it.
+        seed: Only this seed's.
+        task: Only those that adapted to this task, by its id or the last part of it; '' for pretrained ones.
+        checkpoint: Only those of this pretraining, where a seed has several.
+        to: Write the one that is left there: weights.safetensors and agent.json, for fvm_learners.load_agent.
+        plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
+    """
+    from study import plugins
+    from study.trained_agents import agent_of, chosen, only, trained_agents
+
+    plugins.load(plugin)
+    everyone = trained_agents(folder)
+    found = chosen(everyone, method, seed, task, checkpoint)
+    if to is None:
+        rows = [
+            (", ".join(one.methods), str(one.job.seed), one.task or "(pretrained)", one.job.checkpoint)
+            for one in found
+        ]
+        head = ("method", "seed", "task", "checkpoint")
+        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        for row in (head, *rows):
+            print(
+                "  ".join(
+                    in_one_line(word).ljust(width) for word, width in zip(row, widths, strict=True)
+                ).rstrip()
+            )
+        return 0
+    one = only(found, everyone, folder)
+    if to.expanduser().exists():
+        raise StudyError(f"{to} is there already; name a folder that is not")
+    agent = agent_of(one, folder)
+    with writing(to):
+        agent.save(to)
+    print(in_one_line(f"{one} is in {to}"))
+    return 0
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
     "work": work,
     "status": status,
+    "agents": agents,
     "stop": stop,
     "slurm": slurm,
+    "report": report,
     "export": export,
     "import": import_,
 }
@@ -250,4 +344,5 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Runs `study NAME ARGV`; returns the exit status."""
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
+    check_numbers(argv, COMMANDS[name].__annotations__)
     return tyro.cli(COMMANDS[name], prog=f"study {name}", args=list(argv))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,19 @@ from pathlib import Path
 
 class StudyError(Exception):
     """Shown without a traceback, with exit status 2: what came, and what to do."""
+
+
+LONGEST_WORD, LONGEST_SENTENCE = 120, 1000
+
+
+def in_one_line(error: object) -> str:
+    """Returns a message as one line that a terminal can take: words and all of it cut, no control characters.
+
+    What a user gave comes back in messages, however long it was and whatever it did to a terminal.
+    """
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+    text = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: f"{word[0][:80]}...{word[0][-30:]}", printable)
+    return text if len(text) <= LONGEST_SENTENCE else f"{text[:600]} ... {text[-300:]}"
 
 
 def unknown(what: str, came: str, known: Iterable[str]) -> StudyError:

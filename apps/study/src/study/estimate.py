@@ -18,6 +18,7 @@ from fvm_meta.stream import can_save
 from rich.console import Console
 from rich.table import Table
 
+from study import plugins
 from study.config import StudyConfig
 from study.engines.processes import one_thread
 from study.environments import env_options, make_envs
@@ -30,6 +31,7 @@ from study.state_file import write_state
 from study.terminal import count, duration
 
 MEASURE_S = 3.0  # per kind of job and method
+CUDA_CONTEXT_BYTES = 700_000_000  # of a process, beside its tensors: kernels and libraries, about
 MEASURE_STEPS = 1024  # env steps of a measured iteration, about
 
 
@@ -42,6 +44,7 @@ class Measured:
     checkpoint_bytes: int
     weights_bytes: int
     evaluation_s: float  # of one snapshot
+    gpu_bytes: int = 0  # what the process took of its GPU at most
 
 
 def show(
@@ -157,7 +160,8 @@ def does_of(job: Job) -> str:
 
 def measure(job: Job, device: str, workers: int) -> Measured:
     """Returns the mean speed of `workers` processes that run the job's first seconds side by side."""
-    with one_thread(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawn, named = get_context("spawn"), (plugins.given(),)
+    with one_thread(), ProcessPoolExecutor(workers, spawn, plugins.load, named) as pool:
         found = list(pool.map(_measure, [job] * workers, [device] * workers))
     return Measured(
         steps_per_s=sum(m.steps_per_s for m in found) / workers,
@@ -165,7 +169,13 @@ def measure(job: Job, device: str, workers: int) -> Measured:
         checkpoint_bytes=found[0].checkpoint_bytes,
         weights_bytes=found[0].weights_bytes,
         evaluation_s=sum(m.evaluation_s for m in found) / workers,
+        gpu_bytes=max(m.gpu_bytes for m in found),
     )
+
+
+def gpu_bytes(jobs: Sequence[Job], device: str) -> int:
+    """Returns what one worker takes of a GPU at most, by the first iterations of each kind of training."""
+    return max((measure(group[-1], device, 1).gpu_bytes for group in alike(jobs).values()), default=0)
 
 
 def _measure(job: Job, device: str) -> Measured:
@@ -209,6 +219,7 @@ def _measure(job: Job, device: str) -> Measured:
         checkpoint_bytes=checkpoint_bytes,
         weights_bytes=sum(tensor.nbytes for tensor in weights.values()),
         evaluation_s=evaluation_s,
+        gpu_bytes=0 if device == "cpu" else torch.cuda.max_memory_reserved(device) + CUDA_CONTEXT_BYTES,
     )
 
 

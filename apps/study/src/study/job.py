@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from fvm_eval import Budget, Ledger
+from fvm_learners.agent import carried
 from fvm_meta import Snapshot
 
-from study.agents import Visits, build_paradigm, carried, restore
+from study.agents import Visits, build_paradigm, restore
+from study.errors import StudyError
 from study.evaluation import Context
 from study.manifest import device_name, manifest
-from study.online import MetricCurves, OnlineCurve
+from study.online import ONLINE_BINS, MetricCurves, OnlineCurve
 from study.plan import Job
 from study.registry import Measure, registered
 from study.store import Store
@@ -129,12 +134,15 @@ def run_stream(
     spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
     resume = None
-    if saved := store.load_checkpoint(job):
-        resume, rows, spent = saved["stream"], saved["rows"], saved["spent"]
-        ledger.load_state_dict(saved["ledger"])
-        online = OnlineCurve(budget.env_steps, **saved["online"])
-        metrics = MetricCurves(budget.env_steps, **saved["metrics"])
-    met = set(saved.get("met", ())) if saved else set()  # training tasks on which an episode ended
+    met: set[int] = set()  # training tasks on which an episode ended
+    if (saved := store.load_checkpoint(job)) is not None:
+        with fitting(store, job):
+            check_saved(saved, rows, spent)
+            resume, rows, spent = saved["stream"], saved["rows"], saved["spent"]
+            ledger.load_state_dict(saved["ledger"])
+            online = OnlineCurve(budget.env_steps, **saved["online"])
+            metrics = MetricCurves(budget.env_steps, **saved["metrics"])
+            met.update(saved["met"])
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     visits = Visits()
     started = last_saved = time.perf_counter()
@@ -151,7 +159,10 @@ def run_stream(
         more = {"metrics": told, "ledger": ledger.state_dict(), "met": sorted(met)}
         store.save_checkpoint(job, {**state, **more})
 
-    for snapshot in open_stream(job, store, ledger, budget, at, device, resume, visits):
+    stream = open_stream(job, store, ledger, budget, at, device, resume, visits)
+    with fitting(store, job) if resume is not None else nullcontext():
+        first = next(stream)
+    for snapshot in chain((first,), stream):
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         metrics.add(snapshot.env_step, {**snapshot.metrics, **visited(visits)})
@@ -193,6 +204,49 @@ def run_stream(
         costs["tasks_met"] = max(len(met), int(snapshot.metrics.get("distinct_tasks", 0)))
     notes = {"costs": costs, "manifest": manifest(device, job), "ledger": ledger.state_dict()}
     store.finish(job, tables, notes, weights)
+
+
+def check_saved(saved: Mapping[str, Any], rows: Mapping[str, list[Any]], spent: Mapping[str, float]) -> None:
+    """Raises ValueError or TypeError unless a checkpoint has what these have, and a stream's state."""
+    if not isinstance(saved["stream"], dict):
+        raise TypeError("it holds no state of a stream")
+    if saved["rows"].keys() != rows.keys() or saved["spent"].keys() != spent.keys():
+        raise ValueError("it has other tables or costs")
+    for found in saved["rows"].values():
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise TypeError("its tables are no rows")
+    if not all(set(COLUMNS) <= row.keys() for row in saved["rows"]["episodes"]):
+        raise ValueError("its episodes lack a column")
+    if not all(math.isfinite(seconds) for seconds in saved["spent"].values()):
+        raise ValueError("its costs are no numbers")
+    binned = [
+        *saved["online"].values(),
+        *saved["metrics"]["count"].values(),
+        *saved["metrics"]["total"].values(),
+    ]
+    if not all(isinstance(task, int) for task in saved["met"]):
+        raise TypeError("its tasks are no numbers")
+    if any(np.shape(array) != (ONLINE_BINS,) for array in binned):
+        raise ValueError(f"its curves do not have {ONLINE_BINS} bins")
+
+
+@contextmanager
+def fitting(store: Store, job: Job) -> Iterator[None]:
+    """While open, a job goes on from its checkpoint: one that does not fit it is said in a sentence.
+
+    Raises:
+        StudyError: It lacks something, or is of something else, whatever its checksum says.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise StudyError(
+            f"{store.checkpoint(job)} does not fit its job ({type(error).__name__}: {why}); delete this file "
+            "and run the same command again: only the job it belongs to starts anew"
+        ) from error
 
 
 def ask(measure: Measure, job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:

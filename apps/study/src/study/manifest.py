@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,9 +68,13 @@ def sources_of(job: Job) -> dict[str, str]:
 
 
 def name_of(thing: Any) -> str:
-    """Returns what a source is called: its package, or a plug-in's file, or a measure's module."""
+    """Returns what a source is called: its package, a plug-in's file wherever it lies, a measure's module."""
     module = module_of(thing)
-    return module if module.startswith("study.") else module.partition(".")[0]
+    if module.startswith("study."):
+        return module
+    top = module.partition(".")[0]
+    alone = not hasattr(sys.modules.get(top), "__path__")
+    return Path(str(getattr(sys.modules.get(module), "__file__", top))).name if alone else top
 
 
 def changed_sources(jobs: Sequence[Job], store: Store) -> dict[str, int]:

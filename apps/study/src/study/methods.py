@@ -18,7 +18,7 @@ from fvm_meta.reptile import EPS_SCHEDULES
 
 from study import draws, retentions
 from study.errors import StudyError, unknown
-from study.registry import Adaptation, LearnerKind, MethodKind, registered
+from study.registry import Adaptation, Control, LearnerKind, MethodKind, registered
 
 GRADIENT = Adaptation(name="gradient", label="{} + fine-tuning")
 NONE = Adaptation(name="none", label="{}, zero-shot", zero_shot=True, does="nothing")
@@ -41,6 +41,18 @@ FINE_TUNED = (GRADIENT, NONE, ENCODER, FROZEN)
 
 def _reptile(learner: LearnerKind) -> type[Paradigm]:
     return ReplayReptile if "replay" in learner.capabilities else Reptile
+
+
+def _first_trial(method: str) -> str:
+    from study.claims.arms import trial
+
+    return trial(method, 1)
+
+
+def _before_adaptation(method: str) -> str:
+    from study.claims.arms import moment
+
+    return moment(method, "0")
 
 
 REPTILE = MethodKind(
@@ -67,6 +79,7 @@ RL2_KIND = MethodKind(
     lifetimes=True,
     needs=frozenset({"memory"}),
     tuning={"ppo": draws.RECURRENT},
+    control=Control(arm=_first_trial, made_by="`study --benchmark toy` and .../toy-schedules/hidden-catch"),
 )
 
 METHODS = (
@@ -76,6 +89,7 @@ METHODS = (
         paradigm=Scratch,
         adaptations=(replace(GRADIENT, label="{}"),),
         pretrains=False,
+        reference=True,
         tuning={"ppo": draws.FROM_SCRATCH, "rainbow": draws.FROM_SCRATCH_OFF_POLICY},
     ),
     MethodKind(
@@ -83,6 +97,7 @@ METHODS = (
         label="Multi-task",
         paradigm=MultiTask,
         adaptations=FINE_TUNED,
+        reference=True,
         tuning={"ppo": {**draws.RATES, **draws.ENTROPY}, "rainbow": draws.RATES},
     ),
     REPTILE,
@@ -115,6 +130,7 @@ METHODS = (
         adaptations=(CONTEXT, replace(GRADIENT, config={"adaptation": "gradient"})),
         variant_of="rl2",
         config={"trials": 1},
+        control=None,
     ),
     MethodKind(
         name="pearl",
@@ -123,6 +139,9 @@ METHODS = (
         adaptations=(replace(CONTEXT, does="acts"), BOTH, NONE),
         needs=frozenset({"latent"}),
         tuning={"rainbow": draws.INFERENCE},
+        control=Control(
+            arm=_before_adaptation, made_by="`study --benchmark toy` and .../toy-pearl/hidden-long-catch"
+        ),
     ),
 )
 
@@ -154,13 +173,13 @@ class Method:
         Raises:
             StudyError: Nobody knows it.
         """
-        pretraining, _, adaptation = name.partition(":")
+        pretraining, colon, adaptation = name.partition(":")
         if pretraining not in registered().methods:
             raise unknown("method", name, registered().methods)
         kind = pretraining_of(pretraining)
         adaptation, *kept = adaptation.split("+")
         allowed = [one.name for one in kind.adaptations]
-        if adaptation and adaptation not in allowed:
+        if (adaptation or (colon and not kept)) and adaptation not in allowed:
             raise StudyError(
                 f"{pretraining} cannot adapt by {adaptation!r}; it can by {', '.join(allowed)}, of which the "
                 "first is its own"

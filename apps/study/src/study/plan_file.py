@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,27 @@ class PlanFile:
 
     Attributes:
         jobs: All jobs, parents before children.
-        command: The arguments of the command that made the plan.
+        command: The command line that made the plan.
+        config: The study's config as `config_file` writes it; empty where there is none, as of trials.
     """
 
     jobs: tuple[Job, ...]
     checkpoint_every_s: float = 30.0
-    command: tuple[str, ...] = ()
+    command: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_plan(root: Path, plan: PlanFile) -> None:
     """Puts a plan in a study's folder."""
     jobs = []
     for job in plan.jobs:
-        own = {field.name: getattr(job, field.name) for field in fields(job) if field.name != "parent"}
+        own = {each.name: getattr(job, each.name) for each in fields(job) if each.name != "parent"}
         jobs.append({**own, "key": job.key, "parent": job.parent.key if job.parent else None})
     value = {
         "fvm_plan": FORMAT,
         "checkpoint_every_s": plan.checkpoint_every_s,
-        "command": list(plan.command),
+        "command": plan.command,
+        "config": dict(plan.config),
         "jobs": jobs,
     }
     write_bytes(root / PLAN, json.dumps(value).encode())
@@ -63,7 +66,7 @@ def read_plan(root: Path) -> PlanFile:
             case _:
                 raise Damaged("it is no plan")
         jobs = _jobs(listed)
-        command = tuple(str(word) for word in value.get("command", ()))
+        command, config = str(value.get("command", "")), dict(value.get("config", {}))
     except FileNotFoundError:
         raise StudyError(
             f"{root} has no plan that workers could take jobs from; run `study ... --output {root}` first, "
@@ -74,7 +77,7 @@ def read_plan(root: Path) -> PlanFile:
         raise StudyError(
             f"{path} is damaged ({words}); run the study's own command again, which writes it anew"
         ) from None
-    return PlanFile(jobs=jobs, checkpoint_every_s=float(every_s), command=command)
+    return PlanFile(jobs=jobs, checkpoint_every_s=float(every_s), command=command, config=config)
 
 
 def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:
@@ -83,6 +86,9 @@ def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:
         own = dict(own)
         key, parent = own.pop("key"), own.pop("parent")
         job = Job(**own, parent=None if parent is None else jobs[parent])
+        labels = {"kind": str, "spec": dict, "method": str, "fold": int, "seed": int, "held_out": str}
+        if not all(isinstance(getattr(job, name), kind) for name, kind in labels.items()):
+            raise Damaged(f"job {str(key)[:16]} has a label of another type")
         if job.key != key:
             raise Damaged(f"the spec of job {str(key)[:16]} does not give its key")
         jobs[key] = job

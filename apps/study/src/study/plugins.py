@@ -10,7 +10,9 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -19,7 +21,18 @@ from study.identity import source_hash
 from study.registry import registered
 
 GROUP = "fvm_study.plugins"
-_loaded: dict[str, str] = {}  # hashes by name
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in of this process: what it is called without folders, and the hash of its source."""
+
+    name: str
+    source: str
+
+
+_loaded: dict[str, Plugin] = {}  # by module
+_given: dict[str, None] = {}  # as they were named, files by their whole paths
 
 
 def load(names: Sequence[str] = ()) -> None:
@@ -33,27 +46,48 @@ def load(names: Sequence[str] = ()) -> None:
     """
     registered()  # the built-in ones first: a plug-in may look at them, and cannot take their names
     for point in entry_points(group=GROUP):
-        if point.value not in _loaded:
-            try:
+        if point.module not in _loaded:
+            with loading(f"{point.value} (entry point {point.name})"):
                 point.load()
-            except Exception as error:
-                raise _failed(f"{point.value} (entry point {point.name})", error) from error
-            _loaded[point.value] = source_hash(point.module)
+                _loaded[point.module] = Plugin(point.module, source_hash(point.module))
+    if names and "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # as `python -m` would find modules there
     for name in names:
-        key = str(Path(name).resolve()) if is_file(name) else name
-        if key not in _loaded:
-            try:
-                module = _import_file(Path(name)) if is_file(name) else _import_module(name)
-            except StudyError:
-                raise
-            except Exception as error:
-                raise _failed(name, error) from error
-            _loaded[key] = source_hash(module)
+        file = Path(name) if is_file(name) else None
+        if file is not None and not file.is_file():
+            raise StudyError(f"--plugin {name}: there is no such file")
+        with loading(name):
+            module = name if file is None else module_of_file(file)
+            if module not in _loaded:
+                import_file(file, module) if file is not None else importlib.import_module(module)
+                _loaded[module] = Plugin(name if file is None else file.name, source_hash(module))
+        _given[name if file is None else str(file.resolve())] = None
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """While open, a plug-in is loaded; what it raises becomes one sentence.
+
+    Raises:
+        StudyError: It fails.
+    """
+    try:
+        yield
+    except StudyError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split()) or "no reason is given"
+        raise StudyError(f"the plug-in {name} cannot be loaded: {type(error).__name__}: {reason}") from error
 
 
 def loaded() -> dict[str, str]:
     """Returns the hash of the source of every plug-in of this process, by its name without folders."""
-    return {Path(name).name if is_file(name) else name: digest for name, digest in _loaded.items()}
+    return {plugin.name: plugin.source for plugin in _loaded.values()}
+
+
+def given() -> tuple[str, ...]:
+    """Returns what was named here, for `load` in another process of this machine."""
+    return tuple(_given)
 
 
 def is_file(name: str) -> bool:
@@ -72,21 +106,43 @@ def brought() -> dict[str, list[str]]:
     return found
 
 
-def _import_module(name: str) -> str:
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # as `python -m` would find it
-    importlib.import_module(name)
-    return name
+def module_of_file(path: Path) -> str:
+    """Returns the name under which a file is loaded: the one that `import` finds it by, if there is one.
+
+    So a file that other plug-ins or the script import as well is the same module, and registers once.
+    """
+    path = path.resolve()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).name == path.name and Path(file).resolve() == path:
+            return name
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    name = ".".join(parts)
+    with suppress(ImportError, ValueError, AttributeError):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path:
+            return name
+    return f"fvm_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
-def _import_file(path: Path) -> str:
-    if not path.is_file():
-        raise StudyError(f"--plugin {path}: there is no such file")
-    stem = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"fvm_plugin_{path.stem}_{stem}"
+def import_file(path: Path, name: str) -> None:
+    """Loads a file as the module of a name that `module_of_file` has found.
+
+    Raises:
+        ImportError: It is no Python file.
+        Exception: Whatever its own code raises.
+    """
+    if name in sys.modules:
+        return
+    if not name.startswith("fvm_plugin_"):
+        importlib.import_module(name)
+        return
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise StudyError(f"--plugin {path} is no Python file")
+        raise ImportError("it is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -94,9 +150,3 @@ def _import_file(path: Path) -> str:
     except BaseException:
         del sys.modules[name]
         raise
-    return name
-
-
-def _failed(name: str, error: Exception) -> StudyError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return StudyError(f"the plug-in {name} cannot be loaded: {type(error).__name__}: {reason}")

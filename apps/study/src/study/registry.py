@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import polars as pl
     from fvm_envs.suite import Suite
+    from fvm_eval.analysis.panel import Panel
     from fvm_eval.claims import Claim, Precondition
     from fvm_meta import Paradigm
     from fvm_meta.paradigm import Transfer
     from numpy.random import Generator
 
     from study.config import StudyConfig
+    from study.engines.schedule import RunOptions
     from study.evaluation import Context
     from study.plan import Job, Plan
     from study.store import Store
@@ -79,6 +83,7 @@ class Findings:
             task, value.
         preconditions: What must hold before a claim means something.
         notes: Sentences for the top of the report.
+        panels: Figures of its own, in their order.
         shown: Fields of `fvm_eval.results.StudyResults` that the report shows.
         tables: Files of the study's folder, by name.
     """
@@ -86,6 +91,7 @@ class Findings:
     cells: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     preconditions: Sequence[Precondition] = ()
     notes: Sequence[str] = ()
+    panels: Sequence[Panel] = ()
     shown: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
@@ -253,6 +259,19 @@ Draw = Callable[["Generator"], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Control:
+    """A finished study in which a method is known to gain: without it, not gaining says nothing.
+
+    Attributes:
+        arm: Of the method's name, an arm that such a study has.
+        made_by: The command that makes it, and the folder to name, for people.
+    """
+
+    arm: Callable[[str], str]
+    made_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodKind:
     """A way to pretrain, and the ways to adapt that may follow it.
 
@@ -272,6 +291,8 @@ class MethodKind:
         needs: Capabilities that the learner must have.
         tuning: By learner, what `--tune` draws: "config.", "learner.", "pretrain." or "adapt." and a field.
             Learning rates are factors of the phase's.
+        control: What `--control` must show of it, where it has a control.
+        reference: Whether reports set the other methods beside it.
     """
 
     name: str
@@ -286,6 +307,8 @@ class MethodKind:
     lifetimes: bool = False
     needs: frozenset[str] = frozenset()
     tuning: Mapping[str, Mapping[str, Draw]] = field(default_factory=dict)
+    control: Control | None = None
+    reference: bool = False
 
     def made_by(self, learner: LearnerKind) -> type[Paradigm]:
         """Its class for a learner."""
@@ -314,7 +337,42 @@ class ClaimKind:
     claims: Callable[[StudyConfig], Sequence[Claim]]
 
 
-Record = Benchmark | LearnerKind | MethodKind | Measure | ClaimKind
+class Workers(Protocol):
+    """Worker processes that take jobs of the study in a folder, started from here."""
+
+    @property
+    def size(self) -> int:
+        """How many are there."""
+
+    def submit(self) -> None:
+        """Starts one more."""
+
+    def poll(self, timeout_s: float) -> Sequence[tuple[int, int]]:
+        """Waits a moment; returns process id and exit status of those that have ended."""
+
+    def stop(self) -> None:
+        """Has all of them write their checkpoints and end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launcher:
+    """Who runs a study's jobs.
+
+    Attributes:
+        name: What `--engine` takes.
+        about: A line for `--help`.
+        start: Of the study's folder and how its jobs run, what starts workers on it; None where they are
+            started elsewhere (`study work FOLDER`), and this process plans, watches and reports.
+        here: Whether they run on this machine, whose cores and devices then count.
+    """
+
+    name: str
+    about: str = ""
+    start: Callable[[Path, RunOptions], Workers] | None = None
+    here: bool = False
+
+
+Record = Benchmark | LearnerKind | MethodKind | Measure | ClaimKind | Launcher
 
 
 @dataclass(frozen=True)
@@ -326,6 +384,7 @@ class Registry:
     methods: dict[str, MethodKind] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
     claims: dict[str, ClaimKind] = field(default_factory=dict)
+    launchers: dict[str, Launcher] = field(default_factory=dict)
 
     def of(self, record: Record) -> dict[str, Any]:
         """Returns the records of the same kind."""
@@ -335,6 +394,7 @@ class Registry:
             MethodKind: self.methods,
             Measure: self.measures,
             ClaimKind: self.claims,
+            Launcher: self.launchers,
         }
         if type(record) not in kinds:
             names = ", ".join(kind.__name__ for kind in kinds)
@@ -343,6 +403,7 @@ class Registry:
 
 
 _REGISTRY = Registry()
+_registered_by: dict[tuple[str, str], tuple[str, CodeType]] = {}  # a file and its code, by kind and name
 _NAME = re.compile(r"[^\s:+@/\\]+")
 _loading = False
 
@@ -359,10 +420,14 @@ def registered() -> Registry:
 def register(*records: Record) -> None:
     """Makes records known by their names, in this process.
 
+    A file that is loaded again, or a notebook's cell that is run again, replaces its own records.
+
     Raises:
         ValueError: A name that is taken, or one with what joins the parts of a method's or an arm's name.
         TypeError: Something that is no record.
     """
+    frame = sys._getframe(1)
+    file, code = str(frame.f_globals.get("__file__") or frame.f_globals.get("__name__")), frame.f_code
     for record in records:
         known = registered().of(record)
         kind = type(record).__name__.removesuffix("Kind").lower()
@@ -370,6 +435,8 @@ def register(*records: Record) -> None:
             raise ValueError(
                 f"{record.name!r} cannot be the name of a {kind}: leave out blanks, ':', '+', '@' and '/'"
             )
-        if record.name in known:
+        before, its_code = _registered_by.get((kind, record.name), ("", None))
+        if record.name in known and (before != file or its_code is code):
             raise ValueError(f"there is a {kind} {record.name!r} already; choose another name")
         known[record.name] = record
+        _registered_by[kind, record.name] = file, code

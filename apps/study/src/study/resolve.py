@@ -123,7 +123,7 @@ def resolve(
         options = options_of(benchmark, arguments)
     presets = benchmark.presets
     usual = [name for name in (default_preset, "quick", *presets) if name in presets]
-    name = arguments.preset or usual[0]
+    name = usual[0] if arguments.preset is None else arguments.preset
     if name not in presets:
         raise unknown(f"preset of {benchmark.name}", name, presets)
     preset = presets[name]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from study import estimate
 from study.arguments import Arguments
 from study.engines.schedule import RunOptions
 from study.errors import StudyError, unknown
 from study.machine import cores
 from study.plan import Plan
+from study.registry import Launcher, registered
 
 MAX_WORKERS = 1024
-ENGINES = ("local", "folder")
+GPU_SHARE = 0.9  # of a GPU's free memory that workers may fill: it is lost in pieces, and libraries take some
 
 
 def with_paths(arguments: Arguments) -> Arguments:
@@ -36,24 +39,49 @@ def options_of(arguments: Arguments, device: str) -> RunOptions:
     Raises:
         StudyError: There is no such engine.
     """
-    if arguments.engine not in ENGINES:
-        raise unknown("engine", arguments.engine, ENGINES)
-    elsewhere = arguments.engine == "folder"
-    return RunOptions(device, arguments.checkpoint_every_s, arguments.plugin, elsewhere)
+    here = launcher_of(arguments).here
+    return RunOptions(
+        device,
+        arguments.checkpoint_every_s,
+        arguments.plugin,
+        arguments.engine,
+        devices=choose_devices(arguments.device, here=here),
+        gpus=0.0 if device == "cpu" else 1.0,
+        ray_address=arguments.ray_address,
+    )
+
+
+def launcher_of(arguments: Arguments) -> Launcher:
+    """Returns the record of who is to run the jobs; raises StudyError if nobody knows it."""
+    known = registered().launchers
+    if arguments.engine not in known:
+        raise unknown("engine", arguments.engine, known)
+    return known[arguments.engine]
 
 
 def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:
-    """Returns how many workers this process starts: none, unless asked for, where others run elsewhere."""
-    if arguments.engine == "folder" and arguments.workers is None:
+    """Returns how many workers this process starts: none, unless asked for, where others run elsewhere.
+
+    On GPUs as many as their free memory holds, by a measurement of some seconds.
+    """
+    launcher = launcher_of(arguments)
+    if launcher.start is None and arguments.workers is None:
         return 0
+    if arguments.workers is None and not launcher.here:
+        return len(plan.jobs)  # or as many as there is room for where they run
+    if arguments.workers is None and device != "cpu" and len(plan.jobs) > 1:
+        devices = choose_devices(arguments.device)
+        free = [torch.cuda.mem_get_info(torch.device(name))[0] for name in devices]
+        fit = workers_on_gpus(free, estimate.gpu_bytes(plan.jobs, devices[0]), cores())
+        return min(fit, len(plan.jobs))
     return choose_workers(arguments.workers, device, len(plan.jobs))
 
 
-def choose_device(asked: str) -> str:
+def choose_device(asked: str, *, here: bool = True) -> str:
     """Returns a torch device name for "auto" or checks the one that was asked for.
 
     Raises:
-        StudyError: There is no such device here.
+        StudyError: There is no such device; on this machine, if jobs are to run `here`.
     """
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -63,11 +91,38 @@ def choose_device(asked: str) -> str:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise StudyError(f"unknown device {asked!r}; use auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if here and device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise StudyError(
             f"device {asked!r} is not here ({torch.cuda.device_count()} CUDA GPUs found); use --device cpu"
         )
     return asked
+
+
+def choose_devices(asked: Sequence[str], *, here: bool = True) -> tuple[str, ...]:
+    """Returns the devices that workers share, on this machine if they run `here`.
+
+    Raises:
+        StudyError: One is not here, is named twice, or they are of two kinds, whose results differ.
+    """
+    found = tuple(choose_device(name, here=here) for name in asked) or ("cpu",)
+    words = " ".join(asked)
+    if len(set(found)) < len(found):
+        raise StudyError(f"--device {words} names a device twice; --workers says how many run side by side")
+    if len({device.partition(":")[0] for device in found}) > 1:
+        raise StudyError(f"--device {words} mixes CPU and GPU; a study's jobs run on one kind of device")
+    return found
+
+
+def workers_on_gpus(free_bytes: Sequence[int], job_bytes: int, most: int) -> int:
+    """Returns how many workers fit on GPUs side by side, at least one on each.
+
+    Args:
+        free_bytes: Free memory of each GPU.
+        job_bytes: What one worker was measured to take.
+        most: Cores that can feed them.
+    """
+    fit = min(int(free * GPU_SHARE) // max(job_bytes, 1) for free in free_bytes)
+    return max(1, min(fit, most // len(free_bytes))) * len(free_bytes)
 
 
 def choose_workers(asked: int | None, device: str, jobs: int) -> int:

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from study import estimate, players, plugins, tracking
 from study.announcements import announce, conclude
 from study.arguments import Arguments, command_of
-from study.cache import set_aside, take_from
-from study.claims.arms import moment, trial
+from study.cache import check_cache, set_aside, take_from
 from study.collect import Results, collect, write_report
 from study.config import StudyConfig
+from study.config_file import as_json
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.evidence import TUNING_SPENT
-from study.measures.control import control_cells
-from study.methods import Method
+from study.measures.control import check_control
 from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
+from study.plan_file import PlanFile, write_plan
+from study.registry import registered
 from study.resolve import check, resolve_all
-from study.resources import choose_device, choose_workers, options_of, with_paths, workers_of
+from study.resources import choose_devices, choose_workers, launcher_of, options_of, with_paths, workers_of
 from study.store import Store, write_table
+from study.study_file import check_owner
 from study.terminal import Terminal, duration, plural, said_at_once
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
@@ -45,9 +47,24 @@ def run_study(arguments: Arguments) -> int:
     Raises:
         StudyError: It cannot be done as asked.
     """
+    arguments, device = made_ready(arguments)
+    configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
+    check_all(arguments, configs)
+    for config in configs:
+        run_one(arguments, config, folder_of(arguments, config, configs), device, command_of(arguments))
+    return 0
+
+
+def made_ready(arguments: Arguments) -> tuple[Arguments, str]:
+    """Loads the plug-ins; returns the arguments, whose paths and numbers can be used, and the device.
+
+    Raises:
+        StudyError: They cannot.
+    """
     refuse_while_spawned()
     arguments = with_paths(arguments)
-    device = choose_device(arguments.device)
+    plugins.load(arguments.plugin)
+    device = choose_devices(arguments.device, here=launcher_of(arguments).here)[0]
     if arguments.tracking_uri is not None:
         tracking.check_uri(arguments.tracking_uri)
     choose_workers(arguments.workers, device, 1)
@@ -55,31 +72,54 @@ def run_study(arguments: Arguments) -> int:
         raise StudyError(
             f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
         )
-    plugins.load(arguments.plugin)
-    configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
-    if arguments.video and not any(plays(config, arguments.video) for config in configs):
+    return arguments, device
+
+
+def check_all(arguments: Arguments, configs: Sequence[StudyConfig]) -> None:
+    """Raises StudyError for what would end the studies after hours."""
+    if arguments.video is not None and not any(plays(config, arguments.video) for config in configs):
         agents_that_play(configs[0], make_plan(configs[0]), arguments.video)  # raises: nobody plays it
+    for cache in arguments.cache or ():
+        check_cache(cache)
     if arguments.control:
-        check_control(arguments.control, configs)  # now, not after hours
+        check_control(arguments.control, configs)
     for config in configs:
         check_size(config, arguments.tune)
-    for config in configs:
-        run_one(arguments, config, folder_of(arguments, config, configs), device)
-    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a study of one's own runs, which does not change its results; the command line's, by its names."""
+    """How a study runs that was made in Python, which does not change its results.
+
+    Attributes:
+        output: Where all results go.
+        device: One of "cpu", "cuda", "auto" (a CUDA GPU if there is one), or GPUs that the workers share.
+        workers: Processes that run jobs side by side; 0 for this one alone, None for one a core.
+        engine: Name of the launcher that starts them.
+        ray_address: Of the cluster, for Ray.
+        control: Folder of a finished study in which a method is known to gain.
+        cache: Folders with other studies, whose finished jobs are taken.
+        fresh: Whether all jobs run anew.
+        video: A task that each method's last agent is filmed on.
+        tracking_uri: MLflow server; None for a file in the output folder.
+        tracking: Whether MLflow gets a copy.
+        checkpoint_every_s: Seconds between checkpoints of a running job.
+        plain: Whether lines are printed in place of live bars.
+        plugin: Modules or files that register what the config uses; each worker loads them.
+    """
 
     output: Path
-    device: str = "auto"
+    device: str | tuple[str, ...] = "auto"
     workers: int | None = None
+    engine: str = Arguments.engine
+    ray_address: str = Arguments.ray_address
     control: Path | None = None
+    cache: tuple[Path, ...] | None = None
+    fresh: bool = False
     video: str | None = None
     tracking_uri: str | None = None
     tracking: bool = True
-    checkpoint_every_s: float = 30.0
+    checkpoint_every_s: float = Arguments.checkpoint_every_s
     plain: bool = False
     plugin: tuple[str, ...] = ()
 
@@ -88,19 +128,25 @@ def run(config: StudyConfig, options: Options) -> Path:
     """Runs a study whose config was made in Python; returns its folder.
 
     With workers, call it under `if __name__ == "__main__":`, and name in `plugin` the modules or files that
-    register what the config uses: each worker loads them.
+    register what the config uses.
 
     Raises:
         StudyError: It cannot be done as asked.
     """
-    plugins.load(options.plugin)
+    device = (options.device,) if isinstance(options.device, str) else options.device
+    given = {**vars(options), "device": device}
+    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **given)
+    arguments, chosen = made_ready(arguments)
+    output = arguments.output or options.output
     try:
         check(config)
     except ValueError as error:
         raise StudyError(str(error)) from None
-    arguments = Arguments(benchmark=config.benchmark, preset=config.preset, **vars(options))
-    run_one(arguments, config, options.output, choose_device(options.device))
-    return options.output
+    check_all(arguments, [config])
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    rerun = shlex.join(["python", script]) if script else "study.run.run(config, options)"
+    run_one(arguments, config, output, chosen, rerun)
+    return output
 
 
 def check_size(config: StudyConfig, trials: int | None) -> None:
@@ -124,27 +170,15 @@ def folder_of(arguments: Arguments, config: StudyConfig, configs: Sequence[Study
     return folder / config.family.rsplit("/", 1)[-1] if several else folder
 
 
-def check_control(folder: Path, configs: Sequence[StudyConfig]) -> None:
-    """Raises StudyError unless the folder has results of the methods whose control it is to be."""
-    arms = set(control_cells(folder)["method"])
-    for name, arm in {"rl2": trial("rl2", 1), "pearl": moment("pearl", "0")}.items():
-        asked = any(Method.parse(m).pretraining == name for config in configs for m in config.methods)
-        if asked and arm not in arms:
-            raise StudyError(
-                f"--control {folder} has no results of {name}, whose control it is to be; `study --benchmark "
-                "toy` makes .../toy-schedules/hidden-catch for rl2, .../toy-pearl/hidden-long-catch for pearl"
-            )
-
-
 def plays(config: StudyConfig, task: str) -> bool:
     """Whether a task is of the study's family."""
     return task.startswith(f"{config.family}/")
 
 
-def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str) -> None:
-    """Runs one study of those that the arguments ask for."""
+def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str, rerun: str) -> None:
+    """Runs one study of those that the arguments ask for; `rerun` is what runs it again, for the report."""
     if not config.methods:
-        run_players(arguments, config, output)
+        run_players(arguments, config, output, rerun)
         return
     started = time.monotonic()
     console = make_console(arguments)
@@ -157,6 +191,8 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     if video:
         agents_that_play(config, plan, video)
     if arguments.dry_run:
+        if output.exists():
+            check_owner(output, config.identity)
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
         estimate.show(console, config, plan, tuning, output, device, workers)
         return
@@ -166,15 +202,15 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     announce(console, config, plan, output, device, workers)
 
     def finish() -> tuple[Results, Path, list[Path]]:
-        results = collect(config, plan, store, rerun=command_of(arguments), control=arguments.control)
+        results = collect(config, plan, store, rerun=rerun, control=arguments.control)
         report = write_report(store, results)
         return results, report, write_videos(config, plan, store, video) if video else []
 
-    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
+    carry_out(console, arguments, plan, store, options, workers, config, rerun, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
-def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None:
+def run_players(arguments: Arguments, config: StudyConfig, output: Path, rerun: str) -> None:
     """Runs a study in which nothing learns."""
     started = time.monotonic()
     console = make_console(arguments)
@@ -182,17 +218,19 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path) -> None
     workers = workers_of(arguments, "cpu", plan)
     announce(console, config, plan, output, "cpu", workers)
     if arguments.dry_run:
+        if output.exists():
+            check_owner(output, config.identity)
         console.print(f"time      about {duration(players.estimate_s(plan, max(workers, 1)))}")
         return
     store = Store(output)
     store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
 
     def finish() -> tuple[players.PlayResults, Path, list[Path]]:
-        results = players.collect_players(config, plan, store, rerun=command_of(arguments))
+        results = players.collect_players(config, plan, store, rerun=rerun)
         return results, players.write_page(store, results), []
 
     options = options_of(arguments, "cpu")
-    carry_out(console, arguments, plan, store, options, workers, config.spec, finish)
+    carry_out(console, arguments, plan, store, options, workers, config, rerun, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
 
 
@@ -210,15 +248,19 @@ def carry_out(
     store: Store,
     options: RunOptions,
     workers: int,
-    config: Mapping[str, Any],
+    config: StudyConfig,
+    rerun: str,
     finish: Callable[[], tuple[Results | players.PlayResults, Path, list[Path]]],
 ) -> None:
     """Runs what is missing, has `finish` give results, the report's page and videos; closes the store."""
-    name = f"{config['benchmark']}-{config['preset']}"
+    name = f"{config.benchmark}-{config.preset}"
     uri = arguments.tracking_uri or default_uri(store.root)
-    tracker = tracking.Tracker(store, plan.jobs, name, config, uri) if arguments.tracking else None
+    tracker = tracking.Tracker(store, plan.jobs, name, config.spec, uri) if arguments.tracking else None
     try:
         take_over(console, arguments, plan, store)
+        every_s = options.checkpoint_every_s
+        found = PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, command=rerun, config=as_json(config))
+        write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
         status = None
@@ -263,6 +305,7 @@ def tune(
             f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
+        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=options.checkpoint_every_s))
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
         tuning.write(scores, store.root / "trials.csv")
@@ -306,11 +349,13 @@ def run_jobs(
         console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
     store.check(done)  # now, not when the tables are made
     schedule = Schedule(plan.jobs, store)
-    if schedule.waiting and not workers and options.elsewhere:
+    elsewhere = registered().launchers[options.engine].start is None
+    if schedule.waiting and not workers and elsewhere:
         console.print(
-            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen"
+            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
+            soft_wrap=True,
         )
-    if workers or options.elsewhere:
+    if workers or elsewhere:
         events = run_in_processes(schedule, options, workers)
     else:
         events = run_in_process(schedule, options)

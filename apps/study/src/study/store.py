@@ -13,17 +13,19 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import numpy as np
 import polars as pl
 
 from study import study_file
 from study.errors import StudyError, writing
 from study.files import (
     Damaged,
+    canonical_json,
     is_folder,
     json_bytes,
     parse_json,
@@ -48,10 +50,16 @@ from study.job_record import (
 )
 from study.plan import Job
 from study.state_file import read_state, write_state
+from study.tables import Columns, of_columns
 from study.under_way import UnderWay
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+COLUMNS_OF: Mapping[str, Columns] = {  # of the tables that every training or baseline leaves
+    "episodes": {"task": pl.String, "env_step": pl.Int64, "episode": pl.Int64, "score": pl.Float64},
+    "online": {"env_step": pl.Int64, "episodes": pl.Int64, "return": pl.Float64, "length": pl.Float64},
+    "metrics": {"metric": pl.String, "env_step": pl.Int64, "value": pl.Float64},
+}
 WAIT_S = 0.1  # between two looks at a job that another process has in hand
 
 
@@ -66,6 +74,8 @@ class Store:
         self.root, self.patience_s = root, patience_s
         self._lock: IO[bytes] | None = None
         self._records: dict[str, JobRecord] = {}
+        self._manifests: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}
+        self._alike: dict[str, dict[str, Any]] = {}  # manifests by their text: most are the same
         self._held: set[str] = set()
 
     def claim(
@@ -141,9 +151,13 @@ class Store:
         finally:
             lease.release()
 
+    def checkpoint(self, job: Job) -> Path:
+        """Returns where a job under way keeps what it needs to go on."""
+        return self.workspace(job) / CHECKPOINT
+
     def save_checkpoint(self, job: Job, state: dict[str, Any]) -> None:
         """Keeps all that an interrupted job needs to go on."""
-        write_state(self.workspace(job) / CHECKPOINT, {"job": job.key, **state})
+        write_state(self.checkpoint(job), {"job": job.key, **state})
 
     def load_checkpoint(self, job: Job) -> dict[str, Any] | None:
         """Returns the last checkpoint of an unfinished job, if it has one.
@@ -151,7 +165,7 @@ class Store:
         Raises:
             StudyError: It is damaged, or another job's.
         """
-        path = self.workspace(job) / CHECKPOINT
+        path = self.checkpoint(job)
         if not os.path.lexists(path):
             return None
         state = read_state(path)
@@ -217,15 +231,21 @@ class Store:
         return self._manifest(job)[0]
 
     def _manifest(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
-        folder = self.folder(job)
-        try:
-            return self._patiently(lambda: read_manifest(folder))
-        except (OSError, Damaged) as error:
-            raise self._damaged(folder / MANIFEST, error, folder) from None
+        found = self._manifests.get(job.key)
+        if found is None:
+            folder = self.folder(job)
+            try:
+                value, sums = self._patiently(lambda: read_manifest(folder))
+            except (OSError, Damaged) as error:
+                raise self._damaged(folder / MANIFEST, error, folder) from None
+            found = self._alike.setdefault(canonical_json(value), value), sums
+            self._manifests[job.key] = found
+        return found
 
     def forget(self, job: Job) -> None:
         """Reads a job's record anew next time."""
         self._records.pop(job.key, None)
+        self._manifests.pop(job.key, None)
 
     def check(self, jobs: Iterable[Job]) -> None:
         """Raises StudyError if one of these jobs is finished and its record cannot be believed."""
@@ -282,25 +302,23 @@ class Store:
             raise damaged(path, error, folder) from None
         return value
 
-    def table(self, jobs: Iterable[Job], name: str) -> pl.DataFrame:
+    def table(self, jobs: Iterable[Job], name: str, *, tasks: bool = False) -> pl.DataFrame:
         """Returns one table of many finished jobs; rows carry their job's method, fold, seed, checkpoint.
 
-        A job whose record lists no such table has no rows in it.
+        A job whose record lists no such table has no rows in it. With `tasks` rows carry the job's task too.
         """
-        frames = []
+        frames, owners = [], []
         for job in jobs:
             if f"{name}.parquet" not in self.record(job).files:
                 continue
             data = self.read(job, f"{name}.parquet")
             try:
-                frame = parse_table(data)
+                frames.append(of_columns(parse_table(data), COLUMNS_OF.get(name, {})))
             except Damaged as error:
                 folder = self.folder(job)
                 raise damaged(folder / f"{name}.parquet", error, folder) from None
-            labels = {"method": job.method, "fold": job.fold, "seed": job.seed, "checkpoint": job.checkpoint}
-            missing = {k: pl.lit(v) for k, v in labels.items() if k not in frame.columns}
-            frames.append(frame.with_columns(**missing))
-        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+            owners.append(job)
+        return labelled(frames, owners, tasks) if frames else pl.DataFrame()
 
     def _patiently(self, read: Callable[[], Read]) -> Read:
         """Returns what is read, which may not be there yet."""
@@ -321,6 +339,22 @@ class Store:
                 f"name its new place with --output, and run the same command again: what it holds is kept"
             )
         return damaged(path, why, folder)
+
+
+def labelled(frames: Sequence[pl.DataFrame], jobs: Sequence[Job], tasks: bool) -> pl.DataFrame:
+    """Returns the rows of jobs' tables together, with the labels that they do not have themselves."""
+    rows = np.repeat(np.arange(len(jobs)), [frame.height for frame in frames])
+    table = pl.concat(frames, how="diagonal")
+    labels = {name: [getattr(job, name) for job in jobs] for name in ("method", "fold", "seed", "checkpoint")}
+    if tasks:
+        labels["task"] = [str(job.spec.get("task", "")) for job in jobs]
+    for name, values in labels.items():
+        label = pl.Series(name, values)
+        if label.dtype.is_integer() and max(values) < 2**31:
+            label = label.cast(pl.Int32)
+        label = label.gather(rows)
+        table = table.with_columns(table[name].fill_null(label) if name in table.columns else label)
+    return table
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:

@@ -14,6 +14,7 @@ from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv
 from fvm_envs.slot_inputs import MAX_SLOTS, read_count
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.env import CatchVec
+from fvm_envs.toy.two_stage import TwoStageVec
 from fvm_envs.trials import Trials
 
 BENCHMARKS: dict[str, type[SlotEnv]] = {
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, type[SlotEnv]] = {
     "atari": AtariVec,
     "rlbench": ManipulationVec,
     "toy": CatchVec,
+    "two-stage": TwoStageVec,
     "apple": AppleVec,
 }
 """The vector environment of each benchmark."""
@@ -52,8 +54,8 @@ def make_vec(
             restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
             repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
             cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
-            cell_pixels; `AppleVec`: feature, max_steps, reward; all of them: `episode_stats` and
-            `autoreset`, as `SlotEnv` has them).
+            cell_pixels; `TwoStageVec`: shared; `AppleVec`: feature, max_steps, reward; all of them:
+            `episode_stats` and `autoreset`, as `SlotEnv` has them).
 
     Raises:
         ValueError: If the tasks are of several benchmarks, or there is no such benchmark, game or option

@@ -4,7 +4,8 @@ Procgen: R_min and R_max of Cobbe et al. 2020, "Leveraging Procedural Generation
     Learning",
 appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best possible
 return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says whose).
-RLBench and Apple: the share of episodes that are solved. Toy: 0 and the best return of the task.
+RLBench and Apple: the share of episodes that are solved. Two stages: the share of balls caught. Toy: 0 and
+the best return of the task.
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ def score_range(task: Task) -> tuple[float, float]:
         return ranges[game]
     if task.benchmark == "atari":
         return SCORES[game_of(task)]
-    if task.benchmark in ("rlbench", "apple"):
+    if task.benchmark in ("rlbench", "apple", "two-stage"):
         return 0.0, 1.0
     raise ValueError(
-        f"no score range is known for {task.id}: expected a task of procgen, atari, rlbench, toy or apple"
+        f"no score range is known for {task.id}: expected a task of procgen, atari, rlbench, toy, two-stage "
+        "or apple"
     )

@@ -23,6 +23,7 @@ from fvm_envs.score_ranges import score_range
 from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import best_return, family_of
+from fvm_envs.toy.two_stage import stages_of
 
 RANDOM = "random"
 
@@ -127,6 +128,14 @@ def _check_game(task: Task) -> None:
     game_of(task)
 
 
+def _check_stages(task: Task) -> None:
+    stages_of(task)
+
+
+def _all_caught(task: Task) -> float:
+    return 1.0
+
+
 def _check_walk(task: Task) -> None:
     legs_of(task)
 
@@ -166,6 +175,7 @@ SUITES: Mapping[str, Suite] = {
             same_task=SameTask(by="ids", find=_same_level),
         ),
         _suite(name="toy", check=_check_catch, best_return=best_return),
+        _suite(name="two-stage", check=_check_stages, best_return=_all_caught),
         _suite(name="apple", check=_check_walk, scored_with={"reward": "success"}),
     )
 }

@@ -230,8 +230,7 @@ class Agent:
         """Writes the agent into a folder, which is made if it is missing."""
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        carried = {f"{CARRIED}{name}": tensor for name, tensor in _carried(self.policy).items()}
-        save_file({**self.policy.weights, **carried}, folder / "weights.safetensors")
+        save_file({**self.policy.weights, **carried(self.policy)}, folder / "weights.safetensors")
         description = {
             "format": FORMAT,
             "learner": self.learner,
@@ -277,9 +276,8 @@ def load_agent(
     saved = load_file(folder / "weights.safetensors", device=device)
     learner = kind(observation_space, action_space, _without_replay(config), seed=0, device=device)
     learner.load_weights({part: tensor for part, tensor in saved.items() if not part.startswith(CARRIED)})
-    carried = {part.removeprefix(CARRIED): t for part, t in saved.items() if part.startswith(CARRIED)}
     return Agent(
-        _carrying(learner.frozen_policy(), carried),
+        carrying(learner.frozen_policy(), saved),
         learner=name,
         config=config,
         observation_space=observation_space,
@@ -311,22 +309,23 @@ def _shown(space: spaces.Space[Any]) -> spaces.Space[Any]:
     return space.spaces[_first(space)] if isinstance(space, spaces.Dict) else space
 
 
-def _carried(policy: Any) -> dict[str, Tensor]:
-    """What a frozen policy begins with beside its parameters."""
+def carried(policy: Any) -> dict[str, Tensor]:
+    """Returns what a frozen policy begins with beside its parameters, under "carried/", on the CPU."""
     found: dict[str, Tensor] = {}
     for what in ("memory", "latent"):
-        carried = getattr(policy, what, None)
-        if carried is not None:
-            found |= {f"{what}/{name}": tensor.cpu().clone() for name, tensor in vars(carried).items()}
+        begins = getattr(policy, what, None)
+        if begins is not None:
+            found |= {f"{CARRIED}{what}/{name}": one.cpu().clone() for name, one in vars(begins).items()}
     return found
 
 
-def _carrying(policy: Any, carried: Mapping[str, Tensor]) -> Any:
-    """The policy with what `_carried` kept of another."""
+def carrying(policy: Any, saved: Mapping[str, Tensor]) -> Any:
+    """Returns the policy with what `carried` kept of another; other tensors in `saved` do not count."""
     parts: dict[str, dict[str, Tensor]] = {"memory": {}, "latent": {}}
-    for name, tensor in carried.items():
-        what, _, field = name.partition("/")
-        parts[what][field] = tensor
+    for name, tensor in saved.items():
+        if name.startswith(CARRIED):
+            what, _, field = name.removeprefix(CARRIED).partition("/")
+            parts[what][field] = tensor
     if parts["memory"]:
         policy = policy.remembering(Memory(**parts["memory"]))
     if parts["latent"]:

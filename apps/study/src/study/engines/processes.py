@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -22,7 +22,8 @@ from typing import Any
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.watch import Watch
 from study.errors import StudyError
-from study.plan_file import PlanFile, read_plan, write_plan
+from study.plan_file import read_plan, stamp
+from study.registry import Workers, registered
 from study.under_way import UnderWay
 
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
@@ -37,6 +38,7 @@ class Worker:
 
     process: SpawnProcess
     pipe: Connection[Any, Any]
+    device: str
 
 
 class Processes:
@@ -46,16 +48,23 @@ class Processes:
         self.root, self.options = root, options
         self.pool: list[Worker] = []
 
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self.pool)
+
     def submit(self) -> None:
         """Starts one more worker."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         # Not daemonic: a worker's envs may be processes themselves. A closed pipe ends it, whatever happens.
-        process = context.Process(target=work_here, args=(theirs, self.root, self.options), daemon=False)
+        device = least_used(self.options.devices or (self.options.device,), [w.device for w in self.pool])
+        options = replace(self.options, device=device)
+        process = context.Process(target=work_here, args=(theirs, self.root, options), daemon=False)
         with one_thread(), interrupts_held():
             process.start()
         theirs.close()
-        self.pool.append(Worker(process, ours))
+        self.pool.append(Worker(process, ours, device))
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
         """Waits a moment; returns process id and exit status of the workers that have ended."""
@@ -87,6 +96,7 @@ class Processes:
 def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> Generator[Event, None, None]:
     """Yields events while up to `workers` processes run the jobs; with none, workers elsewhere do.
 
+    The plan that they take the jobs from lies in the folder already.
     When the generator is closed or Ctrl-C comes, local workers write checkpoints and stop.
 
     Raises:
@@ -95,9 +105,9 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
     store = schedule.store
     under_way = UnderWay(store.root, options.max_losses)
     under_way.forget()
-    write_plan(store.root, PlanFile(jobs=schedule.jobs, checkpoint_every_s=options.checkpoint_every_s))
     watch = Watch(schedule.jobs, store, under_way)
-    launcher = Processes(store.root, options)
+    start = registered().launchers[options.engine].start
+    launcher: Workers = start(store.root, options) if start is not None else Processes(store.root, options)
     idle_deaths = 0
     try:
         while True:
@@ -118,10 +128,15 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
                 return
             if under_way.stopped:
                 raise KeyboardInterrupt  # somebody called `study stop`
-            while len(launcher.pool) < min(workers, len(watch.left)):
+            while launcher.size < min(workers, len(watch.left), getattr(launcher, "room", workers)):
                 launcher.submit()
     finally:
         launcher.stop()
+
+
+def least_used(devices: Sequence[str], used: Sequence[str]) -> str:
+    """Returns the device that the fewest workers have; the first of several."""
+    return min(devices, key=lambda device: used.count(device))
 
 
 def how_it_ended(code: int | None) -> str:
@@ -176,6 +191,7 @@ def work(
 ) -> int:
     """Takes jobs of the plan in a folder until none is left or `stop` is set; returns how many it finished.
 
+    A plan that is replaced meanwhile, because the study was extended, is taken up after the job in hand.
     SIGTERM and USR1, which batch systems send before they end a process, set it too: the job in hand keeps a
     checkpoint and is handed over.
     """
@@ -185,16 +201,25 @@ def work(
 
     from study import plugins
     from study.engines.worker import take_jobs
+    from study.resources import choose_device
     from study.store import Store
 
+    options = replace(options, device=choose_device(options.device))  # of the machine that this runs on
     torch.set_num_threads(1)
     plugins.load(options.plugins)
     store, finished = Store(root, patience_s), 0
-    plan = read_plan(root)
-    for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set):
-        finished += event.what == "finished"
-        if event.what != "progress":
-            say(f"{event.job.title}: {event.what} {event.message}".rstrip())
+    seen: tuple[int, int, int] | None = None
+
+    def replaced() -> bool:
+        return stamp(root) != seen
+
+    while replaced() and not stop.is_set():
+        seen = stamp(root)  # before it is read: what is written in between is read next
+        plan = read_plan(root)
+        for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set, replaced):
+            finished += event.what == "finished"
+            if event.what != "progress":
+                say(f"{event.job.title}: {event.what} {event.message}".rstrip())
     return finished
 
 

@@ -36,13 +36,27 @@ class Event:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How jobs run, which must not change their results."""
+    """How jobs run, which must not change their results.
+
+    Attributes:
+        device: Of the jobs of this process: cpu, cuda, cuda:1, ..., or auto, which is decided where they run.
+        devices: Of local workers, which share them evenly; empty for `device` alone.
+        plugins: That each worker loads, as this process has.
+        max_losses: Times a job may lose its worker before it counts as failed.
+        cpus, gpus, memory: What a batch system keeps free for one worker: cores, GPUs, bytes.
+        ray_address: Of the cluster for `--engine ray`.
+    """
 
     device: str = "cpu"
     checkpoint_every_s: float = 30.0
-    plugins: tuple[str, ...] = ()  # that each worker loads, as this process has
-    elsewhere: bool = False  # whether workers on other machines take jobs
-    max_losses: int = MAX_LOSSES  # times a job may lose its worker before it counts as failed
+    plugins: tuple[str, ...] = ()
+    engine: str = "local"  # name of the launcher that starts workers
+    max_losses: int = MAX_LOSSES
+    devices: tuple[str, ...] = ()
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int = 0
+    ray_address: str = "auto"
 
 
 class Schedule:

@@ -21,18 +21,27 @@ POLL_AT_MOST_S = 2.0
 TELL_EVERY_S = 0.3
 
 
+def never() -> bool:
+    """Returns False."""
+    return False
+
+
 def take_jobs(
-    schedule: Schedule, options: RunOptions, stopping: Callable[[], bool] = lambda: False
+    schedule: Schedule,
+    options: RunOptions,
+    stopping: Callable[[], bool] = never,
+    replaced: Callable[[], bool] = never,
 ) -> Generator[Event, None, None]:
     """Yields what happens while this process takes jobs, one after the other, until none is left to take.
 
     Jobs that others have in hand are waited for: their workers may die. Once `stopping` holds, or when the
-    generator is closed, the job in hand keeps a checkpoint and is handed over.
+    generator is closed, the job in hand keeps a checkpoint and is handed over. Once the plan is `replaced`,
+    the job in hand is finished, and no other one begun.
     """
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
     pause = POLL_S
-    while not (stopping() or under_way.stopped):
+    while not (stopping() or under_way.stopped or replaced()):
         job = schedule.next()
         if job is None:
             failures = under_way.failures()

@@ -7,6 +7,7 @@ from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
 from study.measures.new_levels import ZERO_SHOT_LEVELS
 from study.measures.posteriors import POSTERIORS
+from study.measures.schedules import SCHEDULES
 from study.measures.seconds import SECONDS
 from study.measures.seen import SEEN
 from study.measures.tasks import TASKS
@@ -23,6 +24,7 @@ MEASURES = (
     MOMENTS,
     SECONDS,
     POSTERIORS,
+    SCHEDULES,
     CONTROL_FAMILY,
     SEEN,
     FORGOTTEN,

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 import polars as pl
 
-RUN = ["method", "fold", "seed", "checkpoint", "task"]
+from study.tables import Columns
+
+RUN_TYPES: Columns = {
+    "method": pl.String,
+    "fold": pl.Int64,
+    "seed": pl.Int64,
+    "checkpoint": pl.String,
+    "task": pl.String,
+}
+RUN = list(RUN_TYPES)
 
 
 def cells_of(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
     """Returns sorted cells of rows (method, fold, seed, checkpoint, task, value)."""
-    schema = {
-        "method": pl.String,
-        "fold": pl.Int64,
-        "seed": pl.Int64,
-        "checkpoint": pl.String,
-        "task": pl.String,
-        "value": pl.Float64,
-    }
+    schema: Columns = {**RUN_TYPES, "value": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(RUN)

@@ -17,9 +17,10 @@ import polars as pl
 from fvm_eval.curves import area_under_curve, normalise, run_curves
 
 from study.claims.arms import AREA_BY_ORDER, first
-from study.environments import score_range_of
+from study.environments import normalised_bounds, score_range_of
 from study.measures.columns import RUN
 from study.measures.far_cells import far_findings
+from study.measures.far_panels import panels_of
 from study.methods import Method
 from study.registry import Findings, Finished, Measure, Rows
 
@@ -150,11 +151,14 @@ def findings(finished: Finished) -> Findings:
     if table.is_empty():
         return Findings()
     close_first = [config.task_id(t) for t in config.held_out if config.far.order.get(str(t)) != "FAR"]
-    found = far_findings(
-        table.filter(pl.col("task").is_in(close_first)), window=(1, config.far.window_env_steps)
-    )
+    asked, window = table.filter(pl.col("task").is_in(close_first)), (1, config.far.window_env_steps)
+    if asked.is_empty():  # FAR comes first everywhere: the control in which there is nothing to forget
+        return Findings(cells={AREA_BY_ORDER: by_order(finished, config.far.order)}, tables={TABLE: table})
+    begun = asked["begun"].unique().to_list()
+    found = far_findings(asked, window, normalised_bounds(config.benchmark, begun, config.score_bounds))
     cells = {**found.cells, AREA_BY_ORDER: by_order(finished, config.far.order)}
-    return replace(found, cells=cells, tables={**found.tables, TABLE: table})
+    panels = panels_of(finished, asked, found, window)
+    return replace(found, cells=cells, panels=panels, tables={**found.tables, TABLE: table})
 
 
 FAR = Measure(

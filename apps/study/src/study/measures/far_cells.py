@@ -20,7 +20,9 @@ KEPT = "+"  # in the name of a method that keeps something, and so may be in FAR
 VISITED = 0.05  # share of a window's env steps in FAR below which it counts as not visited
 
 
-def far_findings(rows: pl.DataFrame, window: tuple[int, int]) -> Findings:
+def far_findings(
+    rows: pl.DataFrame, window: tuple[int, int], score_bounds: tuple[float, float] | None = None
+) -> Findings:
     """Returns the cells of the score lost on FAR, and whether that may be called forgetting.
 
     Args:
@@ -28,6 +30,7 @@ def far_findings(rows: pl.DataFrame, window: tuple[int, int]) -> Findings:
             place ("FAR", "CLOSE"), episode, score, far_frac: share of fine-tuning's env steps so far that
             were in FAR, null of other policies.
         window: First and last env step of fine-tuning over which the agent's scores are averaged.
+        score_bounds: Lowest and highest possible score; None where unknown.
 
     Raises:
         ValueError: No agent was asked within the window.
@@ -44,16 +47,18 @@ def far_findings(rows: pl.DataFrame, window: tuple[int, int]) -> Findings:
     teachers = _mean(far.filter(policy="teacher"), unit, "teacher")
     cells = _mean(within, RUN, "kept").join(teachers, on=unit)
     cells = cells.with_columns(value=pl.col("teacher") - pl.col("kept")).select(*RUN, "value").sort(RUN)
-    return Findings(cells={FAR_DROP: cells}, preconditions=[teacher_can(far), not_visited(plain, window)])
+    return Findings(
+        cells={FAR_DROP: cells}, preconditions=[teacher_can(far, score_bounds), not_visited(plain, window)]
+    )
 
 
-def teacher_can(far: pl.DataFrame) -> Precondition:
+def teacher_can(far: pl.DataFrame, score_bounds: tuple[float, float] | None = None) -> Precondition:
     """Returns whether the frozen teachers beat random play on FAR by an interval over checkpoints."""
     scores = {
         policy: _mean(far.filter(policy=policy), ["fold", "checkpoint"], "score")["score"].to_list()
         for policy in ("teacher", "random")
     }
-    return pretraining_learned(scores["teacher"], scores["random"], name=TEACHER)
+    return pretraining_learned(scores["teacher"], scores["random"], name=TEACHER, score_bounds=score_bounds)
 
 
 def not_visited(agents: pl.DataFrame, window: tuple[int, int]) -> Precondition:

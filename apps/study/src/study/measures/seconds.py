@@ -1,4 +1,4 @@
-"""What pretraining takes of its device, and what it takes to reach scratch's final score."""
+"""What pretraining takes of its device, and what it takes to reach the final score without it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fvm_eval.curves import run_curves, time_to_threshold, value_at
 
 from study.claims.arms import SECONDS_TO_SCORE
 from study.measures.columns import RUN, cells_of
+from study.methods import Method
 from study.registry import Findings, Finished, Measure
 
 if TYPE_CHECKING:
@@ -30,15 +31,22 @@ def seconds(pretrainings: Sequence[Job], store: Store) -> pl.DataFrame:
 
 
 def seconds_to_score(
-    pretrainings: Sequence[Job], adaptations: Sequence[Job], episodes: pl.DataFrame, budget: int, store: Store
+    pretrainings: Sequence[Job],
+    adaptations: Sequence[Job],
+    episodes: pl.DataFrame,
+    budget: int,
+    store: Store,
+    reference: str | None,
 ) -> pl.DataFrame | None:
-    """Returns cells of the log device seconds until an agent reaches scratch's mean final score on a task.
+    """Returns cells of the log device seconds until an agent reaches the reference's final score on a task.
 
     Pretraining counts whole, adaptation up to the first snapshot that reaches the score; a run that never
-    does counts whole, a lower bound. None without scratch.
+    does counts whole, a lower bound. None without a reference, a method that learns from scratch.
     """
+    if reference is None:
+        return None
     runs = run_curves(episodes)
-    scratch = value_at(runs.filter(pl.col("method") == "scratch"), budget)
+    scratch = value_at(runs.filter(pl.col("method") == reference), budget)
     if scratch.is_empty():
         return None
     took = {job.checkpoint: _device_s(job, store) for job in pretrainings}
@@ -46,7 +54,7 @@ def seconds_to_score(
     rows = []
     for (task,), mine in scratch.group_by("task"):
         threshold = float(mine["value"].to_numpy().mean())
-        others = runs.filter((pl.col("task") == task) & (pl.col("method") != "scratch"))
+        others = runs.filter((pl.col("task") == task) & (pl.col("method") != reference))
         for run in time_to_threshold(others, threshold, budget).iter_rows(named=True):
             if run["checkpoint"] in took:
                 own = adapted[run["method"], run["seed"], task] * run["value"] / budget
@@ -54,12 +62,18 @@ def seconds_to_score(
     return cells_of(rows)
 
 
+def from_scratch(name: str) -> bool:
+    """Whether a method is what the others are held against, and learns without a pretraining."""
+    kind = Method.parse(name).kind
+    return kind.reference and not kind.pretrains
+
+
 def findings(finished: Finished) -> Findings:
     """Returns both tables, as far as the study has such runs."""
     pretrainings, adaptations, store = finished.pretrainings, finished.adaptations, finished.store
-    reached = seconds_to_score(
-        pretrainings, adaptations, finished.episodes, finished.config.adapt.env_steps, store
-    )
+    budget, episodes = finished.config.adapt.env_steps, finished.episodes
+    alone = (name for name in finished.config.methods if from_scratch(name))
+    reached = seconds_to_score(pretrainings, adaptations, episodes, budget, store, next(alone, None))
     cells = {LOG_SECONDS: seconds(pretrainings, store)}
     return Findings(cells=cells if reached is None else {**cells, SECONDS_TO_SCORE: reached})
 

@@ -33,6 +33,7 @@ def tasks_of(distance: int, teacher: str, order: str) -> dict[str, Any]:
     return {
         "pool": (known if teacher == "good" else f"wrong-{known}",),
         "held_out": held_out,
+        "validation": (f"out-and-back/{distance - 5 if distance > 5 else distance + 5}",),
         "far": Far(
             tasks=(known,),
             episodes=25,

@@ -13,7 +13,11 @@ from fvm_eval.claims.preconditions import Precondition
 
 
 def pretraining_learned(
-    final: Sequence[float], random: Sequence[float], *, name: str = "the pretraining learned"
+    final: Sequence[float],
+    random: Sequence[float],
+    *,
+    name: str = "the pretraining learned",
+    score_bounds: tuple[float, float] | None = None,
 ) -> Precondition:
     """Returns whether training return lies above random play, by a 95 % interval.
 
@@ -22,6 +26,8 @@ def pretraining_learned(
         random: Returns of random play on the training tasks, one number an independent replicate (seed or
             episode); a single number is taken as exact.
         name: For the report.
+        score_bounds: Lowest and highest possible return, for checkpoints that all agree, whose spread says
+            nothing; None where there are none.
     """
     if not final or not random:
         return Precondition(name, None, "no training return or no random play was given")
@@ -35,6 +41,8 @@ def pretraining_learned(
         weights = {"trained": 1.0}
     part = Component(name=name, summary="training return", weights=weights, margin=0)
     verdict = assess(part, cells, min_checkpoints=2)
+    if (verdict.interval is None or verdict.interval.low is None) and score_bounds is not None:
+        verdict = assess(part, cells, min_checkpoints=2, score_bounds=score_bounds)
     interval = verdict.interval
     if interval is None or interval.low is None or interval.high is None:
         why = verdict.reason if interval is None else interval.note

@@ -1,0 +1,120 @@
+"""Workers as Ray tasks, on a cluster that stands already and whose nodes all see the study's folder.
+
+A Ray worker is a worker like any other: it takes jobs by lease, and leaves results in the folder. Ray only
+starts it, somewhere, and says when it has ended. Ray's own retries are off: the study knows which job was
+lost, and that it goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from study.engines.schedule import RunOptions
+from study.errors import StudyError
+from study.files import write_bytes
+
+STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
+# Before Ray is imported: else `uv run` would have it ship the project's folder to every node.
+ENVIRONMENT = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+LATE_S = 60.0  # after which a file that another node wrote is there, or missing
+
+
+class RayWorkers:
+    """Starts, watches and stops workers on a Ray cluster; what `registry.Workers` asks for."""
+
+    def __init__(self, root: Path, options: RunOptions) -> None:
+        """Connects to the cluster.
+
+        Raises:
+            StudyError: Ray is not installed, or no cluster is there.
+        """
+        os.environ.update({name: os.environ.get(name, text) for name, text in ENVIRONMENT.items()})
+        try:
+            import ray
+        except ImportError:
+            raise StudyError(
+                "--engine ray needs Ray, which is not installed; `uv sync --extra ray` or `pip install "
+                "'fvm-study[ray]'` brings it, on every node"
+            ) from None
+        self.ray, self.root, self.options = ray, root.resolve(), options
+        try:
+            ray.init(address=options.ray_address, log_to_driver=False, ignore_reinit_error=True)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            words = " ".join(str(error).split())[:200]
+            raise StudyError(
+                f"no Ray cluster answers at --ray-address {options.ray_address} ({words}); start one with "
+                "`ray start --head`, or name its address"
+            ) from None
+        self.stop_file = self.root / "running" / f"stop-{secrets.token_hex(6)}"
+        self.pool: list[Any] = []
+        self.task = ray.remote(work_there).options(
+            num_cpus=options.cpus, num_gpus=options.gpus, memory=options.memory or None, max_retries=0
+        )
+
+    @property
+    def size(self) -> int:
+        """How many workers there are, those that wait for a free node counted."""
+        return len(self.pool)
+
+    @property
+    def room(self) -> int:
+        """How many workers the cluster has room for, as it is now."""
+        there = self.ray.cluster_resources()
+        asked = {"CPU": self.options.cpus, "GPU": self.options.gpus, "memory": self.options.memory}
+        return max(1, min(int(there.get(name, 0.0) // each) for name, each in asked.items() if each))
+
+    def submit(self) -> None:
+        """Starts one more worker, wherever there is room."""
+        self.pool.append(self.task.remote(str(self.root), self.options, str(self.stop_file)))
+
+    def poll(self, timeout_s: float) -> list[tuple[int, int]]:
+        """Waits a moment; returns a process id, 0 where it is not known, and a status of the ended ones."""
+        if not self.pool:
+            threading.Event().wait(timeout_s)
+            return []
+        ready, self.pool = self.ray.wait(self.pool, num_returns=len(self.pool), timeout=timeout_s)
+        ended = []
+        for each in ready:
+            try:
+                self.ray.get(each)
+                ended.append((0, 0))
+            except self.ray.exceptions.RayError:
+                ended.append((0, 1))  # its node or process is gone; its lease tells which job it had
+        return ended
+
+    def stop(self) -> None:
+        """Has all workers write their checkpoints and end; leaves the cluster as it was."""
+        if self.pool:
+            with suppress(StudyError):
+                write_bytes(self.stop_file, b"")
+            _, late = self.ray.wait(self.pool, num_returns=len(self.pool), timeout=STOP_WITHIN_S)
+            for each in late:
+                self.ray.cancel(each, force=True)
+        self.pool = []
+        with suppress(OSError):
+            self.stop_file.unlink()
+        self.ray.shutdown()
+
+
+class Told(threading.Event):
+    """Set by a signal of a batch system, or by the file with which the driver asks to stop."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def is_set(self) -> bool:
+        """Whether the worker is to stop."""
+        return super().is_set() or os.path.lexists(self.path)
+
+
+def work_there(root: str, options: RunOptions, stop_file: str) -> int:
+    """A worker's whole life on a node; returns how many jobs it finished."""
+    from study.engines.processes import work
+
+    return work(Path(root), options, Told(Path(stop_file)), patience_s=LATE_S)

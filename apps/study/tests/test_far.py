@@ -1,0 +1,125 @@
+"""What agents are asked about FAR: the rows, what they come to, and what a study of it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
+from study.claims.retention import TEACHER, UNVISITED
+from study.collect import Results, collect
+from study.config import Far, Phase, StudyConfig
+from study.errors import StudyError
+from study.plan import Plan, make_plan
+from study.presets.apple import INTERFERING, Options, chosen
+from study.presets.toy import QUICK
+from study.resolve import check
+from study.store import Store
+
+EPISODES = 40  # of 100 steps: a twentieth of the benchmark's
+
+
+def little() -> StudyConfig:
+    """Returns a study of the walk there and back that takes seconds."""
+    world = chosen(INTERFERING, Options(m=5, c=0.25, order="both"))
+    config = replace(
+        INTERFERING,
+        **world,
+        seeds=2,
+        methods=("scratch", "multitask:none", "multitask", "multitask:gradient+bc"),
+        pretrain=Phase(env_steps=6_000, num_envs=1, learner=INTERFERING.pretrain.learner),
+        adapt=Phase(env_steps=EPISODES * 100, num_envs=1, learner=INTERFERING.adapt.learner),
+        evaluation=replace(INTERFERING.evaluation, snapshots=4, episodes=4, training_episodes=4),
+    )
+    assert config.far is not None
+    return replace(config, far=replace(config.far, window_env_steps=2_000, episodes=6))
+
+
+@pytest.fixture(scope="module")
+def found(
+    run_plan: Callable[[Plan, Store], list[object]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Results, Plan, Store]:
+    config, store = little(), Store(tmp_path_factory.mktemp("apple"))
+    plan = make_plan(config)
+    run_plan(plan, store)
+    return collect(config, plan, store, "again"), plan, store
+
+
+def test_what_is_lost_is_the_teacher_s_score_minus_the_window_s_mean(
+    found: tuple[Results, Plan, Store],
+) -> None:
+    results, _, store = found
+    rows = pl.read_parquet(store.root / "far.parquet")
+    run = {"method": "multitask", "seed": 1, "task": "apple/out-and-back/5"}
+    mine = rows.filter(**run)
+    teacher = mine.filter(policy="teacher")["score"].to_numpy().mean()
+    agent = mine.filter((pl.col("policy") == "agent") & pl.col("env_step").is_in([1_000, 2_000]))["score"]
+    (lost,) = results.study.cells[FAR_DROP].filter(**run)["value"]
+    assert lost == pytest.approx(teacher - agent.to_numpy().mean())
+    assert set(rows["begun"]) == {"apple/back/5"}
+    assert set(results.study.cells[FAR_DROP]["task"]) == {
+        "apple/out-and-back/5"
+    }  # what comes first is no FAR
+
+
+def test_areas_have_an_arm_for_what_comes_first(found: tuple[Results, Plan, Store]) -> None:
+    cells = found[0].study.cells[AREA_BY_ORDER]
+    assert {first("multitask", "CLOSE"), first("multitask:gradient+bc", "FAR")} <= set(cells["method"])
+    close = cells.filter(method=first("scratch", "CLOSE"))
+    assert set(close["task"]) == {"apple/out-and-back/5"}
+
+
+def test_conditions_and_figures_reach_the_report(found: tuple[Results, Plan, Store]) -> None:
+    study = found[0].study
+    names = {condition.name: condition for condition in study.preconditions}
+    assert names[TEACHER].holds is not None
+    # A way of five cells is walked within the window: then what is lost there is not forgetting.
+    assert names[UNVISITED].holds is False
+    assert [panel.name for panel in study.panels] == ["far", "prices"]
+    assert {claim.id for claim in study.claims} >= {"A1", "A2", "A3", "C11 bc"}
+
+
+def test_how_far_it_goes_is_measured_in_plain_fine_tuning_too(found: tuple[Results, Plan, Store]) -> None:
+    _, plan, store = found
+    plain = [job for job in plan.jobs if job.kind == "adapt" and job.method == "multitask"]
+    assert {"drift/kl", "far/visited"} <= set(store.table(plain, "metrics")["metric"])
+    assert "drift" in plain[0].spec["retain"]
+    kept = [job for job in plan.jobs if job.kind == "adapt" and job.method == "multitask:gradient+bc"]
+    assert {"bc/grad_ratio", "drift/kl"} <= set(store.table(kept, "metrics")["metric"])
+    assert {store.note(job, "costs")["env_steps"] for job in (*plain, *kept)} == {4_000}
+
+
+def test_without_a_question_jobs_are_those_of_before() -> None:
+    asked = Far(episodes=2, max_steps=5, window_env_steps=4_096)
+    before, after = (make_plan(replace(QUICK, far=far)) for far in (None, asked))
+    pretrainings = [{job.key for job in plan.jobs if job.kind == "pretrain"} for plan in (before, after)]
+    assert pretrainings[0] == pretrainings[1]
+    adapt = next(job for job in after.jobs if job.kind == "adapt" and job.parent)
+    assert adapt.parent is not None
+    assert adapt.spec["measures"]["far"]["tasks"] == adapt.parent.spec["tasks"][:8]  # the training levels
+
+
+def test_a_window_without_a_snapshot_is_refused() -> None:
+    with pytest.raises(ValueError, match="no snapshot falls into the first 10 env steps"):
+        replace(little(), far=Far(episodes=1, max_steps=1, window_env_steps=10))
+    with pytest.raises(ValueError, match="a task meets CLOSE or FAR first"):
+        Far(episodes=1, max_steps=1, window_env_steps=1, order={"a": "near"})
+
+
+def test_named_arms_change_the_learner_s_settings_alone() -> None:
+    methods = ("multitask", "multitask:gradient+low-rate+entropy-off", "multitask:gradient+head-reset")
+    plan = make_plan(replace(QUICK, methods=methods))
+    learners = {job.method: job.spec["phase"]["learner"]["ppo"] for job in plan.jobs if job.kind == "adapt"}
+    plain, changed, reset = (learners[method] for method in methods)
+    assert changed == {
+        **plain,
+        "learning_rate": pytest.approx(0.1 * plain["learning_rate"]),
+        "entropy_coef": 0.0,
+    }
+    assert reset == plain
+    retained = next(j.spec["retain"] for j in plan.jobs if j.kind == "adapt" and j.method == methods[1])
+    assert list(retained) == ["drift"]
+    with pytest.raises(StudyError, match="asks for entropy"):
+        check(replace(little(), methods=("multitask:gradient+entropy-off",)))

@@ -1,0 +1,119 @@
+"""What the command line refuses: one sentence, exit status 2, and no folder is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from study.cli import run
+from study.errors import in_one_line
+
+HUGE = "9" * 30
+LONG = "9" * 5000
+WORD = "x" * 5000
+REFUSED = [
+    ("--seeds", HUGE, "seeds is about 1e29; it can be at most 1,000,000"),
+    ("--seeds", "-3", "seeds is -3; a study needs at least 1"),
+    ("--seeds", "nan", "--seeds 'nan' is not a number; give a whole number"),
+    ("--seeds", LONG, "of 5,000 characters is not a number"),
+    ("--seeds", "1.5", "--seeds '1.5' is not a number"),
+    ("--seeds", "1e3", "--seeds '1e3' is not a number"),
+    ("--seeds", "١٢", "is not a number"),
+    ("--seeds", "1000000", "is more than 1,000,000"),
+    ("--train-sizes", HUGE, "a training-set size is about 1e29"),
+    ("--train-sizes", "0", "a training set of 0 levels"),
+    ("--train-sizes", "inf", "--train-sizes 'inf' is not a number"),
+    ("--tune", HUGE, "is more than 1,000,000"),
+    ("--tune", "-1", "trial"),
+    ("--pretrain-env-steps", HUGE, "can be at most"),
+    ("--pretrain-env-steps", "-16", "a budget of -16 env steps"),
+    ("--adapt-env-steps", "0", "a budget of 0 env steps"),
+    ("--workers", HUGE, "--workers"),
+    ("--workers", "-1", "--workers -1 is out of range"),
+    ("--checkpoint-every-s", "nan", "is no time"),
+    ("--checkpoint-every-s", "-1", "is no time"),
+    ("--checkpoint-every-s", "soon", "--checkpoint-every-s 'soon' is not a number; give a number"),
+    ("--control", WORD, "xxx"),
+    ("--control", "a\nb", "a\\nb is no finished study"),
+    ("--output", WORD, "File name too long"),
+    ("--output", "..", "holds no study"),
+    ("--cache", "nowhere", "--cache nowhere is no folder"),
+    ("--video", "", "unknown task"),
+    ("--video", WORD, "unknown task"),
+    ("--device", WORD, "unknown device"),
+    ("--device", "cpu:7", "unknown device"),
+    ("--game", WORD, "unknown toy family"),
+    ("--tracking-uri", WORD, "tracking URI"),
+    ("--tracking-uri", "mysql", "tracking URI"),
+    ("--preset", "", "unknown preset of toy ''"),
+    ("--methods", WORD, "unknown method"),
+    ("--methods", "multitask:", "multitask cannot adapt by ''"),
+    ("--methods", "\x1b[31m", "unknown method '\\x1b[31m'"),
+    ("--held-out", "200001x", "is no level"),
+    ("--held-out", LONG, "a level of 5000 digits is too large"),
+    ("--engine", WORD, "unknown engine"),
+    ("--set", WORD, "is no option"),
+    ("--plugin", WORD, "cannot be loaded"),
+]
+
+
+@pytest.mark.parametrize(
+    ("flag", "word", "words"), REFUSED, ids=[f"{n} {row[0]}" for n, row in enumerate(REFUSED)]
+)
+def test_it_is_refused_in_a_sentence(
+    flag: str,
+    word: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "else").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    line = ["--benchmark", "toy", "--preset", "quick", "--game", "catch", "--output", "out", "--dry-run"]
+    assert run([*line, flag, word]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.startswith("study: ")
+    assert said.count("\n") == 1
+    assert len(said) < 1100
+    assert said.strip().isprintable()
+    assert [path.name for path in (tmp_path / "here").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("agents nowhere", "nowhere has no plan"),
+        ("agents nowhere --seed nan", "--seed 'nan' is not a number"),
+        (f"agents nowhere --seed {LONG}", "of 5,000 characters is not a number"),
+        (f"agents {WORD}", "File name too long"),
+        (f"agent{WORD}", "unknown command"),
+        ("work nowhere --checkpoint-every-s soon", "--checkpoint-every-s 'soon' is not a number"),
+        ("slurm nowhere --workers 1e3", "--workers '1e3' is not a number"),
+    ],
+    ids=range(7),
+)
+def test_a_command_on_a_folder_refuses_in_a_sentence(
+    line: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(line.split()) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert len(said) < 1100
+
+
+def test_a_message_is_one_line_however_long_its_words_are() -> None:
+    assert in_one_line("a b") == "a b"
+    assert in_one_line("a\nb\x07\u202e") == "a\\nb\\x07\\u202e"
+    assert in_one_line("no " + "y" * 121) == "no " + "y" * 80 + "..." + "y" * 30
+    assert in_one_line("no " + "y" * 120) == "no " + "y" * 120
+    assert len(in_one_line("word " * 1000)) < 1000

@@ -1,0 +1,44 @@
+"""Devices and workers: what is shared, what fits, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from study.engines.processes import least_used
+from study.errors import StudyError
+from study.resources import choose_devices, workers_on_gpus
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_workers_share_devices_evenly_also_when_one_has_died() -> None:
+    pool: list[str] = []
+    for _ in range(5):
+        pool.append(least_used(("cuda:0", "cuda:1"), pool))
+    assert Counter(pool) == {"cuda:0": 3, "cuda:1": 2}
+    pool.remove("cuda:1")
+    assert least_used(("cuda:0", "cuda:1"), pool) == "cuda:1"
+
+
+def test_as_many_workers_as_the_fullest_gpu_holds() -> None:
+    assert workers_on_gpus([80 * 10**9], 20 * 10**9, most=16) == 3  # nine tenths of 80 GB
+    assert workers_on_gpus([80 * 10**9, 45 * 10**9], 20 * 10**9, most=16) == 4  # two on each
+    assert workers_on_gpus([80 * 10**9] * 2, 10**9, most=6) == 6  # three cores for each
+    assert workers_on_gpus([10**9], 20 * 10**9, most=16) == 1  # it is tried, and says what it lacks
+
+
+def test_devices_are_those_that_are_here(two_gpus: None) -> None:
+    assert choose_devices(["cuda:0", "cuda:1"]) == ("cuda:0", "cuda:1")
+    assert choose_devices(["auto"]) == ("cuda",)
+    with pytest.raises(StudyError, match=r"--device cuda:0 cuda:0 names a device twice; --workers says"):
+        choose_devices(["cuda:0", "cuda:0"])
+    with pytest.raises(StudyError, match="mixes CPU and GPU"):
+        choose_devices(["cpu", "cuda:0"])
+    with pytest.raises(StudyError, match=r"'cuda:2' is not here \(2 CUDA GPUs found\)"):
+        choose_devices(["cuda:0", "cuda:2"])
