@@ -34,11 +34,17 @@ RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a running job tells: where it is, the latest numbers, and what it does if it does not train."""
+    """What a running job tells: where it is, the latest numbers, and what it does if it does not train.
+
+    Attributes:
+        doing: "evaluating", or empty.
+        part: Of that, from 0 to 1.
+    """
 
     env_step: int
     metrics: dict[str, float] = field(default_factory=dict)
-    doing: str = ""  # "evaluating"
+    doing: str = ""
+    part: float = 0.0
 
 
 def run_job(
@@ -169,9 +175,9 @@ def run_stream(
         met |= {episode.task_index for episode in snapshot.episodes}
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
-            tell(Progress(env_step=snapshot.env_step, doing="evaluating"))
             evaluating = time.perf_counter()
-            context, episodes = context_of(job), spec["evaluation"]["episodes"]
+            episodes = spec["evaluation"]["episodes"]
+            context = replace(context_of(job), told=evaluated(tell, snapshot.env_step))
             rows["episodes"] += context.score(snapshot.policy, [spec["task"]], episodes, snapshot.env_step)
             for name, measure in asked.items():
                 rows[name] += ask(measure, job, snapshot)
@@ -247,6 +253,16 @@ def fitting(store: Store, job: Job) -> Iterator[None]:
             f"{store.checkpoint(job)} does not fit its job ({type(error).__name__}: {why}); delete this file "
             "and run the same command again: only the job it belongs to starts anew"
         ) from error
+
+
+def evaluated(tell: Callable[[Progress], None], env_step: int) -> Callable[[float], None]:
+    """Returns what hears the part of an evaluation that is done, and tells it; it has told of none."""
+
+    def told(part: float) -> None:
+        tell(Progress(env_step=env_step, doing="evaluating", part=part))
+
+    told(0.0)
+    return told
 
 
 def ask(measure: Measure, job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:

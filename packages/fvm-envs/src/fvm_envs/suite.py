@@ -79,6 +79,7 @@ class Suite:
         bounded: Whether no episode scores outside the score range.
         same_task: Which tasks are the same under two ids.
         scored_with: Options of the envs on which agents are scored, where they learn from another reward.
+        threaded: Whether `make` takes num_threads, which changes how long a step takes and nothing else.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Suite:
     bounded: bool = True
     same_task: SameTask = SameTask(by="ids", find=same_ids)
     scored_with: Mapping[str, Any] = field(default_factory=dict)
+    threaded: bool = False
 
     def player(self, name: str, envs: Any, options: Mapping[str, Any]) -> Any:
         """Returns a player's policy for envs that were made with these options.
@@ -161,13 +163,14 @@ SUITES: Mapping[str, Suite] = {
     for suite in (
         _suite(
             name="procgen",
+            threaded=True,
             check=_check_level,
             players={"always_right": Player(label="Always right", make=_always_right)},
             same_task=SameTask(
                 by="entities of the serialised level, and rewards of fixed actions", find=_same_level
             ),
         ),
-        _suite(name="atari", check=_check_game, bounded=False),
+        _suite(name="atari", check=_check_game, bounded=False, threaded=True),
         _suite(
             name="rlbench",
             check=_check_manipulation,
