@@ -333,6 +333,23 @@ def test_ctrl_c_in_this_process_keeps_a_checkpoint(
     same_results(store.root, reference.root)
 
 
+def test_a_schedule_looks_at_a_job_that_others_have_done_once(
+    small: StudyConfig, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(replace(small, seeds=40))
+    schedule = Schedule(plan.jobs, store)
+    looked = 0
+
+    def done(job: Job) -> bool:
+        nonlocal looked
+        looked += 1
+        return True
+
+    monkeypatch.setattr(store, "done", done)
+    assert schedule.next() is None
+    assert looked == len(plan.jobs)
+
+
 def test_a_schedule_gives_children_after_parents_only(small: StudyConfig, store: Store) -> None:
     plan = make_plan(small)
     schedule = Schedule(plan.jobs, store)

@@ -11,6 +11,7 @@ import pytest
 from study.claims.arms import spoken
 from study.config import StudyConfig
 from study.engines import Event
+from study.job import Progress, run_job
 from study.measures.posteriors import not_collapsed, posterior_note, posteriors
 from study.online import MetricCurves
 from study.plan import Plan, make_plan
@@ -23,6 +24,23 @@ def test_metrics_are_means_over_bins_of_env_steps() -> None:
     curves.add(10, {"loss": 3.0, "posterior_kl": 0.5})
     curves.add(1_000, {"loss": 5.0})
     assert curves.table().rows() == [("loss", 10, 2.0), ("loss", 1_000, 5.0), ("posterior_kl", 10, 0.5)]
+
+
+def test_a_job_tells_how_far_an_evaluation_is(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    job = next(job for job in small_done[0].jobs if job.method == "scratch")
+    (tmp_path / "jobs").mkdir()
+    told: list[Progress] = []
+    store = Store(tmp_path)
+    for _ in run_job(job, store, device="cpu", checkpoint_every_s=1e9, tell=told.append):
+        pass
+    assert {progress.doing for progress in told} == {"evaluating"}
+    for env_step in job.spec["at"]:
+        parts = [progress.part for progress in told if progress.env_step == env_step]
+        assert (parts[0], parts[-1]) == (0.0, 1.0)
+        assert parts == sorted(parts)
+    assert store.read(job, "episodes.parquet") == small_done[1].read(job, "episodes.parquet")
 
 
 def test_a_job_keeps_its_metrics_and_a_report_says_what_pearls_posteriors_are_worth(

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import torch
 from study.engines.processes import least_used
+from study.environments import threads_of
 from study.errors import StudyError
 from study.resources import choose_devices, workers_on_gpus
 
@@ -42,3 +43,12 @@ def test_devices_are_those_that_are_here(two_gpus: None) -> None:
         choose_devices(["cpu", "cuda:0"])
     with pytest.raises(StudyError, match=r"'cuda:2' is not here \(2 CUDA GPUs found\)"):
         choose_devices(["cuda:0", "cuda:2"])
+
+
+def test_threads_step_many_envs_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("study.environments.cores", lambda: 16)
+    assert threads_of("procgen", 256, "cuda:1") == {"num_threads": 4}
+    assert threads_of("procgen", 256, "cpu") == threads_of("procgen", 64, "cuda") == {}
+    assert threads_of("toy", 256, "cuda") == {}  # it has none
+    monkeypatch.setattr("study.environments.cores", lambda: 2)
+    assert threads_of("atari", 128, "cuda") == {"num_threads": 2}

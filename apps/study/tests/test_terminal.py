@@ -136,6 +136,10 @@ def test_the_rate_is_that_of_training_alone(plan: Plan, clock: Clock) -> None:
     with terminal.console.capture() as capture:
         terminal.console.print(terminal.render())
     assert "evaluating" in capture.get()
+    terminal.take(Event(what="progress", job=adapt, env_step=232, doing="evaluating", part=0.5))
+    with terminal.console.capture() as half:
+        terminal.console.print(terminal.render())
+    assert half.get() != capture.get()  # the bar has moved
 
 
 def test_time_left_is_what_jobs_of_each_kind_have_taken(plan: Plan, clock: Clock) -> None:

@@ -17,7 +17,7 @@ from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study import learners, retentions
-from study.environments import env_options, make_envs
+from study.environments import env_options, make_envs, threads_of
 from study.errors import StudyError
 from study.job_record import damaged
 from study.learners import read_spec
@@ -130,7 +130,8 @@ def build_paradigm(
             raise TypeError(f"a study's envs have no option {', '.join(unknown)}")
         if phase["num_envs"] % split:
             raise StudyError(f"{phase['num_envs']} envs cannot be split into {split} equal parts")
-        num_envs, options = phase["num_envs"] // split, env_options(spec, trials)
+        num_envs = phase["num_envs"] // split
+        options = env_options(spec, trials) | threads_of(spec["benchmark"], num_envs, device)
         ends = {"on_episode_end": on_episode_end}
         envs: Any = make_envs(spec["benchmark"], tasks, num_envs, seed, **ends, **options)
         if purpose == "retention":  # nothing is learned on them: they cost no budget of the adaptation

@@ -9,8 +9,25 @@ from typing import Any
 import numpy as np
 from fvm_envs import Task
 from fvm_eval import EpisodeScore, evaluate
+from gymnasium.vector import VectorWrapper
 
 from study.environments import env_options, make_envs, suite_of
+
+
+class Counted(VectorWrapper):
+    """Tells which part of so many episodes has ended."""
+
+    def __init__(self, envs: Any, episodes: int, told: Callable[[float], None]) -> None:
+        super().__init__(envs)
+        self.episodes, self.told, self.ended = episodes, told, 0
+
+    def step(self, actions: Any) -> Any:
+        """Takes one step in every env, and tells if an episode has ended."""
+        returned = super().step(actions)
+        if ended := int((returned[2] | returned[3]).sum()):
+            self.ended += ended
+            self.told(min(self.ended / self.episodes, 1.0))
+        return returned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +41,7 @@ class Context:
         seed: Of all that the measure draws; no other job has it.
         informed: Of a task's id, the agent as it is meant to be played on one of its training tasks, where it
             must first find out which one it plays; None where it plays as it is.
+        told: Hears the part of the episodes that have ended, while an agent is played.
     """
 
     spec: Mapping[str, Any]
@@ -31,6 +49,7 @@ class Context:
     settings: Mapping[str, Any]
     seed: int
     informed: Callable[[str], Any] | None = None
+    told: Callable[[float], None] | None = None
 
     def play(
         self, policy: Any, tasks: Sequence[str], episodes: int, *, env_step: int = 0, trials: int = 1
@@ -46,6 +65,8 @@ class Context:
         """
         num_envs = min(self.settings["num_envs"], len(tasks) * episodes)
         envs = self.make_envs(tasks, num_envs, trials)
+        if self.told is not None:
+            envs = Counted(envs, len(tasks) * episodes, self.told)
         seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
         try:
             return evaluate(

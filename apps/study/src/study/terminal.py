@@ -61,6 +61,7 @@ class Running:
     env_step: int = 0
     return_: float | None = None
     doing: str = ""
+    part: float = 0.0
     busy_s: float = 0.0
 
     def move(self, event: Event, now: float) -> None:
@@ -69,7 +70,8 @@ class Running:
             self.first_env_step = event.env_step
         elif self.doing == "":
             self.busy_s += now - self.since
-        self.since, self.env_step, self.doing = now, event.env_step, event.doing
+        self.since, self.env_step = now, event.env_step
+        self.doing, self.part = event.doing, event.part
         self.return_ = event.metrics.get("return", self.return_)
 
     @property
@@ -175,10 +177,12 @@ class Terminal:
                 continue
             shown = "" if running.return_ is None else f"return {running.return_:.2f}"
             if running.doing:
+                bar = ProgressBar(total=1.0, completed=running.part, complete_style="cyan")
                 speed = running.doing
             else:
+                bar = ProgressBar(total=budget, completed=running.env_step)
                 speed = f"{count(running.rate)} steps/s" if running.busy_s else "starting"
-            rows.add_row(title, ProgressBar(total=budget, completed=running.env_step), speed, shown)
+            rows.add_row(title, bar, speed, shown)
         rows.add_row("", "", "", "")
         total: float = self.plan.env_steps
         done: float = self.steps_done + sum(running.env_step for running in self.running.values())

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from fvm_learners import Agent, Hook
+from fvm_learners.autoreset import num_envs_of
 from torch import Tensor
 
 from fvm_meta.capabilities import DemoLearner, HasParts, Sigmas, require
@@ -135,8 +136,12 @@ class Paradigm:
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
-        """Yields snapshots of an agent that learns from the training tasks. This one learns nothing."""
+        """Yields snapshots of an agent that learns from the training tasks. This one learns nothing.
+
+        `demos` are demonstrations of each task, in the tasks' order; a resumed stream has them in its state.
+        """
         yield from ()
 
     def adapt(
@@ -217,22 +222,25 @@ class Paradigm:
         learner, envs = self.start(
             [task], rng, "stay", hooks, snapshot, transfer=self.transfer, kept=kept, **options
         )
-        self.show(learner, envs, demos)
-        spent = Spent(retention_env_steps=kept.env_steps, demos=len(demos))
+        shown = self.show(learner, envs, demos)
+        spent = Spent(retention_env_steps=kept.env_steps, demos=shown)
         yield from train(learner, envs, budget, at, resume, spent)
 
-    def show(self, learner: Any, envs: Envs, demos: Sequence[Any]) -> None:
-        """Show demonstrations of the only task to a learner.
+    def show(self, learner: Any, envs: Envs, *demos: Sequence[Any]) -> int:
+        """Show demonstrations to a learner, those of each of its tasks; returns how many there are.
 
         Raises:
             ValueError: It has no use for them; the envs are closed.
         """
-        if not len(demos):
-            return
+        count = sum(map(len, demos))
+        if not count:
+            return 0
         try:
             instead = "use demos=(), or a learner that takes them"
-            require(learner, DemoLearner, f"{len(demos)} demonstrations given", instead)
-            learner.add_demonstrations(demos)
+            require(learner, DemoLearner, f"{count} demonstrations given", instead)
+            for task, shown in enumerate(demos):
+                learner.add_demonstrations(shown, task=task)
+            return count
         except BaseException:
             envs.close()
             raise
@@ -285,10 +293,13 @@ class Paradigm:
             **options: For `make_envs`.
 
         Raises:
-            ValueError: The learner lacks what it must have, or the weights are of another network.
+            TypeError: `make_envs` gave a single env.
+            ValueError: The learner lacks what it must have or has another sampler, or the weights are of
+                another network.
         """
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
+        num_envs_of(envs)
         try:
             learner = self.make_learner(
                 envs.single_observation_space,
@@ -306,6 +317,12 @@ class Paradigm:
                 "action_space": envs.single_action_space,
             }
             require(learner, needs, f"{type(self).__name__} asks its learner for `{needs.__name__}`")
+            other = getattr(learner, "sampler", sampler)
+            if sampler is not None and other is not sampler:
+                raise ValueError(
+                    f"{type(self).__name__} makes its learner's batches by a sampler of its own, and the "
+                    f"learner has another, {type(other).__name__}: let make_learner pass on `sampler`"
+                )
             if kept is not None:
                 kept.before(learner)
             if snapshot is not None:

@@ -22,8 +22,8 @@ from fvm_learners.replay.samplers import LearnerView, TaskBalanced
 from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
-from fvm_meta.reptile import Reptile, ReptileConfig, reptile_step
-from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
+from fvm_meta.reptile import Reptile, ReptileConfig, mean_metrics, reptile_step
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
 
 
 class OneTask(TaskBalanced):
@@ -73,8 +73,7 @@ class ReplayLoop:
             episodes += self.learner.collect(envs, 1)
             while self.learner.updates_due >= outer_updates:
                 history += self._outer_step()
-        names = history[0] if history else ()
-        metrics = {name: float(np.mean([part[name] for part in history])) for name in names}
+        metrics = mean_metrics(history)
         if history:
             metrics |= {"eps": self._eps(), "distinct_tasks": float(len(self.seen))}
         return Iteration(rows * envs.num_envs, len(history), metrics, tuple(episodes))
@@ -137,6 +136,7 @@ class ReplayReptile(Reptile):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots of theta; `metrics` counts the distinct tasks seen.
 
@@ -149,7 +149,8 @@ class ReplayReptile(Reptile):
             tasks, rng, on_episode_end="resample", sampler=sampler, needs=ReplayLearner
         )
         loop = ReplayLoop(learner, sampler, budget, self.config, draws)
-        yield from train(loop, envs, budget, at, resume)
+        spent = Spent(demos=self.show(learner, envs, *demos))
+        yield from train(loop, envs, budget, at, resume, spent)
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

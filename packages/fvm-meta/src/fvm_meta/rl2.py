@@ -30,6 +30,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from fvm_learners import Episode
+from fvm_learners.config_checks import check_counts
 from fvm_learners.memory import Memory
 from torch import Tensor
 
@@ -65,8 +66,7 @@ class RL2Config:
     adaptation: Literal["context", "both", "gradient"] = "context"
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise ValueError(f"trials={self.trials}: a lifetime has at least 1 episode")
+        check_counts(self, ("trials",))
         if self.adaptation not in ("context", "both", "gradient"):
             raise ValueError(f"adaptation={self.adaptation!r}: give 'context', 'both' or 'gradient'")
 
@@ -91,12 +91,15 @@ class RL2(Paradigm):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes.
 
         Raises:
-            ValueError: The learner has no memory.
+            ValueError: The learner has no memory, or demonstrations were given.
         """
+        if count := sum(map(len, demos)):
+            raise ValueError(f"{count} demonstrations given, but RL2 has no use for them; use demos=()")
         learner, envs = self.start(tasks, rng, on_episode_end="resample", trials=self.config.trials)
         if not remembers(learner.frozen_policy()):
             envs.close()

@@ -21,6 +21,7 @@ class Event:
         env_step: Where a running job is.
         metrics: Latest numbers of a running job.
         doing: What a running job does if it does not train: "evaluating".
+        part: Of that, from 0 to 1.
         message: One sentence on a failure.
         mendable: Whether a failure is one that a user can mend, such as a full disk: it stops the study.
     """
@@ -30,6 +31,7 @@ class Event:
     env_step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     doing: str = ""
+    part: float = 0.0
     message: str = ""
     mendable: bool = False
 
@@ -102,7 +104,7 @@ class Schedule:
             job = heapq.heappop(self._ready)[1]
             if not self.store.done(job):  # another worker may have been faster
                 return job
-            self._look()
+            self._release(job.key)
 
     def again(self, job: Job) -> None:
         """Puts a job back in its place."""
@@ -118,6 +120,10 @@ class Schedule:
         """Makes the children of finished parents ready; there are few parents for many children."""
         for key, parent in list(self._parents.items()):
             if self.store.done(parent):
-                del self._parents[key]
-                for child in self._children.pop(key):
-                    self.again(child)
+                self._release(key)
+
+    def _release(self, key: str) -> None:
+        """Makes the children of a finished job ready, if there are any."""
+        self._parents.pop(key, None)
+        for child in self._children.pop(key, []):
+            self.again(child)

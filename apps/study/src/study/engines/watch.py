@@ -56,13 +56,14 @@ class Watch:
             self._silent.discard(key)
             if (told := self.under_way.told(self.left[key].key)) and told[1] != self.running[key]:
                 note, self.running[key] = told
-                doing = str(note.get("doing", ""))
+                doing, part = str(note.get("doing", "")), note.get("part", 0.0)
                 event = Event(
                     what="progress",
                     job=self.left[key],
                     env_step=note["env_step"],
                     metrics=note["metrics"],
                     doing=doing,
+                    part=part if isinstance(part, int | float) else 0.0,
                 )
                 events.append(event)
         for key in [key for key in self.running if key not in held]:

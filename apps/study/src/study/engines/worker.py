@@ -88,8 +88,9 @@ def run_one(
     def tell(progress: Progress) -> None:
         nonlocal last
         now = time.monotonic()
-        if progress.doing or now - last >= TELL_EVERY_S:
-            last = 0.0 if progress.doing else now
+        begins = progress.doing and not progress.part
+        if begins or now - last >= TELL_EVERY_S:
+            last = now
             under_way.tell(job.key, vars(progress))
 
     yield Event(what="started", job=job)
