@@ -27,6 +27,7 @@ from study.learners import read_spec, spec_of
 from study.machine import memory_bytes
 from study.plan import Job, Plan
 from study.registry import registered
+from study.retentions import look_back_env_steps
 from study.state_file import write_state
 from study.terminal import count, duration
 
@@ -86,7 +87,8 @@ def show(
     for (kind, learner, does), jobs in alike(everything).items():
         measured = measure(jobs[-1], device, max(workers, 1))
         snapshots = len(jobs[0].spec.get("at", (0,)))
-        steps = sum(job.budget_env_steps for job in jobs) if does else 0
+        looked_back = sum(look_back_env_steps(job.spec.get("retain", {})) for job in jobs)
+        steps = looked_back + sum(job.budget_env_steps for job in jobs) if does else 0
         each = steps / len(jobs) / measured.steps_per_s + snapshots * measured.evaluation_s
         seconds += each * len(jobs) / max(workers, 1)
         disk += len(jobs) * (measured.weights_bytes + 50_000)
