@@ -15,15 +15,15 @@ Cells = dict[str, dict[str, pl.DataFrame]]
 
 
 def cells_of(folder: Path, report: Mapping[str, Any]) -> Cells:
-    """Returns every summary's cells by arm: from the parquet files, else from cells.csv beside them.
+    """Returns every summary's cells by arm: from the parquet files, else from the report's cells.csv.
 
     Args:
         folder: Of the study.
         report: Its report.json, for what counts as 0 and 1, and the budget.
     """
     found: dict[str, pl.DataFrame] = {}
-    if (folder / "cells.csv").is_file():
-        table = pl.read_csv(folder / "cells.csv", schema_overrides={"checkpoint": pl.String})
+    if (folder / "report" / "cells.csv").is_file():
+        table = pl.read_csv(folder / "report" / "cells.csv", schema_overrides={"checkpoint": pl.String})
         found |= {str(name): mine.drop("summary") for (name,), mine in table.group_by("summary")}
     found |= of_curves(curves_of(folder, report), report["budget"])
     if (folder / "trials.parquet").is_file():

@@ -1,6 +1,7 @@
 """Every number of a shipped study's report again, from its parquet files: polars, numpy and scipy.
 
     python docs/recompute/recompute.py docs/results/procgen-small
+    python docs/recompute/recompute.py studies/toy-quick            # a study of one's own
 
 Nothing of fvm is imported. The numbers are held against `report.json` to seven digits, and against the page
 as it prints them (`page.py`): means, limits of every kind (t, Welch, paired t, Korn-Graubard, Gaffke, MOVER;
@@ -194,7 +195,8 @@ def main(arguments: list[str]) -> int:
     wrong = 0
     for name in arguments:
         folder = Path(name)
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        beside = folder / "report" if (folder / "report" / "report.json").is_file() else folder
+        report = json.loads((beside / "report.json").read_text(encoding="utf-8"))
         cells = cells_of(folder, report)
         lines = [
             *summaries(report, cells),
@@ -208,7 +210,7 @@ def main(arguments: list[str]) -> int:
         different = [(what, a, b) for what, a, b in lines if not same(a, b)]
         for what, a, b in different:
             print(f"DIFFERENT  {what}: {a}, the report has {b}")
-        lacking = against_page(report, (folder / "report.html").read_text(encoding="utf-8"))
+        lacking = against_page(report, (beside / "report.html").read_text(encoding="utf-8"))
         for what in lacking:
             print(f"NOT ON THE PAGE  {what}")
         checked = f"{len(lines)} numbers recomputed, {len(different)} different"

@@ -30,7 +30,6 @@ from study.claims.arms import BY_MOMENT, BY_TASK, CONTROL, TRIALS
 from study.collect import cell_bounds_of, estimand_of, labels_of, score_bounds_of, title_of
 from study.config import StudyConfig
 from study.costs import cost_summary
-from study.measures.control import control_cells
 from study.measures.moments import by_moment
 from study.measures.tasks import by_task
 from study.measures.trials import by_trial
@@ -98,7 +97,8 @@ def study_of(folder: Path) -> StudyResults:
         cells[TRIALS] = by_trial(trials, ranges)
     if "--control" in page["rerun"]:
         control = folder.parent / "toy" / page["rerun"].rpartition("/")[2]
-        cells[CONTROL] = control_cells(control)
+        table = pl.read_parquet(control / "trials.parquet")
+        cells[CONTROL] = by_trial(table, dict.fromkeys(table["task"].unique(), (0.0, 1.0)))
     plan, pretrained = make_plan(config), [job for job in make_plan(config).jobs if job.kind == "adapt"]
     same = [fold.sha256 in page["splits"] for fold in plan.folds.values()]
     audit = page["leak_audit"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,13 @@ def test_a_tuned_study_enters_its_trials_in_the_ledger(
     assert "2 trials of each method on 2 validation levels" in " ".join(shown.split())
     trials = pl.read_csv(tmp_path / "study-tuning" / "trials.csv")
     assert trials["pretraining"].value_counts()["count"].to_list() == [2, 2, 2, 2]
+    spent = pl.read_parquet(tmp_path / "study-tuning" / "spent.parquet")
+    costs = (tmp_path / "study-tuning" / "jobs").glob("*/costs.json")
+    counted = [
+        json.loads(path.read_text())["env_steps"] for path in costs
+    ]  # by the envs of the jobs that ran
+    assert spent["env_steps"].sum() == sum(counted)
+    assert (spent["env_steps"] > 0).all()
     page = (output / "report" / "report.html").read_text()
     assert "2 trials of" in page  # the checklist counts the jobs that ran; pretrained methods took more steps
     assert "RL²: 4 trials a lifetime" in shown

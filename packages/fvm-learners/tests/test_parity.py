@@ -1,15 +1,20 @@
 """The algorithms' numbers against small independent implementations in float64, to 1e-5."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPOConfig
+from fvm_learners import PPO, PPOConfig
 from fvm_learners.networks.heads import Categorical, DiagonalGaussian
 from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch
 from fvm_learners.ppo.ppo import ppo_loss
+from fvm_learners.ppo.rollout import Rollout, begin, collect
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.replay import Replay
+from fvm_learners.replay.samplers import prioritised_batch
+from gymnasium.vector import AutoresetMode
 
 CLOSE = {"rel": 1e-5, "abs": 1e-5}
 
@@ -86,6 +91,39 @@ def test_gae_is_the_weighted_sum_of_n_step_advantages():
             assert float(found[t, slot]) == pytest.approx(total, **CLOSE)
 
 
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_gae_in_each_autoreset_mode(scripted, mode):
+    """The steps that count, by hand: a reset row is none; a truncated episode has its own last value."""
+    gamma, lam, num_steps = 0.9, 0.95, 40
+    envs = scripted(mode)
+    ppo = PPO(envs.single_observation_space, envs.single_action_space, PPOConfig(mlp_sizes=(8,)), seed=0)
+    carry = begin(envs, ppo.policy, 0, torch.device("cpu"))
+    rollout = Rollout.allocate(ppo.policy, num_steps, 3, torch.device("cpu"))
+    collect(envs, ppo.policy, carry, rollout, torch.Generator().manual_seed(0), None, 0)
+    parts = (rollout.reward, rollout.value, rollout.next_value, rollout.terminated, rollout.cut)
+    advantage = gae(*parts, discount=gamma, gae_lambda=lam)
+    lengths, truncated = (4, 2, 5, 1), (1, 2, 5, 6)
+    for slot in range(3):
+
+        def value(episode, t, slot=slot):
+            return ppo.policy(torch.tensor([[slot, episode, float(t)]]))[1].item()
+
+        found, steps, episode, t = advantage[rollout.valid[:, slot], slot].tolist(), [], 0, 0
+        for _ in found:
+            last = t == lengths[episode % 4] - 1
+            bootstrap = 0.0 if last and episode not in truncated else value(episode, t + 1)
+            steps.append((slot + (t + 1) / 10 + gamma * bootstrap - value(episode, t), last))
+            episode, t = (episode + 1, 0) if last else (episode, t + 1)
+        for first in range(len(found)):
+            total = 0.0
+            for later, (delta, last) in enumerate(steps[first:]):
+                total += (gamma * lam) ** later * delta
+                if last:
+                    break
+            assert found[first] == pytest.approx(total, **CLOSE)
+        assert len(found) == num_steps - (mode is AutoresetMode.NEXT_STEP) * sum(last for _, last in steps)
+
+
 def test_c51s_projection():
     """Bellemare et al. 2017, algorithm 1: each atom's mass split among the two atoms around it."""
     rng = np.random.default_rng(2)
@@ -131,3 +169,29 @@ def test_n_step_returns_and_priorities():
     for _ in range(200):
         counts += np.bincount(replay.draw(200, rng)[0], minlength=total)
     assert np.abs(counts / counts.sum() - expected).max() < 0.002
+
+
+def test_importance_weights():
+    """Schaul et al. 2016, section 3.4, from the losses alone: w = (N P)^-beta / max w over the batch."""
+    rng = np.random.default_rng(4)
+    alpha, beta, sizes = 0.6, 0.4, (40, 90, 60)
+    losses, replays = [], []
+    for size in sizes:
+        replay = Replay(
+            200, (1,), torch.float32, frame_stack=1, n_step=1, discount=0.9, priority_exponent=alpha
+        )
+        for t in range(size):  # every step ends its episode, so each is a transition at once
+            given = [np.array([x]) for x in (0, 1.0, True, True)]
+            replay.append([0], np.array([[float(t)]], np.float32), *given)
+        losses.append(rng.random(size).astype(np.float32) * 3)
+        replay.update_priorities(np.arange(size), losses[-1])
+        replays.append(replay)
+    view = SimpleNamespace(config=SimpleNamespace(batch_size=100), replays=replays, beta=beta)
+    batch = prioritised_batch(view, [0, 2], rng)
+    expected = []
+    for task, row in zip(batch.task_index, batch.rows, strict=True):
+        priority = losses[task].astype(np.float64) ** alpha
+        expected.append((sizes[task] * priority[row] / priority.sum()) ** -beta)
+    assert batch.weight.tolist() == pytest.approx((np.array(expected) / max(expected)).tolist(), **CLOSE)
+    assert np.bincount(batch.task_index, minlength=3).tolist() == [50, 0, 50]
+    assert batch.obs[:, 0].tolist() == batch.rows.tolist()

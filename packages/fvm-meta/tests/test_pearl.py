@@ -9,6 +9,7 @@ import pytest
 import torch
 from fvm_learners.rainbow import rainbow_loss
 from fvm_learners.replay import Context
+from fvm_learners.replay.samplers import TaskBalanced
 from fvm_meta import Scratch
 from fvm_meta.pearl import (
     PEARL,
@@ -19,6 +20,7 @@ from fvm_meta.pearl import (
     product_of_gaussians,
     sample,
 )
+from fvm_meta.replay_reptile import ReplayReptile
 
 TASKS, TASK = (0, 3, 6), 5
 BUDGET = 160
@@ -221,10 +223,15 @@ def test_what_cannot_be(lab, replay_lab, budget):
     with pytest.raises(ValueError, match="`LatentLearner`, and PPO has no collect"):
         next(pretrain(lab, budget))
     assert lab.envs[-1].closed
-    with pytest.raises(ValueError, match="kl_weight=-1"):
-        PEARLConfig(kl_weight=-1)
-    with pytest.raises(ValueError, match="context_size=0"):
-        PEARLConfig(context_size=0)
+    for name, values in {
+        "kl_weight": (-1, float("nan"), float("inf")),
+        "context_size": (0, 1.5, float("nan")),
+        "context_window": (0, 2.5),
+        "prior_frac": (-0.1, 1.1, float("nan")),
+    }.items():
+        for value in values:
+            with pytest.raises(ValueError, match=f"{name}={value}: give a"):
+                PEARLConfig(**{name: value})
     with pytest.raises(ValueError, match="adaptation='gradient'"):
         PEARLConfig(adaptation="gradient")
     assert Scratch.Config is None
@@ -241,3 +248,19 @@ def test_an_encoder_that_sees_what_a_step_led_to_is_told_by_it(replay_lab, budge
     assert not torch.allclose(told, untold)
     *_, adapted = adapt(lab, budget, last)
     assert adapted.env_step == 64
+
+
+def test_a_second_sampler_is_refused(replay_lab, budget):
+    lab = replay_lab.with_config(latent_size=2)
+    pearl = lab.build(PEARL)
+    with pytest.raises(ValueError, match="of a batch, and TaskBalanced would be a second one"):
+        pearl.start(TASKS, np.random.default_rng(0), "stay", sampler=TaskBalanced())
+
+    def its_own(*spaces, sampler=None, **options):
+        return lab.make_learner(*spaces, sampler=TaskBalanced(), **options)
+
+    for paradigm in (PEARL, ReplayReptile):
+        message = rf"{paradigm.__name__} makes .* has another, TaskBalanced: let make_learner pass"
+        with pytest.raises(ValueError, match=message):
+            next(paradigm(its_own, lab.make_envs).pretrain(TASKS, budget(40), np.random.default_rng(0)))
+        assert lab.envs[-1].closed

@@ -332,7 +332,10 @@ def test_what_it_cannot_do_it_says(lab, budget, pretrained):
         next(rl2(lab).adapt(pretrained, TASK, budget(32), np.random.default_rng(0), demos=[1, 2]))
     with pytest.raises(ValueError, match=r"wanted at \[41\], outside the budget of 40"):
         next(live(lab, pretrained, budget, at=(0, 41)))
-    with pytest.raises(ValueError, match="trials=0: a lifetime has at least 1 episode"):
-        RL2Config(trials=0)
+    with pytest.raises(ValueError, match=r"wanted at \[1.5\], outside the budget of 40 .* or no whole"):
+        next(live(lab, pretrained, budget, at=(0, 1.5)))
+    for trials in (0, 1.5, float("inf")):
+        with pytest.raises(ValueError, match=f"trials={trials}: give a whole number of at least 1"):
+            RL2Config(trials=trials)
     with pytest.raises(ValueError, match="adaptation='none': give 'context', 'both' or 'gradient'"):
         RL2Config(adaptation="none")

@@ -1,6 +1,7 @@
 """A stream of snapshots: exact steps, exact budget, exact resume, from anywhere."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -168,6 +169,23 @@ def test_a_budget_that_does_not_fit_the_envs_names_those_that_do(lab, budget, st
     with pytest.raises(ValueError, match=rf"budget of {steps} env steps .* 4 parallel envs; {mend}"):
         next(lab.build(MultiTask).pretrain(TASKS, budget(steps), np.random.default_rng(0)))
     assert lab.envs[0].closed
+
+
+@pytest.mark.parametrize("steps", [52.0, 1.5, float("nan"), float("inf")])
+def test_a_budget_is_a_whole_number(lab, budget, steps):
+    with pytest.raises(ValueError, match=f"a budget of {steps} env steps: give a whole number"):
+        next(lab.build(MultiTask).pretrain(TASKS, budget(steps), np.random.default_rng(0)))
+    assert lab.envs[0].closed
+
+
+def test_a_single_env_is_told_how_to_become_several(lab, budget):
+    one = SimpleNamespace(single_observation_space=None)
+    with pytest.raises(TypeError, match=r"is a single env, .* gymnasium.make_vec"):
+        next(
+            MultiTask(lab.make_learner, lambda *_, **__: one).pretrain(
+                TASKS, budget(8), np.random.default_rng(0)
+            )
+        )
 
 
 @pytest.mark.parametrize("at", [(-1,), (0, 53, 20)])

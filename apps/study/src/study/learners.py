@@ -30,12 +30,12 @@ def _learns_at_once(config: RainbowConfig, num_envs: int, *, learns: bool) -> Ra
 
 
 def _replays_nbytes(config: RainbowConfig, observation_space: Any, num_tasks: int) -> int:
-    import torch
+    from fvm_learners.networks.encoders import check_observation_space
     from fvm_learners.replay.replay_size import replay_nbytes
 
-    dtype = torch.float32 if config.encoder == "mlp" else torch.uint8
+    shape, dtype = check_observation_space(observation_space, config.encoder, "encoder")
     capacity = config.replay_capacity // num_tasks
-    return num_tasks * replay_nbytes(capacity, observation_space.shape, dtype, config.frame_stack)
+    return num_tasks * replay_nbytes(capacity, shape, dtype, config.frame_stack)
 
 
 def _greedy(config: RainbowConfig) -> str:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from fvm_eval.reading import Request, read
+from fvm_eval.reading.layouts.run_paths import cleanrl_run
 from fvm_eval.table import TableError
 
 
@@ -151,3 +152,9 @@ def test_json_that_is_no_table(tmp_path):
         path.write_text(content)
         with pytest.raises(TableError):
             read(path)
+
+
+@pytest.mark.parametrize("name", ["Pong-v5__ppo_atari__1__1665", "ppo_atari__Pong-v5__1__1665"])
+def test_a_runs_name_says_its_env_on_either_side(name):
+    run = cleanrl_run(name)
+    assert (run.method, run.task, run.seed) == ("ppo_atari", "Pong-v5", "1")

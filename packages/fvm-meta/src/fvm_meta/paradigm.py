@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from fvm_learners import Agent, Hook
+from fvm_learners.autoreset import num_envs_of
 from torch import Tensor
 
 from fvm_meta.capabilities import DemoLearner, HasParts, Sigmas, require
@@ -285,10 +286,13 @@ class Paradigm:
             **options: For `make_envs`.
 
         Raises:
-            ValueError: The learner lacks what it must have, or the weights are of another network.
+            TypeError: `make_envs` gave a single env.
+            ValueError: The learner lacks what it must have or has another sampler, or the weights are of
+                another network.
         """
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
+        num_envs_of(envs)
         try:
             learner = self.make_learner(
                 envs.single_observation_space,
@@ -306,6 +310,12 @@ class Paradigm:
                 "action_space": envs.single_action_space,
             }
             require(learner, needs, f"{type(self).__name__} asks its learner for `{needs.__name__}`")
+            other = getattr(learner, "sampler", sampler)
+            if sampler is not None and other is not sampler:
+                raise ValueError(
+                    f"{type(self).__name__} makes its learner's batches by a sampler of its own, and the "
+                    f"learner has another, {type(other).__name__}: let make_learner pass on `sampler`"
+                )
             if kept is not None:
                 kept.before(learner)
             if snapshot is not None:

@@ -26,6 +26,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from fvm_learners import Hook, Iteration
+from fvm_learners.config_checks import check_counts, check_fractions, check_not_negative
 from fvm_learners.hooks import Term
 from fvm_learners.latent import LatentDistribution
 from fvm_learners.replay.samplers import LearnerView, draw_tasks
@@ -45,11 +46,11 @@ class PEARLConfig:
     """Settings of PEARL.
 
     Attributes:
-        kl_weight: beta. More: a posterior nearer to the prior; too much and it says nothing.
-        context_size: transitions of a context.
-        context_window: a task's latest steps that they are drawn from.
-        context_with_replacement: whether one step may be drawn twice, as the authors do.
-        prior_frac: fraction of the collected episodes, in pretraining and adaptation alike, that are played
+        kl_weight: Beta. More: a posterior nearer to the prior; too much and it says nothing.
+        context_size: Transitions of a context.
+        context_window: A task's latest steps that they are drawn from.
+        context_with_replacement: Whether one step may be drawn twice, as the authors do.
+        prior_frac: Fraction of the collected episodes, in pretraining and adaptation alike, that are played
             with z from the prior. With none, an agent that knows its tasks fails in none of them, its encoder
             forgets what failures mean, and on a new task it may go on in an error that it never sees
             corrected (Rakelly et al. collect under prior and posterior, algorithm 1; the authors do not).
@@ -64,13 +65,9 @@ class PEARLConfig:
     adaptation: Literal["context", "both"] = "context"
 
     def __post_init__(self) -> None:
-        for name in ("context_size", "context_window"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
-        if not 0 <= self.prior_frac <= 1:
-            raise ValueError(f"prior_frac={self.prior_frac}: give a fraction from 0 to 1")
-        if not self.kl_weight >= 0:
-            raise ValueError(f"kl_weight={self.kl_weight}: give 0 or more")
+        check_counts(self, ("context_size", "context_window"))
+        check_fractions(self, ("prior_frac",))
+        check_not_negative(self, ("kl_weight",))
         if self.adaptation not in ("context", "both"):
             raise ValueError(f"adaptation={self.adaptation!r}: give 'context' or 'both'")
 
@@ -276,8 +273,13 @@ class PEARL(Paradigm):
         """As every paradigm's; the sampler infers tasks, and the loss has the KL besides what hooks add.
 
         Raises:
-            ValueError: The learner has no latent.
+            ValueError: The learner has no latent, or a sampler was given, which would be a second one.
         """
+        if sampler is not None:
+            raise ValueError(
+                f"PEARL's sampler infers the tasks of a batch, and {type(sampler).__name__} would be a "
+                "second one: use sampler=None"
+            )
         inference = TaskInference(self.config)
         learner, envs = super().start(
             tasks,
@@ -285,7 +287,7 @@ class PEARL(Paradigm):
             on_episode_end,
             (Term("posterior", inference.kl_term), *hooks),
             snapshot,
-            sampler or inference,
+            inference,
             transfer,
             needs=needs,
             kept=kept,

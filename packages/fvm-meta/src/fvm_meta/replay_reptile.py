@@ -22,7 +22,7 @@ from fvm_learners.replay.samplers import LearnerView, TaskBalanced
 from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
-from fvm_meta.reptile import Reptile, ReptileConfig, reptile_step
+from fvm_meta.reptile import Reptile, ReptileConfig, mean_metrics, reptile_step
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
 
 
@@ -73,8 +73,7 @@ class ReplayLoop:
             episodes += self.learner.collect(envs, 1)
             while self.learner.updates_due >= outer_updates:
                 history += self._outer_step()
-        names = history[0] if history else ()
-        metrics = {name: float(np.mean([part[name] for part in history])) for name in names}
+        metrics = mean_metrics(history)
         if history:
             metrics |= {"eps": self._eps(), "distinct_tasks": float(len(self.seen))}
         return Iteration(rows * envs.num_envs, len(history), metrics, tuple(episodes))

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 from fvm_learners import Iteration
+from fvm_learners.config_checks import check_counts
 from torch import Tensor
 
 from fvm_meta.capabilities import InnerLearner
@@ -43,10 +44,10 @@ class ReptileConfig:
     """Settings of Reptile's outer loop.
 
     Attributes:
-        eps_schedule: eps at the first and at the last env step; 1 moves theta all the way.
+        eps_schedule: Eps at the first and at the last env step; 1 moves theta all the way.
         inner_updates: k, the base learner's updates on one task. More: theta_k lies nearer to the task's own
             optimum and says less about the others.
-        meta_batch: tasks whose displacements are averaged, each on its share of the envs.
+        meta_batch: Tasks whose displacements are averaged, each on its share of the envs.
         inner_optimiser: "fresh" for each inner loop, or "kept" from one to the next.
     """
 
@@ -58,9 +59,7 @@ class ReptileConfig:
     def __post_init__(self) -> None:
         if len(self.eps_schedule) != 2 or not all(0 <= eps <= 1 for eps in self.eps_schedule):
             raise ValueError(f"eps_schedule={self.eps_schedule}: give a start and an end from 0 to 1")
-        for name in ("inner_updates", "meta_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
+        check_counts(self, ("inner_updates", "meta_batch"))
         if self.inner_optimiser not in ("fresh", "kept"):
             raise ValueError(f"inner_optimiser={self.inner_optimiser!r}: give 'fresh' or 'kept'")
 
@@ -77,6 +76,12 @@ def reptile_step(theta: Weights, adapted: Sequence[Weights], eps: float) -> dict
         displacement = sum((weights[name] - old for weights in adapted), start=old.new_zeros(()))
         moved[name] = old + eps / len(adapted) * displacement
     return moved
+
+
+def mean_metrics(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns each metric's mean over those that have it: a hook's term may sit out some updates."""
+    names = dict.fromkeys(name for metrics in history for name in metrics)
+    return {name: float(np.mean([part[name] for part in history if name in part])) for name in names}
 
 
 class OuterLoop:
@@ -124,8 +129,7 @@ class OuterLoop:
         self.learner.load_weights(reptile_step(theta, adapted, eps))
         spent = sum(iteration.env_steps for iteration in inner)
         self.env_step += spent
-        names = inner[0].metrics
-        metrics = {name: float(np.mean([part.metrics[name] for part in inner])) for name in names}
+        metrics = mean_metrics([part.metrics for part in inner])
         return Iteration(
             env_steps=spent,
             updates=sum(iteration.updates for iteration in inner),

@@ -30,6 +30,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from fvm_learners import Episode
+from fvm_learners.config_checks import check_counts
 from fvm_learners.memory import Memory
 from torch import Tensor
 
@@ -65,8 +66,7 @@ class RL2Config:
     adaptation: Literal["context", "both", "gradient"] = "context"
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise ValueError(f"trials={self.trials}: a lifetime has at least 1 episode")
+        check_counts(self, ("trials",))
         if self.adaptation not in ("context", "both", "gradient"):
             raise ValueError(f"adaptation={self.adaptation!r}: give 'context', 'both' or 'gradient'")
 

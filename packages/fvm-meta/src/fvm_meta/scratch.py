@@ -15,7 +15,7 @@ from fvm_meta.stream import Budget, Snapshot, State
 
 
 class Scratch(Paradigm):
-    """theta_0 random; adapt: the base learner on the new task."""
+    """The base learner on the new task, from random weights."""
 
     name = "scratch"
     version = 1

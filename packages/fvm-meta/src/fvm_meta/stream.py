@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from fvm_learners import Episode, Iteration
+from fvm_learners.config_checks import is_count
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
@@ -194,15 +195,20 @@ def train(
 
 def check_steps(budget: Budget, num_envs: int, at: Sequence[int]) -> None:
     """Raises ValueError unless whole rows of `num_envs` steps fill the budget and `at` lies within it."""
-    if budget.env_steps < 0 or budget.env_steps % num_envs:
-        low = max(budget.env_steps, 0) // num_envs * num_envs
+    steps = budget.env_steps
+    if not is_count(abs(steps), 0):
+        raise ValueError(f"a budget of {steps!r} env steps: give a whole number of them")
+    if steps < 0 or steps % num_envs:
+        low = max(steps, 0) // num_envs * num_envs
         raise ValueError(
-            f"a budget of {budget.env_steps} env steps is not a whole number of steps of {num_envs} parallel "
-            f"envs; use {low} or {low + num_envs}"
+            f"a budget of {steps} env steps is not a whole number of steps of {num_envs} parallel envs; use "
+            f"{low} or {low + num_envs}"
         )
-    outside = [step for step in at if not 0 <= step <= budget.env_steps]
+    outside = [step for step in at if not (is_count(step, 0) and step <= steps)]
     if outside:
-        raise ValueError(f"snapshots wanted at {outside}, outside the budget of {budget.env_steps} env steps")
+        raise ValueError(
+            f"snapshots wanted at {outside}, outside the budget of {steps} env steps or no whole numbers"
+        )
 
 
 def can_save(envs: Envs) -> bool:

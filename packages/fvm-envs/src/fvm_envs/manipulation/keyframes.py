@@ -39,7 +39,7 @@ def keyframes_of(gripper_open: NDArray[Any], joint_velocities: NDArray[Any]) -> 
 
     Args:
         gripper_open: 0 or 1, [T].
-        joint_velocities: rad/s, [T, 7].
+        joint_velocities: [T, 7] in rad/s.
     """
     num = len(gripper_open)
     found: list[int] = []

@@ -117,5 +117,5 @@ def observe(simulator: Simulator, config: ObservationConfig, time: float) -> Obs
 
 
 def remaining_time(step: int, episode_length: int) -> float:
-    """1 at the start, -1 when one step is left, as ARM writes it into its observations."""
+    """Returns 1 at the start, -1 when one step is left, as ARM writes it into its observations."""
     return max(-1.0, 1.0 - 2.0 * step / max(1, episode_length - 1))

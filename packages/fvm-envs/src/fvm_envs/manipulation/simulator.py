@@ -193,7 +193,7 @@ class Simulator:
     # Motion.
 
     def _tick(self) -> bool:
-        """20 ms of physics; whether the task is solved and the motion shall end."""
+        """Runs 20 ms of physics; whether the task is solved and the motion shall end."""
         world = self.world
         world.steps(TICK_STEPS)
         # mj_step leaves the poses of the time before; what is judged and seen belongs to the joints.

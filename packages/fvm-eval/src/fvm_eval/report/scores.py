@@ -13,6 +13,7 @@ from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.text import capital, estimated, limits, number, plural
+from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
 _ROUNDING = 1e-9
@@ -61,7 +62,10 @@ def _how(analysis: Analysis) -> str:
     if not named:
         return ""
     beside = " Where t does not decide, its limits stand beside." if any(i.beside for i in intervals) else ""
-    return f" Over these tasks: {', '.join(named)}; t elsewhere.{beside}"
+    wide = [wider(how, min(i.checkpoints for i in intervals if i.how == how)) for how in sorted(found)]
+    said = "; ".join(filter(None, wide))
+    said = f" Wider than 95 % needs: {said}." if said else ""
+    return f" Over these tasks: {', '.join(named)}; t elsewhere.{beside}{said}"
 
 
 def beyond(analysis: Analysis) -> list[str]:

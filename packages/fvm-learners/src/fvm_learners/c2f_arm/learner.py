@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fvm_learners.autoreset import Envs
+from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.c2f_arm.batches import EqualShares, make_batch
 from fvm_learners.c2f_arm.c2f_arm import ArmBatch, c2f_arm_loss, next_values
 from fvm_learners.c2f_arm.config import C2FARMConfig
@@ -32,11 +32,11 @@ from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
 from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
-from fvm_learners.iteration import Iteration, State
+from fvm_learners.iteration import IteratedLearner, Iteration, State
 from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
 
 
-class C2FARM:
+class C2FARM(IteratedLearner):
     """Learns on any `gymnasium.vector.VectorEnv` with cameras and pose actions, and from demonstrations.
 
     An action is [8]: position in m, quaternion xyzw, gripper open; one leads to the next keyframe.
@@ -55,6 +55,7 @@ class C2FARM:
 
     name: ClassVar[str] = "c2f_arm"
     version: ClassVar[int] = 1
+    config: C2FARMConfig
 
     def __init__(
         self,
@@ -117,29 +118,13 @@ class C2FARM:
 
     # What a stream of iterations needs.
 
-    def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
-        """Iterations until fewer than `num_envs` of `env_steps` are left."""
-        end = self.env_step + env_steps
-        while end - self.env_step >= envs.num_envs:
-            yield self.iteration(envs, end - self.env_step)
-
-    def iteration_env_steps(self, num_envs: int) -> int:
-        """Env steps of a full iteration on this many envs."""
-        return self.config.num_steps * num_envs
-
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
         """`num_steps` rows, fewer if `max_env_steps` are fewer, each followed by the updates then due.
 
         Raises:
             ValueError: `max_env_steps` is less than one step of all envs, or the number of envs does not fit.
         """
-        rows = self.config.num_steps
-        if max_env_steps is not None:
-            rows = min(rows, max_env_steps // envs.num_envs)
-        if rows < 1:
-            raise ValueError(
-                f"max_env_steps={max_env_steps} is less than one step of {envs.num_envs} envs: use fewer envs"
-            )
+        rows = self._num_rows(num_envs_of(envs), max_env_steps)
         episodes: list[Episode] = []
         history: list[dict[str, float]] = []
         for _ in range(rows):

@@ -107,6 +107,6 @@ def _joined(join: Callable[[list[Tensor]], Tensor], seen: list[Any]) -> Any:
 
 
 def _sequences(rows: Tensor) -> Tensor:
-    """[rows, B, ...] to [SEQUENCE, rows / SEQUENCE * B, ...]."""
+    """Returns [rows, B, ...] as [SEQUENCE, rows / SEQUENCE * B, ...]."""
     pieces = rows.reshape(-1, SEQUENCE, *rows.shape[1:])
     return pieces.transpose(0, 1).flatten(1, 2)

@@ -30,10 +30,10 @@ class TwoState:
     """The MDP.
 
     Attributes:
-        discount: gamma.
+        discount: Gamma.
         eps: How fast state 1 is forgotten as theta grows; 0: not at all.
-        stay_reward: r_0, of staying in state 0.
-        return_reward: r_1, of falling back from state 1.
+        stay_reward: Of staying in state 0, r_0.
+        return_reward: Of falling back from state 1, r_1.
     """
 
     discount: float = 0.9

@@ -25,9 +25,17 @@ class RunPath:
 
 
 def cleanrl_run(name: str) -> RunPath | None:
-    """Returns the run behind CleanRL's name of it, "env__exp_name__seed__time"; None for another name."""
+    """Returns the run behind CleanRL's name of it, "env__exp_name__seed__time"; None for another name.
+
+    Forks write "exp_name__env__seed__time": an id that ends like Gymnasium's tells which of the two it is.
+    """
     match = _CLEANRL.match(name)
-    return RunPath(match["method"], match["task"], match["seed"]) if match else None
+    if match is None:
+        return None
+    task, method = match["task"], match["method"]
+    if _ENV_ID.match(method) and not _ENV_ID.match(task):
+        task, method = method, task
+    return RunPath(method, task, match["seed"])
 
 
 def run_of(path: Path, root: Path | None) -> RunPath:

@@ -1,0 +1,39 @@
+"""What every learner does with its iterations, and the means of their metrics."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fvm_learners.iteration import IteratedLearner, Iteration, means
+
+
+class Counting(IteratedLearner):
+    """Takes the rows it is due, and writes down how many it was asked for."""
+
+    def __init__(self):
+        self.config, self.env_step, self.asked = SimpleNamespace(num_steps=5), 0, []
+
+    def iteration(self, envs, max_env_steps=None):
+        self.asked.append(max_env_steps)
+        steps = self._num_rows(envs.num_envs, max_env_steps) * envs.num_envs
+        self.env_step += steps
+        return Iteration(steps, 1, {}, ())
+
+
+def test_a_stream_never_exceeds_its_steps_and_leaves_less_than_a_row():
+    learner, envs = Counting(), SimpleNamespace(num_envs=4)
+    assert [one.env_steps for one in learner.learn(envs, 51)] == [20, 20, 8]
+    assert learner.asked == [51, 31, 11]
+    assert learner.iteration_env_steps(4) == 20
+    assert [one.env_steps for one in learner.learn(envs, 3)] == []
+
+
+def test_less_than_a_row_is_refused():
+    with pytest.raises(ValueError, match="max_env_steps=3 is less than one step of 4 envs: use fewer envs"):
+        Counting().iteration(SimpleNamespace(num_envs=4), 3)
+
+
+def test_a_mean_is_over_those_that_have_the_metric():
+    history = [{"loss": torch.tensor(1.0)}, {"loss": torch.tensor(3.0), "kl": torch.tensor(5.0)}]
+    assert means(history) == {"loss": 2.0, "kl": 5.0}
+    assert means([]) == {}
