@@ -22,7 +22,19 @@ import nox
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "imports", "tests", "numpy1", "gymnasium", "oracle", "readme", "e2e"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "imports",
+    "tests",
+    "numpy1",
+    "gymnasium",
+    "onnx",
+    "ray",
+    "oracle",
+    "readme",
+    "e2e",
+]
 
 ROOT = Path(__file__).parent
 FOLDERS = {path.parent.name: path.parent for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
@@ -32,6 +44,7 @@ EXTRAS = {"fvm-envs": "[atari,manipulation,procgen]"}
 # One thread, as in every executor of the study: 1 and 2 threads differ in bits, 2 on busy cores are slower.
 # Bytecode is written: the tests start many processes, and each would compile torch and MLflow anew.
 TEST_ENV = {"OMP_NUM_THREADS": "1", "PYTHONPATH": None, "PYTHONDONTWRITEBYTECODE": None}
+DEV_ALONE = ["--only-group", "dev"]
 PYTEST = ["pytest>=8.4", "pytest-xdist>=3.8"]
 # Several tests at once. Each process begins with tests that stand together: they share what a fixture made.
 SIDE_BY_SIDE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
@@ -40,8 +53,8 @@ SIDE_BY_SIDE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Style and format of the whole tree."""
-    workspace(session, "ruff", "check", group_only=True)
-    workspace(session, "ruff", "format", "--check", group_only=True)
+    workspace(session, "ruff", "check", groups=DEV_ALONE)
+    workspace(session, "ruff", "format", "--check", groups=DEV_ALONE)
 
 
 @nox.session(venv_backend="none")
@@ -89,13 +102,33 @@ def gymnasium(session: nox.Session) -> None:
     with outside(session) as folder:
         (wheel,) = build_wheels(session, "fvm-envs", folder)
         with_extras = f"fvm-envs[atari,manipulation,procgen,sb3] @ {Path(wheel).as_uri()}"
-        others = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["gymnasium"]
         # moviepy, for RecordVideo, wants an older pillow than the lock has.
-        session.install("--no-config", with_extras, *others, "moviepy>=2.1", *PYTEST)
+        session.install("--no-config", with_extras, *group("gymnasium"), "moviepy>=2.1", *PYTEST)
         for module in ("cv2", "glfw", "minatar", "minigrid", "moviepy", "stable_baselines3"):
             session.run("python", "-c", f"import {module}")
         for file in ("test_wrappers.py", "test_sb3.py", "test_gymnasium_vec.py"):
             run_tests(session, "fvm-envs", folder, file)
+
+
+@nox.session
+def onnx(session: nox.Session) -> None:
+    """An agent of fvm-learners as an ONNX file, run without torch."""
+    with outside(session) as folder:
+        (wheel,) = build_wheels(session, "fvm-learners", folder)
+        session.install("--no-config", wheel, *group("onnx"), *PYTEST)
+        for module in ("onnxscript", "onnxruntime"):
+            session.run("python", "-c", f"import {module}")
+        run_tests(session, "fvm-learners", folder, "test_modules.py")
+
+
+@nox.session
+def ray(session: nox.Session) -> None:
+    """Workers on a Ray cluster of two nodes, one of which dies."""
+    with outside(session) as folder:
+        wheel, *needed = build_wheels(session, "fvm-study", folder)
+        session.install("--no-config", f"fvm-study[ray] @ {Path(wheel).as_uri()}", *needed, *PYTEST)
+        session.run("python", "-c", "import ray")
+        run_tests(session, "fvm-study", folder, "test_ray.py", "--numprocesses=0")  # one cluster
 
 
 @nox.session
@@ -139,9 +172,9 @@ def learning(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "junit.xml"
         report = [f"--junitxml={xml}", "-o", "junit_logging=system-out"]
-        passed = workspace(
-            session, "pytest", *folders, "-m", "learning", *report, *session.posargs, success_codes=[0, 1]
-        )
+        marked = ["-m", "learning", *report, *session.posargs]
+        groups = ["--group", "gymnasium"]  # MinAtar
+        passed = workspace(session, "pytest", *folders, *marked, groups=groups, success_codes=[0, 1])
         if not passed or not xml.exists():
             session.error("pytest did not run")
         page = ROOT / "docs" / "learning-results.md"
@@ -153,14 +186,19 @@ def learning(session: nox.Session) -> None:
 def workspace(
     session: nox.Session,
     *command: str,
-    group_only: bool = False,
+    groups: Sequence[str] = (),
     success_codes: Sequence[int] = (0,),
 ) -> object:
-    """Runs a command in the environment of the lock; `group_only` asks for the development tools alone."""
-    group = ["--only-group", "dev"] if group_only else []
+    """Runs a command in the environment of the lock; `groups` are options of uv that add to it."""
     return session.run(
-        "uv", "run", "--frozen", *group, *command, external=True, env=TEST_ENV, success_codes=success_codes
+        "uv", "run", "--frozen", *groups, *command, external=True, env=TEST_ENV, success_codes=success_codes
     )
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group of the workspace."""
+    groups: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    return groups[name]
 
 
 def load_project(package: str) -> dict:
@@ -210,7 +248,7 @@ def check_numpy(session: nox.Session, major: int) -> None:
     session.run("python", "-c", code)
 
 
-def run_tests(session: nox.Session, package: str, folder: Path, file: str = "") -> None:
+def run_tests(session: nox.Session, package: str, folder: Path, file: str = "", *options: str) -> None:
     """Runs a copy of a package's tests, or one file of them, where nothing else of the source tree is."""
     here, temporary = folder / package, folder / "tmp"
     for path in (here, temporary):
@@ -228,6 +266,7 @@ def run_tests(session: nox.Session, package: str, folder: Path, file: str = "") 
         "not learning and not e2e",
         str(here / "tests" / file),
         *SIDE_BY_SIDE,
+        *options,
         *session.posargs,
         env={**TEST_ENV, "TMPDIR": str(temporary)},
     )

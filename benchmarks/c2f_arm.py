@@ -199,12 +199,8 @@ def agent_of(config: C2FARMConfig, device: str = "cpu") -> C2FARM:
     pictures = ObservationConfig(point_cloud=False)
     agent.add_demonstrations(
         [
-            Demonstration(
-                demo.frames,
-                lambda frame, time, demo=demo: demo.observation(frame, pictures, time=time),
-                keyframes=tuple(demo.keyframes),
-            )
-            for demo in get_demos("push_button", 3, seed=0, keyframes="merged")
+            Demonstration.of(demo)
+            for demo in get_demos("push_button", 3, seed=0, keyframes="merged", config=pictures)
         ]
     )
     envs.close()

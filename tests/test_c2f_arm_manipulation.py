@@ -24,15 +24,6 @@ def examples(readme):
     return re.findall(r"^```python\n(.*?)^```", readme.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-def shown(demo):
-    """A demonstration of the environments as the learner takes it."""
-    return Demonstration(
-        demo.frames,
-        lambda frame, time: demo.observation(frame, PICTURES, time=time),
-        keyframes=tuple(demo.keyframes),
-    )
-
-
 def success(agent, envs, episodes, seed):
     policy = agent.frozen_policy()
     obs, _ = envs.reset(seed=seed)
@@ -59,8 +50,8 @@ def test_the_example_of_the_readme_reaches_the_target():
 def test_five_demonstrations_are_enough(task, seed):
     envs = make_vec(f"rlbench/{task}", num_envs=4, seed=1_000 + seed, point_cloud=False)
     agent = C2FARM(envs.single_observation_space, envs.single_action_space, CPU, seed=seed)
-    demos = get_demos(task, 5, seed=seed, keyframes="merged")
-    agent.add_demonstrations([shown(demo) for demo in demos])
+    demos = get_demos(task, 5, seed=seed, keyframes="merged", config=PICTURES)
+    agent.add_demonstrations([Demonstration.of(demo) for demo in demos])
     for _ in range(1_200):
         agent.update()
     rate = success(agent, envs, 40, seed=5_000 + seed)

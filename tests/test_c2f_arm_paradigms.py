@@ -43,12 +43,8 @@ def shown(task):
     name, variation = task.split("/")[1:]
     config = ObservationConfig(point_cloud=False, image_size=(32, 32))
     return [
-        Demonstration(
-            demo.frames,
-            lambda frame, time, demo=demo: demo.observation(frame, config, time=time),
-            keyframes=demo.keyframes,
-        )
-        for demo in get_demos(name, 1, seed=3, variation=int(variation), keyframes="merged")
+        Demonstration.of(demo)
+        for demo in get_demos(name, 1, seed=3, variation=int(variation), keyframes="merged", config=config)
     ]
 
 
@@ -57,12 +53,7 @@ def make_envs(tasks, *, seed, on_episode_end, **options):
 
 
 def make_learner(config, observation_space, action_space, *, seed, **options):
-    """With a demonstration of each training task, as a study gives it."""
-    learner = C2FARM(observation_space, action_space, config, seed=seed, **options)
-    if learner.num_tasks == len(TASKS):
-        for position, task in enumerate(TASKS):
-            learner.add_demonstrations(shown(task), task=position)
-    return learner
+    return C2FARM(observation_space, action_space, config, seed=seed, **options)
 
 
 PARADIGMS = {
@@ -82,8 +73,10 @@ def run(stream):
 def test_pretrained_and_adapted_with_a_demonstration(name):
     kind, settings, config = PARADIGMS[name]
     paradigm = kind(partial(make_learner, config), make_envs, settings)
-    pretrained = run(paradigm.pretrain(TASKS, Budget(12), np.random.default_rng(0)))[-1]
+    each = [shown(task) for task in TASKS]
+    pretrained = run(paradigm.pretrain(TASKS, Budget(12), np.random.default_rng(0), demos=each))[-1]
     assert pretrained.spent.updates > 0
+    assert pretrained.spent.demos == len(TASKS)
     adapted = run(
         paradigm.adapt(pretrained, HELD_OUT, Budget(12), np.random.default_rng(1), demos=shown(HELD_OUT))
     )

@@ -40,7 +40,7 @@ ENVIRONMENT = {
 }
 FILE = Path(__file__).with_name("golden.json")
 
-PPO = replace(conftest.PPO, network="minatar")
+PPO = conftest.PPO
 RAINBOW = replace(conftest.RAINBOW, replay_capacity=512)
 RECURRENT = {"recurrent": True, "lstm_size": 8}
 TOY = replace(

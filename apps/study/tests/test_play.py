@@ -1,4 +1,4 @@
-"""The study in which nothing learns: rlbench's players."""
+"""The study in which nothing learns: rlbench's preset players."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.plan import make_plan
 from study.presets import rlbench
 from study.resolve import resolve
 
-LINE = "--benchmark rlbench --held-out lamp_on reach_target/3 --no-tracking --workers 0"
+LINE = "--benchmark rlbench --preset players --held-out lamp_on reach_target/3 --no-tracking --workers 0"
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_a_dry_run_plays_a_little_and_keeps_nothing(
     assert not any(tmp_path.iterdir())
 
 
-def test_the_studys_eleven_tasks_are_played_by_default() -> None:
-    config = resolve(Arguments(benchmark="rlbench"), "quick")
+def test_the_studys_eleven_tasks_are_played() -> None:
+    config = resolve(Arguments(benchmark="rlbench", preset="players"), "quick")
     assert [*config.held_out] == list(TASKS)[:11]
     jobs = make_plan(config).jobs
     assert len({job.key for job in jobs}) == len(jobs) == 22
@@ -70,8 +70,8 @@ def test_the_studys_eleven_tasks_are_played_by_default() -> None:
 
 def test_the_simulator_is_part_of_a_jobs_key_and_named_by_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rlbench, "check_coppeliasim", lambda: None)
-    real = resolve(Arguments(benchmark="rlbench", simulator="coppeliasim"), "quick")
-    ours = resolve(Arguments(benchmark="rlbench"), "quick")
+    real = resolve(Arguments(benchmark="rlbench", preset="players", simulator="coppeliasim"), "quick")
+    ours = resolve(Arguments(benchmark="rlbench", preset="players"), "quick")
     assert real.script is None
     assert "CoppeliaSim" in real.title
     assert "CoppeliaSim" in real.note

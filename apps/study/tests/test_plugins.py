@@ -191,6 +191,7 @@ def write_manifest(store: Store, job: Job, manifest: dict[str, Any]) -> None:
     path = store.folder(job) / "manifest.json"
     costs = json.loads(path.read_text())["files"].get("costs.json", "")
     path.write_bytes(manifest_bytes(manifest, costs))
+    store.forget(job)
 
 
 def test_a_plug_ins_source_is_called_by_its_file_wherever_it_lies(folder: Path) -> None:

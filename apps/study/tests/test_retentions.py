@@ -12,7 +12,7 @@ from study.errors import StudyError
 from study.methods import Method
 from study.plan import Plan, make_plan
 from study.resolve import with_arms
-from study.retentions import KINDS, read
+from study.retentions import KINDS, look_back_env_steps, read
 from study.store import Store
 
 
@@ -50,6 +50,8 @@ def test_methods_that_keep_share_the_pretraining_and_leave_other_keys_alone(smal
     (kept,) = {str(job.spec["retain"]) for job in both.jobs if "retain" in job.spec}
     retain = next(job.spec["retain"] for job in both.jobs if "retain" in job.spec)
     assert list(retain) == ["bc", "l2", "drift"]
+    assert look_back_env_steps(retain) == 4096  # BC's; the others look at nothing old
+    assert look_back_env_steps({"bc": {"states": 256}, "ewc": {"states": 256}}) == 256  # the same ones
     assert kept.count("'version': 1") == 2
     assert retain["drift"] == {"version": 2, "every": 50}
     assert [type(config) for config in read(retain)] == [KINDS[name].config for name in retain]

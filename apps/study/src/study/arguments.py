@@ -32,7 +32,7 @@ class Arguments:
 
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow), toy (Catch,
-    with a known best return), rlbench (manipulation; players only, nothing learns yet), apple (retention
+    with a known best return), rlbench (manipulation, with C2F-ARM and demonstrations), apple (retention
     where it can be written down), or a plug-in's."""
     plugin: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
@@ -43,8 +43,8 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
-    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: players. apple:
-    interfering or separate."""
+    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: quick, small (hours),
+    paper (GPUs), or players, in which nothing learns. apple: interfering or separate."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
@@ -55,6 +55,8 @@ class Arguments:
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None
     """Sizes of the training set, one pretraining each, on nested sets: --train-sizes 100 1000."""
+    demos: Annotated[tuple[int, ...] | None, shown("N ...")] = None
+    """Demonstrations of the test task that an adaptation begins with, a row for each number (rlbench)."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation tasks, then run the study with the best."""
     looks: Annotated[tuple[int, ...] | None, shown("N ...")] = None
@@ -68,7 +70,8 @@ class Arguments:
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()
-    """One of the benchmark's own options: game (procgen, toy), mode (procgen), simulator (rlbench)."""
+    """One of the benchmark's own options: game (procgen, toy), mode (procgen), simulator, cameras
+    (rlbench)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, visible-catch, hidden-long-catch,
     visible-long-catch), instead of the preset's."""

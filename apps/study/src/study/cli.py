@@ -27,7 +27,7 @@ claim that was fixed beforehand.
   study --benchmark procgen --tune 4             first tune every method equally on validation levels
   study --benchmark atari                        Rainbow on real games, minutes
   study --benchmark toy                          where the best return is known
-  study --benchmark rlbench                      manipulation: what players that never learn solve
+  study --benchmark rlbench                      manipulation by poses, with demonstrations of the test task
   study --benchmark procgen --preset paper --device cuda
 
   study work FOLDER      take jobs of that study, on any machine that sees its folder (docs/cluster.md)

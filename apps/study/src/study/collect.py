@@ -30,7 +30,7 @@ from study.evidence import evidence_of
 from study.files import canonical_json, write_bytes
 from study.learners import kind_of
 from study.manifest import changed_sources
-from study.methods import label_of
+from study.methods import Row, counted, label_of
 from study.plan import Job, Plan
 from study.registry import Finished, registered
 from study.store import Store
@@ -146,12 +146,13 @@ def collect(
         score_ranges=ranges,
         normalised_name=benchmark.normalised_name,
         score_bounds=score_bounds_of(config, tasks),
-        budget=Budget(env_steps=config.adapt.env_steps),
+        budget=Budget(env_steps=config.adapt.env_steps, demos=max(config.demos, default=0)),
         claims=claims_of(config),
         cells=cells,
         cell_bounds=cell_bounds_of(config, ranges),
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
-        families={job.method: job.method.partition("@")[0] for job in adaptations},
+        families={job.method: Row.parse(job.method).method for job in adaptations},
+        conditions=conditions_of(adaptations),
         references=tuple(kind.name for kind in registered().methods.values() if kind.reference),
         best_scores={task: best_return(Task.parse(task)) for task in tasks} if best_return else None,
         preconditions=[condition for one in found for condition in one.preconditions],
@@ -203,12 +204,18 @@ def write_pages(store: Store, files: Mapping[str, bytes]) -> Path:
 
 def labels_of(methods: Sequence[str], played: Sequence[str], config: StudyConfig) -> dict[str, str]:
     """Returns the labels of methods, of the families that their sizes share, and of scripted players."""
-    names = dict.fromkeys([*methods, *(method.partition("@")[0] for method in methods)])
+    names = dict.fromkeys([*methods, *(Row.parse(method).method for method in methods)])
     suite = suite_of(config.benchmark)
     return {
         **{name: label_of(name, config.unit) for name in names},
         **{name: suite.label(name) for name in played},
     }
+
+
+def conditions_of(adaptations: Sequence[Job]) -> dict[str, str]:
+    """Returns by row how many demonstrations of the test task it is given; empty where none are asked of."""
+    rows = {job.method: Row.parse(job.method).demos for job in adaptations}
+    return {name: counted(demos, "demo") for name, demos in rows.items() if demos is not None}
 
 
 def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:

@@ -14,6 +14,8 @@ from study.learners import LearnerConfig
 from study.registry import registered
 
 EVALUATION_VERSION = 1  # raised when the deployment evaluation gives other scores of the same agents
+OF_FOLDS: Mapping[str, Any] = {"pool": (), "validation": (), "held_out": (), "train_sizes": ()}
+"""What follows from the folds of a study: to be given with `replace` where the folds are others."""
 MOST = 10**6  # of anything that is counted in a grid: seeds, sizes, snapshots
 
 
@@ -92,11 +94,13 @@ class Evaluation:
     new_levels: int = 0  # never seen levels on which a pretrained agent plays one episode each, zero-shot
     lifetimes: int = 16  # of RL2 on a held-out task, for its return by trial
     trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
+    # Rows of the table whose first seed is filmed at each snapshot.
+    filmed: tuple[str, ...] = field(default=(), metadata={"since": 3})
     # Whether adapted agents play their training tasks again: what they have forgotten.
     forgetting: bool = field(default=False, metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name != "forgetting"):
+        for name in (f.name for f in fields(self) if f.name not in ("filmed", "forgetting")):
             check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
@@ -168,6 +172,9 @@ class StudyConfig:
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
+        train_demos: Demonstrations of each training task that a pretraining is given.
+        demos: Numbers of demonstrations of the test task: an adaptation of each method with each of them, in
+            a row of its own. Without it there are none, and rows have the methods' names.
         diverged: How runs whose weights became infinite or NaN are scored: "as played", or "worst", the
             lowest possible score.
         far: What agents are asked at every snapshot beside the task that they adapt to.
@@ -203,6 +210,8 @@ class StudyConfig:
     retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     far: Far | None = field(default=None, metadata={"since": 3})
     title: str = field(default="", metadata={"since": 2})
+    train_demos: int = field(default=0, metadata={"since": 3})
+    demos: tuple[int, ...] = field(default=(), metadata={"since": 3})
     diverged: str = field(default="as played", metadata={"since": 3})
     note: str = ""
 
@@ -217,6 +226,10 @@ class StudyConfig:
         if self.diverged not in ("as played", "worst"):
             raise ValueError(f"diverged is {self.diverged!r}; give 'as played' or 'worst'")
         check_count("first_seed", self.first_seed, least=0, most=2**62)
+        for count in (self.train_demos, *self.demos):
+            check_count("a number of demonstrations", count, least=0, most=10**4)
+        if list(self.demos) != sorted(set(self.demos)):
+            raise ValueError(f"demos are {self.demos}; give rising numbers of demonstrations, each once")
         if self.far is not None and self.adapt.learner is not None:
             self._check_window(self.far)
         if not 0 < self.margin < math.inf:
@@ -271,7 +284,7 @@ class StudyConfig:
             for task in (*fold.train, *fold.validation, *fold.held_out):
                 if not task.startswith(f"{self.family}/"):
                     raise ValueError(f"the folds' task {task!r} is not of the family {self.family}")
-        for given in ("pool", "validation", "held_out", "train_sizes"):
+        for given in OF_FOLDS:
             if getattr(self, given) not in ((), self._of_folds(given)):
                 raise ValueError(f"folds and {given} are given; leave {given} out, it follows from the folds")
             object.__setattr__(self, given, self._of_folds(given))
@@ -312,7 +325,7 @@ class StudyConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "first_seed", "train_sizes", "note", "preset", "trials", "title"}
+        axes = {"methods", "seeds", "first_seed", "train_sizes", "demos", "note", "preset", "trials", "title"}
         return {key: value for key, value in self.spec.items() if key not in axes}
 
     @property

@@ -17,7 +17,7 @@ def spent_by(method: str, adaptations: Sequence[Job], store: Store, trials: int)
     ledgers = []
     for job in adaptations:
         if job.method == method:
-            ledger = Ledger(Budget(env_steps=job.budget_env_steps))
+            ledger = Ledger(Budget(env_steps=job.budget_env_steps))  # its demos come with its state
             ledger.load_state_dict(store.note(job, "ledger"))
             ledger.charge(updates=store.note(job, "costs")["updates"])
             ledgers.append(ledger)

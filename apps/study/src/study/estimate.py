@@ -27,6 +27,7 @@ from study.learners import read_spec, spec_of
 from study.machine import memory_bytes
 from study.plan import Job, Plan
 from study.registry import registered
+from study.retentions import look_back_env_steps
 from study.state_file import write_state
 from study.terminal import count, duration
 
@@ -89,7 +90,8 @@ def show(
     seconds = start_s + REPORT_S
     for ((kind, learner, does), jobs), measured in zip(groups.items(), found, strict=True):
         snapshots = len(jobs[0].spec.get("at", (0,)))
-        steps = sum(job.budget_env_steps for job in jobs) if does else 0
+        looked_back = sum(look_back_env_steps(job.spec.get("retain", {})) for job in jobs)
+        steps = looked_back + sum(job.budget_env_steps for job in jobs) if does else 0
         each = steps / len(jobs) / measured.steps_per_s + snapshots * measured.evaluation_s
         seconds += each * len(jobs) / max(workers, 1)
         disk += len(jobs) * (measured.weights_bytes + 50_000)

@@ -17,7 +17,7 @@ from fvm_eval.claims.looks import clusters_hash, looked
 
 from study.config import StudyConfig
 from study.files import canonical_json, write_bytes
-from study.methods import Method
+from study.methods import Method, Row
 from study.plan import Job
 from study.store import Store
 
@@ -48,17 +48,18 @@ def evidence_of(
 
 
 def planned(jobs: Sequence[Job]) -> pl.DataFrame:
-    """Returns every snapshot that the plan has evaluated: a run, env_step, episodes, and spends.
+    """Returns every snapshot that the plan has evaluated: a run, env_step, episodes, spends and demos.
 
     A run spends its whole budget where it learns; a memory that is full has no use for more.
     """
     rows = []
     for job in jobs:
-        learns = Method.parse(job.method.partition("@")[0]).way.does == "learns"
+        learns = Method.parse(Row.parse(job.method).method).way.does == "learns"
         spends = job.budget_env_steps if learns else None
         episodes = int(job.spec["evaluation"]["episodes"])
-        rows += [(*_run(job), int(step), episodes, spends) for step in job.spec["at"]]
-    return pl.DataFrame(rows, schema=_schema("env_step", "episodes", "spends"), orient="row")
+        demos = int(job.spec.get("demos", 0))
+        rows += [(*_run(job), int(step), episodes, spends, demos) for step in job.spec["at"]]
+    return pl.DataFrame(rows, schema=_schema("env_step", "episodes", "spends", "demos"), orient="row")
 
 
 def spending(jobs: Sequence[Job], store: Store) -> pl.DataFrame:
@@ -83,7 +84,7 @@ def tuning(config: StudyConfig, methods: Sequence[str], store: Store) -> pl.Data
     spent = pl.read_parquet(path, glob=False)
     rows = []
     for method in dict.fromkeys(methods):
-        pretraining = Method.parse(method.partition("@")[0]).pretraining
+        pretraining = Method.parse(Row.parse(method).method).pretraining
         mine = spent.filter(pl.col("pretraining") == pretraining)
         rows += [(method, *row) for row in mine.select("trial", "env_steps").iter_rows()]
     return pl.DataFrame(rows, schema=schema, orient="row")

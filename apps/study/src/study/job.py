@@ -19,6 +19,7 @@ from fvm_learners.agent import carried
 from fvm_meta import Snapshot
 
 from study.agents import Visits, build_paradigm, restore
+from study.demonstrations import demos_of
 from study.errors import StudyError
 from study.evaluation import Context
 from study.manifest import device_name, manifest
@@ -93,7 +94,7 @@ def run_measure(job: Job, store: Store, device: str) -> None:
         paradigm = build_paradigm(job.parent.spec, device)
 
         def informed(task: str) -> Any:
-            tasks = job.parent.spec["tasks"] if job.parent else []
+            tasks = context.pretraining["tasks"]
             return paradigm.player(snapshot, task, np.random.default_rng([context.seed, tasks.index(task)]))
 
         context = replace(context, informed=informed)
@@ -133,7 +134,7 @@ def run_stream(
 ) -> Generator[Progress, None, None]:
     """Trains, evaluates the snapshots that the plan asks for, and checkpoints."""
     spec = job.spec
-    budget = Budget(env_steps=spec["phase"]["env_steps"])
+    budget = Budget(env_steps=spec["phase"]["env_steps"], demos=demos_asked(spec))
     ledger, online, metrics = Ledger(budget), OnlineCurve(budget.env_steps), MetricCurves(budget.env_steps)
     asked = {name: registered().measures[name] for name in spec.get("measures", {})}
     rows: dict[str, list[Any]] = {"episodes": [], **{name: [] for name in asked}}
@@ -296,10 +297,21 @@ def open_stream(
     pretraining = job.parent.spec if job.parent else None
     paradigm = build_paradigm(spec, device, ledger, pretraining, visits)
     rng, _ = job.seeds()
+    demos: Sequence[Any] = ()
+    if resume is None and (demos := demos_of(job)):  # a resumed stream has them in its state
+        ledger.charge(demos=demos_asked(spec))
     if job.kind == "pretrain":
-        return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume)
+        # What is written against the contract of before takes none, and needs none.
+        given = {"demos": demos} if demos else {}
+        return paradigm.pretrain(spec["tasks"], budget, rng, resume=resume, **given)
     pretrained = restore(job.parent, store, device) if job.parent else None
     way = registered().methods[spec["paradigm"]].adaptation(spec["adaptation"])
     if pretrained and way.zero_shot:
         return paradigm.zero_shot(pretrained, at, resume)
-    return paradigm.adapt(pretrained, spec["task"], budget, rng, at=at, resume=resume)
+    shown = demos[0] if demos else ()
+    return paradigm.adapt(pretrained, spec["task"], budget, rng, at=at, demos=shown, resume=resume)
+
+
+def demos_asked(spec: Mapping[str, Any]) -> int:
+    """Returns how many demonstrations a training is given, of all its tasks together."""
+    return int(spec.get("demos", 0)) * len(spec.get("tasks", [""]))

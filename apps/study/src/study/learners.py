@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fvm_learners.c2f_arm.config import C2FARMConfig
+from fvm_learners.c2f_arm.demonstrations import Demonstration
 from fvm_learners.ppo.config import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta.worlds.reinforce import Reinforce, ReinforceConfig
@@ -16,7 +18,7 @@ from study.registry import LearnerKind, registered
 LearnerConfig = Any  # the config of any registered learner
 
 
-def _latent_words(config: RainbowConfig) -> str:
+def _latent_words(config: Any) -> str:
     return "with a latent" if config.latent_size else "without a latent"
 
 
@@ -42,6 +44,18 @@ def _greedy(config: RainbowConfig) -> str:
     return f"greedy but for {config.evaluation_eps:.1%} random ones"
 
 
+def _poses_at_once(config: C2FARMConfig, num_envs: int, *, learns: bool) -> C2FARMConfig:
+    if learns:
+        return replace(config, learn_start=0, first_success=False)
+    return replace(config, learn_start=10**9)
+
+
+def _frames_nbytes(config: C2FARMConfig, observation_space: Any, num_tasks: int) -> int:
+    from fvm_learners.c2f_arm.views import Eye
+
+    return config.replay_capacity * Eye.of(observation_space, config).nbytes
+
+
 LEARNERS = (
     LearnerKind(
         name="ppo",
@@ -59,6 +73,17 @@ LEARNERS = (
         as_measured=_learns_at_once,
         words=_latent_words,
         acts=_greedy,
+    ),
+    LearnerKind(
+        name="c2f_arm",
+        config=C2FARMConfig,
+        learner="fvm_learners.c2f_arm.learner:C2FARM",
+        capabilities=frozenset({"inner", "replay", "latent", "parts", "demos"}),
+        memory_nbytes=_frames_nbytes,
+        as_measured=_poses_at_once,
+        words=_latent_words,
+        acts=lambda config: "the best it knows",
+        demonstration=Demonstration.of,
     ),
     LearnerKind(
         name="reinforce",

@@ -64,6 +64,7 @@ REPTILE = MethodKind(
     tuning={
         "ppo": {"config.eps_schedule": draws.eps_schedule, **draws.RATES, **draws.ENTROPY},
         "rainbow": {"config.eps_schedule": draws.eps_schedule, **draws.RATES},
+        "c2f_arm": {"config.eps_schedule": draws.eps_schedule, **draws.RATES},
     },
 )
 RL2_KIND = MethodKind(
@@ -90,7 +91,11 @@ METHODS = (
         adaptations=(replace(GRADIENT, label="{}"),),
         pretrains=False,
         reference=True,
-        tuning={"ppo": draws.FROM_SCRATCH, "rainbow": draws.FROM_SCRATCH_OFF_POLICY},
+        tuning={
+            "ppo": draws.FROM_SCRATCH,
+            "rainbow": draws.FROM_SCRATCH_OFF_POLICY,
+            "c2f_arm": draws.FROM_SCRATCH_OFF_POLICY,
+        },
     ),
     MethodKind(
         name="multitask",
@@ -98,7 +103,11 @@ METHODS = (
         paradigm=MultiTask,
         adaptations=FINE_TUNED,
         reference=True,
-        tuning={"ppo": {**draws.RATES, **draws.ENTROPY}, "rainbow": draws.RATES},
+        tuning={
+            "ppo": {**draws.RATES, **draws.ENTROPY},
+            "rainbow": draws.RATES,
+            "c2f_arm": draws.RATES,
+        },
     ),
     REPTILE,
     *(
@@ -138,7 +147,7 @@ METHODS = (
         paradigm=PEARL,
         adaptations=(replace(CONTEXT, does="acts"), BOTH, NONE),
         needs=frozenset({"latent"}),
-        tuning={"rainbow": draws.INFERENCE},
+        tuning={"rainbow": draws.INFERENCE, "c2f_arm": draws.INFERENCE},
         control=Control(
             arm=_before_adaptation, made_by="`study --benchmark toy` and .../toy-pearl/hidden-long-catch"
         ),
@@ -229,11 +238,45 @@ class Method:
         return self.kind.needs | self.way.needs.union(*kept)
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row of the tables: a method, with what sets it apart where a study has several of it.
+
+    Attributes:
+        method: Its name.
+        size: Of the training set; None where there is one.
+        demos: Of the test task; None where no row is told apart by them.
+    """
+
+    method: str
+    size: int | None = None
+    demos: int | None = None
+
+    @classmethod
+    def parse(cls, name: str) -> Row:
+        """Returns the row of a name, as in "multitask@1000" or "scratch, 2 demos"."""
+        rest, _, demos = name.partition(", ")
+        method, _, size = rest.partition("@")
+        return cls(method, int(size) if size else None, int(demos.partition(" ")[0]) if demos else None)
+
+    @property
+    def name(self) -> str:
+        """What `parse` understands."""
+        size = "" if self.size is None else f"@{self.size}"
+        return f"{self.method}{size}" + ("" if self.demos is None else f", {counted(self.demos, 'demo')}")
+
+    @property
+    def pretraining(self) -> str:
+        """The row's name but for the demonstrations, which a pretraining knows nothing of."""
+        return replace(self, demos=None).name
+
+
 def label_of(name: str, unit: str = "level") -> str:
     """Returns what people call a row: "multitask@1000" is multi-task on 1,000 levels."""
-    method, _, size = name.partition("@")
-    label = Method.parse(method).label
-    return f"{label} ({counted(int(size), unit)})" if size else label
+    row = Row.parse(name)
+    label = Method.parse(row.method).label
+    label = label if row.size is None else f"{label} ({counted(row.size, unit)})"
+    return label if row.demos is None else f"{label}, {counted(row.demos, 'demo')}"
 
 
 def counted(number: int, unit: str) -> str:

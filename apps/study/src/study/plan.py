@@ -23,7 +23,7 @@ from study.environments import score_range_of
 from study.files import canonical_json
 from study.identity import fields_of, version_of
 from study.learners import kind_of, spec_of
-from study.methods import Method, pretraining_of
+from study.methods import Method, Row, pretraining_of
 from study.registry import Measure, registered
 
 
@@ -103,15 +103,21 @@ def make_plan(config: StudyConfig) -> Plan:
     adaptations: list[Job] = []
     held_out = [config.task_id(task) for task in config.held_out]
     for seed in range(config.first_seed, config.first_seed + config.seeds) if methods else ():
-        adaptations += [_adaptation(config, one, task, seed, None) for one in alone for task in held_out]
+        adaptations += [
+            _adaptation(config, one, task, seed, None, demos)
+            for one in alone
+            for demos in config.demos or (None,)
+            for task in held_out
+        ]
         for number, (name, fold) in enumerate(training_folds(config, seed).items()):
             folds[f"{name}/{seed}"] = fold
             parents = {name: _pretraining(config, name, fold, seed, number) for name in pretrained}
             pretrainings += parents.values()
             adaptations += [
-                _adaptation(config, method, task, seed, parents[method.pretrained_as])
+                _adaptation(config, method, task, seed, parents[method.pretrained_as], demos)
                 for method in methods
                 if method.kind.pretrains
+                for demos in config.demos or (None,)
                 for task in fold.held_out
             ]
     asked = [
@@ -191,12 +197,16 @@ def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: 
         "seed": seed,
         **_learning(config, name, "pretrain", len(fold.train)),
     }
+    if config.train_demos:
+        spec["demos"] = config.train_demos  # of each task
     method = sized(name, config, len(fold.train))
     only = fold.held_out[0] if len(fold.held_out) < len(config.held_out) else ""
     return Job(kind="pretrain", spec=spec, method=method, fold=number, seed=seed, held_out=only)
 
 
-def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None) -> Job:
+def _adaptation(
+    config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None, demos: int | None
+) -> Job:
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
     spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
     spec["evaluation"] = everywhere_of(config)
@@ -213,7 +223,10 @@ def _adaptation(config: StudyConfig, method: Method, task: str, seed: int, paren
     if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None
+    if demos:
+        spec["demos"] = demos
     label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
+    label = replace(Row.parse(label), demos=demos).name
     fold = parent.fold if parent else 0
     job = Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
     for measure in registered().measures.values():

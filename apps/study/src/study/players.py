@@ -1,4 +1,4 @@
-"""A study in which nothing learns: players on a benchmark's tasks, where there is no learner yet.
+"""A study in which nothing learns: players on a benchmark's tasks.
 
 config -> plan -> jobs -> page, with the plan, jobs, store, engines and MLflow of every other study.
 """

@@ -211,6 +211,7 @@ class LearnerKind:
         as_measured: Returns a config whose first iterations are as costly as later ones, for estimates.
         words: What sets trainings with such a config apart in their cost.
         acts: How its agents act when they are evaluated, as in "its actions ...".
+        demonstration: Of a suite's demonstration, what its `add_demonstrations` takes; None for none.
     """
 
     name: str
@@ -221,6 +222,7 @@ class LearnerKind:
     as_measured: Callable[..., Any] = as_it_is
     words: Callable[[Any], str] = field(default=lambda config: "")
     acts: Callable[[Any], str] = field(default=lambda config: "sampled")
+    demonstration: Callable[[Any], Any] | None = None
 
     @property
     def made_by(self) -> type[Any]:

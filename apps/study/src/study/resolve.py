@@ -8,7 +8,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from study.arguments import Arguments
-from study.config import StudyConfig
+from study.config import OF_FOLDS, StudyConfig
+from study.demonstrations import check_demos
 from study.environments import check_task
 from study.errors import StudyError, unknown
 from study.learners import kind_of
@@ -20,6 +21,7 @@ OF_TRAINING = (
     "methods",
     "seeds",
     "train_sizes",
+    "demos",
     "tune",
     "looks",
     "diverged",
@@ -128,7 +130,7 @@ def resolve(
         raise unknown(f"preset of {benchmark.name}", name, presets)
     preset = presets[name]
     if not preset.methods:
-        refuse_training(arguments)
+        refuse_training(arguments, preset.preset)
     try:
         preset = replace(preset, **benchmark.chosen(preset, benchmark.options(**options)))
         config = replace(preset, **changes(arguments, preset))
@@ -138,14 +140,15 @@ def resolve(
         raise StudyError(str(error)) from None
 
 
-def refuse_training(arguments: Arguments) -> None:
+def refuse_training(arguments: Arguments, preset: str) -> None:
     """Raises StudyError for an option that means nothing where nothing is trained."""
     default = Arguments(benchmark=arguments.benchmark)
-    for name in OF_TRAINING:
-        if getattr(arguments, name) != getattr(default, name):
-            flag = "--" + name.replace("_", "-")
+    for field in OF_TRAINING:
+        if getattr(arguments, field) != getattr(default, field):
+            flag = "--" + field.replace("_", "-")
             raise StudyError(
-                f"{arguments.benchmark} has no learner yet, so {flag} means nothing there; leave it out"
+                f"nothing learns in preset {preset} of {arguments.benchmark}, so {flag} means nothing there; "
+                "leave it out, or choose another preset"
             )
 
 
@@ -157,7 +160,7 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
         ValueError: A budget that does not fit.
     """
     changed: dict[str, Any] = {}
-    for field in ("methods", "train_sizes", "held_out"):
+    for field in ("methods", "train_sizes", "held_out", "demos"):
         if (value := getattr(arguments, field)) is not None:
             changed[field] = tuple(dict.fromkeys(value))
     if changed.get("methods") == ():
@@ -167,9 +170,13 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
     if "held_out" in changed and preset.family == preset.benchmark:
         prefix = f"{preset.family}/"
         changed["held_out"] = tuple(str(word).removeprefix(prefix) for word in changed["held_out"])
+    if preset.folds and "held_out" in changed:
+        changed |= with_folds(preset, [str(word) for word in changed.pop("held_out")])
     if "train_sizes" in changed:
         # Claims compare the largest with the others.
         changed["train_sizes"] = tuple(sorted(changed["train_sizes"]))
+    if "demos" in changed:
+        changed["demos"] = tuple(sorted(changed["demos"]))
     if arguments.pretrain_env_steps is not None:
         changed["pretrain_env_steps"] = {}
     if "methods" in changed:
@@ -200,6 +207,8 @@ def check(config: StudyConfig) -> None:
     """
     for name in config.methods:
         check_learner(Method.parse(name), config)
+    if config.methods:
+        check_demos(config)
     pool: Iterable[Any] = config.train_pool
     if isinstance(pool, range):
         pool = pool[-1:]
@@ -218,6 +227,22 @@ def check_learner(method: Method, config: StudyConfig) -> None:
             f"preset {config.preset} of {config.benchmark} has {learner.name}; leave it out, or choose "
             "another preset or benchmark"
         )
+
+
+def with_folds(preset: StudyConfig, held_out: Sequence[str]) -> dict[str, Any]:
+    """Returns the fields of a preset in which only these tasks are held out, of the folds that it has.
+
+    Raises:
+        StudyError: There is no fold that holds out such a task.
+    """
+    if not held_out:
+        raise StudyError(f"no held-out {preset.unit}s given; name at least one to adapt to")
+    for task in held_out:
+        if task not in preset.held_out:
+            raise unknown("held-out task", task, map(str, preset.held_out))
+    wanted = {preset.task_id(task) for task in held_out}
+    folds = tuple(fold for fold in preset.folds if wanted & set(fold.held_out))
+    return {"folds": folds, **OF_FOLDS}
 
 
 def with_arms(methods: Sequence[str], retain: Sequence[str]) -> tuple[str, ...]:

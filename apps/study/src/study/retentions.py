@@ -153,6 +153,11 @@ def spec_of(
     return spec
 
 
+def look_back_env_steps(spec: Mapping[str, Mapping[str, Any]]) -> int:
+    """Returns how many env steps on the pretraining's tasks these ask for; as many are shared."""
+    return sum({int(fields["states"]) for fields in spec.values() if "states" in fields})
+
+
 def read(spec: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     """Returns the settings in a job's spec, in order."""
     return tuple(

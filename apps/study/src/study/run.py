@@ -144,7 +144,7 @@ def run(config: StudyConfig, options: Options) -> Path:
         raise StudyError(str(error)) from None
     check_all(arguments, [config])
     script = getattr(sys.modules["__main__"], "__file__", None)
-    rerun = shlex.join(["python", script]) if script else "study.run.run(config, options)"
+    rerun = shlex.join(["python", Path(script).name]) if script else "study.run.run(config, options)"
     run_one(arguments, config, output, chosen, rerun)
     return output
 

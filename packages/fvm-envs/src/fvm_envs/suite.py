@@ -5,7 +5,7 @@ Whoever compares agents needs no more of a benchmark than its suite; one of your
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,9 +16,12 @@ from fvm_envs.apple.legs import legs_of
 from fvm_envs.atari.games import game_of
 from fvm_envs.leakage import leaked
 from fvm_envs.make import make_vec
+from fvm_envs.manipulation import demos as manipulation_demos
 from fvm_envs.manipulation.env import variation_of
+from fvm_envs.manipulation.observation import ObservationConfig
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import level_seed
+from fvm_envs.rlbench import demos as rlbench_demos
 from fvm_envs.score_ranges import score_range
 from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
 from fvm_envs.task import Task, TaskSet
@@ -78,6 +81,9 @@ class Suite:
         best_return: Best possible mean return of a task, where it is known.
         bounded: Whether no episode scores outside the score range.
         same_task: Which tasks are the same under two ids.
+        demos: Of a task, a number, a seed and the envs' options, so many demonstrations, each with `frames`,
+            `keyframes` and `observation(frame, time=...)`; demonstration i is the same for every number. None
+            where nobody demonstrates the tasks.
         scored_with: Options of the envs on which agents are scored, where they learn from another reward.
         threaded: Whether `make` takes num_threads, which changes how long a step takes and nothing else.
     """
@@ -90,6 +96,7 @@ class Suite:
     best_return: Callable[[Task], float] | None = None
     bounded: bool = True
     same_task: SameTask = SameTask(by="ids", find=same_ids)
+    demos: Callable[[Task, int, int, Mapping[str, Any]], Sequence[Any]] | None = None
     scored_with: Mapping[str, Any] = field(default_factory=dict)
     threaded: bool = False
 
@@ -148,6 +155,17 @@ def _check_manipulation(task: Task) -> None:
     variation_of(task)
 
 
+def _manipulation_demos(task: Task, n: int, seed: int, options: Mapping[str, Any]) -> Sequence[Any]:
+    config, variation = ObservationConfig.of(options), task.level or 0
+    if options.get("simulator") == "coppeliasim":
+        return rlbench_demos.get_demos(
+            task.name, n, seed, variation=variation, config=config, picture_every=1
+        )
+    return manipulation_demos.get_demos(
+        task.name, n, seed, variation=variation, keyframes="merged", config=config
+    )
+
+
 def _always_right(envs: Any, options: Mapping[str, Any]) -> Any:
     return always_right(options.get("actions", "full"))
 
@@ -176,6 +194,7 @@ SUITES: Mapping[str, Suite] = {
             check=_check_manipulation,
             players={"waypoints": Player(label="Scripted planner", make=_waypoints)},
             same_task=SameTask(by="ids", find=_same_level),
+            demos=_manipulation_demos,
         ),
         _suite(name="toy", check=_check_catch, best_return=best_return),
         _suite(name="two-stage", check=_check_stages, best_return=_all_caught),

@@ -8,6 +8,7 @@ can still fail by the table alone, but it never holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -154,7 +155,8 @@ def check_budget(
         budget: Of one adaptation.
         spending: Columns of a run, env_steps, demos: what each run's envs counted.
         plan: Columns of a run, env_step, episodes and perhaps spends: env steps that the run was to take
-            (null where fewer are no advantage, as of a memory that is full).
+            (null where fewer are no advantage, as of a memory that is full), and demos: what it was to be
+            given, where rows differ in that by plan.
         runs: Curves of the table.
     """
     last = int(runs["env_step"].to_numpy().max())
@@ -183,8 +185,16 @@ def check_budget(
         return Check(4, "fails", "a run has more than one ledger")
     if plan is None:
         return Check(4, "cannot be checked", f"{len(wanted)} runs within the budget, but {_NO_PLAN}")
-    demos = spending.join(wanted, on=RUN, how="semi")["demos"].unique().to_list()
-    if len(demos) > 1:
+    given = spending.join(wanted, on=RUN, how="semi")
+    demos = given["demos"].unique().sort().to_list()
+    if "demos" in plan.columns:
+        asked = plan.select(*RUN, asked="demos").unique()
+        other = given.join(asked, on=RUN).filter(~(pl.col("demos") == pl.col("asked")).fill_null(False))
+        if len(other):
+            row = other.row(0, named=True)
+            what = f"{row['method']} had {row['demos']} of the {row['asked']} planned"
+            return Check(4, "fails", f"{len(other)} runs had other demos than planned: {what}")
+    elif len(demos) > 1:
         return Check(4, "fails", f"runs spent between {min(demos)} and {max(demos)} demos")
     spends = plan.group_by(RUN).agg(pl.col("spends").max()) if "spends" in plan.columns else None
     less = spending.filter(pl.col("env_steps") < budget.env_steps)
@@ -199,6 +209,8 @@ def check_budget(
         what = f"{who} spent less than the budget, and the plan does not say whether they should"
         return Check(4, "cannot be checked", what)
     spent = f"{len(wanted)} runs, none over {budget.env_steps:,} env steps and {budget.demos} demos"
+    if len(demos) > 1:
+        spent += f"; {', '.join(map(str, demos))} in rows of their own"
     if len(less):  # no advantage: a memory that has all it was trained to take in, or no adaptation at all
         spent += f"; as planned fewer: {', '.join(less['method'].unique().sort().to_list())}"
     return Check(4, "holds", spent)
@@ -231,7 +243,7 @@ def check_baselines(
     names = [] if baselines is None else baselines["baseline"].unique().to_list()
     missing = [] if "random" in names else ["random"]
     missing += [] if starts_at_zero else ["zero-shot"]
-    missing += [] if any(method.partition("@")[0] == "scratch" for method in methods) else ["scratch"]
+    missing += [] if any(re.split("[@,]", method)[0] == "scratch" for method in methods) else ["scratch"]
     if missing or baselines is None:
         return Check(5, "fails", f"missing: {', '.join(missing)}")
     if not ranges or not set(baselines["task"]) <= set(ranges):

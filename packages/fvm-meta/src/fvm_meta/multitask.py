@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fvm_meta.paradigm import Paradigm
-from fvm_meta.stream import Budget, Snapshot, State, train
+from fvm_meta.stream import Budget, Snapshot, Spent, State, train
 
 
 class MultiTask(Paradigm):
@@ -31,7 +31,9 @@ class MultiTask(Paradigm):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots of one policy as it learns all `tasks` at once."""
         learner, envs = self.start(tasks, rng, on_episode_end="resample")
-        yield from train(learner, envs, budget, at, resume)
+        spent = Spent(demos=self.show(learner, envs, *demos))
+        yield from train(learner, envs, budget, at, resume, spent)

@@ -136,8 +136,12 @@ class Paradigm:
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
-        """Yields snapshots of an agent that learns from the training tasks. This one learns nothing."""
+        """Yields snapshots of an agent that learns from the training tasks. This one learns nothing.
+
+        `demos` are demonstrations of each task, in the tasks' order; a resumed stream has them in its state.
+        """
         yield from ()
 
     def adapt(
@@ -218,22 +222,25 @@ class Paradigm:
         learner, envs = self.start(
             [task], rng, "stay", hooks, snapshot, transfer=self.transfer, kept=kept, **options
         )
-        self.show(learner, envs, demos)
-        spent = Spent(retention_env_steps=kept.env_steps, demos=len(demos))
+        shown = self.show(learner, envs, demos)
+        spent = Spent(retention_env_steps=kept.env_steps, demos=shown)
         yield from train(learner, envs, budget, at, resume, spent)
 
-    def show(self, learner: Any, envs: Envs, demos: Sequence[Any]) -> None:
-        """Show demonstrations of the only task to a learner.
+    def show(self, learner: Any, envs: Envs, *demos: Sequence[Any]) -> int:
+        """Show demonstrations to a learner, those of each of its tasks; returns how many there are.
 
         Raises:
             ValueError: It has no use for them; the envs are closed.
         """
-        if not len(demos):
-            return
+        count = sum(map(len, demos))
+        if not count:
+            return 0
         try:
             instead = "use demos=(), or a learner that takes them"
-            require(learner, DemoLearner, f"{len(demos)} demonstrations given", instead)
-            learner.add_demonstrations(demos)
+            require(learner, DemoLearner, f"{count} demonstrations given", instead)
+            for task, shown in enumerate(demos):
+                learner.add_demonstrations(shown, task=task)
+            return count
         except BaseException:
             envs.close()
             raise

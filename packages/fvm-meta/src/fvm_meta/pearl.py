@@ -216,10 +216,12 @@ class PEARL(Paradigm):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots as the networks learn from all tasks; their policies draw z from the prior."""
         learner, envs = self.start(tasks, rng, "resample")
-        for snapshot in train(learner, envs, budget, at, resume):
+        spent = Spent(demos=self.show(learner, envs, *demos))
+        for snapshot in train(learner, envs, budget, at, resume, spent):
             yield _with_kl(snapshot)
 
     def adapt(
@@ -251,8 +253,8 @@ class PEARL(Paradigm):
             transfer=self.transfer if tuned else EVERYTHING,
             kept=kept,
         )
-        self.show(learner, envs, demos)
-        spent = Spent(retention_env_steps=kept.env_steps, demos=len(demos))
+        shown = self.show(learner, envs, demos)
+        spent = Spent(retention_env_steps=kept.env_steps, demos=shown)
         inferring = Inferring(learner, TaskInference(self.config), updates=tuned)
         for adapted in train(inferring, envs, budget, at, resume, spent):
             yield _with_kl(adapted)

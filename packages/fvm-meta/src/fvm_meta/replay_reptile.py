@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
 from fvm_meta.reptile import Reptile, ReptileConfig, mean_metrics, reptile_step
-from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
 
 
 class OneTask(TaskBalanced):
@@ -136,6 +136,7 @@ class ReplayReptile(Reptile):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots of theta; `metrics` counts the distinct tasks seen.
 
@@ -148,7 +149,8 @@ class ReplayReptile(Reptile):
             tasks, rng, on_episode_end="resample", sampler=sampler, needs=ReplayLearner
         )
         loop = ReplayLoop(learner, sampler, budget, self.config, draws)
-        yield from train(loop, envs, budget, at, resume)
+        spent = Spent(demos=self.show(learner, envs, *demos))
+        yield from train(loop, envs, budget, at, resume, spent)
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from fvm_meta.capabilities import InnerLearner
 from fvm_meta.paradigm import Paradigm
-from fvm_meta.stream import Budget, Envs, Policy, Snapshot, State, train
+from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
 
 Weights = Mapping[str, Tensor]
 
@@ -198,12 +198,15 @@ class Reptile(Paradigm):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots of theta, one an outer step; `metrics` counts the distinct tasks seen.
 
         Raises:
-            ValueError: The learner cannot begin an inner loop anew.
+            ValueError: The learner cannot begin an inner loop anew, or has no use for demonstrations.
         """
         (draws,) = rng.spawn(1)
         learner, envs = self.start(tasks, rng, "stay", needs=InnerLearner, split=self.config.meta_batch)
-        yield from train(OuterLoop(learner, tasks, budget, self.config, draws), envs, budget, at, resume)
+        spent = Spent(demos=self.show(learner, envs, *demos))
+        loop = OuterLoop(learner, tasks, budget, self.config, draws)
+        yield from train(loop, envs, budget, at, resume, spent)

@@ -91,12 +91,15 @@ class RL2(Paradigm):
         rng: np.random.Generator,
         at: Sequence[int] = (),
         resume: State | None = None,
+        demos: Sequence[Sequence[Any]] = (),
     ) -> Iterator[Snapshot]:
         """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes.
 
         Raises:
-            ValueError: The learner has no memory.
+            ValueError: The learner has no memory, or demonstrations were given.
         """
+        if count := sum(map(len, demos)):
+            raise ValueError(f"{count} demonstrations given, but RL2 has no use for them; use demos=()")
         learner, envs = self.start(tasks, rng, on_episode_end="resample", trials=self.config.trials)
         if not remembers(learner.frozen_policy()):
             envs.close()

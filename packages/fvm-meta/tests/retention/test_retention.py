@@ -15,10 +15,12 @@ from fvm_meta.retention import (
     EWCConfig,
     FreezeConfig,
     HeadOnlyConfig,
+    HeadResetConfig,
     KSConfig,
     L2Config,
     L2InitConfig,
     ShrinkPerturbConfig,
+    SigmasConfig,
 )
 
 TASKS, TASK = (0, 3, 6), 5
@@ -203,6 +205,29 @@ def test_heads_are_drawn_anew_and_learn_alone(labs, budget, pretrained, retainin
     adapted = end(retaining(lab, budget, (HeadOnlyConfig(),), last))
     for name, before in last.policy.weights.items():
         assert torch.equal(adapted.policy.weights[name], before) == (not name.startswith(heads)), name
+
+
+@pytest.mark.parametrize(
+    ("which", "heads"), [("ppo", ("head.", "value.")), ("rainbow", ("value", "advantage"))]
+)
+def test_a_head_reset_draws_the_heads_anew_and_all_learn(labs, budget, pretrained, retaining, which, heads):
+    last = pretrained(labs[which])
+    start, *_, adapted = retaining(labs[which], budget, (HeadResetConfig(),), last)
+    for name, before in last.policy.weights.items():
+        assert torch.equal(start.policy.weights[name], before) == (not name.startswith(heads)), name
+    moved = {n for n, b in start.policy.weights.items() if not torch.equal(adapted.policy.weights[n], b)}
+    assert any(not name.startswith(heads) for name in moved)
+
+
+def test_sigmas_begin_anew_and_only_a_learner_that_has_them_takes_that(labs, budget, pretrained, retaining):
+    last = pretrained(labs["rainbow"])
+    start = next(retaining(labs["rainbow"], budget, (SigmasConfig(),), last))
+    sigmas = {name for name in last.policy.weights if "sigma" in name}
+    assert sigmas
+    for name, before in last.policy.weights.items():
+        assert torch.equal(start.policy.weights[name], before) == (name not in sigmas), name
+    with pytest.raises(ValueError, match="retention 'sigmas' asks its learner for `Sigmas`"):
+        next(retaining(labs["ppo"], budget, (SigmasConfig(),), pretrained(labs["ppo"])))
 
 
 def test_frozen_parts_stay(lab, budget, pretrained, retaining):

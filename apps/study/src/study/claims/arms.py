@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from study.config import StudyConfig
-from study.methods import counted, pretraining_of
+from study.methods import Row, counted, pretraining_of
 
 TRIALS = "Return by trial"
 CONTROL = "Return by trial on the control family"
@@ -16,6 +18,7 @@ FAR_DROP = "Score lost on FAR while fine-tuning"
 FORGETTING = "Score lost on training tasks by adapting"
 TRAINED = "Training return before adapting"
 AREA_BY_ORDER = "Area under the curve by order"
+FLOOR_MARGIN = 0.1  # of the score range, over random play: where no arm gets so far nothing can be compared
 TRIAL_MARGIN = 0.05  # of the score range
 # Names of arms, for `str.format` here and `polars.format` over a table's columns.
 RANDOM_ARM = "random play, {}"  # on the training tasks of a method
@@ -29,16 +32,12 @@ def trial(method: str, number: int) -> str:
 
 def learned(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a pretraining learned."""
-    name, _, size = method.partition("@")
-    on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{pretraining_of(name).label}{on} beats random play on its training {unit}s before adapting"
+    return f"{_pretrained(method, unit)} beats random play on its training {unit}s before adapting"
 
 
 def seen(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a pretraining met most of the tasks of its size."""
-    name, _, size = method.partition("@")
-    on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{pretraining_of(name).label}{on} met at least 80 % of its training {unit}s in every pretraining"
+    return f"{_pretrained(method, unit)} met at least 80 % of its training {unit}s in every pretraining"
 
 
 def at_sizes(config: StudyConfig, unit: str | None = None) -> str:
@@ -51,9 +50,18 @@ def at_sizes(config: StudyConfig, unit: str | None = None) -> str:
 
 def spoken(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a method's posteriors say something of the task."""
-    name, _, size = method.partition("@")
-    on = f" on {counted(int(size), unit)}" if size else ""
-    return f"{pretraining_of(name).label}{on}: no pretraining's posterior has collapsed to the prior"
+    return f"{_pretrained(method, unit)}: no pretraining's posterior has collapsed to the prior"
+
+
+def _pretrained(method: str, unit: str) -> str:
+    row = Row.parse(method)
+    on = "" if row.size is None else f" on {counted(row.size, unit)}"
+    return f"{pretraining_of(row.method).label}{on}"
+
+
+def above_floor(demos: int) -> str:
+    """Returns the name of the precondition that something is learned with so many demonstrations."""
+    return f"floor: some method beats random play by {FLOOR_MARGIN:.2f} with {counted(demos, 'demo')}"
 
 
 def on_task(method: str, task: str) -> str:
@@ -68,7 +76,7 @@ def moment(method: str, when: str) -> str:
 
 def with_demos(method: str, demos: int) -> str:
     """Returns the arm of a method that is given demonstrations of the test task."""
-    return f"{method}, {demos} demo{'' if demos == 1 else 's'}"
+    return replace(Row.parse(method), demos=demos).name
 
 
 def first(method: str, area: str) -> str:

@@ -1,7 +1,9 @@
 """What agents are asked besides their score on held-out tasks, a file each."""
 
 from study.measures.control import CONTROL_FAMILY
+from study.measures.demonstrated import DEMONSTRATED
 from study.measures.far import FAR, FAR_TEACHER
+from study.measures.films import FILMS
 from study.measures.forgetting import FORGOTTEN
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
@@ -26,6 +28,8 @@ MEASURES = (
     POSTERIORS,
     SCHEDULES,
     CONTROL_FAMILY,
+    DEMONSTRATED,
+    FILMS,
     SEEN,
     FORGOTTEN,
     TUNED_BASELINE,

@@ -21,7 +21,7 @@ from study.environments import normalised_bounds, score_range_of
 from study.measures.columns import RUN
 from study.measures.far_cells import far_findings
 from study.measures.far_panels import panels_of
-from study.methods import Method
+from study.methods import Method, Row
 from study.registry import Findings, Finished, Measure, Rows
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def visited(finished: Finished) -> pl.DataFrame:
     for job in finished.adaptations:
         if FAR.name not in job.spec.get("measures", {}):
             continue
-        still = elsewhere or Method.parse(job.method.partition("@")[0]).way.zero_shot
+        still = elsewhere or Method.parse(Row.parse(job.method).method).way.zero_shot
         told = finished.store.table([job], "metrics").filter(metric=VISITED)
         for step in job.spec["at"]:
             so_far = told.filter(pl.col("env_step") <= step)["value"].to_numpy()

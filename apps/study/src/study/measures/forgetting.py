@@ -15,7 +15,7 @@ from study.claims.arms import FORGETTING
 from study.environments import score_range_of
 from study.measures.columns import RUN
 from study.measures.training_return import TRAINING_RETURN
-from study.methods import Method
+from study.methods import Method, Row
 from study.registry import Findings, Finished, Measure, Rows
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def wanted(config: StudyConfig, job: Job) -> dict[str, Any] | None:
     """Returns tasks and episodes as those of the training return; None where nothing can be forgotten."""
     evaluation = config.evaluation
-    learns = Method.parse(job.method.partition("@")[0]).way.does == "learns"
+    learns = Method.parse(Row.parse(job.method).method).way.does == "learns"
     if not evaluation.forgetting or job.parent is None or not learns:
         return None
     return {

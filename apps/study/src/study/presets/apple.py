@@ -56,7 +56,7 @@ INTERFERING = StudyConfig(
         "multitask:gradient+ewc",
         "multitask:gradient+ks",
     ),
-    seeds=8,
+    seeds=6,
     score_bounds=(0.0, 1.0),
     train_sizes=(1,),
     **tasks_of(30, "good", "close"),

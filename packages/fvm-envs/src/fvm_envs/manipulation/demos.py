@@ -51,6 +51,7 @@ class Demo:
         solved: The first frame that has the second colours.
         keyframes: Indices of the frames an agent should go to, ascending.
         rule: What `keyframes` are by: the rule asked for, or the next simpler one that solves the episode.
+        config: Which pictures its observations have.
     """
 
     task: str
@@ -63,6 +64,7 @@ class Demo:
     solved: int
     keyframes: tuple[int, ...] = field(default=())
     rule: KeyframeRule = "arm"
+    config: ObservationConfig = field(default_factory=ObservationConfig)
     _stage: list[Simulator] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,7 +82,7 @@ class Demo:
     def observation(
         self,
         frame: int,
-        config: ObservationConfig,
+        config: ObservationConfig | None = None,
         simulator: Simulator | None = None,
         time: float | None = None,
     ) -> Observation:
@@ -88,7 +90,7 @@ class Demo:
 
         Args:
             frame: Its index.
-            config: Which pictures.
+            config: Which pictures; by default the demonstration's own.
             simulator: To show it on, whose table is used up; by default one of the demonstration's own, made
                 at first use and kept.
             time: What the observation says of it; by default what an agent sees that has done the actions of
@@ -108,7 +110,7 @@ class Demo:
         simulator.stage(
             TASKS[self.task], self.qpos[frame], self.mocap, self.colours[int(frame >= self.solved)]
         )
-        obs = observe(simulator, config, time)
+        obs = observe(simulator, config or self.config, time)
         return obs | {name: values[frame] for name, values in self.frames.items()}
 
 
@@ -205,6 +207,7 @@ def get_demos(
     variation: int = 0,
     simulator: Simulator | None = None,
     keyframes: KeyframeRule = "arm",
+    config: ObservationConfig | None = None,
 ) -> Sequence[Demo]:
     """Demonstrations of fresh episodes; demonstration i is of the same episode for every n and rule.
 
@@ -217,6 +220,7 @@ def get_demos(
         keyframes: Which frames an agent should go to, as `manipulation.keyframes` has it. Where the actions
             of merged keyframes do not solve the episode a demonstration has settled ones, else ARM's; its
             `rule` says which.
+        config: Which pictures their observations have; all of the front camera's by default.
 
     Raises:
         ValueError: If there is no such task or rule.
@@ -234,6 +238,7 @@ def get_demos(
         for episode in child.generate_state(ATTEMPTS, np.uint64).tolist():
             demo = play(simulator, TASKS[task], variation, int(episode >> 1), keyframes)
             if demo is not None:
+                demo = replace(demo, config=config or ObservationConfig())
                 object.__setattr__(demo, "_stage", stage)  # one simulator shows them all
                 demos.append(demo)
                 break

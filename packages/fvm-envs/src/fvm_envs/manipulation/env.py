@@ -95,16 +95,9 @@ class ManipulationVec(SlotEnv):
         episode_length = read_count("episode_length", episode_length, 1, 10**6)
         collision_checking = read_flag("collision_checking", collision_checking)
         self._variations = [self._variation(task) for task in tasks]
-        # Lists come from JSON; ObservationConfig says so if they are not two numbers.
-        size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-        self.observation_config = ObservationConfig(
-            cameras=tuple(cameras),
-            image_size=cast("tuple[int, int]", size),
-            rgb=rgb,
-            depth=depth,
-            point_cloud=point_cloud,
-            shadows=shadows,
-            renderer=renderer,
+        pictures = {"cameras": cameras, "image_size": image_size, "renderer": renderer, "shadows": shadows}
+        self.observation_config = ObservationConfig.of(
+            {**pictures, "rgb": rgb, "depth": depth, "point_cloud": point_cloud}
         )
         self._slot_options = self.observation_config, episode_length, collision_checking
         self._pool = self._make_pool(num_envs, num_processes)
@@ -205,6 +198,18 @@ class ManipulationVec(SlotEnv):
         """The slot's front view with shadows, uint8 [512, 512, 3]."""
         frame: NDArray[np.uint8] = self._call("frame", {slot: ()})[slot]
         return frame
+
+    def film_slot(self, slot: int, every: int) -> list[NDArray[np.uint8]]:
+        """Pictures of what a slot did since the last call, uint8 [512, 512, 3]; it is filmed from now on.
+
+        Args:
+            slot: Its index.
+            every: A picture every so many ticks of motion, .02 s each; 0 to film no more.
+        """
+        every = read_count("every", every, 0, 10**6)
+        film: list[NDArray[np.uint8]] = self._call("developed", {slot: ()})[slot]
+        self._call("film", {slot: (every,)})
+        return film
 
     def own_state(self) -> State:
         """The state of each slot, under `slot<i>`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -66,6 +67,20 @@ class ObservationConfig:
             )
         if self.renderer not in ("ray", "gl"):
             raise ValueError(f"renderer is {self.renderer!r}: expected 'ray' or 'gl'")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> ObservationConfig:
+        """Returns the pictures that a vector env's options ask for; other options are left alone.
+
+        One number for `image_size` is both sides; lists, as JSON has them, are tuples.
+        """
+        given = {field.name: options[field.name] for field in fields(cls) if field.name in options}
+        if "image_size" in given:
+            size = given["image_size"]
+            given["image_size"] = (size, size) if isinstance(size, int) else tuple(size)
+        if "cameras" in given:
+            given["cameras"] = tuple(given["cameras"])
+        return cls(**given)
 
     def space(self) -> gym.spaces.Dict:
         """The space of one observation."""

@@ -6,6 +6,7 @@ strings.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,7 @@ class Slot:
         self._rng = np.random.default_rng(0)
         self._task: str | None = None
         self._steps = 0
+        self._film: list[NDArray[np.uint8]] = []
 
     def seed(self, entropy: Sequence[int]) -> None:
         """Seed the draws of episodes."""
@@ -88,6 +90,21 @@ class Slot:
         """A picture for a video."""
         size = (FRAME_PIXELS, FRAME_PIXELS)
         return raycast.render(self._simulator.world, "front", size, shadows=True).rgb
+
+    def film(self, every: int) -> None:
+        """Keep a picture of every so many ticks of motion, .02 s each, from now on; 0 for no more."""
+        ticks = itertools.count(1)
+
+        def tick() -> None:
+            if next(ticks) % every == 0:
+                self._film.append(self.frame())
+
+        self._simulator.on_tick = tick if every else None
+
+    def developed(self) -> list[NDArray[np.uint8]]:
+        """The pictures that were kept, oldest first, each given once."""
+        film, self._film = self._film, []
+        return film
 
     def state(self) -> dict[str, Any]:
         """Everything: arrays and JSON values."""

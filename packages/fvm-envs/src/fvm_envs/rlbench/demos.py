@@ -53,13 +53,17 @@ class RecordedDemo:
         return actions_of(self.frames, self.keyframes)
 
     def observation(
-        self, frame: int, config: ObservationConfig, simulator: None = None, time: float | None = None
+        self,
+        frame: int,
+        config: ObservationConfig | None = None,
+        simulator: None = None,
+        time: float | None = None,
     ) -> Observation:
         """The observation of a frame, as it was recorded.
 
         Args:
             frame: Its index.
-            config: Which pictures: those that were recorded.
+            config: Which pictures: those that were recorded, if given.
             simulator: None; `manipulation.Demo` renders on one.
             time: What the observation says of it; by default what an agent sees that has done the actions of
                 all keyframes up to this frame, in an episode of 10.
@@ -67,7 +71,7 @@ class RecordedDemo:
         Raises:
             ValueError: If no such pictures were recorded of this frame.
         """
-        if config != self.config:
+        if config is not None and config != self.config:
             raise ValueError(f"the demonstration was recorded with {self.config}: give that, not {config}")
         if frame not in self.observations:
             raise ValueError(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import polars as pl
 
@@ -156,13 +156,20 @@ def _checks(
     final = summaries[0]
     ranges = study.score_bounds or study.score_ranges
     fewest = min(interval.checkpoints for interval in final.fixed.values())
-    limits = {method: ledger.budget for method, ledger in study.ledgers.items()}
+    budgets = {method: ledger.budget for method, ledger in study.ledgers.items()}
+    # That one condition has more demos than another is what it is: within each they are equal.
+    limits = [{method: replace(budget, demos=0) for method, budget in budgets.items()}] + [
+        {m: budget for m, budget in budgets.items() if study.conditions.get(m, "") == condition}
+        for condition in dict.fromkeys(study.conditions.get(method, "") for method in budgets)
+    ]
     computed = [
         fairness.check_estimand(study.estimand, list(final.fixed.values()), list(final.new.values())),
         fairness.check_splits(study.folds, study.recorded_splits, study.tasks, study.methods, study.tuning),
         fairness.check_leaks(study.leak_audit, study.tasks, study.folds),
-        fairness.check_budget(study.budget, study.spending, study.plan, runs).or_worse(
-            fairness.check_matched(limits)
+        reduce(
+            fairness.Check.or_worse,
+            [fairness.check_matched(mine) for mine in limits],
+            fairness.check_budget(study.budget, study.spending, study.plan, runs),
         ),
         fairness.check_baselines(study.baselines, study.methods, len(summaries) > 1, ranges),
         fairness.check_curves(runs, study.online, study.plan),

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from fvm_eval.analysis.film import Film
 from fvm_eval.analysis.panel import Panel
 from fvm_eval.budget import Budget, Ledger
 from fvm_eval.claims import Claim, Comparison, Look, Precondition
@@ -54,6 +55,8 @@ class StudyResults:
         train_sizes: Number of training tasks by method; a method without (scratch) belongs to every size.
         families: By method, the name that its sizes share, as in "multitask@100" -> "multitask". Families
             are drawn in one colour; comparisons are shown against the families in `references`.
+        conditions: By method, under what it was tried where a family is tried under several, as in "1 demo":
+            each condition has panels and rows of its own, and methods are compared within one.
         eps_schedules: Step size by method, from start to end of the pretraining, of those that differ in it.
         best_scores: Raw score of the best possible player by task, where it is known.
         preconditions: What must hold before any comparison or claim means something.
@@ -89,6 +92,7 @@ class StudyResults:
         references: Families that all others are shown against, the first one first.
         margin: Smallest difference that matters, normalised; shaded where no claim gives one.
         panels: Figures that the study hands in, for what the report cannot know.
+        films: Episodes to be looked at.
         notes: Warnings shown under the answer, as in "tiny preset, not the paper's setting".
         labels: Readable names of methods, families, baselines and arms; their order is the order of the
             report.
@@ -110,6 +114,7 @@ class StudyResults:
     trained_trials: Mapping[str, int] = field(default_factory=dict)
     train_sizes: Mapping[str, int] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
     eps_schedules: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     best_scores: Mapping[str, float] | None = None
     preconditions: Sequence[Precondition] = ()
@@ -135,6 +140,7 @@ class StudyResults:
     references: Sequence[str] = ()
     margin: float | None = None
     panels: Sequence[Panel] = ()
+    films: Sequence[Film] = ()
     notes: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -178,7 +184,7 @@ class StudyResults:
             raise ValueError(f"cells has {own[0]!r}, which is computed from the episodes; leave it out")
         known = {*self.methods, *(arm for table in self.cells.values() for arm in table["method"].unique())}
         known |= set() if self.trials is None else set(self.trials["method"].unique())
-        for name in ("trained_trials", "train_sizes", "families", "eps_schedules"):
+        for name in ("trained_trials", "train_sizes", "families", "conditions", "eps_schedules"):
             if unknown := sorted(set(getattr(self, name)) - known):
                 raise ValueError(f"{name} names {unknown[0]!r}; the tables have {', '.join(sorted(known))}")
 

@@ -153,19 +153,34 @@ def shown_pairs(study: StudyResults, differences: tuple[Difference, ...]) -> lis
     return [pair for pair in pairs if pair in chosen] or pairs
 
 
-def pair_groups(study: StudyResults, pairs: Sequence[Pair]) -> dict[tuple[str, int | None], list[Pair]]:
-    """Returns pairs by the family of their right side and, where there are several, by training-set size."""
+def pair_groups(study: StudyResults, pairs: Sequence[Pair]) -> dict[tuple[str, str], list[Pair]]:
+    """Returns pairs by the family of their right side and the title of what sets them apart besides.
+
+    That is their condition or, where there are several, the training-set size; "" for nothing.
+    """
     several = len(set(study.train_sizes.values())) > 1
-    groups: dict[tuple[str, int | None], list[Pair]] = {}
+    groups: dict[tuple[str, str], list[Pair]] = {}
     for left, right in pairs:
         size = study.train_sizes.get(left, study.train_sizes.get(right)) if several else None
-        groups.setdefault((study.family(right), size), []).append((left, right))
+        title = "" if size is None else f"{size:,} training tasks"
+        title = study.conditions.get(left, title)
+        groups.setdefault((study.family(right), title), []).append((left, right))
     return groups
+
+
+def grouped(study: StudyResults, pairs: Sequence[Pair]) -> bool:
+    """Whether pairs are shown in groups: many of them, or of several conditions."""
+    return len(pairs) > MAX_PAIRS or bool(study.conditions)
 
 
 def _pairs(study: StudyResults) -> list[Pair]:
     """Returns the comparisons' pairs, or all where none was fixed; of a large design the reference pairs."""
-    every = [(a, b) for i, a in enumerate(study.methods) for b in study.methods[i + 1 :]]
+    every = [
+        (a, b)
+        for i, a in enumerate(study.methods)
+        for b in study.methods[i + 1 :]
+        if study.conditions.get(a) == study.conditions.get(b)
+    ]
     designed = bool(study.claims or study.comparisons or study.train_sizes)
     if designed:  # minus the first reference, else minus the next, as in the reference pairs
         order = list(study.references)
@@ -189,6 +204,8 @@ def _reference_pairs(study: StudyResults) -> list[Pair]:
             for method in study.methods:
                 unequal = study.train_sizes.get(method) != study.train_sizes.get(reference)
                 sized = method in study.train_sizes and reference in study.train_sizes
-                if study.family(method) not in study.references[: place + 1] and not (sized and unequal):
+                apart = study.conditions.get(method) != study.conditions.get(reference)
+                known = study.family(method) in study.references[: place + 1]
+                if not (known or apart or (sized and unequal)):
                     pairs.append((method, reference))
     return pairs

@@ -10,7 +10,7 @@ from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.study_results import NEW_LEVELS
 from fvm_eval.analysis.summaries import shown_pairs
 from fvm_eval.report import figures
-from fvm_eval.report.families import family_label, methods_of, sizes
+from fvm_eval.report.families import family_label, groups, sizes
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
 from fvm_eval.report.text import plural
@@ -102,7 +102,7 @@ def _references(analysis: Analysis) -> str:
 
 
 def _profiles(analysis: Analysis) -> str:
-    few = max(len(methods_of(analysis.study, size)) for size in sizes(analysis.study)) <= MAX_BANDS
+    few = _most(analysis) <= MAX_BANDS
     bands = " Bands: 95 % over checkpoints, at each score by itself." if few else ""
     return f"Share of runs, one a checkpoint and task, that score more than what stands below.{bands}"
 
@@ -135,10 +135,21 @@ def _by_task(analysis: Analysis) -> list[Picture]:
     shown = min(len(study.tasks), MAX_TASKS)
     task = "held-out task" if study.adaptation else "task"
     which = f"each {task}" if shown == len(study.tasks) else f"the first {shown} {task}s"
-    seeds, most = study.episodes["seed"].n_unique(), max(len(methods_of(study, s)) for s in sizes(study))
+    seeds, most = study.episodes["seed"].n_unique(), _most(analysis)
     single = " Thin lines: single seeds." if 1 < seeds <= MAX_RUNS / most else ""
     best = " Dotted: the best possible score." if analysis.best else ""
     text = f"The same curves on {which}.{single}{best}"
+    if study.conditions:
+        return [
+            Picture(
+                f"by_task_{number}",
+                partial(figures.by_task, methods=methods),
+                f"Task by task, {title}",
+                text,
+                folded=True,
+            )
+            for number, (title, methods) in enumerate(groups(study))
+        ]
     if len(sizes(study)) == 1:
         return [Picture("by_task", figures.by_task, "Task by task", text)]
     last = sizes(study)[-1]
@@ -184,4 +195,9 @@ def _seeds(analysis: Analysis, where: str) -> str:
 
 
 def _many(analysis: Analysis) -> bool:
-    return max(len(methods_of(analysis.study, size)) for size in sizes(analysis.study)) > MAX_BANDS
+    return _most(analysis) > MAX_BANDS
+
+
+def _most(analysis: Analysis) -> int:
+    """Returns how many methods share the fullest panel."""
+    return max(len(methods) for _, methods in groups(analysis.study))

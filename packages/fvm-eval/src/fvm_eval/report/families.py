@@ -1,4 +1,4 @@
-"""Families of methods: the training-set sizes of one method, and how a size is told apart in words."""
+"""Families of methods: the training-set sizes and conditions of one method, and how they are told apart."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def sizes(study: StudyResults) -> list[int | None]:
     """Returns the training-set sizes of the table, one None if none was given."""
     found = sorted({study.train_sizes[method] for method in study.methods if method in study.train_sizes})
     return [*found] or [None]
+
+
+def groups(study: StudyResults) -> list[tuple[str, list[str]]]:
+    """Returns the panels that methods are drawn in, with their titles: by condition, else by size."""
+    if study.conditions:
+        named = dict.fromkeys(study.conditions.get(method, "") for method in study.methods)
+        return [(name, [m for m in study.methods if study.conditions.get(m, "") == name]) for name in named]
+    return [
+        ("" if size is None else f"{size:,} training tasks", methods_of(study, size)) for size in sizes(study)
+    ]
 
 
 def methods_of(study: StudyResults, size: int | None) -> list[str]:

@@ -68,4 +68,4 @@ def method_styles(study: StudyResults) -> dict[str, MethodStyle]:
         for family, variant in variants.items():
             more = variant + place // len(METHOD_COLOURS)
             found[family] = MethodStyle(place % len(METHOD_COLOURS), more % len(_DASHES))
-    return {name: found[study.family(name)] for name in names}
+    return {**found, **{name: found[study.family(name)] for name in names}}

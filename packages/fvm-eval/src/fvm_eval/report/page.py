@@ -15,6 +15,7 @@ from fvm_eval.report.captions import pictures
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import claims
 from fvm_eval.report.exports import exports
+from fvm_eval.report.films import film_files, films
 from fvm_eval.report.headline import header
 from fvm_eval.report.scores import scores
 from fvm_eval.report.secondary import secondary
@@ -54,6 +55,7 @@ def files_of(analysis: Analysis) -> dict[str, bytes]:
         if picture.name == "adaptation":
             content.append(scores(analysis))
     content += [
+        films(study),
         secondary(analysis, found),
         sections.checklist(analysis),
         sections.costs(analysis),
@@ -61,7 +63,12 @@ def files_of(analysis: Analysis) -> dict[str, bytes]:
         sections.configuration(study.config, study.environment),
         sections.rerun(study.rerun),
     ]
-    return {"report.html": document(study.title, content), **files, **exports(analysis, found)}
+    return {
+        "report.html": document(study.title, content),
+        **files,
+        **film_files(study),
+        **exports(analysis, found),
+    }
 
 
 def document(title: str, content: Sequence[Markup]) -> bytes:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, grouped, pair_groups, shown_pairs
 from fvm_eval.report.cells import Cell, Grid, Row, filled
-from fvm_eval.report.families import family_label, methods_of, sizes
+from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.text import capital, estimated, limits, number, plural
 from fvm_eval.statistics.feasible import wider
@@ -101,14 +101,16 @@ def methods_grid(analysis: Analysis) -> Grid:
     same = same_checkpoints(analysis) is not None
     head += [] if same else ["Checkpoints"]
     unsized = [m for m in study.methods if m not in study.train_sizes]
-    groups: list[tuple[str, Sequence[str]]] = [("", study.methods)]
-    if len(sizes(study)) > 1:
+    titled: list[tuple[str, Sequence[str]]] = [("", study.methods)]
+    if study.conditions:
+        titled = [*groups(study)]
+    elif len(sizes(study)) > 1:
         sized = [
             (size, [m for m in methods_of(study, size) if m in study.train_sizes]) for size in sizes(study)
         ]
-        groups = [("", unsized), *((f"{size:,} training tasks", mine) for size, mine in sized)]
+        titled = [("", unsized), *((f"{size:,} training tasks", mine) for size, mine in sized)]
     rows: list[Row] = []
-    for title, methods in groups:
+    for title, methods in titled:
         rows += [[title]] if title else []
         for method in methods:
             cells = [estimate_cell(s.fixed[method], s.new[method], scale.value) for s in summaries]
@@ -121,7 +123,7 @@ def methods_grid(analysis: Analysis) -> Grid:
     references = [(study.label(name), value) for name, value in analysis.baselines.items()]
     if analysis.best:
         references.append(("Best possible", sum(analysis.best[t] for t in study.tasks) / len(study.tasks)))
-    rows += [["Baselines"]] if references and len(groups) > 1 else []
+    rows += [["Baselines"]] if references and len(titled) > 1 else []
     rows += [[Cell(name, quiet=True), number(scale.value(value)), *blank] for name, value in references]
     return Grid(head, rows)
 
@@ -133,14 +135,15 @@ def differences_grid(analysis: Analysis, pairs: Sequence[Pair]) -> Grid:
     found: dict[tuple[str, str], dict[str, Difference]] = {}
     for difference in analysis.differences:
         found.setdefault((difference.left, difference.right), {})[difference.summary] = difference
-    groups = pair_groups(study, pairs)
-    if len(pairs) <= MAX_PAIRS:
-        groups = {("", None): list(pairs)}
+    titled = pair_groups(study, pairs)
+    together = not grouped(study, pairs)
+    if together:
+        titled = {("", ""): list(pairs)}
     rows: list[Row] = []
-    for (_, size), group in groups.items():
-        if len(pairs) > MAX_PAIRS:
+    for (_, title), group in titled.items():
+        if not together:
             against = f"minus {family_label(study, group[0][1])}"
-            rows.append([against if size is None else f"{against}, {size:,} training tasks"])
+            rows.append([f"{against}, {title}" if title else against])
         for left, right in group:
             mine, shown = found[left, right], analysis.scale.difference
             cells: list[str | Cell] = [
@@ -149,7 +152,7 @@ def differences_grid(analysis: Analysis, pairs: Sequence[Pair]) -> Grid:
             ]
             fewest = min(difference.fixed.checkpoints for difference in mine.values())
             name = family_label(study, left)
-            if len(pairs) <= MAX_PAIRS:
+            if together:
                 name += f" − {family_label(study, right)}"
             rows.append([name, *cells, *([] if same else [f"{fewest}"])])
     shown_names = [study.summary_label(name) for name in names]

@@ -23,6 +23,8 @@ text-wrap:balance}
 .quiet,figcaption{color:var(--muted);font-size:.9rem}
 .note{border-left:3px solid var(--m4);padding:.1rem 0 .1rem .8rem;margin:.5rem 0}
 figure{margin:1rem 0 0}
+figure>video{display:block;width:100%;height:auto;border-radius:4px}
+.films{display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:0 1rem}
 figure>svg{display:block;width:100%;height:auto;overflow:visible}
 figcaption{margin-top:.4rem;max-width:44rem}
 svg.narrow{display:none}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from fvm_learners.c2f_arm.replay import ArmReplay
 
 FRAMES = ("gripper_pose", "gripper_open", "joint_velocities")
+
+
+class Recorded(Protocol):
+    """A demonstration as environments keep it, `fvm_envs.manipulation.Demo` among them."""
+
+    @property
+    def frames(self) -> Mapping[str, NDArray[Any]]: ...  # noqa: D102
+
+    @property
+    def keyframes(self) -> Sequence[int]: ...  # noqa: D102
+
+    def observation(self, frame: int, *, time: float) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,15 @@ class Demonstration:
             raise ValueError(f"a demonstration's frames lack {', '.join(missing)}")
         if len(self) < 2:
             raise ValueError(f"a demonstration of {len(self)} frames: it needs a start and an end")
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Demonstration:
+        """Returns a recorded demonstration as C2F-ARM learns from it, with the keyframes it has."""
+
+        def observe(frame: int, time: float) -> Mapping[str, Any]:
+            return recorded.observation(frame, time=time)
+
+        return cls(recorded.frames, observe, keyframes=tuple(recorded.keyframes))
 
     def __len__(self) -> int:
         return len(self.frames["gripper_pose"])

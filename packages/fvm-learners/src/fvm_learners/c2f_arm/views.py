@@ -115,6 +115,12 @@ class Eye:
         )
 
     @property
+    def nbytes(self) -> int:
+        """Memory of one observation in a replay."""
+        floats = self.height * self.width + 16 + 9
+        return len(self.cameras) * (3 * self.height * self.width + 4 * floats) + 4 * self.num_low_dim
+
+    @property
     def num_low_dim(self) -> int:
         """Numbers of the low-dimensional state."""
         return sum(self.sizes)

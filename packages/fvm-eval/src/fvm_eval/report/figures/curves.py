@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fvm_eval.analysis import series
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.report.families import family_label, methods_of, sizes
+from fvm_eval.report.families import family_label, groups
 from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.figures.labels import EndLabel, Reference
 from fvm_eval.report.figures.panels import MAX_BANDS
@@ -84,16 +84,19 @@ def _returns(analysis: Analysis, rows: pl.DataFrame | None, table: pl.DataFrame 
 
 def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     study, have = analysis.study, set(curves.rows["method"])
-    groups = [(size, [m for m in methods_of(study, size) if m in have]) for size in sizes(study)]
-    groups = [(size, methods) for size, methods in groups if methods]
-    several, many = len(groups) > 1, max(len(methods) for _, methods in groups) > MAX_BANDS
+    drawn_in = [(title, [m for m in methods if m in have]) for title, methods in groups(study)]
+    drawn_in = [(title, methods) for title, methods in drawn_in if methods]
     everyone = [method for method in study.methods if method in have]
+    if not drawn_in:  # the trainings of families, which know no condition
+        everyone = sorted(have, key=[study.family(method) for method in study.methods].index)
+        drawn_in = [("", everyone)]
+    several, many = len(drawn_in) > 1, max(len(methods) for _, methods in drawn_in) > MAX_BANDS
     keyed = several or (narrow and many)  # a legend in place of names where the lines end
     families = {study.family(method) for method in everyone}
     height = 3.1 if several else 3.9 if curves.singles is None else 3.4
-    figure, drawn = panels.grid(len(groups), narrow, height=height, named=len(families) if keyed else 0)
+    figure, drawn = panels.grid(len(drawn_in), narrow, height=height, named=len(families) if keyed else 0)
     ends: list[panels.End] = []
-    for axes, (size, methods) in zip(drawn, groups, strict=True):
+    for axes, (title, methods) in zip(drawn, drawn_in, strict=True):
         ends = [_curve(axes, method_styles(analysis.study)[m], m, curves, plain=many) for m in methods]
         for line in curves.references:
             line.draw(axes)
@@ -105,8 +108,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
             curves.last,
             3 if several or narrow else 5,
         )
-        if size is not None:
-            axes.set_title(f"{size:,} training tasks")
+        axes.set_title(title)
     if curves.singles is None:
         panels.cut_to_possible(drawn[0], analysis)
     for axes in panels.left(drawn, narrow):
@@ -116,7 +118,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     if not keyed:
         names = [
             EndLabel(end.value, family_label(study, method), end.style.colour)
-            for end, method in zip(ends, groups[0][1], strict=True)
+            for end, method in zip(ends, drawn_in[0][1], strict=True)
         ]
         labels.end_labels(drawn[0], [*curves.references, *names], narrow)
         return figure

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, pair_groups, shown_pairs
+from fvm_eval.analysis.summaries import Difference, Pair, grouped, pair_groups, shown_pairs
 from fvm_eval.report.families import family_label
 from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.figures.paper import INK, MUTED
@@ -88,15 +88,15 @@ def _rows(
     def cells(pair: Pair) -> list[Difference | None]:
         return [found.get((*pair, name)) for name in names]
 
-    if len(pairs) <= MAX_PAIRS:
+    if not grouped(study, pairs):
         return [
             Row(" − ".join(family_label(study, method) for method in pair), cells(pair)) for pair in pairs
         ]
     rows: list[Row] = []
-    for (_, size), mine in pair_groups(study, pairs).items():
+    for (_, title), mine in pair_groups(study, pairs).items():
         heading = f"{HEADING}{family_label(study, mine[0][1])}"
         rows += [] if any(row.name == heading for row in rows) else [Row(heading)]
-        rows += [] if size is None else [Row(f"{size:,} training tasks")]
+        rows += [Row(title)] if title else []
         rows += [Row(family_label(study, pair[0]), cells(pair)) for pair in mine]
     return rows
 

@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
-from fvm_eval.report.families import methods_of, sizes
+from fvm_eval.report.families import groups
 from fvm_eval.report.figures import labels, panels
 from fvm_eval.report.method_styles import method_styles
 
@@ -16,10 +16,10 @@ from fvm_eval.report.method_styles import method_styles
 def profiles(analysis: Analysis, narrow: bool, *, found: Secondary) -> Figure:
     """Returns a falling line a method, with its 95 % band where there are few."""
     study, styles, shown = analysis.study, method_styles(analysis.study), analysis.scale.value
-    groups = [(size, methods_of(study, size)) for size in sizes(study)]
+    drawn_in = groups(study)
     families = {study.family(method) for method in study.methods}
-    figure, drawn = panels.grid(len(groups), narrow, height=3.0, named=len(families))
-    for axes, (size, methods) in zip(drawn, groups, strict=True):
+    figure, drawn = panels.grid(len(drawn_in), narrow, height=3.0, named=len(families))
+    for axes, (title, methods) in zip(drawn, drawn_in, strict=True):
         for method in methods:
             mine, style = found.profiles.filter(pl.col("method") == method), styles[method]
             x = [shown(value) for value in mine["threshold"]]
@@ -30,8 +30,7 @@ def profiles(analysis: Analysis, narrow: bool, *, found: Secondary) -> Figure:
         axes.set_xlim(x[0], x[-1])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
         axes.xaxis.set_major_formatter(labels.plain)
-        if size is not None:
-            axes.set_title(f"{size:,} training tasks")
+        axes.set_title(title)
         axes.set_xlabel(analysis.scale.label)
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel("Runs that score more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -16,12 +17,20 @@ from fvm_eval.report.method_styles import method_styles
 MAX_TASKS, MAX_RUNS = 24, 12
 
 
-def by_task(analysis: Analysis, narrow: bool, *, size: int | None = None) -> Figure:
-    """Returns small multiples: each held-out task's curves at one training size, best scores dotted.
+def by_task(
+    analysis: Analysis, narrow: bool, *, size: int | None = None, methods: Sequence[str] = ()
+) -> Figure:
+    """Returns small multiples: each held-out task's curves of some methods, best scores dotted.
 
     Thin lines are checkpoints, where there are few.
+
+    Args:
+        analysis: Of the study.
+        narrow: For a phone.
+        size: Of the training set, whose methods are drawn unless some are named.
+        methods: To draw.
     """
-    tasks, methods = analysis.study.tasks[:MAX_TASKS], methods_of(analysis.study, size)
+    tasks, methods = analysis.study.tasks[:MAX_TASKS], methods or methods_of(analysis.study, size)
     few = len(methods) * analysis.study.episodes["seed"].n_unique() <= MAX_RUNS
     columns = min(2 if narrow else 5, len(tasks))
     if not narrow and 5 < len(tasks) < 9:  # two even rows

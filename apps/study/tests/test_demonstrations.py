@@ -1,0 +1,146 @@
+"""Studies with demonstrations: C2F-ARM on manipulation, from the plan to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from study.collect import Results, collect, write_report
+from study.config import OF_FOLDS, Evaluation, Phase, StudyConfig
+from study.demonstrations import demos_of
+from study.engines import Schedule, run_in_process
+from study.engines.schedule import RunOptions
+from study.errors import StudyError
+from study.methods import Row, label_of
+from study.plan import Plan, make_plan
+from study.presets import rlbench, toy
+from study.resolve import check
+from study.store import Store
+
+SIZE = {"channels": 8, "grid_sizes": (8, 8), "batch_size": 4, "replay_capacity": 200, "num_steps": 3}
+SLOW = {"updates_per_env_step": 0.5, "context_hidden_size": 8}
+
+
+def tiny(**changed: object) -> StudyConfig:
+    quick = rlbench.QUICK
+    fields = {
+        "preset": "tiny",
+        "methods": ("scratch", "multitask", "pearl"),
+        "seeds": 1,
+        "demos": (0, 1),
+        "train_demos": 1,
+        "folds": (rlbench.fold("reach_target", ("reach_target/1", "reach_target/2")),),
+        **OF_FOLDS,
+        "env_options": {**quick.env_options, "image_size": 32},
+        "pretrain": Phase(env_steps=12, num_envs=2, learner=replace(quick.pretrain.learner, **SIZE, **SLOW)),
+        "adapt": Phase(env_steps=6, num_envs=1, learner=replace(quick.adapt.learner, **SIZE, **SLOW)),
+        "evaluation": Evaluation(
+            snapshots=1, episodes=2, training_tasks=1, training_episodes=1, max_steps=3, num_envs=2
+        ),
+        **changed,
+    }
+    return replace(quick, **fields)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plan, Store, Results]]:
+    config = tiny()
+    plan, store = make_plan(config), Store(tmp_path_factory.mktemp("study"))
+    store.claim({}, {}, {})
+    with closing(run_in_process(Schedule(plan.jobs, store), RunOptions("cpu", 1e9))) as events:
+        failed = [event.message for event in events if event.what == "failed"]
+    assert not failed, failed[0]
+    yield plan, store, collect(config, plan, store, "again")
+    store.close()
+
+
+def test_every_method_has_a_row_with_each_number_of_demonstrations(
+    finished: tuple[Plan, Store, Results],
+) -> None:
+    _, store, results = finished
+    asked = {f"{name}, {demos}" for name in tiny().methods for demos in ("0 demos", "1 demo")}
+    assert set(results.study.methods) == asked
+    table = pl.read_parquet(store.root / "results.parquet")
+    assert set(table["method"]) == {*asked, "random"}
+    assert set(table["score"]) <= {0.0, 1.0}
+    assert results.study.conditions["scratch, 1 demo"] == "1 demo"
+    assert results.study.families["pearl, 0 demos"] == "pearl"
+
+
+def test_the_ledger_of_a_run_has_its_demonstrations(finished: tuple[Plan, Store, Results]) -> None:
+    plan, store, results = finished
+    for job in plan.jobs:
+        if job.kind == "adapt":
+            assert store.note(job, "ledger")["spent"]["demos"] == (Row.parse(job.method).demos or 0)
+        if job.kind == "pretrain":
+            assert store.note(job, "ledger")["spent"]["demos"] == 2, "one of each training task"
+            assert store.note(job, "costs")["updates"] > 0
+    spent = results.study.spending
+    assert spent is not None
+    assert dict(spent.group_by("method").agg(pl.col("demos").max()).iter_rows())["scratch, 1 demo"] == 1
+    (rule,) = [check for check in results.analysis.checks if check.rule == 4]
+    assert rule.status == "holds", rule.reason
+    assert "0, 1 in rows of their own" in rule.reason
+
+
+def test_pearl_infers_from_a_demonstration_before_its_first_step(
+    finished: tuple[Plan, Store, Results],
+) -> None:
+    plan, store, _ = finished
+    jobs = {job.method: job for job in plan.jobs if job.kind == "adapt"}
+    latents = {name: store.weights(jobs[f"pearl, {name}"])["carried/latent/mean"] for name in ("1 demo",)}
+    assert np.abs(latents["1 demo"].numpy()).sum() > 0
+
+
+def test_the_page_has_a_panel_for_each_number_of_demonstrations(
+    finished: tuple[Plan, Store, Results],
+) -> None:
+    _, store, results = finished
+    page = write_report(store, results).read_text()
+    assert "0 demos" in page
+    assert "Multi-task + fine-tuning" in page
+    assert "scores here are not RLBench scores" in page.replace("\n", " ")
+
+
+def test_demonstrations_are_the_seeds_own_and_shared_by_its_methods() -> None:
+    jobs = make_plan(tiny(seeds=2, demos=(0, 1, 2))).jobs
+    two = {(job.spec["seed"], job.method): job for job in jobs if job.kind == "adapt"}
+
+    def first_pose(seed: int, method: str, demo: int) -> list[float]:
+        ((*_, shown),) = [demos_of(two[seed, method])[0][: demo + 1]]
+        pose: list[float] = shown.frames["gripper_pose"][-1].tolist()
+        return pose
+
+    assert demos_of(two[0, "scratch, 0 demos"]) == []
+    assert first_pose(0, "scratch, 2 demos", 0) == first_pose(0, "multitask, 1 demo", 0)
+    assert first_pose(0, "scratch, 2 demos", 0) != first_pose(0, "scratch, 2 demos", 1)
+    assert first_pose(0, "scratch, 1 demo", 0) != first_pose(1, "scratch, 1 demo", 0)
+
+
+def test_an_adaptation_without_demonstrations_is_the_same_job_with_and_without_the_axis() -> None:
+    keys = {
+        demos: {job.key for job in make_plan(tiny(demos=demos)).jobs if job.kind == "adapt"}
+        for demos in ((), (0,), (0, 1))
+    }
+    assert keys[()] == keys[0,] < keys[0, 1]
+
+
+def test_a_row_is_read_as_it_is_written() -> None:
+    for name in ("scratch", "multitask@1000", "rl2:both, 1 demo", "multitask@10, 2 demos"):
+        assert Row.parse(name).name == name
+    assert label_of("multitask@10, 2 demos", "task") == "Multi-task + fine-tuning (10 tasks), 2 demos"
+
+
+def test_demonstrations_that_nobody_can_give_or_learn_from_are_refused() -> None:
+    with pytest.raises(StudyError, match="nobody demonstrates the tasks of toy"):
+        check(replace(toy.QUICK, demos=(0, 1)))
+    ppo = replace(tiny().adapt, learner=toy.QUICK.adapt.learner)
+    deaf = tiny(methods=("scratch",), pretrain=ppo, adapt=ppo)
+    with pytest.raises(StudyError, match="ppo does not learn from demonstrations"):
+        check(deaf)
+    with pytest.raises(ValueError, match="rising"):
+        tiny(demos=(1, 0))
