@@ -11,7 +11,7 @@ from study.cli import run
 from study.config import Evaluation, Phase, StudyConfig
 from study.methods import Method
 from study.plan import make_plan
-from study.presets import toy
+from study.presets import rlbench, toy
 from study.registry import registered
 from study.tuning import FIRST_SEED, Tuning, candidates
 
@@ -114,3 +114,13 @@ def test_a_tuned_study_enters_its_trials_in_the_ledger(
     assert run([*line.split(), "--output", str(output)]) == 0  # nothing is tuned or trained twice
     assert (output / "results.parquet").read_bytes() == before
     assert "are finished from before" in capsys.readouterr().out
+
+
+def test_a_study_of_folds_is_tuned_on_the_first_ones_validation_tasks() -> None:
+    config = rlbench.SMALL
+    jobs = Tuning(config, 2).plan.jobs
+    adapted = {job.spec["task"] for job in jobs if job.kind == "adapt"}
+    assert adapted == {f"rlbench/{task}" for task in rlbench.VALIDATION_TASKS}
+    trained = {task for job in jobs if job.kind == "pretrain" for task in job.spec["tasks"]}
+    assert trained == set(config.folds[0].train)
+    assert not {job.key for job in jobs} & {job.key for job in make_plan(config).jobs}

@@ -64,6 +64,7 @@ REPTILE = MethodKind(
     tuning={
         "ppo": {"config.eps_schedule": draws.eps_schedule, **draws.RATES, **draws.ENTROPY},
         "rainbow": {"config.eps_schedule": draws.eps_schedule, **draws.RATES},
+        "c2f_arm": {"config.eps_schedule": draws.eps_schedule, **draws.RATES},
     },
 )
 RL2_KIND = MethodKind(
@@ -90,7 +91,11 @@ METHODS = (
         adaptations=(replace(GRADIENT, label="{}"),),
         pretrains=False,
         reference=True,
-        tuning={"ppo": draws.FROM_SCRATCH, "rainbow": draws.FROM_SCRATCH_OFF_POLICY},
+        tuning={
+            "ppo": draws.FROM_SCRATCH,
+            "rainbow": draws.FROM_SCRATCH_OFF_POLICY,
+            "c2f_arm": draws.FROM_SCRATCH_OFF_POLICY,
+        },
     ),
     MethodKind(
         name="multitask",
@@ -98,7 +103,11 @@ METHODS = (
         paradigm=MultiTask,
         adaptations=FINE_TUNED,
         reference=True,
-        tuning={"ppo": {**draws.RATES, **draws.ENTROPY}, "rainbow": draws.RATES},
+        tuning={
+            "ppo": {**draws.RATES, **draws.ENTROPY},
+            "rainbow": draws.RATES,
+            "c2f_arm": draws.RATES,
+        },
     ),
     REPTILE,
     *(
@@ -138,7 +147,7 @@ METHODS = (
         paradigm=PEARL,
         adaptations=(replace(CONTEXT, does="acts"), BOTH, NONE),
         needs=frozenset({"latent"}),
-        tuning={"rainbow": draws.INFERENCE},
+        tuning={"rainbow": draws.INFERENCE, "c2f_arm": draws.INFERENCE},
         control=Control(
             arm=_before_adaptation, made_by="`study --benchmark toy` and .../toy-pearl/hidden-long-catch"
         ),

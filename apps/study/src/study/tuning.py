@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 from fvm_eval.curves import normalise
+from fvm_eval.folds import Fold
 from fvm_eval.table import TableError
 
-from study.config import Settings, StudyConfig
+from study.config import OF_FOLDS, Settings, StudyConfig
 from study.environments import score_range_of
 from study.files import write_bytes
 from study.learners import kind_of
@@ -71,16 +72,22 @@ class Tuning:
                 self.grid[name, trial] = settings, make_plan(self._trial(name, settings))
 
     def _trial(self, name: str, settings: Settings) -> StudyConfig:
+        splits: dict[str, Any] = {
+            "train_sizes": self.config.train_sizes[-1:],
+            "pairs": {},  # with held-out games, not with validation games
+            "held_out": self.config.validation,
+            "validation": (),
+        }
+        if self.config.folds:  # one stands for all: their training sets are nearly the same
+            first = self.config.folds[0]
+            splits = {**OF_FOLDS, "folds": (Fold(first.train, (), first.validation),)}
         return replace(
             self.config,
             methods=(name,),
             seeds=1,
             first_seed=FIRST_SEED,
-            train_sizes=self.config.train_sizes[-1:],
-            pairs={},  # with held-out games, not with validation games
-            held_out=self.config.validation,
-            validation=(),
             settings={**self.config.settings, name: settings},
+            **splits,
         )
 
     @property
