@@ -121,6 +121,8 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
         "2 adapt (scratch, multitask) 512 1,024",
         "5 in all 3,072",
         "env steps/s a worker",
+        "2 jobs that play: ",
+        "start and report: ",
         "time about",
         "disk about",
         "memory about",

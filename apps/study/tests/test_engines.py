@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -55,6 +56,7 @@ def in_processes(
 def no_worker_is_left() -> object:
     yield
     assert workers() == []
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,8 @@ def test_an_idle_worker_that_dies_is_replaced(small: StudyConfig, store: Store) 
                 done.append(event.job.kind)
                 for worker in workers():
                     worker.kill()
-                    worker.wait()
+                    while worker.status() != psutil.STATUS_ZOMBIE:  # psutil's own wait would reap it
+                        time.sleep(0.01)
     assert done == ["baseline", "adapt"]
 
 

@@ -26,9 +26,8 @@ def rare(config: StudyConfig) -> StudyConfig:
 
 
 def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_envs(
-    small_rainbow: StudyConfig, monkeypatch: pytest.MonkeyPatch
+    small_rainbow: StudyConfig,
 ) -> None:
-    monkeypatch.setattr(study.estimate, "MEASURE_S", 0.05)
     config = rare(small_rainbow).pretrain.learner
     num_envs = small_rainbow.pretrain.num_envs
     as_measured = registered().learners["rainbow"].as_measured
@@ -37,7 +36,7 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
     assert as_measured(config, num_envs, learns=False).learn_start == config.replay_capacity
     for job in make_plan(rare(small_rainbow)).jobs:
         if job.kind == "pretrain":
-            measured = study.estimate._measure(job, "cpu")
+            measured = study.estimate._measure(job, "cpu", 0.05)
             assert measured.steps_per_s > 0
             assert measured.checkpoint_bytes > measured.weights_bytes
 

@@ -33,7 +33,7 @@ class Arguments:
     benchmark: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Family of tasks: procgen (Coinrun and 15 other games), atari (real games, with Rainbow), toy (Catch,
     with a known best return), rlbench (manipulation, with C2F-ARM and demonstrations), apple (retention
-    where it can be written down), or a plug-in's."""
+    where it can be written down), two-stage (retention on pixels), or a plug-in's."""
     plugin: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(metavar="MODULE|FILE", help_behavior_hint=""),
@@ -44,7 +44,8 @@ class Arguments:
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
     and pearl (both by default), quick, or untuned, which --tune started from. rlbench: quick, small (hours),
-    paper (GPUs), or players, in which nothing learns. apple: interfering or separate."""
+    paper (GPUs), or players, in which nothing learns. apple: interfering or separate. two-stage: ppo or
+    rainbow."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""

@@ -31,7 +31,8 @@ from study.retentions import look_back_env_steps
 from study.state_file import write_state
 from study.terminal import count, duration
 
-MEASURE_S = 3.0  # per kind of job and method
+MEASURE_S = 12.0  # of all kinds of jobs together, beside what starting takes
+REPORT_S = 5.0  # to collect and draw a study of some dozens of jobs
 CUDA_CONTEXT_BYTES = 700_000_000  # of a process, beside its tensors: kernels and libraries, about
 MEASURE_STEPS = 1024  # env steps of a measured iteration, about
 
@@ -83,9 +84,11 @@ def show(
     console.print(grid)
     console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
 
-    seconds, disk, checkpoints, memory = 0.0, 0, 0, 0
-    for (kind, learner, does), jobs in alike(everything).items():
-        measured = measure(jobs[-1], device, max(workers, 1))
+    disk, checkpoints, memory = 0, 0, 0
+    groups = alike(everything)
+    found, start_s = measure([jobs[-1] for jobs in groups.values()], device, max(workers, 1))
+    seconds = start_s + REPORT_S
+    for ((kind, learner, does), jobs), measured in zip(groups.items(), found, strict=True):
         snapshots = len(jobs[0].spec.get("at", (0,)))
         looked_back = sum(look_back_env_steps(job.spec.get("retain", {})) for job in jobs)
         steps = looked_back + sum(job.budget_env_steps for job in jobs) if does else 0
@@ -99,6 +102,11 @@ def show(
             f"{count(measured.steps_per_s)} env steps/s a worker, "
             f"{duration(each)} a job, {measured.checkpoint_bytes / 1e6:.0f} MB a checkpoint"
         )
+    played = sum(job.kind in ("baseline", "measure") for job in everything)
+    one_s = max(measured.evaluation_s for measured in found)  # most play as many episodes as a snapshot does
+    seconds += played * one_s / max(workers, 1)
+    console.print(f"  {played} jobs that play: {duration(one_s)} a job; start and report: ", end="")
+    console.print(duration(start_s + REPORT_S))
     free = shutil.disk_usage(_existing(output)).free
     available = psutil.virtual_memory().available
     console.print(f"time      about {duration(seconds)}, give or take a third")
@@ -160,27 +168,47 @@ def does_of(job: Job) -> str:
     return registered().methods[job.spec["paradigm"]].adaptation(job.spec["adaptation"]).does
 
 
-def measure(job: Job, device: str, workers: int) -> Measured:
-    """Returns the mean speed of `workers` processes that run the job's first seconds side by side."""
+def measure(jobs: Sequence[Job], device: str, workers: int) -> tuple[list[Measured], float]:
+    """Returns each job's speed, the mean of `workers` processes that run its first seconds side by side.
+
+    And the seconds that a worker takes to start.
+    """
     spawn, named = get_context("spawn"), (plugins.given(),)
+    started = time.perf_counter()
     with one_thread(), ProcessPoolExecutor(workers, spawn, plugins.load, named) as pool:
-        found = list(pool.map(_measure, [job] * workers, [device] * workers))
+        list(pool.map(_begin, range(workers)))
+        start_s, each_s = time.perf_counter() - started, MEASURE_S / len(jobs)
+        found = [
+            list(pool.map(_measure, [job] * workers, [device] * workers, [each_s] * workers)) for job in jobs
+        ]
+    return [_mean(measured) for measured in found], start_s
+
+
+def _begin(number: int) -> int:
+    """Imports what a worker does before its first job."""
+    import study.engines.worker  # noqa: F401
+
+    return number
+
+
+def _mean(found: Sequence[Measured]) -> Measured:
     return Measured(
-        steps_per_s=sum(m.steps_per_s for m in found) / workers,
+        steps_per_s=sum(m.steps_per_s for m in found) / len(found),
         memory_bytes=max(m.memory_bytes for m in found),
         checkpoint_bytes=found[0].checkpoint_bytes,
         weights_bytes=found[0].weights_bytes,
-        evaluation_s=sum(m.evaluation_s for m in found) / workers,
+        evaluation_s=sum(m.evaluation_s for m in found) / len(found),
         gpu_bytes=max(m.gpu_bytes for m in found),
     )
 
 
 def gpu_bytes(jobs: Sequence[Job], device: str) -> int:
     """Returns what one worker takes of a GPU at most, by the first iterations of each kind of training."""
-    return max((measure(group[-1], device, 1).gpu_bytes for group in alike(jobs).values()), default=0)
+    examples = [group[-1] for group in alike(jobs).values()]
+    return max(measured.gpu_bytes for measured in measure(examples, device, 1)[0]) if examples else 0
 
 
-def _measure(job: Job, device: str) -> Measured:
+def _measure(job: Job, device: str, for_s: float) -> Measured:
     from study.agents import build_paradigm
     from study.job import context_of
 
@@ -196,7 +224,7 @@ def _measure(job: Job, device: str) -> Measured:
     )  # a whole rollout of a big network takes minutes on a CPU
     learner.iteration(envs, part)  # first-use costs
     started, steps = time.perf_counter(), 0
-    while steps == 0 or time.perf_counter() - started < MEASURE_S:
+    while steps == 0 or time.perf_counter() - started < for_s:
         steps += learner.iteration(envs, part).env_steps
     steps_per_s = steps / (time.perf_counter() - started)
     observation = envs.single_observation_space.sample()
