@@ -97,7 +97,7 @@ def success(episodes: pl.DataFrame) -> pl.DataFrame | None:
                 clusters=len(each),
             )
         rows.append((method, task, step, float(each.mean()), low, high))
-    schema = dict.fromkeys(place, pl.String) | {"env_step": pl.Int64}
+    schema: dict[str, type[pl.DataType]] = {"method": pl.String, "task": pl.String, "env_step": pl.Int64}
     schema |= dict.fromkeys(("value", "low", "high"), pl.Float64)
     return pl.DataFrame(rows, schema=schema, orient="row")
 
