@@ -144,3 +144,24 @@ def test_demonstrations_that_nobody_can_give_or_learn_from_are_refused() -> None
         check(deaf)
     with pytest.raises(ValueError, match="rising"):
         tiny(demos=(1, 0))
+
+
+def test_success_rates_have_limits_over_pretrainings_where_there_are_two() -> None:
+    from fvm_eval.statistics.bounded import korn_graubard_limits
+    from study.measures.demonstrated import success
+
+    rows = [
+        ("m", 0, seed, f"m/{seed}", "t", 6, i, float(i < won))
+        for seed, won in ((0, 3), (1, 1))
+        for i in range(4)
+    ]
+    columns = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode", "score"]
+    both = pl.DataFrame(rows, schema=columns, orient="row")
+    found = success(both)
+    assert found is not None
+    expected = korn_graubard_limits(0.5, 0.0625, episodes=8, clusters=2)  # shares .75 and .25
+    assert found.row(0) == ("m", "t", 6, 0.5, *expected)
+    alone = success(both.filter(seed=0))
+    assert alone is not None
+    assert alone.row(0) == ("m", "t", 6, 0.75, None, None)
+    assert success(both.with_columns(score=2.5)) is None

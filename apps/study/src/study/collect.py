@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +244,7 @@ def title_of(config: StudyConfig, methods: Sequence[str]) -> str:
     """Returns the report's title: who against whom, where those are few."""
     if config.title:
         return config.title
+    methods = list(dict.fromkeys(replace(Row.parse(method), demos=None).name for method in methods))
     if len(methods) > 4:
         return f"{len(methods)} ways to adapt to a new task of {config.family}"
     return f"{' vs '.join(label_of(method, config.unit) for method in methods)} on {config.family}"

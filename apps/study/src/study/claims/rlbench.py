@@ -135,11 +135,11 @@ def demos_help(config: StudyConfig, methods: Mapping[str, str]) -> Claim:
     return Claim(
         id="C6",
         statement="Demos of the test task help scratch, and help multi-task and Reptile less",
-        scope=f"from 0 to {most} demos",
+        scope=f"from 0 to {counted(most, 'demo')}",
         paper_says="Scratch profits most from demonstrations of the test task.",
         components=[
             Component(
-                name=f"Scratch, {most} demos − 0",
+                name=f"Scratch, {counted(most, 'demo')} − 0",
                 summary=BY_DEMOS,
                 weights=gain("scratch"),
                 margin=0,

@@ -88,12 +88,18 @@ def success(episodes: pl.DataFrame) -> pl.DataFrame | None:
     rows = []
     for (method, task, step), mine in shares.sort([*RUN, "env_step"]).group_by(place, maintain_order=True):
         each = mine["share"].to_numpy()
-        variance = float(each.var(ddof=1) / len(each)) if len(each) > 1 else 0.0
-        low, high = korn_graubard_limits(
-            float(each.mean()), variance, episodes=int(mine["episodes"].sum()), clusters=len(each)
-        )
+        low = high = None  # one pretraining says nothing of others
+        if len(each) > 1:
+            low, high = korn_graubard_limits(
+                float(each.mean()),
+                float(each.var(ddof=1) / len(each)),
+                episodes=int(mine["episodes"].sum()),
+                clusters=len(each),
+            )
         rows.append((method, task, step, float(each.mean()), low, high))
-    return pl.DataFrame(rows, schema=[*place, "value", "low", "high"], orient="row")
+    schema: dict[str, type[pl.DataType]] = {"method": pl.String, "task": pl.String, "env_step": pl.Int64}
+    schema |= dict.fromkeys(("value", "low", "high"), pl.Float64)
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def by_demos(analysis: Analysis, narrow: bool, *, rates: pl.DataFrame) -> Figure:
