@@ -99,8 +99,8 @@ class Arguments:
     dry_run: Annotated[bool, shown("")] = False
     """Show the grid and, by a short measurement, time, disk and memory it would take here; run nothing."""
     engine: Annotated[str, tyro.conf.arg(metavar="NAME")] = "local"
-    """Who runs the jobs: local (this machine) or folder (`study work FOLDER` on any machine that sees the
-    output folder; this command plans, watches and reports)."""
+    """Who runs the jobs: local (this machine), ray (a Ray cluster), or folder (`study work FOLDER` on any
+    machine that sees the output folder; this command plans, watches and reports)."""
     ray_address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "auto"
     """Of the cluster that --engine ray uses: auto finds the one that `ray start` has started here."""
     cache: Annotated[tuple[Path, ...] | None, shown("DIR ...")] = None
