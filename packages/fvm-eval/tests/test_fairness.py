@@ -258,6 +258,18 @@ def test_fewer_steps_than_the_budget_hold_where_they_were_planned(study):
     assert (check.status, "as planned fewer: multitask" in check.reason) == ("holds", True)
 
 
+def test_demonstrations_hold_where_each_row_has_those_that_were_planned(study):
+    own = pl.col("method") == "multitask"
+    asked = study.plan.with_columns(demos=pl.when(own).then(1).otherwise(0))
+    budget = replace(study.budget, demos=1)
+    given = replace(spending(study, "multitask", demos=1), plan=asked, budget=budget)
+    rule = analyse(given).checks[3]
+    assert (rule.status, "; 0, 1 in rows of their own" in rule.reason) == ("holds", True), rule.reason
+    rule = analyse(replace(study, plan=asked, budget=budget)).checks[3]
+    assert rule.status == "fails"
+    assert "multitask had 0 of the 1 planned" in rule.reason
+
+
 def test_no_line_that_is_handed_in_makes_a_rule_hold(study):
     fails = replace(study, plan=None, checks=[Check(9, "holds", "trust me")])
     assert answers(fails)[9] == "cannot be checked"

@@ -188,10 +188,9 @@ def check_budget(
     given = spending.join(wanted, on=RUN, how="semi")
     demos = given["demos"].unique().sort().to_list()
     if "demos" in plan.columns:
-        asked = plan.select(*RUN, asked="demos").unique()
-        other = given.join(asked, on=RUN).filter(~(pl.col("demos") == pl.col("asked")).fill_null(False))
-        if len(other):
-            row = other.row(0, named=True)
+        both = given.join(plan.select(*RUN, asked="demos").unique(), on=RUN)
+        other = both.filter(~(pl.col("demos") == pl.col("asked")).fill_null(False))
+        for row in other.iter_rows(named=True):
             what = f"{row['method']} had {row['demos']} of the {row['asked']} planned"
             return Check(4, "fails", f"{len(other)} runs had other demos than planned: {what}")
     elif len(demos) > 1:
@@ -209,8 +208,7 @@ def check_budget(
         what = f"{who} spent less than the budget, and the plan does not say whether they should"
         return Check(4, "cannot be checked", what)
     spent = f"{len(wanted)} runs, none over {budget.env_steps:,} env steps and {budget.demos} demos"
-    if len(demos) > 1:
-        spent += f"; {', '.join(map(str, demos))} in rows of their own"
+    spent += f"; {', '.join(map(str, demos))} in rows of their own" if len(demos) > 1 else ""
     if len(less):  # no advantage: a memory that has all it was trained to take in, or no adaptation at all
         spent += f"; as planned fewer: {', '.join(less['method'].unique().sort().to_list())}"
     return Check(4, "holds", spent)
