@@ -17,6 +17,8 @@ REFUSED = [
     ("--seeds", "nan", "--seeds 'nan' is not a number; give a whole number"),
     ("--seeds", LONG, "of 5,000 characters is not a number"),
     ("--seeds", "1.5", "--seeds '1.5' is not a number"),
+    ("--seeds", "three", "--seeds 'three' is not a number"),
+    ("--workers", "1.5", "--workers '1.5' is not a number"),
     ("--seeds", "1e3", "--seeds '1e3' is not a number"),
     ("--seeds", "١٢", "is not a number"),
     ("--seeds", "1000000", "is more than 1,000,000"),
