@@ -27,7 +27,7 @@ def command(arguments: list[str], *start: str) -> list[str]:
 
 def test_a_study_leaves_tables_a_report_and_no_leftovers(tiny_done: Path) -> None:
     names = {path.name for path in tiny_done.iterdir()}
-    tables = {"results.parquet", "costs.parquet", "looks.json"}
+    tables = {"results.parquet", "costs.parquet", "tables.json", "looks.json", "plan.json"}
     assert names == {".lock", "study.json", "jobs", "running", "report"} | tables
     assert not list(tiny_done.glob("running/*/*"))
     assert not list(tiny_done.rglob("*.partial"))
