@@ -1,0 +1,72 @@
+"""Finished jobs of other studies, and what --fresh sets aside."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study.cache import set_aside, take_from
+from study.config import StudyConfig
+from study.errors import StudyError
+from study.plan import Plan, make_plan
+from study.store import Store
+
+
+def test_jobs_of_other_studies_are_found_by_their_keys(
+    small: StudyConfig,
+    small_done: tuple[Plan, Store],
+    same_results: Callable[[Path, Path], None],
+    tmp_path: Path,
+) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "theirs" / "deep" / "study")
+    mine = Store(tmp_path / "mine")
+    (mine.root / "jobs").mkdir(parents=True)
+    wider = make_plan(replace(small, seeds=2))
+    taken, remarks = take_from(mine, wider.jobs, [tmp_path / "theirs"])
+    assert {job.key for job in taken} == {job.key for job in plan.jobs}
+    assert remarks == []
+    same_results(mine.root, done.root)
+    assert take_from(mine, wider.jobs, [tmp_path / "theirs"]) == ([], [])
+    assert not list(mine.root.glob("running/*"))
+
+
+def test_what_is_damaged_there_is_not_taken(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "theirs")
+    theirs, mine = Store(tmp_path / "theirs"), Store(tmp_path / "mine")
+    (mine.root / "jobs").mkdir(parents=True)
+    bits, gone, forged, *_ = plan.jobs
+    linked = next(job for job in plan.jobs if job.kind == "adapt")
+    rest = [job for job in plan.jobs if job not in (bits, gone, forged, linked)]
+    table = theirs.folder(bits) / "episodes.parquet"
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    (theirs.folder(gone) / "manifest.json").unlink()
+    shutil.rmtree(theirs.folder(forged))
+    shutil.copytree(theirs.folder(rest[0]), theirs.folder(forged))
+    secret = theirs.folder(linked) / "online.parquet"
+    secret.unlink()
+    secret.symlink_to("/etc/passwd")
+    taken, remarks = take_from(mine, plan.jobs, [tmp_path / "theirs"])
+    assert [job.key for job in taken] == sorted((job.key for job in rest), key=lambda key: key[:16])
+    assert len(remarks) == 4
+    assert {p.name for p in (mine.root / "jobs").iterdir()} == {job.key[:16] for job in rest}
+    with pytest.raises(StudyError, match=r"--cache .* is no folder"):
+        take_from(mine, plan.jobs, [tmp_path / "nowhere"])
+
+
+def test_running_anew_keeps_what_there_was(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "mine")
+    store = Store(tmp_path / "mine")
+    store.check(plan.jobs)
+    moved, place = set_aside(store, plan.jobs)
+    assert moved == len(plan.jobs)
+    assert not any(store.done(job) for job in plan.jobs)
+    assert {p.name for p in (place / "jobs").iterdir()} == {job.key[:16] for job in plan.jobs}
+    taken, _ = take_from(store, plan.jobs, [place])  # they are a cache like any other
+    assert len(taken) == len(plan.jobs)
+    assert set_aside(store, plan.jobs)[1].name == "before-2"
