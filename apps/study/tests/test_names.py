@@ -83,6 +83,6 @@ def test_no_source_asks_for_the_class_of_a_learner_or_a_paradigm(root: Path) -> 
 
 
 def test_a_name_that_is_asked_for_would_be_found() -> None:
-    tree = ast.parse('"""toy"""\nclass A:\n    name = "toy"\nif x == "toy":\n    pass\n')
+    tree = ast.parse('"""toy"""\nclass Kind: name = "toy"\nif x == "toy": pass')
     constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "toy"]
     assert len([one for one in constants if id(one) not in docstrings(tree) | own_name(tree)]) == 1

@@ -9,6 +9,7 @@ import pytest
 from fvm_learners import PPOConfig
 from study.cli import run
 from study.config import Evaluation, Phase, StudyConfig
+from study.learners import kind_of
 from study.methods import Method
 from study.plan import make_plan
 from study.presets import rlbench, toy
@@ -62,10 +63,16 @@ def test_every_method_has_the_same_trials_on_validation_tasks_with_seeds_of_thei
             assert held_out.isdisjoint(job.spec["tasks"])
 
 
-def test_every_method_can_be_tuned_on_every_benchmark() -> None:
+def test_every_method_can_be_tuned_with_every_learner_or_none_can() -> None:
+    tuned = {learner for kind in registered().methods.values() for learner in kind.tuning}
+    assert {"ppo", "rainbow"} <= tuned
     for benchmark in registered().benchmarks.values():
         for config in benchmark.presets.values():
             for name in {Method.parse(method).pretraining for method in config.methods}:
+                if kind_of(config.adapt.learner).name not in tuned:
+                    with pytest.raises(ValueError, match="does not say what to tune with"):
+                        candidates(config, name, 5)
+                    continue
                 trials = candidates(config, name, 5)
                 assert len({str(settings) for settings in trials}) == 5
 
