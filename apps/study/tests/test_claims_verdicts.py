@@ -50,6 +50,15 @@ def claims_like_retention() -> list[Claim]:
     return retention_claims(cast(StudyConfig, RETAINED))
 
 
+def test_only_what_keeps_something_is_claimed_to_prevent_forgetting() -> None:
+    beside = ("multitask+head-reset", "multitask+low-rate", "multitask+l2-init", "multitask+head-reset+ewc")
+    study = SimpleNamespace(**{**vars(RETAINED), "methods": ("multitask", "multitask+bc", *beside)})
+    assert [claim.id for claim in retention_claims(cast(StudyConfig, study))] == [
+        "C11 bc",
+        "C11 head-reset+ewc",
+    ]
+
+
 CLAIMS = every_claim()
 NOISE = np.array([-0.02, -0.01, 0.0, 0.01, 0.02, 0.005, -0.005, 0.0])
 Cells = dict[str, dict[str, pl.DataFrame]]

@@ -32,6 +32,7 @@ class Kind:
         needs: Capabilities that the learner must have for it.
         version: Of a hook's results, in the key of a job that uses it; None of what changes a learner's
             config, which is in the key itself.
+        keeps: Whether it holds on to what was pretrained.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     config: type[Any]
     needs: frozenset[str] = frozenset()
     version: int | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,9 @@ class EntropyOffConfig:
 def _hook(label: str, config: type[Any], hook: type[retention.Retention]) -> Kind:
     """Returns the record of a retention, which itself says what it needs."""
     needs = frozenset({STRINGS[hook.needs]}) if hook.needs in STRINGS else frozenset[str]()
-    return Kind(name=hook.name, label=label, config=config, needs=needs, version=hook.version)
+    return Kind(
+        name=hook.name, label=label, config=config, needs=needs, version=hook.version, keeps=hook.keeps
+    )
 
 
 KINDS: Mapping[str, Kind] = {

@@ -14,6 +14,7 @@ from fvm_eval.claims import Claim, Component
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.config import StudyConfig
 from study.methods import Method, label_of
+from study.retentions import KINDS
 
 TEACHER = "the frozen teacher beats random play on FAR"
 UNVISITED = "fine-tuning visits FAR in less than 5 % of its steps during the window"
@@ -21,12 +22,13 @@ TUNED = "the fine-tuning without retention is tuned, with critic warm-up, entrop
 
 
 def retention_claims(config: StudyConfig) -> list[Claim]:
-    """Returns a claim for each retained fine-tuning of which the study has the plain one too."""
+    """Returns a claim for each fine-tuning that keeps something, if the study has the plain one too."""
     found = []
     for retained in config.methods:
-        plain, _, name = retained.partition("+")
+        plain, _, names = retained.partition("+")
         plain = Method.parse(plain).name  # the shortest: "multitask" of "multitask:gradient"
-        if name and plain in config.methods:
+        keeps = names and any(KINDS[name].keeps for name in names.split("+"))
+        if keeps and plain in config.methods:
             found.append(forgets(config, plain, retained))
     return found
 

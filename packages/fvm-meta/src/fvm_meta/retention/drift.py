@@ -42,6 +42,7 @@ class DriftConfig:
 class Drift(KS):
     """KL from the policy in training to the pretrained one, as a metric."""
 
+    keeps = False
     name = "drift"
     version = 2
     ratio_every: ClassVar[int] = 0  # it has no gradient

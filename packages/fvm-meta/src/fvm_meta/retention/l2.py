@@ -79,6 +79,7 @@ class L2(Retention):
 class L2Init(L2):
     """A pull to the weights that the learner was made with."""
 
+    keeps = False
     name = "l2-init"
 
     def before(self, learner: Any) -> None:

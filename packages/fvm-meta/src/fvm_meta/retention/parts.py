@@ -49,6 +49,7 @@ class CriticWarmUpConfig:
 class CriticWarmUp(Retention):
     """Freezes all but the value for the first updates."""
 
+    keeps = False
     name = "critic-warm-up"
     needs: ClassVar[type[Any]] = HasParts
 
@@ -172,6 +173,7 @@ class HeadResetConfig:
 class HeadReset(Retention):
     """Draws the heads anew; what was learned below them is all that is transferred."""
 
+    keeps = False
     name = "head-reset"
     needs: ClassVar[type[Any]] = HasParts
 
@@ -197,6 +199,7 @@ class SigmasConfig:
 class ResetSigmas(Retention):
     """Puts the scale of noisy layers back to where it started: who is pretrained may not explore."""
 
+    keeps = False
     name = "sigmas"
     needs: ClassVar[type[Any]] = Sigmas
 

@@ -63,12 +63,14 @@ class Retention(Hook):
     Attributes:
         version: Of its results: raised when the same config gives other numbers than before.
         needs: The protocol of `fvm_meta.capabilities` that the learner must meet.
+        keeps: Whether it holds on to what was pretrained; others are arms to set beside those that do.
         ratio_every: Optimiser steps between two looks at how long the term's gradient is beside that of the
             learner's own loss (`grad_ratio`): a coefficient says little without it.
     """
 
     version: ClassVar[int] = 1
     needs: ClassVar[type[Any]] = object
+    keeps: ClassVar[bool] = True
     ratio_every: ClassVar[int] = RATIO_EVERY
 
     def __init__(self, schedule: Schedule | None = None) -> None:

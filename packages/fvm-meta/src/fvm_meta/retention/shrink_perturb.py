@@ -43,6 +43,7 @@ class ShrinkPerturbConfig:
 class ShrinkPerturb(Retention):
     """Mixes the weights that fine-tuning starts from with random ones."""
 
+    keeps = False
     name = "shrink-perturb"
 
     def __init__(self, config: ShrinkPerturbConfig) -> None:
