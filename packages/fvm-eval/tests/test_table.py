@@ -73,6 +73,6 @@ def test_the_canonical_order_is_that_of_all_columns_one_after_the_other(most):
             "score": rng.normal(size=size),
         }
     )
-    assert check_table(frame).equals(frame.select(COLUMNS).sort(KEY))
+    assert check_table(frame).equals(frame.select(*COLUMNS).sort(KEY))
     with pytest.raises(TableError, match="comes more than once"):
         check_table(pl.concat([frame, frame[7:8].with_columns(score=0.0)]))
