@@ -60,14 +60,15 @@ def test_a_task_that_nobody_plays_is_refused(
         agents_that_play(small, small_done[0], task)
 
 
-def test_the_same_episode_every_time(small_done: tuple[Plan, Store]) -> None:
+def test_the_same_episode_every_time(small: StudyConfig, small_done: tuple[Plan, Store]) -> None:
     from study.agents import restore
     from study.environments import make_envs
 
     plan, store = small_done
     job = next(job for job in plan.jobs if job.kind == "adapt")
     policy = restore(job, store, "cpu").policy
-    episodes = [play(policy, make_envs("toy", ["toy/catch/84"], 1, 0)) for _ in range(2)]
+    envs = [make_envs("toy", ["toy/catch/84"], 1, 0, **small.env_options) for _ in range(2)]
+    episodes = [play(policy, made) for made in envs]
     assert episodes[0][1] == episodes[1][1]
     assert all(np.array_equal(a, b) for a, b in zip(episodes[0][0], episodes[1][0], strict=True))
     assert episodes[0][0][0].dtype == np.uint8
