@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     """Runs the candidates that are not finished and prints what each reached."""
     for number, (name, config) in enumerate(CANDIDATES.items()):
         into = folder / str(number)
-        run(config, Options(output=into, workers=1))
+        run(config, Options(output=into))
         results, costs = (pl.read_parquet(into / f"{table}.parquet") for table in ("results", "costs"))
         print(f"\n{name}: {costs['wall_s'].sum():.0f} s of jobs")
         for when, at in (("zero-shot", 0), ("final", config.adapt.env_steps)):
