@@ -30,7 +30,6 @@ nox.options.sessions = [
     "numpy1",
     "gymnasium",
     "onnx",
-    "ray",
     "oracle",
     "readme",
     "e2e",

@@ -89,5 +89,6 @@ def test_a_driver_that_stops_has_its_workers_save(
 def test_without_a_cluster_it_says_so(
     tiny: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tiny(tmp_path / "study", "--engine", "ray", "--ray-address", "127.0.0.1:1")) == 2
+    asked = ("--engine", "ray", "--ray-address", "127.0.0.1:1", "--workers", "1")
+    assert run(tiny(tmp_path / "study", *asked)) == 2
     assert "no Ray cluster answers at --ray-address 127.0.0.1:1" in capsys.readouterr().err

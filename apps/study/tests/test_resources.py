@@ -6,10 +6,12 @@ from collections import Counter
 
 import pytest
 import torch
+from study.arguments import Arguments
 from study.engines.processes import least_used
 from study.environments import threads_of
 from study.errors import StudyError
-from study.resources import choose_devices, workers_on_gpus
+from study.plan import Plan
+from study.resources import choose_devices, workers_of, workers_on_gpus
 
 
 @pytest.fixture
@@ -32,6 +34,14 @@ def test_as_many_workers_as_the_fullest_gpu_holds() -> None:
     assert workers_on_gpus([80 * 10**9, 45 * 10**9], 20 * 10**9, most=16) == 4  # two on each
     assert workers_on_gpus([80 * 10**9] * 2, 10**9, most=6) == 6  # three cores for each
     assert workers_on_gpus([10**9], 20 * 10**9, most=16) == 1  # it is tried, and says what it lacks
+
+
+def test_no_workers_at_all_are_no_answer_to_an_engine_that_starts_them_elsewhere() -> None:
+    arguments = Arguments(benchmark="toy", engine="ray", workers=0)
+    with pytest.raises(
+        StudyError, match="--engine ray starts workers elsewhere, and --workers 0 asks for none"
+    ):
+        workers_of(arguments, "cpu", Plan(jobs=(), folds={}))
 
 
 def test_devices_are_those_that_are_here(two_gpus: None) -> None:

@@ -63,8 +63,16 @@ def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:
     """Returns how many workers this process starts: none, unless asked for, where others run elsewhere.
 
     On GPUs as many as their free memory holds, by a measurement of some seconds.
+
+    Raises:
+        StudyError: None at all are asked of a launcher that is there to start them elsewhere.
     """
     launcher = launcher_of(arguments)
+    if arguments.workers == 0 and launcher.start is not None and not launcher.here:
+        raise StudyError(
+            f"--engine {launcher.name} starts workers elsewhere, and --workers 0 asks for none; give 1 "
+            "or more, or leave --workers out for as many as there is room for"
+        )
     if launcher.start is None and arguments.workers is None:
         return 0
     if arguments.workers is None and not launcher.here:
