@@ -8,6 +8,7 @@ import pytest
 import torch
 from study.arguments import Arguments
 from study.engines.processes import least_used
+from study.engines.ray_workers import check_answers
 from study.environments import threads_of
 from study.errors import StudyError
 from study.plan import Plan
@@ -42,6 +43,17 @@ def test_no_workers_at_all_are_no_answer_to_an_engine_that_starts_them_elsewhere
         StudyError, match="--engine ray starts workers elsewhere, and --workers 0 asks for none"
     ):
         workers_of(arguments, "cpu", Plan(jobs=(), folds={}))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1", "127.0.0.1:99999"])
+def test_an_address_where_nothing_listens_is_noticed_at_once(address: str) -> None:
+    with pytest.raises((OSError, OverflowError)):
+        check_answers(address)
+
+
+@pytest.mark.parametrize("address", ["auto", "local", ""])
+def test_what_is_no_address_is_left_to_ray(address: str) -> None:
+    check_answers(address)
 
 
 def test_devices_are_those_that_are_here(two_gpus: None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.files import write_bytes
 
+ANSWERS_WITHIN_S = 20.0
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
 # Before Ray is imported: else `uv run` would have it ship the project's folder to every node.
 ENVIRONMENT = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -43,8 +45,9 @@ class RayWorkers:
             ) from None
         self.ray, self.root, self.options = ray, root.resolve(), options
         try:
+            check_answers(options.ray_address)
             ray.init(address=options.ray_address, log_to_driver=False, ignore_reinit_error=True)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, OverflowError, ValueError, RuntimeError) as error:
             words = " ".join(str(error).split())[:200]
             raise StudyError(
                 f"no Ray cluster answers at --ray-address {options.ray_address} ({words}); start one with "
@@ -99,6 +102,13 @@ class RayWorkers:
         with suppress(OSError):
             self.stop_file.unlink()
         self.ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Raises OSError if nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_WITHIN_S).close()
 
 
 class Told(threading.Event):
