@@ -39,6 +39,6 @@ def test_one_seed_is_one_run_and_another_is_another(lab, budget):
 def test_a_pretrained_agent_is_refused_before_anything_is_made(lab, budget):
     *_, known = lab.build(MultiTask).pretrain(TASKS, budget(20), np.random.default_rng(0))
     made = len(lab.envs), len(lab.learners)
-    with pytest.raises(ValueError, match="Scratch starts from random weights.*use None"):
+    with pytest.raises(ValueError, match=r"Scratch starts from random weights.*use None"):
         next(lab.build(Scratch).adapt(known, TASK, budget(40), np.random.default_rng(0)))
     assert (len(lab.envs), len(lab.learners)) == made

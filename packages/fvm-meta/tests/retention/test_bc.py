@@ -1,4 +1,4 @@
-"""BC's buffer: labelled once, drawn from at each step, and where its settings end. Gradients: closed forms."""
+"""BC's buffer: labelled once, drawn from at each step, and its settings. Gradients: test_closed_forms.py."""
 
 import numpy as np
 import pytest

@@ -50,5 +50,5 @@ def test_it_takes_what_the_rollout_s_teacher_said(prepared):
 
 @pytest.mark.parametrize("value", [0, 2.5, float("nan"), float("inf"), False])
 def test_every_is_a_whole_number(value):
-    with pytest.raises(ValueError, match="every=.*give a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"every=.*give a whole number of at least 1"):
         DriftConfig(every=value)
