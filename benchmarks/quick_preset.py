@@ -9,8 +9,8 @@ The rule, fixed before the run: a candidate will do if its multi-task + fine-tun
 below the first one's, at least 1 above its scratch, and at least 1 above its own zero-shot score. The last of
 those is taken, since it costs least; if none but the first will do, the first stays.
 
-Numbers 1 and 2 will not do (4.50 and 4.25 where the first one's 5.33 asks for 4.83). Number 3 was added then, by
-the same rule and before its run: the network that stays, with half the samples.
+Numbers 1 and 2 will not do (4.50 and 4.25 where the first one's 5.33 asks for 4.83). Number 3 was added then,
+by the same rule and before its run: the network that stays, with half the samples.
 """
 
 from __future__ import annotations
