@@ -21,7 +21,7 @@ from fvm_learners import Agent, Hook
 from fvm_learners.autoreset import num_envs_of
 from torch import Tensor
 
-from fvm_meta.capabilities import DemoLearner, HasParts, Sigmas, require
+from fvm_meta.capabilities import DemoLearner, HasParts, Particular, Sigmas, require
 from fvm_meta.retention.kept import Kept, RetentionConfig
 from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, State, train
 
@@ -328,6 +328,8 @@ class Paradigm:
             if kept is not None:
                 kept.before(learner)
             if snapshot is not None:
+                if isinstance(learner, Particular):
+                    learner.check_policy(snapshot.policy)
                 transfer.load(learner, snapshot.policy.weights)
             if kept is not None:
                 kept.prepare(learner, rng)
