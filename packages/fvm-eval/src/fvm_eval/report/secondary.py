@@ -15,7 +15,6 @@ from fvm_eval.report.sections import tables
 from fvm_eval.report.text import capital, estimated, limits, number, p_value
 from fvm_eval.statistics.estimates import Interval
 
-TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}
 _INTRO = (
     "The mean decides. These say whether other questions have the same answer; intervals are 95 % over "
     "checkpoints, on these tasks."
@@ -67,7 +66,7 @@ def improvement(analysis: Analysis, found: Secondary) -> Grid:
         [
             f"{label(pair.left)} − {label(pair.right)}",
             _cell(pair.improvement, float),
-            TESTS.get(pair.difference.how, pair.difference.how),
+            pair.test,
             p_value(pair.p),
             p_value(pair.p_holm),
         ]
@@ -77,6 +76,8 @@ def improvement(analysis: Analysis, found: Secondary) -> Grid:
     note = (
         "Left beats right: how often a run of the left method scores more than one of the right on the same "
         "task; ties count half."
+        + " Permutation: an arm has neither spread nor a known range, so that equal distributions are tested."
+        * any(pair.test == "permutation" for pair in found.pairs)
     )
     return Grid(head, rows, title="Probability of improvement", note=note)
 
