@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
+from fvm_eval.table import coded, spelt
 
 _EXACT = 1e-12
 _ENOUGH_CHANGES = 20  # of which none falls: noise alone would do that once in a million
@@ -45,8 +46,9 @@ def check_curves(runs: pl.DataFrame, online: pl.DataFrame | None, plan: pl.DataF
 def check_episodes(episodes: pl.DataFrame, plan: pl.DataFrame | None) -> Check:
     """Rule 7: at every point the episodes that were planned, by number; no more, none missing."""
     key = [*RUN, "env_step"]
-    cells = episodes.group_by(key).agg(
-        count=pl.len(), last=pl.col("episode").max(), every=pl.col("episode").n_unique()
+    points = coded(episodes.select(*key, "episode")).group_by(key)
+    cells = spelt(
+        points.agg(count=pl.len(), last=pl.col("episode").max(), every=pl.col("episode").n_unique())
     )
     counts = cells["count"].unique().sort().to_list()
     if len(counts) > 1:
@@ -87,6 +89,12 @@ def check_summaries(
 def _never_falling(runs: pl.DataFrame, episodes: pl.DataFrame) -> str:
     """Returns why a method's scores may be a running maximum; empty where they fall now and then."""
     key = [*RUN, "env_step"]
+    changes = runs.sort(key).select("method", change=pl.col("value").diff().over(RUN))
+    fell = changes.filter(pl.col("change") < -_EXACT)["method"].unique().to_list()
+    runs = runs.filter(~pl.col("method").is_in(fell))
+    if runs.is_empty():
+        return ""
+    episodes = episodes.join(runs.select(key), on=key, how="semi")
     played = episodes.group_by(key).agg(each=pl.col("score").sort_by("episode"))
     steps = runs.join(played, on=key).sort(key)
     steps = steps.with_columns(

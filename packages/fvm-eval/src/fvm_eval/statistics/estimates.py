@@ -27,11 +27,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from fvm_eval.statistics.bounded import binomial_limits, gaffke_limits, korn_graubard_limits
 from fvm_eval.statistics.feasible import doubts
 from fvm_eval.statistics.permutation import permutation
+from fvm_eval.statistics.roots import root
 from fvm_eval.statistics.variance import Arm, satterthwaite
 
 FEW = 20  # checkpoints below which rare failures decide what an interval is worth
@@ -291,11 +292,7 @@ class Estimate:
 
         if distance(_SMALLEST_P) >= 0:
             return 0.0
-        return (
-            0.5
-            if distance(0.5) <= 0
-            else float(optimize.brentq(distance, _SMALLEST_P, 0.5, xtol=1e-13, rtol=1e-7))
-        )
+        return 0.5 if distance(0.5) <= 0 else root(distance, _SMALLEST_P, 0.5, rtol=1e-7)
 
     @property
     def _problem(self) -> str:
