@@ -64,7 +64,7 @@ def at_point(config: StudyConfig, method: Method, point: Point) -> StudyConfig:
     if not point.values:
         return config
     own = config.settings.get(method.pretraining, Settings())
-    parts: dict[str, dict[str, Any]] = {}
+    parts: dict[str, Any] = {}
     for axis, value in point.values.items():
         part, _, name = axis.partition(".")
         parts.setdefault(part, dict(getattr(own, part)))[name] = value

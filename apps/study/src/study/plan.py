@@ -170,12 +170,7 @@ def _folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
     if config.folds:
         return {f"fold {number}": fold for number, fold in enumerate(config.folds)}
     if config.split:
-        drawn = [config.task_id(task) for task in config.train_pool]
-        np.random.default_rng(seed).shuffle(drawn)
-        train, validation, held_out = config.split
-        rest = drawn[train:]
-        parts = drawn[:train], rest[:validation], rest[validation : validation + held_out]
-        return {str(train): Fold(*(tuple(part) for part in parts))}
+        return {str(config.split[0]): redrawn(config, seed)}
     validation = tuple(config.task_id(task) for task in config.validation)
     held_out = tuple(config.task_id(task) for task in config.held_out)
     pool = [config.task_id(task) for task in config.train_pool]
@@ -192,6 +187,15 @@ def _folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
             train = (config.task_id(config.pairs[str(task)]),)
             folds[f"1 for {task}"] = Fold(train, validation, (config.task_id(task),))
     return folds
+
+
+def redrawn(config: StudyConfig, seed: int) -> Fold:
+    """Returns the split of the pool that a seed draws; the same order for every family."""
+    order = [config.task_id(task) for task in config.train_pool]
+    np.random.default_rng(seed).shuffle(order)
+    ends = np.cumsum(config.split)
+    train, validation, held_out = (tuple(order[a:b]) for a, b in zip((0, *ends), ends, strict=False))
+    return Fold(train, validation, held_out)
 
 
 def sized(name: str, config: StudyConfig, size: int) -> str:

@@ -171,12 +171,17 @@ def settings_of(config: StudyConfig, chosen: Mapping[str, str]) -> dict[str, Set
 
 
 def spent(plans: Mapping[str, Plan], store: Store) -> pl.DataFrame:
-    """Returns what each method's trials took, counted by their envs: method, point, env_steps, updates."""
+    """Returns a row for each training of each method's trials, counted by its envs.
+
+    Columns method, point, kind, seed, env_steps, updates, tasks: those on which it was scored.
+    """
     rows = []
     for name, plan in plans.items():
         for job in plan.jobs:
             costs = store.note(job, "costs")
             counted = int(costs["env_steps"]), int(costs["updates"])
-            rows.append((name, Row.parse(job.method).point, job.kind, job.seed, *counted))
-    schema = ["method", "point", "kind", "seed", "env_steps", "updates"]
-    return pl.DataFrame(rows, schema=schema, orient="row")
+            scored = [str(job.spec["task"])] if job.kind == ADAPT else []
+            rows.append((name, Row.parse(job.method).point, job.kind, job.seed, *counted, scored))
+    texts = dict.fromkeys(("method", "point", "kind"), pl.String)
+    counts = dict.fromkeys(("seed", "env_steps", "updates"), pl.Int64)
+    return pl.DataFrame(rows, schema={**texts, **counts, "tasks": pl.List(pl.String)}, orient="row")

@@ -47,8 +47,12 @@ UNTUNED = {"rl2": Settings(config={"trials": 4}, learner=RECURRENT), "rl2-reset"
 
 def _tuned(entropy_coef: float, pretrain: float, adapt: float, **config: object) -> Settings:
     """Returns settings with these learning rates."""
-    rates = {"pretrain": {"learning_rate": pretrain}, "adapt": {"learning_rate": adapt}}
-    return Settings(config=config, learner={"entropy_coef": entropy_coef}, **rates)
+    return Settings(
+        config=config,
+        learner={"entropy_coef": entropy_coef},
+        pretrain={"learning_rate": pretrain},
+        adapt={"learning_rate": adapt},
+    )
 
 
 def _tuned_recurrent(
