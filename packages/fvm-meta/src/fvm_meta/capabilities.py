@@ -233,6 +233,14 @@ class DemoLearner(Protocol):
         """Put demonstrations of a task into its replay, where they stay and are part of its state."""
 
 
+@runtime_checkable
+class Particular(Protocol):
+    """A learner whose weights mean something only to those that see and act as it does."""
+
+    def check_policy(self, policy: Any) -> None:
+        """Raises ValueError unless it can go on from what this frozen policy knows."""
+
+
 def require(learner: Any, capability: type[Any], who: str, instead: str = "") -> Any:
     """Returns the learner, which has the capability.
 
