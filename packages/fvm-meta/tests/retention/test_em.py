@@ -113,6 +113,7 @@ def test_who_cannot_is_told(lab, replay_lab, budget, pretrained, retaining):
     ("settings", "message"),
     [
         ({"transitions": 0}, "transitions=0"),
+        ({"transitions": float("nan")}, "transitions=nan"),
         ({"share": 1.0}, "share=1"),
         ({"share": float("nan")}, "share=nan"),
     ],

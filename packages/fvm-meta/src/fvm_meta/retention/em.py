@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fvm_learners.config_checks import check_counts
+
 from fvm_meta.capabilities import Protecting
 from fvm_meta.retention.retention import Retention
 from fvm_meta.retention.states import Play
@@ -32,8 +34,7 @@ class EMConfig:
     share: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.transitions != int(self.transitions) or self.transitions < 1:
-            raise ValueError(f"transitions={self.transitions}: give a whole number of at least 1")
+        check_counts(self, ["transitions"])
         if not 0 <= self.share < 1:
             raise ValueError(f"share={self.share}: give a number of at least 0 and below 1")
 
