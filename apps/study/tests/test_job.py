@@ -10,7 +10,10 @@ import polars as pl
 import pytest
 from study.claims.arms import spoken
 from study.config import StudyConfig
-from study.engines import Event
+from study.engines import Event, Schedule
+from study.engines.schedule import RunOptions
+from study.engines.worker import take_jobs
+from study.evaluation import Stopped
 from study.job import Progress, run_job
 from study.measures.posteriors import not_collapsed, posterior_note, posteriors
 from study.online import MetricCurves
@@ -41,6 +44,54 @@ def test_a_job_tells_how_far_an_evaluation_is(
         assert (parts[0], parts[-1]) == (0.0, 1.0)
         assert parts == sorted(parts)
     assert store.read(job, "episodes.parquet") == small_done[1].read(job, "episodes.parquet")
+
+
+@pytest.mark.parametrize("kept", ["small", "small_rainbow"])
+def test_a_job_stopped_within_each_evaluation_plays_it_again_and_gives_the_same_bytes(
+    kept: str,
+    request: pytest.FixtureRequest,
+    run_plan: Callable[[Plan, Store], list[Event]],
+    same_results: Callable[[Path, Path], None],
+    tmp_path: Path,
+) -> None:
+    config = replace(request.getfixturevalue(kept), held_out=(84,))
+    if kept == "small":
+        config = replace(config, methods=("scratch", "rl2"))
+    plan, reference, store = make_plan(config), Store(tmp_path / "reference"), Store(tmp_path / "stopped")
+    assert [event.message for event in run_plan(plan, reference) if event.what == "failed"] == []
+    (store.root / "jobs").mkdir(parents=True)
+    for job in plan.jobs:
+        stops = 0
+        seen: set[int] = set()
+
+        def stop_halfway(progress: Progress, seen: set[int] = seen) -> None:
+            if progress.part >= 0.5 and progress.env_step not in seen:
+                seen.add(progress.env_step)
+                raise Stopped
+
+        while not store.done(job):
+            try:
+                list(run_job(job, store, device="cpu", checkpoint_every_s=1e9, tell=stop_halfway))
+            except Stopped:
+                stops += 1
+        assert stops == len(job.spec["at"] if job.kind == "adapt" else seen)
+    same_results(reference.root, store.root)
+
+
+def test_a_worker_that_is_to_stop_does_not_wait_for_an_evaluation(small: StudyConfig, tmp_path: Path) -> None:
+    slow = replace(small, methods=("scratch",), evaluation=replace(small.evaluation, episodes=1_000_000))
+    job = next(job for job in make_plan(slow).jobs if job.kind == "adapt")
+    (tmp_path / "jobs").mkdir()
+    store, heard = Store(tmp_path), list[Event]()
+    options = RunOptions("cpu", 1e9)
+    events = take_jobs(Schedule([job], store), options, lambda: len(heard) > 1, hear=heard.append)
+    assert [event.what for event in events] == ["started"]
+    assert {event.doing for event in heard} == {"evaluating"}
+    assert 0.0 == heard[0].part < heard[-1].part < 0.1  # the bar moves
+    assert not list((tmp_path / "running").glob("*.lease"))
+    saved = store.load_checkpoint(job)
+    assert saved is not None
+    assert saved["unfinished"]["env_step"] == 0
 
 
 def test_a_job_keeps_its_metrics_and_a_report_says_what_pearls_posteriors_are_worth(

@@ -10,7 +10,7 @@ import numpy as np
 from fvm_envs.restarts import Restarts
 from fvm_eval import Ledger
 from fvm_learners import Agent
-from fvm_learners.agent import CARRIED, carrying
+from fvm_learners.agent import CARRIED, carried, carrying
 from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
@@ -177,15 +177,9 @@ def restored(job: Job, store: Store, device: str) -> Agent:
             raise StudyError(
                 f"{job.title} is of a {what} {name!r}, which is not known here; name its plug-in (--plugin)"
             )
-    paradigm = build_paradigm(spec, device)
-    tasks = spec["tasks"] if job.kind == "pretrain" else [spec["task"]]
-    learner, envs = paradigm.start(tasks, np.random.default_rng(0), "stay")
-    envs.close()
     saved = store.weights(job)
     try:
-        learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
-        kept = {name: one.to(device) for name, one in saved.items() if name.startswith(CARRIED)}
-        policy = carrying(learner.frozen_policy(), kept)
+        policy, envs = policy_of(job, saved, device)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise damaged(store.folder(job) / WEIGHTS, f"it does not fit: {error}", store.folder(job)) from error
     kind, config = read_spec(spec["phase"])
@@ -198,3 +192,22 @@ def restored(job: Job, store: Store, device: str) -> Agent:
         reward_scale=spec.get("reward_scale", 1.0),
         kind=kind.made_by,
     )
+
+
+def policy_of(job: Job, saved: Mapping[str, Any], device: str) -> tuple[Any, Any]:
+    """Returns the frozen policy of a training that has these weights, and closed envs with its spaces.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError, RuntimeError: They are another network's.
+    """
+    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
+    learner, envs = build_paradigm(job.spec, device).start(tasks, np.random.default_rng(0), "stay")
+    envs.close()
+    learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
+    kept = {name: one.to(device) for name, one in saved.items() if name.startswith(CARRIED)}
+    return carrying(learner.frozen_policy(), kept), envs
+
+
+def weights_of(policy: Any) -> dict[str, Any]:
+    """Returns all that `policy_of` needs of a frozen policy."""
+    return {**policy.weights, **carried(policy)}

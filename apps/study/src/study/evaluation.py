@@ -14,19 +14,43 @@ from gymnasium.vector import VectorWrapper
 from study.environments import env_options, make_envs, suite_of
 
 
-class Counted(VectorWrapper):
-    """Tells which part of so many episodes has ended."""
+class Stopped(BaseException):
+    """Raised by who hears of an evaluation that is to end at once; it is done again when its job goes on."""
 
-    def __init__(self, envs: Any, episodes: int, told: Callable[[float], None]) -> None:
+
+class Counted(VectorWrapper):
+    """Tells after each step which part of so many episodes has been played.
+
+    Args:
+        envs: As `fvm_eval.evaluate` plays them: slot i has each of so many episodes' i-th in turn.
+        episodes: In all slots together.
+        max_steps: Env steps after which an episode is cut.
+        told: Hears the part, from 0 to 1. A running episode counts by the steps that it may take at most.
+    """
+
+    def __init__(self, envs: Any, episodes: int, max_steps: int, told: Callable[[float], None]) -> None:
         super().__init__(envs)
-        self.episodes, self.told, self.ended = episodes, told, 0
+        slots = np.arange(envs.num_envs)
+        self.own = (episodes - slots + envs.num_envs - 1) // envs.num_envs  # episodes of each slot
+        self.ended, self.length = np.zeros((2, envs.num_envs), np.int64)
+        self.episodes, self.max_steps, self.told = episodes, max_steps, told
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
+        """Moves slots; an episode that has begun there was cut."""
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_))
+        self.ended[mask & (self.length > 0)] += 1
+        self.length[mask] = 0
+        return super().reset(seed=seed, options=options)
 
     def step(self, actions: Any) -> Any:
-        """Takes one step in every env, and tells if an episode has ended."""
+        """Takes one step in every env, and tells."""
         returned = super().step(actions)
-        if ended := int((returned[2] | returned[3]).sum()):
-            self.ended += ended
-            self.told(min(self.ended / self.episodes, 1.0))
+        self.length += 1
+        over = returned[2] | returned[3]
+        self.ended += over
+        self.length[over] = 0
+        played = np.minimum(self.ended + np.minimum(self.length / self.max_steps, 0.99), self.own)
+        self.told(float(played.sum()) / self.episodes)
         return returned
 
 
@@ -41,7 +65,7 @@ class Context:
         seed: Of all that the measure draws; no other job has it.
         informed: Of a task's id, the agent as it is meant to be played on one of its training tasks, where it
             must first find out which one it plays; None where it plays as it is.
-        told: Hears the part of the episodes that have ended, while an agent is played.
+        told: Hears which part of the episodes is played, after each step; it may raise `Stopped`.
     """
 
     spec: Mapping[str, Any]
@@ -66,7 +90,7 @@ class Context:
         num_envs = min(self.settings["num_envs"], len(tasks) * episodes)
         envs = self.make_envs(tasks, num_envs, trials)
         if self.told is not None:
-            envs = Counted(envs, len(tasks) * episodes, self.told)
+            envs = Counted(envs, len(tasks) * episodes, self.settings["max_steps"] * trials, self.told)
         seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
         try:
             return evaluate(

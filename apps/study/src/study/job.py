@@ -15,13 +15,12 @@ import numpy as np
 import polars as pl
 import torch
 from fvm_eval import Budget, Ledger
-from fvm_learners.agent import carried
-from fvm_meta import Snapshot
+from fvm_meta import Snapshot, Spent
 
-from study.agents import Visits, build_paradigm, restore
+from study.agents import Visits, build_paradigm, policy_of, restore, weights_of
 from study.demonstrations import demos_of
 from study.errors import StudyError
-from study.evaluation import Context
+from study.evaluation import Context, Stopped
 from study.manifest import device_name, manifest
 from study.online import ONLINE_BINS, MetricCurves, OnlineCurve
 from study.plan import Job
@@ -30,6 +29,7 @@ from study.store import Store
 
 COLUMNS = ("task", "env_step", "episode", "score")
 FAR_VISITED = "far/visited"
+NOTHING: Mapping[str, Any] = {}
 RECENT_EPISODES = 100  # whose mean return is shown while a job runs
 
 
@@ -59,7 +59,8 @@ def run_job(
     """Runs a job whose parent is finished, tells how far it is, and files its results in the store.
 
     Close the generator to stop: the job keeps a checkpoint and goes on when it is run again. When checkpoints
-    are written has no influence on the results. `tell` hears of what takes time between two iterations.
+    are written has no influence on the results. `tell` hears of what takes time between two iterations; it
+    may raise `Stopped`, which comes through once the job has kept a checkpoint, or discarded what it played.
 
     Raises:
         StudyError: A damaged checkpoint, a full disk.
@@ -68,28 +69,29 @@ def run_job(
         if store.done(job):  # another process finished it while we waited
             return
         if job.kind == "baseline":
-            tell(Progress(env_step=0, doing="evaluating"))
-            run_baseline(job, store)
+            run_baseline(job, store, tell)
         elif job.kind == "measure":
-            run_measure(job, store, device)
+            run_measure(job, store, device, tell)
         else:
             yield from run_stream(job, store, device, checkpoint_every_s, tell)
 
 
-def run_baseline(job: Job, store: Store) -> None:
+def run_baseline(job: Job, store: Store, tell: Callable[[Progress], None]) -> None:
     """Scores a policy that never learns on a held-out task."""
     started, spec = time.perf_counter(), job.spec
-    rows = context_of(job).score(spec["policy"], [spec["task"]], spec["evaluation"]["episodes"], env_step=0)
+    context = replace(context_of(job), told=evaluated(tell, 0))
+    rows = context.score(spec["policy"], [spec["task"]], spec["evaluation"]["episodes"], env_step=0)
     file_played(job, store, {"episodes": pl.DataFrame(rows)}, started, "cpu")
 
 
-def run_measure(job: Job, store: Store, device: str) -> None:
+def run_measure(job: Job, store: Store, device: str, tell: Callable[[Progress], None]) -> None:
     """Asks the agent of a finished training what the measure asks."""
     started = time.perf_counter()
     measure = registered().measures[job.spec["measure"]]
     assert job.parent is not None
     assert measure.play is not None
-    snapshot, context = restore(job.parent, store, device), context_of(job)
+    snapshot = restore(job.parent, store, device)
+    context = replace(context_of(job), told=evaluated(tell, 0))
     if job.spec["settings"].get("informed"):
         paradigm = build_paradigm(job.parent.spec, device)
 
@@ -140,7 +142,7 @@ def run_stream(
     rows: dict[str, list[Any]] = {"episodes": [], **{name: [] for name in asked}}
     spent = {"wall_s": 0.0, "evaluation_s": 0.0, "device_s": 0.0}
     at = spec["at"] if job.kind == "adapt" else ()
-    resume = None
+    resume, before_it = None, tuple[Snapshot, ...]()
     met: set[int] = set()  # training tasks on which an episode ended
     if (saved := store.load_checkpoint(job)) is not None:
         with fitting(store, job):
@@ -150,6 +152,8 @@ def run_stream(
             online = OnlineCurve(budget.env_steps, **saved["online"])
             metrics = MetricCurves(budget.env_steps, **saved["metrics"])
             met.update(saved["met"])
+            if saved.get("unfinished"):
+                before_it = (unfinished(job, saved["unfinished"], resume, device),)
     recent: deque[float] = deque(maxlen=RECENT_EPISODES)
     visits = Visits()
     started = last_saved = time.perf_counter()
@@ -158,18 +162,16 @@ def run_stream(
     device_clock = time.process_time if device == "cpu" else time.perf_counter
     training = device_clock()
 
-    def save(snapshot: Snapshot) -> None:
+    def save(snapshot: Snapshot, unfinished: Mapping[str, Any] = NOTHING) -> None:
         spent["wall_s"] = before + time.perf_counter() - started
         curve = {"count": online.count, "return_sum": online.return_sum, "length_sum": online.length_sum}
         state = {"stream": snapshot.state(), "rows": rows, "spent": spent, "online": curve}
         told = {"count": metrics.count, "total": metrics.total}
         more = {"metrics": told, "ledger": ledger.state_dict(), "met": sorted(met)}
-        store.save_checkpoint(job, {**state, **more})
+        store.save_checkpoint(job, {**state, **more, "unfinished": dict(unfinished)})
 
     stream = open_stream(job, store, ledger, budget, at, device, resume, visits)
-    with fitting(store, job) if resume is not None else nullcontext():
-        first = next(stream)
-    for snapshot in chain((first,), stream):
+    for snapshot in chain(before_it, followed(stream, store, job, resume is not None)):
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         metrics.add(snapshot.env_step, {**snapshot.metrics, **visited(visits)})
@@ -177,11 +179,15 @@ def run_stream(
         recent.extend(episode.return_ for episode in snapshot.episodes)
         if snapshot.env_step in at:
             evaluating = time.perf_counter()
-            episodes = spec["evaluation"]["episodes"]
-            context = replace(context_of(job), told=evaluated(tell, snapshot.env_step))
-            rows["episodes"] += context.score(snapshot.policy, [spec["task"]], episodes, snapshot.env_step)
-            for name, measure in asked.items():
-                rows[name] += ask(measure, job, snapshot)
+            try:
+                found = played(job, snapshot, asked, tell)
+            except (Stopped, KeyboardInterrupt):
+                if snapshot.resumable:
+                    at_it = {"env_step": snapshot.env_step, "spent": asdict(snapshot.spent)}
+                    save(snapshot, {**at_it, "weights": weights_of(snapshot.policy)})
+                raise
+            for name, new in found.items():
+                rows[name] += new
             spent["evaluation_s"] += time.perf_counter() - evaluating
         if snapshot.env_step == budget.env_steps:
             break  # nothing left to resume
@@ -199,12 +205,12 @@ def run_stream(
         training = device_clock()
 
     tables = {"online": online.table(), "metrics": metrics.table()}
-    for name, found in rows.items() if job.kind == "adapt" else ():
+    for name, listed in rows.items() if job.kind == "adapt" else ():
         # A checkpoint's rows come back sorted by name.
-        table = pl.DataFrame(found)
+        table = pl.DataFrame(listed)
         tables[name] = table.select(COLUMNS) if name == "episodes" else table.select(sorted(table.columns))
     spent["wall_s"] = before + time.perf_counter() - started
-    weights = {**snapshot.policy.weights, **carried(snapshot.policy)}
+    weights = weights_of(snapshot.policy)
     diverged = not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
     costs = {**asdict(snapshot.spent), **spent, "device": device_name(device), "diverged": diverged}
     if job.kind == "pretrain":  # a paradigm that trains on one task at a time counts them itself
@@ -215,7 +221,7 @@ def run_stream(
 
 def check_saved(saved: Mapping[str, Any], rows: Mapping[str, list[Any]], spent: Mapping[str, float]) -> None:
     """Raises ValueError or TypeError unless a checkpoint has what these have, and a stream's state."""
-    if not isinstance(saved["stream"], dict):
+    if not isinstance(saved["stream"], dict) or not isinstance(saved.get("unfinished", {}), dict):
         raise TypeError("it holds no state of a stream")
     if saved["rows"].keys() != rows.keys() or saved["spent"].keys() != spent.keys():
         raise ValueError("it has other tables or costs")
@@ -266,14 +272,46 @@ def evaluated(tell: Callable[[Progress], None], env_step: int) -> Callable[[floa
     return told
 
 
-def ask(measure: Measure, job: Job, snapshot: Snapshot) -> list[dict[str, Any]]:
+def played(
+    job: Job, snapshot: Snapshot, asked: Mapping[str, Measure], tell: Callable[[Progress], None]
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns what a snapshot's agent scored on its task, and the rows of each measure that was asked for."""
+    told = evaluated(tell, snapshot.env_step)
+    context, task = replace(context_of(job), told=told), job.spec["task"]
+    episodes = context.score(
+        snapshot.policy, [task], job.spec["evaluation"]["episodes"], env_step=snapshot.env_step
+    )
+    return {
+        "episodes": episodes,
+        **{name: ask(measure, job, snapshot, told) for name, measure in asked.items()},
+    }
+
+
+def ask(
+    measure: Measure, job: Job, snapshot: Snapshot, told: Callable[[float], None]
+) -> list[dict[str, Any]]:
     """Returns the rows of a measure at a snapshot, with the snapshot's env step."""
     assert measure.play is not None
     context = context_of(job, job.spec["measures"][measure.name])
     seed = np.random.SeedSequence([context.seed, snapshot.env_step, *measure.name.encode()])
-    context = replace(context, seed=int(seed.generate_state(1)[0]))
+    context = replace(context, seed=int(seed.generate_state(1)[0]), told=told)
     rows = measure.play(snapshot.policy, context)
     return [{**row, "env_step": snapshot.env_step} for row in rows]
+
+
+def unfinished(job: Job, saved: Mapping[str, Any], stream: dict[str, Any], device: str) -> Snapshot:
+    """Returns the snapshot in whose evaluation a run was stopped, to be played again before it goes on."""
+    policy, _ = policy_of(job, saved["weights"], device)
+    spent = Spent(**saved["spent"])
+    return Snapshot(env_step=saved["env_step"], spent=spent, policy=policy, state=lambda: stream)
+
+
+def followed(stream: Iterator[Snapshot], store: Store, job: Job, resumed: bool) -> Iterator[Snapshot]:
+    """Yields a stream's snapshots; the first of a resumed one shows whether its checkpoint fits."""
+    with fitting(store, job) if resumed else nullcontext():
+        first = next(stream)
+    yield first
+    yield from stream
 
 
 def visited(visits: Visits) -> dict[str, float]:

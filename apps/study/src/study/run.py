@@ -361,12 +361,13 @@ def run_jobs(
             f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
             soft_wrap=True,
         )
+    terminal = Terminal(console, plan, done)
     if workers or elsewhere:
         events = run_in_processes(schedule, options, workers)
     else:
-        events = run_in_process(schedule, options)
+        events = run_in_process(schedule, options, terminal.take)
     failed: list[Event] = []
-    with Terminal(console, plan, done) as terminal, said_at_once(terminal), closing(events):
+    with terminal, said_at_once(terminal), closing(events):
         for event in events:
             terminal.take(event)
             if tracker is not None:

@@ -173,7 +173,8 @@ class Terminal:
             budget = running.job.budget_env_steps
             title = Text(running.job.title, no_wrap=True, overflow="ellipsis")
             if budget == 0:
-                rows.add_row(title, Text("playing"), "", "")
+                bar = ProgressBar(total=1.0, completed=running.part, complete_style="cyan")
+                rows.add_row(title, bar, "playing", "")
                 continue
             shown = "" if running.return_ is None else f"return {running.return_:.2f}"
             if running.doing:

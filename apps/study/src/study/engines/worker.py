@@ -11,6 +11,7 @@ from typing import Any
 
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.errors import StudyError
+from study.evaluation import Stopped
 from study.job import Progress, run_job
 from study.job_record import short
 from study.plan import Job
@@ -26,17 +27,23 @@ def never() -> bool:
     return False
 
 
+def unheard(event: Event) -> None:
+    """Hears of what happens within an evaluation, and keeps it to itself."""
+
+
 def take_jobs(
     schedule: Schedule,
     options: RunOptions,
     stopping: Callable[[], bool] = never,
     replaced: Callable[[], bool] = never,
+    hear: Callable[[Event], None] = unheard,
 ) -> Generator[Event, None, None]:
     """Yields what happens while this process takes jobs, one after the other, until none is left to take.
 
     Jobs that others have in hand are waited for: their workers may die. Once `stopping` holds, or when the
-    generator is closed, the job in hand keeps a checkpoint and is handed over. Once the plan is `replaced`,
-    the job in hand is finished, and no other one begun.
+    generator is closed, the job in hand keeps a checkpoint and is handed over, an evaluation at once. Once
+    the plan is `replaced`, the job in hand is finished, and no other one begun. `hear` is given the events
+    that come while an agent is evaluated, when none can be yielded.
     """
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
@@ -69,7 +76,7 @@ def take_jobs(
         try:
             if not store.done(job):
                 with store.holding(job):
-                    yield from run_one(job, schedule, options, under_way, stopping, lost)
+                    yield from run_one(job, schedule, options, under_way, stopping, lost, hear)
         finally:
             lease.release()
 
@@ -81,17 +88,26 @@ def run_one(
     under_way: UnderWay,
     stopping: Callable[[], bool],
     lost: threading.Event,
+    hear: Callable[[Event], None],
 ) -> Generator[Event, None, None]:
     """Yields what happens to a job whose lease this process has; a failure is recorded for all to see."""
-    last = 0.0
+    last, doing = 0.0, ""
 
-    def tell(progress: Progress) -> None:
-        nonlocal last
+    def tell(progress: Progress) -> bool:
+        nonlocal last, doing
         now = time.monotonic()
-        begins = progress.doing and not progress.part
-        if begins or now - last >= TELL_EVERY_S:
-            last = now
-            under_way.tell(job.key, vars(progress))
+        if now - last < TELL_EVERY_S and progress.doing == doing:
+            return False
+        last, doing = now, progress.doing
+        under_way.tell(job.key, vars(progress))
+        return True
+
+    def told(progress: Progress) -> None:
+        seen = tell(progress)
+        if seen:
+            hear(Event(what="progress", job=job, **vars(progress)))
+        if stopping() or lost.is_set() or (seen and under_way.stopped):
+            raise Stopped
 
     yield Event(what="started", job=job)
     store = schedule.store
@@ -99,12 +115,14 @@ def run_one(
     failure: Failure | None = None
     with under_way.attempt(job.key):
         try:
-            with closing(run_job(job, store, tell=tell, **how)) as running:
+            with closing(run_job(job, store, tell=told, **how)) as running:
                 for progress in running:
                     tell(progress)
                     yield Event(what="progress", job=job, **vars(progress))
                     if stopping() or under_way.stopped or lost.is_set():
                         return
+        except Stopped:
+            return
         except StudyError as error:
             failure = Failure(message=str(error), mendable=True)
         except Exception:
