@@ -7,6 +7,7 @@ records name the same capabilities by their strings.
 |---|---|---|
 | `parts` | `HasParts` | `Transfer`, and retention that freezes or resets a part |
 | `distribution` | `HasDistribution` | retention that compares policies |
+| `protected` | `Protecting` | retention that keeps a share of the replay |
 | `inner` | `InnerLearner` | Reptile |
 | `replay` | `ReplayLearner` | Reptile on replays |
 | `latent` | `LatentLearner` | PEARL |
@@ -111,6 +112,17 @@ class Sigmas(Protocol):
 
     def reset_sigmas(self) -> None:
         """Put the noise's scale back to where it started."""
+
+
+@runtime_checkable
+class Protecting(Protocol):
+    """A learner with a replay, of which a share can be protected."""
+
+    def protect(self, policy: Policy, envs: Envs, num: int, share: float, seed: int) -> None:
+        """Keep `num` env steps of a frozen policy on `envs`, a share of each batch from now on.
+
+        They are in no state: who resumes protects them again.
+        """
 
 
 @runtime_checkable
