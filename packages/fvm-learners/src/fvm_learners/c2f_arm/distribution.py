@@ -47,7 +47,7 @@ class Choices:
     @property
     def each(self) -> Sequence[Tensor]:
         """Log-probabilities [..., n] of each choice."""
-        return self.log_probs.split(list(self.sizes), dim=-1)
+        return torch.split(self.log_probs, list(self.sizes), dim=-1)
 
     def kl(self, other: Choices) -> Tensor:
         """KL(self || other) in nats [...], the sum over all choices."""
