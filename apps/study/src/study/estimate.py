@@ -25,8 +25,8 @@ from study.environments import env_options, make_envs
 from study.errors import StudyError
 from study.learners import read_spec, spec_of
 from study.machine import memory_bytes
+from study.pace import does_of
 from study.plan import Job, Plan
-from study.registry import registered
 from study.retentions import look_back_env_steps
 from study.state_file import write_state
 from study.terminal import count, duration
@@ -159,13 +159,6 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
                 job
             )
     return groups
-
-
-def does_of(job: Job) -> str:
-    """Returns what takes the time of a training: it "learns", "acts", or does next to "nothing"."""
-    if "adaptation" not in job.spec:
-        return "learns"
-    return registered().methods[job.spec["paradigm"]].adaptation(job.spec["adaptation"]).does
 
 
 def measure(jobs: Sequence[Job], device: str, workers: int) -> tuple[list[Measured], float]:

@@ -27,6 +27,7 @@ from study.errors import StudyError
 from study.evidence import TUNING_SPENT
 from study.measures.control import check_control
 from study.mlflow_sink import default_uri
+from study.pace import examples, report_s
 from study.plan import Plan, make_plan
 from study.plan_file import PlanFile, write_plan
 from study.registry import registered
@@ -355,7 +356,10 @@ def run_jobs(
             f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
             soft_wrap=True,
         )
-    terminal = Terminal(console, plan, done)
+    terminal = Terminal(console, plan, done, report_s(len(plan.jobs)))
+    for job in examples(done):
+        costs = store.note(job, "costs")
+        terminal.pace.took(job, costs["wall_s"], costs["evaluation_s"])
     if workers or elsewhere:
         events = run_in_processes(schedule, options, workers)
     else:
