@@ -32,7 +32,15 @@ from study.plan import Plan, make_plan
 from study.plan_file import PlanFile, write_plan
 from study.registry import registered
 from study.resolve import check, resolve_all
-from study.resources import choose_devices, choose_workers, launcher_of, options_of, with_paths, workers_of
+from study.resources import (
+    choose_devices,
+    choose_workers,
+    launcher_of,
+    options_of,
+    with_measured_needs,
+    with_paths,
+    workers_of,
+)
 from study.store import Store, write_table
 from study.study_file import check_owner
 from study.terminal import Terminal, duration, plural, said_at_once
@@ -98,6 +106,7 @@ class Options:
         workers: Processes that run jobs side by side; 0 for this one alone, None for one a core.
         engine: Name of the launcher that starts them.
         ray_address: Of the cluster, for Ray.
+        cpus, gpus, memory: What a job needs, in the words of the command line: `("2G", "pretrain=6G")`.
         control: Folder of a finished study in which a method is known to gain.
         cache: Folders with other studies, whose finished jobs are taken.
         fresh: Whether all jobs run anew.
@@ -114,6 +123,9 @@ class Options:
     workers: int | None = None
     engine: str = Arguments.engine
     ray_address: str = Arguments.ray_address
+    cpus: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
     control: Path | None = None
     cache: tuple[Path, ...] | None = None
     fresh: bool = False
@@ -198,6 +210,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         estimate.show(console, config, plan, tuning, output, device, workers)
         return
     estimate.check_memory(plan.jobs, device, workers)
+    options = with_measured_needs(arguments, options, plan)
     store = Store(output)
     store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     announce(console, config, plan, output, device, workers)
@@ -260,8 +273,8 @@ def carry_out(
     try:
         take_over(console, arguments, plan, store)
         every_s = options.checkpoint_every_s
-        found = PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, command=rerun, config=as_json(config))
-        write_plan(store.root, found)
+        said = {"command": rerun, "config": as_json(config), "needs": options.needs}
+        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, **said))
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
         status = None
@@ -306,7 +319,8 @@ def tune(
             f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
-        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=options.checkpoint_every_s))
+        every_s = options.checkpoint_every_s
+        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, needs=options.needs))
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
         tuning.write(scores, store.root / "trials.csv")

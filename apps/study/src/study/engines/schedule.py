@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from study.job_record import short
+from study.needs import Needs
 from study.pace import examples
 from study.plan import Job
 from study.store import Store
@@ -46,7 +47,8 @@ class RunOptions:
         devices: Of local workers, which share them evenly; empty for `device` alone.
         plugins: That each worker loads, as this process has.
         max_losses: Times a job may lose its worker before it counts as failed.
-        cpus, gpus, memory: What a batch system keeps free for one worker: cores, GPUs, bytes.
+        needs: What a job of each kind needs of a machine.
+        has: What this worker has; no memory said is all that the machine has.
         ray_address: Of the cluster for `--engine ray`.
     """
 
@@ -56,9 +58,8 @@ class RunOptions:
     engine: str = "local"  # name of the launcher that starts workers
     max_losses: int = MAX_LOSSES
     devices: tuple[str, ...] = ()
-    cpus: float = 1.0
-    gpus: float = 0.0
-    memory: int = 0
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+    has: Needs = field(default_factory=Needs)
     ray_address: str = "auto"
 
 
