@@ -102,3 +102,15 @@ def test_from_scratch_with_a_demonstration_it_goes_on_bit_for_bit():
     assert resumed[-1].spent == through[-1].spent
     for part, value in through[-1].policy.weights.items():
         assert torch.equal(value, resumed[-1].policy.weights[part]), part
+
+
+def test_an_agent_of_other_bounds_is_not_taken_over():
+    """Its weights have the same shapes; each would take the other's voxels for other places."""
+    scratch = Scratch(partial(make_learner, TINY), make_envs)
+    stream = scratch.adapt(None, HELD_OUT, Budget(12), np.random.default_rng(1), demos=shown(HELD_OUT))
+    snapshot = next(stream)
+    stream.close()
+    moved = replace(TINY, bounds=(-0.3, -0.5, 0.6, 0.7, 0.5, 1.7))
+    other = MultiTask(partial(make_learner, moved), make_envs)
+    with pytest.raises(ValueError, match=r"this policy is of another agent, made with bounds=\(-0\.3"):
+        next(other.adapt(snapshot, HELD_OUT, Budget(12), np.random.default_rng(1)))

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from fvm_envs import Task
+from study.cli import run
 from study.collect import Results, collect, write_report
 from study.config import OF_FOLDS, Evaluation, Phase, StudyConfig
 from study.demonstrations import demos_of
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
+from study.job import run_job
 from study.methods import Row, label_of
 from study.plan import Plan, make_plan
 from study.presets import rlbench, toy
+from study.registry import registered
 from study.resolve import check
+from study.state_file import read_state, write_state
 from study.store import Store
 
 SIZE = {"channels": 8, "grid_sizes": (8, 8), "batch_size": 4, "replay_capacity": 200, "num_steps": 3}
@@ -144,6 +150,73 @@ def test_demonstrations_that_nobody_can_give_or_learn_from_are_refused() -> None
         check(deaf)
     with pytest.raises(ValueError, match="rising"):
         tiny(demos=(1, 0))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"grid_sizes": (8, 8, 8), "half_sides": (0.15, 0.04)},
+        {"cameras": ("front", "wrist")},
+        {"bounds": (-0.3, -0.5, 0.6, 0.8, 0.5, 1.6)},
+        {"rotation_bins": 36},
+        {"low_dim": ("time",)},
+    ],
+    ids=("depths", "cameras", "bounds", "rotation", "low-dim"),
+)
+def test_an_adaptation_from_weights_of_other_grids_is_refused_beforehand(
+    changed: dict[str, object],
+) -> None:
+    adapt = tiny().adapt
+    other = tiny(adapt=replace(adapt, learner=replace(adapt.learner, **changed)))
+    (name,) = list(changed)[:1]
+    with pytest.raises(StudyError, match=f"multitask is pretrained with {name}=.* would go on .*{name}="):
+        check(other)
+    check(replace(other, methods=("scratch", "multitask:none")))
+
+
+def test_a_checkpoint_of_another_camera_is_a_sentence(tmp_path: Path) -> None:
+    """Both agents' weights have the same shapes."""
+    halfway = {}
+    for camera in ("front", "wrist"):
+        store = Store(tmp_path / camera)
+        (store.root / "jobs").mkdir(parents=True)
+        job = next(job for job in make_plan(seen_by(camera)).jobs if job.kind == "adapt")
+        working = run_job(job, store, device="cpu", checkpoint_every_s=0.0)
+        while not store.checkpoint(job).exists():
+            next(working)
+        working.close()
+        halfway[camera] = job, store.checkpoint(job)
+    job, checkpoint = halfway["front"]
+    write_state(checkpoint, {**read_state(halfway["wrist"][1]), "job": job.key})
+    with pytest.raises(StudyError, match=r"does not fit its job .*made with cameras=\('wrist',\)") as said:
+        list(run_job(job, Store(tmp_path / "front"), device="cpu", checkpoint_every_s=1e9))
+    assert "delete this file and run the same command again" in str(said.value)
+
+
+def seen_by(camera: str) -> StudyConfig:
+    config = tiny(methods=("scratch",), demos=(0,), train_demos=0)
+    learner = replace(config.adapt.learner, cameras=(camera,))
+    return replace(
+        config,
+        adapt=replace(config.adapt, learner=learner),
+        env_options={**config.env_options, "cameras": [camera]},
+    )
+
+
+def test_a_task_that_nobody_can_demonstrate_ends_the_study_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(task: Task, *asked: object) -> list[object]:
+        raise RuntimeError("ten episodes in a row could not be solved")
+
+    preset = tiny(methods=("scratch",), demos=(1,))
+    suite = replace(rlbench.RLBENCH.suite, demos=nobody)
+    own = replace(rlbench.RLBENCH, suite=suite, presets={"tiny": preset})
+    monkeypatch.setitem(registered().benchmarks, "rlbench", own)
+    line = "--benchmark rlbench --preset tiny --no-tracking --workers 0 --output"
+    assert run([*line.split(), str(tmp_path / "s")]) == 2
+    said = capsys.readouterr().err
+    assert "cannot demonstrate rlbench/reach_target (ten episodes in a row could not be solved)" in said
 
 
 def test_success_rates_have_limits_over_pretrainings_where_there_are_two() -> None:

@@ -60,6 +60,8 @@ class Arguments:
     """Demonstrations of the test task that an adaptation begins with, a row for each number (rlbench)."""
     tune: Annotated[int | None, shown("N")] = None
     """First try N settings of each method on the validation tasks, then run the study with the best."""
+    tuned: Annotated[Path | None, shown("FOLDER")] = None
+    """Of `study tune`: each method's settings from there, every point of its grid a row of the study."""
     looks: Annotated[tuple[int, ...] | None, shown("N ...")] = None
     """Numbers of seeds at which verdicts are planned, such as --looks 8 16: together they keep the error of
     one look. Fixed from the first run on; without it, looking again costs."""

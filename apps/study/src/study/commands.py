@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from study.arguments import check_numbers
+from study.arguments import Arguments, check_numbers
 from study.errors import StudyError, in_one_line, unknown, writing
 from study.under_way import UnderWay
 
@@ -345,7 +345,26 @@ def agents(
     return 0
 
 
+def tune(
+    *,
+    arguments: Annotated[Arguments, tyro.conf.arg(name="")],
+    env_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 420_000,
+) -> int:
+    """Tune each method of a study by its preset's grid on validation tasks, for `study --tuned FOLDER`.
+
+    The other arguments are those of the study. An optimum at the edge of the grid widens it.
+
+    Args:
+        arguments: Of the study.
+        env_steps: Tuning env steps of each method, its pretrainings included: as many seeds as fit.
+    """
+    from study.tune import run_tuning
+
+    return run_tuning(arguments, env_steps)
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
+    "tune": tune,
     "work": work,
     "status": status,
     "agents": agents,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fvm_learners.c2f_arm import outlook
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.demonstrations import Demonstration
 from fvm_learners.ppo.config import PPOConfig
@@ -63,16 +64,30 @@ LEARNERS = (
         learner="fvm_learners.ppo.ppo:PPO",
         capabilities=frozenset({"inner", "memory", "parts", "distribution", "entropy"}),
         words=_memory_words,
+        lasting=("network", "mlp_sizes", "recurrent", "lstm_size"),
     ),
     LearnerKind(
         name="rainbow",
         config=RainbowConfig,
         learner="fvm_learners.rainbow.rainbow:Rainbow",
-        capabilities=frozenset({"inner", "replay", "latent", "parts", "sigmas", "distribution"}),
+        capabilities=frozenset({"inner", "replay", "latent", "parts", "sigmas", "distribution", "protected"}),
         memory_nbytes=_replays_nbytes,
         as_measured=_learns_at_once,
         words=_latent_words,
         acts=_greedy,
+        lasting=(
+            "encoder",
+            "mlp_sizes",
+            "hidden_size",
+            "frame_stack",
+            "num_atoms",
+            "v_min",
+            "v_max",
+            "latent_size",
+            "context_hidden_size",
+            "context_next_obs",
+            "output_relu",
+        ),
     ),
     LearnerKind(
         name="c2f_arm",
@@ -84,6 +99,7 @@ LEARNERS = (
         words=_latent_words,
         acts=lambda config: "the best it knows",
         demonstration=Demonstration.of,
+        lasting=(*outlook.FIELDS, "context_hidden_size"),
     ),
     LearnerKind(
         name="reinforce",
@@ -105,6 +121,20 @@ def kind_of(config: LearnerConfig) -> LearnerKind:
             return kind
     known = ", ".join(kind.config.__name__ for kind in registered().learners.values())
     raise ValueError(f"no learner has a config of type {type(config).__name__}; registered are {known}")
+
+
+def differing(pretrained: LearnerConfig, adapted: LearnerConfig) -> list[str]:
+    """Returns the fields in which two configs differ that must last from a pretraining to an adaptation.
+
+    Raises:
+        ValueError: They are of different learners, or of none that is registered.
+    """
+    kinds = [kind_of(config) for config in (pretrained, adapted)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"{kinds[0].name} is pretrained and {kinds[1].name} adapts; give both phases one learner"
+        )
+    return [name for name in kinds[0].lasting if getattr(pretrained, name) != getattr(adapted, name)]
 
 
 def spec_of(config: LearnerConfig) -> dict[str, Any]:

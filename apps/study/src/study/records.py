@@ -209,6 +209,8 @@ class LearnerKind:
         words: What sets trainings with such a config apart in their cost.
         acts: How its agents act when they are evaluated, as in "its actions ...".
         demonstration: Of a suite's demonstration, what its `add_demonstrations` takes; None for none.
+        lasting: Fields of the config that an adaptation must have as the pretraining whose weights it goes on
+            from.
     """
 
     name: str
@@ -220,6 +222,7 @@ class LearnerKind:
     words: Callable[[Any], str] = field(default=lambda config: "")
     acts: Callable[[Any], str] = field(default=lambda config: "sampled")
     demonstration: Callable[[Any], Any] | None = None
+    lasting: tuple[str, ...] = ()
 
     @property
     def made_by(self) -> type[Any]:

@@ -12,7 +12,7 @@ from study.config import OF_FOLDS, StudyConfig
 from study.demonstrations import check_demos
 from study.environments import check_task
 from study.errors import StudyError, unknown
-from study.learners import kind_of
+from study.learners import differing, kind_of
 from study.methods import Method
 from study.registry import Benchmark, registered
 
@@ -207,6 +207,7 @@ def check(config: StudyConfig) -> None:
     """
     for name in config.methods:
         check_learner(Method.parse(name), config)
+        check_lasting(Method.parse(name), config)
     if config.methods:
         check_demos(config)
     pool: Iterable[Any] = config.train_pool
@@ -226,6 +227,19 @@ def check_learner(method: Method, config: StudyConfig) -> None:
             f"{method.name} needs {' or '.join(able) or 'a learner'} (it asks for {', '.join(lacks)}), and "
             f"preset {config.preset} of {config.benchmark} has {learner.name}; leave it out, or choose "
             "another preset or benchmark"
+        )
+
+
+def check_lasting(method: Method, config: StudyConfig) -> None:
+    """Raises StudyError unless what a method pretrains and what it then adapts are the same networks."""
+    if not method.kind.pretrains or method.way.zero_shot:
+        return
+    phases = [config.phase(kind, method.pretraining).learner for kind in ("pretrain", "adapt")]
+    if names := differing(*phases):
+        has = [", ".join(f"{name}={getattr(phase, name)}" for name in names) for phase in phases]
+        raise StudyError(
+            f"{method.name} is pretrained with {has[0]} and would go on from those weights with {has[1]}; "
+            "give both phases the same"
         )
 
 

@@ -44,6 +44,7 @@ from study.resources import (
 from study.store import Store, write_table
 from study.study_file import check_owner
 from study.terminal import Terminal, duration, plural, said_at_once
+from study.tune import ship, tuning_folder, with_tuned
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
 
@@ -58,6 +59,9 @@ def run_study(arguments: Arguments) -> int:
     """
     arguments, device = made_ready(arguments)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
+    if arguments.tuned is not None:
+        folders = [tuning_folder(arguments.tuned, config.family) for config in configs]
+        configs = [with_tuned(*pair) for pair in zip(configs, folders, strict=True)]
     check_all(arguments, configs)
     for config in configs:
         run_one(arguments, config, folder_of(arguments, config, configs), device, command_of(arguments))
@@ -213,6 +217,8 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     options = with_measured_needs(arguments, options, plan)
     store = Store(output)
     store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
+    if arguments.tuned is not None:
+        ship(tuning_folder(arguments.tuned, config.family), output)
     announce(console, config, plan, output, device, workers)
 
     def finish() -> tuple[Results, Path, list[Path]]:

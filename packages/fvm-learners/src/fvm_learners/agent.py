@@ -185,6 +185,11 @@ class Agent:
         """
         shown_space = _shown(self.observation_space)
         told = isinstance(self.observation_space, spaces.Dict) and not isinstance(obs, Mapping)
+        if isinstance(obs, Mapping) and _first(self.observation_space) not in obs:
+            raise ValueError(
+                f"an observation has {', '.join(sorted(obs))} and no {_first(self.observation_space)}: give "
+                "it as the envs do that this agent was trained on"
+            )
         shown = np.asarray(obs[_first(self.observation_space)] if isinstance(obs, Mapping) else obs)
         single = shown.shape == shown_space.shape
         if not single and shown.shape[1:] != shown_space.shape:

@@ -7,6 +7,7 @@ records name the same capabilities by their strings.
 |---|---|---|
 | `parts` | `HasParts` | `Transfer`, and retention that freezes or resets a part |
 | `distribution` | `HasDistribution` | retention that compares policies |
+| `protected` | `Protecting` | retention that keeps a share of the replay |
 | `inner` | `InnerLearner` | Reptile |
 | `replay` | `ReplayLearner` | Reptile on replays |
 | `latent` | `LatentLearner` | PEARL |
@@ -111,6 +112,17 @@ class Sigmas(Protocol):
 
     def reset_sigmas(self) -> None:
         """Put the noise's scale back to where it started."""
+
+
+@runtime_checkable
+class Protecting(Protocol):
+    """A learner with a replay, of which a share can be protected."""
+
+    def protect(self, policy: Policy, envs: Envs, num: int, share: float, seed: int) -> None:
+        """Keep `num` env steps of a frozen policy on `envs`, a share of each batch from now on.
+
+        They are in no state: who resumes protects them again.
+        """
 
 
 @runtime_checkable
@@ -219,6 +231,14 @@ class DemoLearner(Protocol):
 
     def add_demonstrations(self, demonstrations: Sequence[Any], task: int = 0) -> None:
         """Put demonstrations of a task into its replay, where they stay and are part of its state."""
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A learner whose weights mean something only to those that see and act as it does."""
+
+    def check_policy(self, policy: Any) -> None:
+        """Raises ValueError unless it can go on from what this frozen policy knows."""
 
 
 def require(learner: Any, capability: type[Any], who: str, instead: str = "") -> Any:

@@ -21,7 +21,7 @@ from fvm_learners import Agent, Hook
 from fvm_learners.autoreset import num_envs_of
 from torch import Tensor
 
-from fvm_meta.capabilities import DemoLearner, HasParts, Sigmas, require
+from fvm_meta.capabilities import DemoLearner, HasParts, Particular, Sigmas, require
 from fvm_meta.retention.kept import Kept, RetentionConfig
 from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, State, train
 
@@ -86,6 +86,8 @@ class Transfer:
 
 TAKE_ALL = "let it take over all parameters as they are, Transfer()"
 EVERYTHING = Transfer()
+SAID_AS = {"learner": "name"}
+"""What the learner calls that which `fvm_learners.Agent` knows by another name."""
 
 
 class Paradigm:
@@ -177,7 +179,7 @@ class Paradigm:
             ValueError: No stream has made a learner yet, or one that does not say what an agent needs.
         """
         if None in self._agents.values() or not self._agents:
-            lacking = sorted(name for name, said in self._agents.items() if said is None)
+            lacking = sorted(SAID_AS.get(key, key) for key, said in self._agents.items() if said is None)
             raise ValueError(
                 f"the learner has no {', '.join(lacking)}, which an agent needs to be made again: make "
                 "fvm_learners.Agent(policy, ...) yourself"
@@ -326,6 +328,8 @@ class Paradigm:
             if kept is not None:
                 kept.before(learner)
             if snapshot is not None:
+                if isinstance(learner, Particular):
+                    learner.check_policy(snapshot.policy)
                 transfer.load(learner, snapshot.policy.weights)
             if kept is not None:
                 kept.prepare(learner, rng)

@@ -245,10 +245,15 @@ def seen_by(preset: StudyConfig, names: str) -> dict[str, Any]:
 
 def check_coppeliasim() -> None:
     """Raises StudyError, after printing what is missing and what mends it, unless RLBench runs here."""
-    if not check_installation(deep=True).ok:
+    missing = [stage for stage in check_installation(deep=True).stages if not stage.ok]
+    if missing:
+        first = missing[0]
+        others = (
+            f"; then what else is listed as missing above: {', '.join(stage.name for stage in missing[1:])}"
+        )
         raise StudyError(
-            "RLBench in CoppeliaSim does not run here; install what is listed as missing above, or use "
-            "--simulator mujoco"
+            f"--simulator coppeliasim does not run here ({first.name}: {first.found}); {first.mend}"
+            f"{others if missing[1:] else ''}; or use --simulator mujoco"
         )
 
 

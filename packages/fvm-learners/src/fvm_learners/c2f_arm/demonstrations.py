@@ -64,7 +64,17 @@ class Demonstration:
 
     @classmethod
     def of(cls, recorded: Recorded) -> Demonstration:
-        """Returns a recorded demonstration as C2F-ARM learns from it, with the keyframes it has."""
+        """Returns a recorded demonstration as C2F-ARM learns from it, with the keyframes it has.
+
+        Raises:
+            TypeError: It lacks frames, keyframes or observations.
+        """
+        if lacking := [
+            name for name in ("frames", "keyframes", "observation") if not hasattr(recorded, name)
+        ]:
+            raise TypeError(
+                f"a {type(recorded).__name__} is no recorded demonstration: it has no {', '.join(lacking)}"
+            )
 
         def observe(frame: int, time: float) -> Mapping[str, Any]:
             return recorded.observation(frame, time=time)
@@ -130,8 +140,14 @@ def insert(
     """Put a demonstration into a replay: its frames once, its episodes' transitions.
 
     Raises:
-        ValueError: There is no room.
+        TypeError: It is no `Demonstration`.
+        ValueError: There is no room, or its observations are of other cameras.
     """
+    if not isinstance(demonstration, Demonstration):
+        raise TypeError(
+            f"a demonstration is a {type(demonstration).__name__}: give Demonstration.of(demo) for one that "
+            "an environment has recorded, or make a Demonstration"
+        )
     horizon = max(1, episode_length - 1)
     keyframes = demonstration.chosen_keyframes(merge=config.merge_keyframes)
     moves = moves_of(keyframes, config.start_every)

@@ -19,6 +19,7 @@ from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.demonstrations import Demonstration, insert
 from fvm_learners.c2f_arm.frozen_policy import FrozenArmPolicy
 from fvm_learners.c2f_arm.kept_values import KeptValues
+from fvm_learners.c2f_arm.learner_state import restore, state_of
 from fvm_learners.c2f_arm.networks import (
     PARTS,
     ArmNetworks,
@@ -27,13 +28,14 @@ from fvm_learners.c2f_arm.networks import (
     freeze_parts,
     load_weights,
 )
+from fvm_learners.c2f_arm.outlook import check_outlook, outlook_of
 from fvm_learners.c2f_arm.replay import make_replays
 from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
 from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State
-from fvm_learners.weights import load_optimiser_state, network_weights, optimiser_state
+from fvm_learners.weights import network_weights
 
 
 class C2FARM(IteratedLearner):
@@ -281,7 +283,7 @@ class C2FARM(IteratedLearner):
         Raises:
             ValueError: Names or shapes are not these networks', or there is no such part.
         """
-        load_weights(self.policy, weights, self.config, (only,) if isinstance(only, str) else only)
+        load_weights(self.policy, weights, (only,) if isinstance(only, str) else only)
         if not keep_target:
             self.copy_to_target()
 
@@ -305,7 +307,7 @@ class C2FARM(IteratedLearner):
         check_parts(parts, self.part_names())
         rng = torch.Generator().manual_seed(int(self._rng.integers(2**62)))
         fresh = ArmNetworks(self.eye, self.config, rng)
-        load_weights(self.policy, network_weights(fresh), self.config, parts)
+        load_weights(self.policy, network_weights(fresh), parts)
         self.copy_to_target()
 
     def reset_optimiser(self) -> None:
@@ -332,24 +334,14 @@ class C2FARM(IteratedLearner):
         obs, info = envs.reset(options={"tasks": tasks, "reset_mask": mask})
         self._slots.replace(mask, ArmSlots.begin(self.eye.read(obs), info))
 
+    def check_policy(self, policy: Any) -> None:
+        """Raises ValueError unless a frozen policy sees and acts as this learner does, grids and cameras."""
+        if isinstance(policy, FrozenArmPolicy):
+            check_outlook(outlook_of(policy.config), outlook_of(self.config), "this policy is")
+
     def state_dict(self) -> State:
         """Everything but the envs, as tensors and JSON values."""
-        return {
-            "grids": {"sizes": list(self.config.grid_sizes), "half_sides": list(self.config.half_sides)},
-            "weights": self.weights(),
-            "target": network_weights(self.target),
-            "optimiser": optimiser_state(self.optimiser, self.policy),
-            "replays": {str(task): replay.state_dict() for task, replay in enumerate(self.replays)},
-            "hooks": self.hooks.state_dict(),
-            "frozen": sorted(self._frozen),
-            "slots": None if self._slots is None else self._slots.state_dict(),
-            "values": self._values.state_dict(),
-            "rng": self._rng.bit_generator.state,
-            "env_step": self.env_step,
-            "updates": self.updates,
-            "updates_due": self.updates_due,
-            "target_due": self.target_due,
-        }
+        return state_of(self)
 
     def load_state_dict(self, state: State) -> None:
         """Go on as the learner that gave `state`; the caller restores the envs.
@@ -357,24 +349,4 @@ class C2FARM(IteratedLearner):
         Raises:
             ValueError: `state` is of other networks, other grids or another replay.
         """
-        grids = {"sizes": list(self.config.grid_sizes), "half_sides": list(self.config.half_sides)}
-        if state["grids"] != grids:
-            raise ValueError(
-                f"the state is of grids {state['grids']}, this learner has {grids}: use the config it was "
-                "saved with"
-            )
-        self.load_weights(state["weights"])
-        load_weights(self.target, state["target"], self.config)
-        self._frozen = set(state["frozen"])
-        freeze_parts(self.policy, self._frozen)
-        load_optimiser_state(self.optimiser, self.policy, state["optimiser"])
-        for task, replay in enumerate(self.replays):
-            replay.load_state_dict(state["replays"][str(task)])
-        self.hooks.load_state_dict(state["hooks"])
-        self._slots = (
-            None if state["slots"] is None else ArmSlots.from_state_dict(state["slots"], self.device)
-        )
-        self._values.load_state_dict(state["values"])
-        self._rng.bit_generator.state = state["rng"]
-        self.env_step, self.updates = state["env_step"], state["updates"]
-        self.updates_due, self.target_due = state["updates_due"], state["target_due"]
+        restore(self, state)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.inception import SLOPE, Dense, InceptionNetwork, initialise
+from fvm_learners.c2f_arm.outlook import check_outlook, told_by
 from fvm_learners.c2f_arm.patch import PatchNetwork
 from fvm_learners.c2f_arm.scene import Network
 from fvm_learners.c2f_arm.transitions import Context
@@ -128,9 +129,7 @@ def freeze_parts(policy: ArmNetworks, frozen: Collection[str]) -> None:
             parameter.grad = None
 
 
-def load_weights(
-    module: nn.Module, weights: Mapping[str, Tensor], config: C2FARMConfig, only: Sequence[str] | None = None
-) -> None:
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], only: Sequence[str] | None = None) -> None:
     """Overwrite a module's parameters, or those of some parts.
 
     Raises:
@@ -144,12 +143,14 @@ def load_weights(
     own, theirs = chosen(module.state_dict()), chosen(weights)
     shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in (own, theirs)]
     if shapes[0] != shapes[1]:
+        said, needed = told_by(weights), told_by(module.state_dict())
+        both = said.keys() & needed.keys()  # networks of different kinds do not say the same
+        alike = {name: value for name, value in needed.items() if name in both}
+        check_outlook({name: said[name] for name in alike}, alike, "these weights are")
         differing = sorted(n for n in {*own, *theirs} if shapes[0].get(n) != shapes[1].get(n))
         raise ValueError(
-            f"these weights are of other networks or grids (here network={config.network!r}, "
-            f"channels={config.channels}, grid_sizes={config.grid_sizes}, "
-            f"rotation_bins={config.rotation_bins}): they differ in {', '.join(differing[:4])}"
-            f"{' ...' if len(differing) > 4 else ''}; use the config and spaces they were trained with"
+            f"these weights are of other networks: they differ in {', '.join(differing[:4])}"
+            f"{' ...' if len(differing) > 4 else ''}; use the config and observations they were made with"
         )
     module.load_state_dict(theirs, strict=only is None)
 

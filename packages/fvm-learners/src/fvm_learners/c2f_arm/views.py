@@ -133,7 +133,12 @@ class Eye:
         return sum(self.sizes[: self.low_dim.index("time")])
 
     def read(self, obs: Mapping[str, Any]) -> Views:
-        """Copies of what is needed of observations [B, ...]."""
+        """Copies of what is needed of observations [B, ...].
+
+        Raises:
+            ValueError: A camera or a part of the low-dimensional state is not in them, or has another size.
+        """
+        self._check(obs)
         batch = len(obs[f"{self.cameras[0]}_rgb"])
 
         def of_cameras(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -157,6 +162,25 @@ class Eye:
             of_cameras("camera_intrinsics", (3, 3), np.float32),
             np.concatenate(told, axis=1) if told else np.zeros((batch, 0), dtype=np.float32),
         )
+
+    def _check(self, obs: Mapping[str, Any]) -> None:
+        num = self.height * self.width
+        depth, size = ("point_cloud", 3 * num) if self.from_points else ("depth", num)
+        sizes = {"rgb": 3 * num, depth: size, "camera_extrinsics": 16, "camera_intrinsics": 9}
+        wanted = {f"{camera}_{part}": size for camera in self.cameras for part, size in sizes.items()}
+        wanted |= dict(zip(self.low_dim, self.sizes, strict=True))
+        if missing := [name for name in wanted if name not in obs]:
+            raise ValueError(
+                f"these observations have no {', '.join(missing)}, which this agent looks at: give them from "
+                f"cameras {', '.join(self.cameras)} (they have {', '.join(sorted(obs)) or 'nothing'})"
+            )
+        for name, size in wanted.items():
+            shape = np.shape(obs[name])
+            if np.prod(shape[1:], dtype=int) != size:
+                raise ValueError(
+                    f"{name} has shape {shape[1:]}: this agent looks at pictures of {self.height} x "
+                    f"{self.width} pixels, and {name} of {size} numbers"
+                )
 
 
 def check_actions(space: spaces.Space[Any]) -> None:

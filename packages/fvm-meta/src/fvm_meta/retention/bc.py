@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from fvm_learners.config_checks import check_counts
 from fvm_learners.hooks import TermOutput
 from torch import Tensor
 
@@ -45,10 +46,7 @@ class BCConfig:
 
     def __post_init__(self) -> None:
         Schedule(coef=self.coef, decay=self.decay, floor=self.floor)
-        for name in ("states", "batch_size"):
-            value = getattr(self, name)
-            if value != int(value) or value < 1:
-                raise ValueError(f"{name}={value}: give a whole number of at least 1")
+        check_counts(self, ("states", "batch_size"))
 
     def make(self) -> BC:
         """Returns a fresh hook."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from fvm_learners.config_checks import check_counts
 from fvm_learners.hooks import TermOutput
 
 from fvm_meta.retention.ks import KS, KSConfig
@@ -31,8 +32,7 @@ class DriftConfig:
     every: int = RATIO_EVERY
 
     def __post_init__(self) -> None:
-        if self.every != int(self.every) or self.every < 1:
-            raise ValueError(f"every={self.every}: give a whole number of at least 1")
+        check_counts(self, ("every",))
 
     def make(self) -> Drift:
         """Returns a fresh hook."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from fvm_learners.config_checks import check_counts
 from fvm_learners.hooks import TermOutput
 from torch import Tensor
 
@@ -53,10 +54,7 @@ class EWCConfig:
         Schedule(coef=self.coef, decay=self.decay, floor=self.floor)
         if self.mode not in ("diagonal", "full", "paper"):
             raise ValueError(f"mode={self.mode!r}: give 'diagonal', 'full' or 'paper'")
-        for name in ("states", "batch_size"):
-            value = getattr(self, name)
-            if value != int(value) or value < 1:
-                raise ValueError(f"{name}={value}: give a whole number of at least 1")
+        check_counts(self, ("states", "batch_size"))
 
     def make(self) -> EWC:
         """Returns a fresh hook."""

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fvm_learners.config_checks import check_counts
+
 from fvm_meta.capabilities import HasParts, Sigmas
 from fvm_meta.retention.retention import Retention
 from fvm_meta.retention.states import Play
@@ -38,8 +40,7 @@ class CriticWarmUpConfig:
     part: str = "value"
 
     def __post_init__(self) -> None:
-        if self.updates != int(self.updates) or self.updates < 1:
-            raise ValueError(f"updates={self.updates}: give a whole number of at least 1")
+        check_counts(self, ("updates",))
 
     def make(self) -> CriticWarmUp:
         """Returns a fresh hook."""
