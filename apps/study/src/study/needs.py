@@ -41,13 +41,13 @@ class Needs:
 
     def fit(self, has: Needs, device: str) -> bool:
         """Whether a worker that has so much, on this device, can ever do such a job."""
-        most = min(has.memory or memory_bytes(), memory_bytes())
+        most = min(has.memory, memory_bytes()) if has.memory else memory_bytes()
         return self.memory <= most and (not self.gpus or device != "cpu")
 
     def fit_now(self) -> bool:
         """Whether this machine has the memory just now; what this process has already counts."""
         free = psutil.virtual_memory().available + psutil.Process().memory_info().rss
-        return self.memory <= free
+        return bool(self.memory <= free)
 
 
 def needs_of(
@@ -74,7 +74,7 @@ def needs_of(
                 raise unknown("kind of job", kind, KINDS)
             value = bytes_of(amount) if name == "memory" else number_of(name, amount)
             for each in (kind,) if kind else KINDS:
-                found[each] = replace(found[each], **{name: value})
+                found[each] = Needs(**{**asdict(found[each]), name: value})
     return found
 
 

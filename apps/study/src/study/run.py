@@ -279,8 +279,14 @@ def carry_out(
     try:
         take_over(console, arguments, plan, store)
         every_s = options.checkpoint_every_s
-        said = {"command": rerun, "config": as_json(config), "needs": options.needs}
-        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, **said))
+        found = PlanFile(
+            jobs=plan.jobs,
+            checkpoint_every_s=every_s,
+            command=rerun,
+            config=as_json(config),
+            needs=options.needs,
+        )
+        write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
         status = None
