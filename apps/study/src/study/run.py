@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,17 +19,14 @@ from study.cache import check_cache, set_aside, take_from
 from study.collect import Results, collect, write_report
 from study.config import StudyConfig
 from study.config_file import as_json
-from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.evidence import TUNING_SPENT
 from study.measures.control import check_control
 from study.mlflow_sink import default_uri
-from study.pace import examples, report_s
 from study.plan import Plan, make_plan
 from study.plan_file import PlanFile, write_plan
-from study.registry import registered
 from study.resolve import check, resolve_all
 from study.resources import (
     choose_devices,
@@ -41,9 +37,10 @@ from study.resources import (
     with_paths,
     workers_of,
 )
+from study.run_jobs import run_jobs
 from study.store import Store, write_table
 from study.study_file import check_owner
-from study.terminal import Terminal, duration, plural, said_at_once
+from study.terminal import duration, plural
 from study.tune import ship, tuning_folder, with_tuned
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
@@ -356,52 +353,3 @@ def make_tuning(config: StudyConfig, trials: int) -> Tuning:
         return Tuning(config, trials)
     except ValueError as error:
         raise StudyError(str(error)) from None
-
-
-def run_jobs(
-    console: Console,
-    plan: Plan,
-    store: Store,
-    tracker: tracking.Tracker | None,
-    options: RunOptions,
-    workers: int,
-) -> None:
-    """Runs what is missing of the plan.
-
-    Raises:
-        StudyError: A job failed; at once if a user can mend it, else after all others have run.
-    """
-    done = [job for job in plan.jobs if store.done(job)]
-    if done:
-        console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
-    store.check(done)  # now, not when the tables are made
-    schedule = Schedule(plan.jobs, store)
-    elsewhere = registered().launchers[options.engine].start is None
-    if schedule.waiting and not workers and elsewhere:
-        console.print(
-            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
-            soft_wrap=True,
-        )
-    terminal = Terminal(console, plan, done, report_s(len(plan.jobs)))
-    for job in examples(done):
-        costs = store.note(job, "costs")
-        terminal.pace.took(job, costs["wall_s"], costs["evaluation_s"])
-    if workers or elsewhere:
-        events = run_in_processes(schedule, options, workers)
-    else:
-        events = run_in_process(schedule, options, terminal.take)
-    failed: list[Event] = []
-    with terminal, said_at_once(terminal), closing(events):
-        for event in events:
-            terminal.take(event)
-            if tracker is not None:
-                tracker.take(event)
-            if event.what == "failed":
-                failed.append(event)
-            if event.what == "failed" and event.mendable:
-                raise StudyError(event.message)
-    if failed:
-        raise StudyError(
-            f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
-            f"the others are kept, and the same command tries the failed ones again"
-        )
