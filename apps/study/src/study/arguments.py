@@ -118,6 +118,13 @@ class Arguments:
     """MLflow server, such as http://host:5000 (an sqlite file in the output folder)."""
     tracking: Annotated[bool, shown("")] = True
     """Log to MLflow, or not."""
+    cpus: Annotated[tuple[str, ...], shown("N|KIND=N ...")] = ()
+    """Cores that a job needs, for all kinds or for one (baseline, pretrain, adapt, measure): 1."""
+    gpus: Annotated[tuple[str, ...], shown("N|KIND=N ...")] = ()
+    """GPUs that a job needs, or a part of one: 1 with --device cuda."""
+    memory: Annotated[tuple[str, ...], shown("SIZE|KIND=SIZE ...")] = ()
+    """Memory that a job needs, such as 2G pretrain=6G (--dry-run prints it), or "measured", which takes some
+    seconds: a worker takes what fits its machine, and batch systems keep as much free."""
     checkpoint_every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
     """Time between checkpoints of a running job; no influence on results."""
     plain: Annotated[bool, shown("")] = False
