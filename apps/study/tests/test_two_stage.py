@@ -26,6 +26,7 @@ def test_an_imperfect_clone_is_pretrained_on_the_corrupted_task_and_on_far() -> 
     config = changed(teacher="imperfect", m=4)
     assert config.pool == ("imperfect/4", "far/2")
     assert config.train_sizes == (2,)
+    assert config.phase("pretrain", "multitask", 2).env_steps == 8 * changed().pretrain.env_steps
     assert config.held_out == ("close-first/4",)
     assert config.far is not None
     assert config.far.tasks == ("far/2",)

@@ -93,13 +93,15 @@ LEARNERS = (
         name="c2f_arm",
         config=C2FARMConfig,
         learner="fvm_learners.c2f_arm.learner:C2FARM",
-        capabilities=frozenset({"inner", "replay", "latent", "parts", "demos"}),
+        capabilities=frozenset({"inner", "replay", "latent", "parts", "demos", "distribution"}),
         memory_nbytes=_frames_nbytes,
         as_measured=_poses_at_once,
         words=_latent_words,
         acts=lambda config: "the best it knows",
         demonstration=Demonstration.of,
         lasting=(*outlook.FIELDS, "context_hidden_size"),
+        # A state takes some seconds of simulation and 100 KB a camera.
+        retain={"bc": {"states": 64, "batch_size": 8}, "ewc": {"states": 32}},
     ),
     LearnerKind(
         name="reinforce",

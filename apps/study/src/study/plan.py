@@ -265,13 +265,13 @@ def _adaptation(
     spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
     learner = config.phase("adapt", method.pretraining).learner
-    able = kind_of(learner).capabilities
+    able, kept = kind_of(learner).capabilities, retentions.settings_for(learner, config.retain)
     if method.retained:
-        learner = retentions.learner_of(learner, method.retained, config.retain)
+        learner = retentions.learner_of(learner, method.retained, kept)
         spec["phase"]["learner"] = spec_of(learner)
-        spec["retain"] = retentions.spec_of(method.retained, config.retain, able)
+        spec["retain"] = retentions.spec_of(method.retained, kept, able)
     elif config.far is not None and parent and method.way.does == "learns":
-        spec["retain"] = retentions.spec_of((), config.retain, able)  # how far it goes is always measured
+        spec["retain"] = retentions.spec_of((), kept, able)  # how far it goes is always measured
     if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None

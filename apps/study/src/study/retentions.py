@@ -16,6 +16,7 @@ from fvm_meta.capabilities import HasDistribution, HasParts, Protecting, Sigmas
 
 from study.errors import StudyError
 from study.identity import fields_of
+from study.learners import kind_of
 
 STRINGS = {
     HasDistribution: "distribution",
@@ -120,6 +121,12 @@ def parsed(names: Sequence[str]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise StudyError(f"retentions {'+'.join(names)}: name each once")
     return tuple(name for name in KINDS if name in names)
+
+
+def settings_for(learner: Any, given: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Returns by retention the fields that differ from the defaults: those given, else the learner's own."""
+    own = kind_of(learner).retain
+    return {name: {**own.get(name, {}), **given.get(name, {})} for name in {**own, **given}}
 
 
 def config_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:

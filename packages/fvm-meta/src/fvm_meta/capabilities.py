@@ -62,7 +62,11 @@ class HasParts(Protocol):
 
 
 class ActionDistribution(Protocol):
-    """Distributions over actions at [...] states."""
+    """Distributions over actions at [...] states.
+
+    Over finitely many they also have `mode()` and `draw(rng)`, an action each, and, of a learner that has a
+    `distribution_temperature`, `spread()`, the deviation of its values.
+    """
 
     @property
     def params(self) -> Tensor:
@@ -96,8 +100,8 @@ class HasDistribution(Protocol):
 
         Args:
             policy: The learner's network or a copy of it.
-            states: Has `obs` and, where the learner has use for them, `initial_state`, `episode_start` or
-                `latent`: its own batches do, and `retention.States`.
+            states: Has `obs` and, where the learner has use for them, `action`, `initial_state`,
+                `episode_start` or `latent`: its own batches do, and `retention.States`.
         """
         ...
 

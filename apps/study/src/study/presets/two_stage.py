@@ -19,6 +19,7 @@ from study.registry import Benchmark
 
 STEPS_A_BALL = 6
 KNOWN = "far/2"
+CLONE_ENV_STEPS = 393_216  # of the imperfect clone's pretraining, which must learn CLOSE's columns as well
 WINDOW = 24_576  # env steps over which forgetting is averaged, a quarter of the adaptation
 LEARNER = PPOConfig(
     network="minatar",  # for images of a pixel a cell
@@ -38,6 +39,7 @@ def tasks_of(balls: int, order: str, teacher: str) -> dict[str, Any]:
     return {
         "pool": pool,
         "train_sizes": (len(pool),),
+        "pretrain_env_steps": {} if teacher == "clean" else {len(pool): CLONE_ENV_STEPS},
         "validation": (f"close-first/{balls + 1}",),
         "held_out": {"close": (close,), "far": (far,), "both": (close, far)}[order],
         "far": Far(

@@ -75,7 +75,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor, padding: str) -> Tensor:
     if padding != "zeros":
         x = ReplicatePad.apply(x)
     width = int(padding == "zeros")
-    if x.device.type == "cpu" and torch.backends.mkldnn.is_available():
+    if x.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         one = (1, 1, 1)
         return torch.mkldnn_convolution(x, weight, bias, (width,) * 3, one, one, 1)
     return F.conv3d(x, weight, bias, padding=width)

@@ -97,7 +97,7 @@ class PatchNetwork(nn.Module):
 
 
 class InVoxelOrder(torch.autograd.Function):
-    """Q of the voxels [B, V^3] that come patch by patch, by a look-up both ways: faster than permuted copies."""
+    """Q of the voxels [B, V^3] that come patch by patch, by a look-up both ways, no permuted copies."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, size: int) -> Tensor:
