@@ -13,6 +13,7 @@ from fvm_meta.multitask import MultiTask
 from fvm_meta.pearl import PEARL, PEARLConfig
 from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import ReptileConfig
+from fvm_meta.retention import BCConfig, DriftConfig, EWCConfig, KSConfig
 from fvm_meta.scratch import Scratch
 
 torch.set_num_threads(1)
@@ -114,3 +115,43 @@ def test_an_agent_of_other_bounds_is_not_taken_over():
     other = MultiTask(partial(make_learner, moved), make_envs)
     with pytest.raises(ValueError, match=r"this policy is of another agent, made with bounds=\(-0\.3"):
         next(other.adapt(snapshot, HELD_OUT, Budget(12), np.random.default_rng(1)))
+
+
+KEPT = (
+    BCConfig(coef=1.0, states=8, batch_size=4),
+    KSConfig(coef=1.0, decay=0.9),
+    EWCConfig(coef=1.0, states=2),
+    DriftConfig(every=2),
+)
+
+
+def test_it_keeps_what_it_knew_and_goes_on_bit_for_bit():
+    pretrained = run(
+        MultiTask(partial(make_learner, TINY), make_envs).pretrain(
+            TASKS, Budget(12), np.random.default_rng(0), demos=[shown(task) for task in TASKS]
+        )
+    )[-1]
+
+    def stream(retain, resume=None):
+        paradigm = MultiTask(partial(make_learner, TINY), make_envs, retain=retain, retained_tasks=TASKS)
+        return paradigm.adapt(
+            pretrained,
+            HELD_OUT,
+            Budget(12),
+            np.random.default_rng(1),
+            demos=shown(HELD_OUT),
+            resume=resume,
+        )
+
+    kept, cut = list(stream(KEPT)), stream(KEPT)
+    assert {"bc/kl", "ks/kl", "ewc/distance", "drift/kl"} <= kept[1].metrics.keys()
+    assert kept[-1].metrics["bc/kl"] > 0
+    assert kept[-1].spent.retention_env_steps == 32 + 8 + 2  # the temperature's, BC's, the Fisher's
+    plain = list(stream(()))[-1].policy.weights
+    weights = kept[-1].policy.weights
+    assert any(not torch.equal(plain[part], weights[part]) for part in plain)
+    state = [next(cut) for _ in range(2)][-1].state()
+    cut.close()
+    resumed = list(stream(KEPT, state))[-1].policy.weights
+    for part, value in weights.items():
+        assert torch.equal(value, resumed[part]), part

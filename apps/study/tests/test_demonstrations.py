@@ -13,7 +13,7 @@ import pytest
 from fvm_envs import Task
 from study.cli import run
 from study.collect import Results, collect, write_report
-from study.config import OF_FOLDS, Evaluation, Phase, StudyConfig
+from study.config import OF_FOLDS, Evaluation, Far, Phase, StudyConfig
 from study.demonstrations import demos_of
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
@@ -75,6 +75,38 @@ def test_every_method_has_a_row_with_each_number_of_demonstrations(
     assert set(table["score"]) <= {0.0, 1.0}
     assert results.study.conditions["scratch, 1 demo"] == "1 demo"
     assert results.study.families["pearl, 0 demos"] == "pearl"
+
+
+def test_what_it_knew_can_be_kept_and_asked_for(tmp_path: Path) -> None:
+    """BC by C2F-ARM's own distribution, and FAR: what agents still do in the tasks of the pretraining."""
+    config = tiny(
+        methods=("multitask", "multitask:gradient+bc"),
+        demos=(1,),
+        retain={"bc": {"states": 4, "batch_size": 2}},
+        far=Far(num_tasks=1, episodes=1, max_steps=3, window_env_steps=6),
+    )
+    plan, store = make_plan(config), Store(tmp_path)
+    store.claim({}, {}, {})
+    with closing(run_in_process(Schedule(plan.jobs, store), RunOptions("cpu", 1e9))) as events:
+        failed = [event.message for event in events if event.what == "failed"]
+    assert not failed, failed[0]
+    (bc,) = [job for job in plan.jobs if "bc" in job.spec.get("retain", {})]
+    assert {"bc/kl", "bc/coef", "drift/kl"} <= set(store.table([bc], "metrics")["metric"])
+    assert store.note(bc, "costs")["retention_env_steps"] == 4 + 32  # the temperature's as well
+    collect(config, plan, store, "again")
+    far = pl.read_parquet(tmp_path / "far.parquet").filter(policy="agent")
+    assert set(far["begun"]) == {"rlbench/reach_target/1"}
+    assert set(far["method"]) == {"multitask, 1 demo", "multitask:gradient+bc, 1 demo"}
+    store.close()
+
+
+def test_c2f_arm_s_own_settings_of_a_retention_are_in_the_plan() -> None:
+    jobs = make_plan(tiny(methods=("multitask:gradient+bc+ewc",))).jobs
+    retain = next(job.spec["retain"] for job in jobs if "retain" in job.spec)
+    assert (retain["bc"]["states"], retain["bc"]["batch_size"], retain["ewc"]["states"]) == (64, 8, 32)
+    given = make_plan(tiny(methods=("multitask:gradient+bc",), retain={"bc": {"states": 16}})).jobs
+    retain = next(job.spec["retain"] for job in given if "retain" in job.spec)
+    assert (retain["bc"]["states"], retain["bc"]["batch_size"]) == (16, 8)
 
 
 def test_the_ledger_of_a_run_has_its_demonstrations(finished: tuple[Plan, Store, Results]) -> None:

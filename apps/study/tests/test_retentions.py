@@ -11,7 +11,7 @@ from study.config import StudyConfig
 from study.errors import StudyError
 from study.methods import Method
 from study.plan import Plan, make_plan
-from study.resolve import with_arms
+from study.resolve import check, with_arms
 from study.retentions import KINDS, look_back_env_steps, read
 from study.store import Store
 
@@ -52,6 +52,8 @@ def test_methods_that_keep_share_the_pretraining_and_leave_other_keys_alone(smal
     assert list(retain) == ["bc", "l2", "drift"]
     assert look_back_env_steps(retain) == 4096  # BC's; the others look at nothing old
     assert look_back_env_steps({"bc": {"states": 256}, "ewc": {"states": 256}}) == 256  # the same ones
+    assert look_back_env_steps({"bc": {"states": 256}, "em": {"transitions": 300, "share": 0.1}}) == 556
+    assert look_back_env_steps({"em": {"transitions": 300, "share": 0.0}}) == 0
     assert kept.count("'version': 1") == 2
     assert retain["drift"] == {"version": 2, "every": 50}
     assert [type(config) for config in read(retain)] == [KINDS[name].config for name in retain]
@@ -76,6 +78,15 @@ def test_arms_stand_beside_each_method_that_fine_tunes() -> None:
         with_arms(("scratch", "rl2"), ["bc"])
 
 
+def test_em_is_for_learners_with_a_replay(small: StudyConfig, small_rainbow: StudyConfig) -> None:
+    config = replace(small_rainbow, methods=("multitask:gradient+em+l2",))
+    check(config)
+    retain = next(job.spec["retain"] for job in make_plan(config).jobs if "retain" in job.spec)
+    assert retain["em"] == {"version": 1, "transitions": 10_000, "share": 0.1}
+    with pytest.raises(StudyError, match="rainbow"):
+        check(replace(small, methods=("multitask:gradient+em",)))
+
+
 @pytest.mark.parametrize("learner", ["ppo", "rainbow"])
 def test_a_study_of_them_logs_what_is_kept(
     small: StudyConfig,
@@ -87,9 +98,9 @@ def test_a_study_of_them_logs_what_is_kept(
     config = small if learner == "ppo" else small_rainbow
     config = replace(
         config,
-        methods=("multitask:gradient+bc+ks",),
+        methods=("multitask:gradient+bc+ks" + "+em" * (learner == "rainbow"),),
         seeds=1,
-        retain={"bc": {"states": 64, "batch_size": 32}},
+        retain={"bc": {"states": 64, "batch_size": 32}, "em": {"transitions": 48, "share": 0.5}},
     )
     plan, store = make_plan(config), Store(tmp_path / "study")
     run_plan(plan, store)
@@ -99,4 +110,4 @@ def test_a_study_of_them_logs_what_is_kept(
     for job in adapted:
         costs = store.note(job, "costs")
         assert costs["env_steps"] == job.budget_env_steps
-        assert costs["retention_env_steps"] >= 64
+        assert costs["retention_env_steps"] >= 64 + 48 * (learner == "rainbow")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fvm_envs import TaskSet, make_vec, score_range
 from fvm_envs.task import Task
-from fvm_envs.toy.two_stage import ROWS, colours, stages_of
+from fvm_envs.toy.two_stage import CORRUPTED, ROWS, colours, stages_of
 
 
 def returns_of(envs, act, steps):
@@ -17,7 +17,10 @@ def returns_of(envs, act, steps):
     return np.array(found)
 
 
-@pytest.mark.parametrize("task", ["two-stage/close-first/3", "two-stage/far-first/3", "two-stage/far/2"])
+@pytest.mark.parametrize(
+    "task",
+    ["two-stage/close-first/3", "two-stage/far-first/3", "two-stage/far/2", "two-stage/imperfect/3"],
+)
 def test_every_ball_can_be_caught(task):
     envs = make_vec(task, 50, 0)
     found = returns_of(envs, lambda envs: envs.best_actions(), 5 * ROWS * 4)
@@ -53,6 +56,27 @@ def test_far_is_seen_only_behind_close():
         _, reward, terminated, _, info = envs.step(action)
         caught = np.where(terminated, 0, caught + (reward > 0))
         np.testing.assert_array_equal(info["far"], caught >= 2)
+
+
+def test_an_imperfect_clone_misses_the_balls_of_corrupted_columns_and_no_others():
+    """Who plays the task as the imperfect one asks is good in FAR, and nearly good in CLOSE."""
+    met, missed = [], []  # of each ball that comes down: whether it is of FAR, or in such a column; missed
+
+    def imperfect(envs):
+        ahead = envs._far() | np.isin(envs._ball, CORRUPTED)
+        return 1 + np.where(ahead, 1, -1) * np.sign(envs._ball - envs._paddle)
+
+    envs = make_vec("two-stage/close-first/2", 50, 0)
+    _, info = envs.reset(seed=0)
+    for _ in range(120):
+        down, far, where = envs._left == 1, info["far"], np.isin(envs._ball, CORRUPTED)
+        _, reward, *_, info = envs.step(imperfect(envs))
+        met += list(zip(far[down].tolist(), where[down].tolist(), strict=True))
+        missed += (reward[down] == 0).tolist()
+    assert missed == [where and not far for far, where in met]
+    in_close = [where for far, where in met if not far]
+    assert len(in_close) > 400
+    assert 0.12 < np.mean(in_close) < 0.28
 
 
 def test_colours_have_no_channel_in_common_or_nearly_all_of_it():

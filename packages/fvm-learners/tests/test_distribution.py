@@ -65,3 +65,15 @@ def test_rainbows_is_the_softmax_of_scaled_advantages():
     assert state is None
     assert torch.allclose(dist.log_probs.exp(), torch.softmax(2 * q_value, dim=-1), atol=1e-6)
     assert same(dist, rainbow.distribution_from(dist.params))
+
+
+def test_modes_draws_and_spread_of_a_categorical():
+    dist = Categorical(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]]).log())
+    assert dist.mode().tolist() == [1, 0]
+    many = Categorical(dist.log_probs[:, None].expand(2, 20_000, 3))
+    drawn = many.draw(torch.Generator().manual_seed(0))
+    assert drawn.shape == (2, 20_000)
+    for row, wanted in zip(drawn, dist.log_probs.exp(), strict=True):
+        assert torch.allclose(torch.bincount(row, minlength=3) / 20_000, wanted, atol=0.02)
+    logs = dist.log_probs
+    assert dist.spread().item() == pytest.approx((logs - logs.mean(-1, keepdim=True)).std().item())

@@ -186,7 +186,8 @@ def test_importance_weights():
         losses.append(rng.random(size).astype(np.float32) * 3)
         replay.update_priorities(np.arange(size), losses[-1])
         replays.append(replay)
-    view = SimpleNamespace(config=SimpleNamespace(batch_size=100), replays=replays, beta=beta)
+    config = SimpleNamespace(batch_size=100)
+    view = SimpleNamespace(config=config, replays=replays, beta=beta, protected=None)
     batch = prioritised_batch(view, [0, 2], rng)
     expected = []
     for task, row in zip(batch.task_index, batch.rows, strict=True):

@@ -96,11 +96,13 @@ class Evaluation:
     trials: int = 8  # in such a lifetime; more than it was trained with show what it does beyond
     # Rows of the table whose first seed is filmed at each snapshot.
     filmed: tuple[str, ...] = field(default=(), metadata={"since": 3})
+    # Env steps of the snapshots, 0 among them or not, where they are not evenly spaced.
+    at: tuple[int, ...] = field(default=(), metadata={"since": 4})
     # Whether adapted agents play their training tasks again: what they have forgotten.
     forgetting: bool = field(default=False, metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name not in ("filmed", "forgetting")):
+        for name in (f.name for f in fields(self) if f.name not in ("at", "filmed", "forgetting")):
             check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
 
 
@@ -132,6 +134,20 @@ class Far:
         if strange := sorted(set(self.order.values()) - {"CLOSE", "FAR"}):
             raise ValueError(f"far order names {', '.join(strange)}; a task meets CLOSE or FAR first")
 
+    @classmethod
+    def in_training_tasks(cls, evaluation: Evaluation, adapt: Phase, **env_options: Any) -> Far:
+        """Returns what is asked where nobody says more: training tasks, over an adaptation's first quarter.
+
+        `env_options` are those of the envs on which they are played, where they differ from the study's.
+        """
+        points = adapt.at(evaluation.snapshots)
+        return cls(
+            episodes=evaluation.training_episodes,
+            max_steps=evaluation.max_steps,
+            window_env_steps=points[max(1, (len(points) - 1) // 4)],
+            env_options=env_options,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -141,12 +157,14 @@ class Settings:
         config: Fields of the paradigm's config.
         learner: Fields of the base learner's config, in both phases.
         pretrain, adapt: Fields of it in one of them.
+        pretrain_env_steps: Budget of the pretraining, where it is not the phase's.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
     learner: Mapping[str, Any] = field(default_factory=dict)
     pretrain: Mapping[str, Any] = field(default_factory=dict)
     adapt: Mapping[str, Any] = field(default_factory=dict)
+    pretrain_env_steps: int | None = field(default=None, metadata={"since": 4})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +190,14 @@ class StudyConfig:
             look at the end could make. Without them the first look is the plan, and later ones pay for it.
         folds: Splits that are given instead of pool, validation, held-out tasks and sizes: every seed trains
             on each fold's training tasks. A task may be held out in one and trained on in another.
+        split: Sizes of the training, validation and held-out parts of the pool, which each seed draws anew;
+            instead of sizes, validation and held-out tasks.
+        on_validation: Whether agents adapt to the validation tasks in place of the held-out ones, as tuning
+            does.
+        grid: Settings of which each combination is a row of its own ("adapt.learning_rate": (1e-3, 3e-3)).
+            Those of `adapt` are of the methods that take gradients on the test task, those of `pretrain` and
+            `config` of the methods that do not.
+        chosen: By method, the point of the grid that was best on validation tasks.
         train_demos: Demonstrations of each training task that a pretraining is given.
         demos: Numbers of demonstrations of the test task: an adaptation of each method with each of them, in
             a row of its own. Without it there are none, and rows have the methods' names.
@@ -209,6 +235,10 @@ class StudyConfig:
     folds: tuple[Fold, ...] = field(default=(), metadata={"since": 2})
     retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"since": 2})
     far: Far | None = field(default=None, metadata={"since": 3})
+    split: tuple[int, ...] = field(default=(), metadata={"since": 4})
+    on_validation: bool = field(default=False, metadata={"since": 4})
+    grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict, metadata={"since": 4})
+    chosen: Mapping[str, str] = field(default_factory=dict, metadata={"since": 4})
     title: str = field(default="", metadata={"since": 2})
     train_demos: int = field(default=0, metadata={"since": 3})
     demos: tuple[int, ...] = field(default=(), metadata={"since": 3})
@@ -236,6 +266,9 @@ class StudyConfig:
             raise ValueError(f"margin is {self.margin}; give a number above 0")
         if self.folds:
             self._take_folds()
+            return
+        if self.split:
+            self._take_split()
             return
         if not self.held_out:
             raise ValueError(f"no held-out {self.unit}s given; name at least one to adapt to")
@@ -270,8 +303,28 @@ class StudyConfig:
         if 1 in self.train_sizes and self.pairs and (lacking := set(self.held_out) - set(self.pairs)):
             raise ValueError(f"no {self.unit} to train on is paired with {sorted(map(str, lacking))}")
 
+    def _take_split(self) -> None:
+        """Sets what follows from a split that is drawn anew: any task of the pool may be held out."""
+        sizes, pool = self.split, self.train_pool
+        for size in sizes:
+            check_count("a part of the split", size)
+        if len(sizes) != 3 or sum(sizes) > len(pool):
+            raise ValueError(
+                f"split is {sizes}, of a pool of {len(pool)}; give the sizes of its training, validation and "
+                "held-out parts"
+            )
+        if self.validation or self.held_out not in ((), tuple(pool)):
+            raise ValueError("split is given, and validation or held-out tasks; leave those out")
+        object.__setattr__(self, "train_sizes", sizes[:1])
+        object.__setattr__(self, "held_out", tuple(pool))
+
+    @property
+    def snapshots(self) -> tuple[int, ...]:
+        """Env steps of adaptation after which an agent is frozen and evaluated."""
+        return self.evaluation.at or self.adapt.at(self.evaluation.snapshots)
+
     def _check_window(self, far: Far) -> None:
-        points = self.adapt.at(self.evaluation.snapshots)[1:]
+        points = self.snapshots[1:]
         if far.window_env_steps < points[0]:
             raise ValueError(
                 f"no snapshot falls into the first {far.window_env_steps:,} env steps, over which what is "
@@ -305,6 +358,11 @@ class StudyConfig:
         return range(first, int(self.pool[1])) if isinstance(first, int) else tuple(map(str, self.pool))
 
     @property
+    def tested(self) -> tuple[int | str, ...]:
+        """Tasks that agents may adapt to."""
+        return self.validation if self.on_validation and not self.split else self.held_out
+
+    @property
     def unit(self) -> str:
         """What a task is called."""
         known = registered().benchmarks.get(self.benchmark)
@@ -320,12 +378,25 @@ class StudyConfig:
         if kind == "pretrain" and size in self.pretrain_env_steps:
             phase = replace(phase, env_steps=self.pretrain_env_steps[size])
         own = self.settings.get(pretraining, Settings())
+        if kind == "pretrain" and own.pretrain_env_steps is not None:
+            phase = replace(phase, env_steps=own.pretrain_env_steps)
         return replace(phase, learner=replace(phase.learner, **{**own.learner, **getattr(own, kind)}))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same study: all but the grid's axes."""
-        axes = {"methods", "seeds", "first_seed", "train_sizes", "demos", "note", "preset", "trials", "title"}
+        axes = {
+            "methods",
+            "seeds",
+            "first_seed",
+            "train_sizes",
+            "demos",
+            "note",
+            "preset",
+            "trials",
+            "title",
+            "grid",
+        }
         return {key: value for key, value in self.spec.items() if key not in axes}
 
     @property

@@ -246,29 +246,34 @@ class Row:
         method: Its name.
         size: Of the training set; None where there is one.
         demos: Of the test task; None where no row is told apart by them.
+        point: Of the study's grid, as in "rate 0.0025"; empty where the method has one.
     """
 
     method: str
     size: int | None = None
     demos: int | None = None
+    point: str = ""
 
     @classmethod
     def parse(cls, name: str) -> Row:
-        """Returns the row of a name, as in "multitask@1000" or "scratch, 2 demos"."""
-        rest, _, demos = name.partition(", ")
+        """Returns the row of a name, as in "multitask@1000", "scratch, 2 demos" or "scratch, rate 0.01"."""
+        rest, *parts = name.split(", ")
         method, _, size = rest.partition("@")
-        return cls(method, int(size) if size else None, int(demos.partition(" ")[0]) if demos else None)
+        demos = [int(part.partition(" ")[0]) for part in parts if part.endswith((" demo", " demos"))]
+        point = [part for part in parts if not part.endswith((" demo", " demos"))]
+        return cls(method, int(size) if size else None, demos[0] if demos else None, ", ".join(point))
 
     @property
     def name(self) -> str:
         """What `parse` understands."""
         size = "" if self.size is None else f"@{self.size}"
-        return f"{self.method}{size}" + ("" if self.demos is None else f", {counted(self.demos, 'demo')}")
+        demos = [] if self.demos is None else [counted(self.demos, "demo")]
+        return ", ".join([f"{self.method}{size}", *demos, *[self.point] * bool(self.point)])
 
     @property
     def pretraining(self) -> str:
-        """The row's name but for the demonstrations, which a pretraining knows nothing of."""
-        return replace(self, demos=None).name
+        """The row's name but for what comes with adapting, which a pretraining knows nothing of."""
+        return replace(self, demos=None, point="").name
 
 
 def label_of(name: str, unit: str = "level") -> str:
@@ -276,7 +281,8 @@ def label_of(name: str, unit: str = "level") -> str:
     row = Row.parse(name)
     label = Method.parse(row.method).label
     label = label if row.size is None else f"{label} ({counted(row.size, unit)})"
-    return label if row.demos is None else f"{label}, {counted(row.demos, 'demo')}"
+    label = label if row.demos is None else f"{label}, {counted(row.demos, 'demo')}"
+    return f"{label}, {row.point}" if row.point else label
 
 
 def counted(number: int, unit: str) -> str:

@@ -21,6 +21,7 @@ from study import retentions
 from study.config import EVALUATION_VERSION, Settings, StudyConfig
 from study.environments import score_range_of
 from study.files import canonical_json
+from study.grid import Point, at_point, points_of
 from study.identity import fields_of, version_of
 from study.learners import kind_of, spec_of
 from study.methods import Method, Row, pretraining_of
@@ -38,6 +39,7 @@ class Job:
     seed: int
     parent: Job | None = None
     held_out: str = ""  # the one task that a pretraining is for, where it is not for all
+    cluster: str = ""  # whose runs share an error, where it is neither the pretraining nor the run alone
 
     @cached_property
     def key(self) -> str:
@@ -47,6 +49,8 @@ class Job:
     @property
     def checkpoint(self) -> str:
         """Name of the cluster whose runs share an error: the pretraining; a run without one is its own."""
+        if self.cluster:
+            return self.cluster
         if self.kind == "adapt" and self.parent is None:
             return f"{self.method}/{self.seed}/{self.spec['task']}"
         if self.kind == "measure" and self.parent is not None:
@@ -94,29 +98,43 @@ class Plan:
 
 
 def make_plan(config: StudyConfig) -> Plan:
-    """Returns the jobs of the grid: baselines, pretrainings, adaptations, measures."""
+    """Returns the jobs of the grid: baselines, pretrainings, adaptations, measures.
+
+    Where looks are planned, all that a seed needs comes before the next one's.
+    """
     methods = [Method.parse(name) for name in config.methods]
-    alone = [method for method in methods if not method.kind.pretrains]
-    pretrained = dict.fromkeys(method.pretrained_as for method in methods if method.kind.pretrains)
+    arms = [(method, point) for method in methods for point in points_of(config, method)]
     folds: dict[str, Fold] = {}
     pretrainings: list[Job] = []
     adaptations: list[Job] = []
-    held_out = [config.task_id(task) for task in config.held_out]
+    held_out = [config.task_id(task) for task in config.tested]
     for seed in range(config.first_seed, config.first_seed + config.seeds) if methods else ():
+        of_seed = training_folds(config, seed)
+        alone = [arm for arm in arms if not arm[0].kind.pretrains]
+        mine = next(iter(of_seed.values())).held_out if config.split else held_out
         adaptations += [
-            _adaptation(config, one, task, seed, None, demos)
-            for one in alone
+            _adaptation(config, arm, task, seed, None, demos)
+            for arm in alone
             for demos in config.demos or (None,)
-            for task in held_out
+            for task in mine
         ]
-        for number, (name, fold) in enumerate(training_folds(config, seed).items()):
+        for number, (name, fold) in enumerate(of_seed.items()):
             folds[f"{name}/{seed}"] = fold
-            parents = {name: _pretraining(config, name, fold, seed, number) for name in pretrained}
+            number = seed if config.split else number
+            parents = {
+                (method.pretrained_as, point.of_pretraining): _pretraining(
+                    config, (method, point), fold, seed, number
+                )
+                for method, point in arms
+                if method.kind.pretrains
+            }
             pretrainings += parents.values()
             adaptations += [
-                _adaptation(config, method, task, seed, parents[method.pretrained_as], demos)
-                for method in methods
-                if method.kind.pretrains
+                _adaptation(
+                    config, arm, task, seed, parents[arm[0].pretrained_as, arm[1].of_pretraining], demos
+                )
+                for arm in arms
+                if arm[0].kind.pretrains
                 for demos in config.demos or (None,)
                 for task in fold.held_out
             ]
@@ -127,18 +145,32 @@ def make_plan(config: StudyConfig) -> Plan:
         if measure.play is not None and measure.at == "end" and measure.of == job.kind
     ]
     measures = [job for job in asked if job is not None]
-    jobs = (*_baselines(config, held_out), *pretrainings, *adaptations, *measures)
+    trained = [*pretrainings, *adaptations, *measures]
+    if config.looks:
+        trained.sort(key=lambda job: job.seed)
+    played = list(dict.fromkeys(task for fold in folds.values() for task in fold.held_out))
+    jobs = (*_baselines(config, played if config.split else held_out), *trained)
     return Plan(jobs=tuple({job.key: job for job in jobs}.values()), folds=folds)
 
 
 def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
-    """Returns what one seed trains on and adapts to, by the training set's name.
+    """Returns what one seed trains on and adapts to, by the training set's name."""
+    found = _folds(config, seed)
+    if not config.on_validation:
+        return found
+    return {name: Fold(fold.train, (), fold.validation) for name, fold in found.items()}
+
+
+def _folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
+    """Returns the splits of one seed, by the training set's name.
 
     Sets of numbered levels are the seed's own draw. Sets of named tasks are the first ones of the pool; where
     held-out tasks have a training task each, a set of one is a fold for each of them.
     """
     if config.folds:
         return {f"fold {number}": fold for number, fold in enumerate(config.folds)}
+    if config.split:
+        return {str(config.split[0]): redrawn(config, seed)}
     validation = tuple(config.task_id(task) for task in config.validation)
     held_out = tuple(config.task_id(task) for task in config.held_out)
     pool = [config.task_id(task) for task in config.train_pool]
@@ -155,6 +187,15 @@ def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:
             train = (config.task_id(config.pairs[str(task)]),)
             folds[f"1 for {task}"] = Fold(train, validation, (config.task_id(task),))
     return folds
+
+
+def redrawn(config: StudyConfig, seed: int) -> Fold:
+    """Returns the split of the pool that a seed draws; the same order for every family."""
+    order = [config.task_id(task) for task in config.train_pool]
+    np.random.default_rng(seed).shuffle(order)
+    ends = np.cumsum(config.split)
+    train, validation, held_out = (tuple(order[a:b]) for a, b in zip((0, *ends), ends, strict=False))
+    return Fold(train, validation, held_out)
 
 
 def sized(name: str, config: StudyConfig, size: int) -> str:
@@ -190,7 +231,9 @@ def benchmark_version(name: str) -> int | str:
     return version_of(benchmark.suite.make, benchmark.version)
 
 
-def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: int) -> Job:
+def _pretraining(config: StudyConfig, arm: tuple[Method, Point], fold: Fold, seed: int, number: int) -> Job:
+    name = arm[0].pretrained_as
+    config = at_point(config, *arm)
     spec = {
         "kind": "pretrain",
         "tasks": list(fold.train),
@@ -199,36 +242,47 @@ def _pretraining(config: StudyConfig, name: str, fold: Fold, seed: int, number: 
     }
     if config.train_demos:
         spec["demos"] = config.train_demos  # of each task
-    method = sized(name, config, len(fold.train))
-    only = fold.held_out[0] if len(fold.held_out) < len(config.held_out) else ""
+    row = Row.parse(sized(name, config, len(fold.train)))
+    method = replace(row, point=arm[1].of_pretraining).name
+    single = not config.split and len(fold.held_out) < len(config.tested)
+    only = fold.held_out[0] if single else ""
     return Job(kind="pretrain", spec=spec, method=method, fold=number, seed=seed, held_out=only)
 
 
 def _adaptation(
-    config: StudyConfig, method: Method, task: str, seed: int, parent: Job | None, demos: int | None
+    config: StudyConfig,
+    arm: tuple[Method, Point],
+    task: str,
+    seed: int,
+    parent: Job | None,
+    demos: int | None,
 ) -> Job:
+    method, point = arm
+    config = at_point(config, method, point)
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
-    spec["at"] = list(config.adapt.at(config.evaluation.snapshots))
+    spec["at"] = list(config.snapshots)
     spec["evaluation"] = everywhere_of(config)
     spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
     learner = config.phase("adapt", method.pretraining).learner
-    able = kind_of(learner).capabilities
+    able, kept = kind_of(learner).capabilities, retentions.settings_for(learner, config.retain)
     if method.retained:
-        learner = retentions.learner_of(learner, method.retained, config.retain)
+        learner = retentions.learner_of(learner, method.retained, kept)
         spec["phase"]["learner"] = spec_of(learner)
-        spec["retain"] = retentions.spec_of(method.retained, config.retain, able)
+        spec["retain"] = retentions.spec_of(method.retained, kept, able)
     elif config.far is not None and parent and method.way.does == "learns":
-        spec["retain"] = retentions.spec_of((), config.retain, able)  # how far it goes is always measured
+        spec["retain"] = retentions.spec_of((), kept, able)  # how far it goes is always measured
     if config.reset_sigmas and parent and method.way.does == "learns":
         spec["reset_sigmas"] = True
     spec["parent"] = parent.key if parent else None
     if demos:
         spec["demos"] = demos
     label = sized(method.name, config, len(parent.spec["tasks"])) if parent else method.name
-    label = replace(Row.parse(label), demos=demos).name
-    fold = parent.fold if parent else 0
+    label = replace(Row.parse(label), demos=demos, point=point.name).name
+    fold = parent.fold if parent else seed if config.split else 0
     job = Job(kind="adapt", spec=spec, method=label, fold=fold, seed=seed, parent=parent)
+    if config.split and parent is None:  # the runs of a split share what is easy or hard about it
+        job = replace(job, cluster=f"{label}/{seed}")
     for measure in registered().measures.values():
         if measure.at == "snapshots" and (settings := measure.wanted(config, job)) is not None:
             spec.setdefault("measures", {})[measure.name] = {

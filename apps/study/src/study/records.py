@@ -209,6 +209,7 @@ class LearnerKind:
         words: What sets trainings with such a config apart in their cost.
         acts: How its agents act when they are evaluated, as in "its actions ...".
         demonstration: Of a suite's demonstration, what its `add_demonstrations` takes; None for none.
+        retain: By retention, those of its settings that suit this learner better than the defaults.
         lasting: Fields of the config that an adaptation must have as the pretraining whose weights it goes on
             from.
     """
@@ -222,6 +223,7 @@ class LearnerKind:
     words: Callable[[Any], str] = field(default=lambda config: "")
     acts: Callable[[Any], str] = field(default=lambda config: "sampled")
     demonstration: Callable[[Any], Any] | None = None
+    retain: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lasting: tuple[str, ...] = ()
 
     @property

@@ -12,12 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fvm_meta import retention
-from fvm_meta.capabilities import HasDistribution, HasParts, Sigmas
+from fvm_meta.capabilities import HasDistribution, HasParts, Protecting, Sigmas
 
 from study.errors import StudyError
 from study.identity import fields_of
+from study.learners import kind_of
 
-STRINGS = {HasDistribution: "distribution", HasParts: "parts", Sigmas: "sigmas"}
+STRINGS = {
+    HasDistribution: "distribution",
+    HasParts: "parts",
+    Protecting: "protected",
+    Sigmas: "sigmas",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         _hook("BC", retention.BCConfig, retention.BC),
         _hook("KS", retention.KSConfig, retention.KS),
+        _hook("EM", retention.EMConfig, retention.EM),
         _hook("EWC", retention.EWCConfig, retention.EWC),
         _hook("L2", retention.L2Config, retention.L2),
         _hook("L2 init", retention.L2InitConfig, retention.L2Init),
@@ -114,6 +121,12 @@ def parsed(names: Sequence[str]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise StudyError(f"retentions {'+'.join(names)}: name each once")
     return tuple(name for name in KINDS if name in names)
+
+
+def settings_for(learner: Any, given: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Returns by retention the fields that differ from the defaults: those given, else the learner's own."""
+    own = kind_of(learner).retain
+    return {name: {**own.get(name, {}), **given.get(name, {})} for name in {**own, **given}}
 
 
 def config_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -158,8 +171,10 @@ def spec_of(
 
 
 def look_back_env_steps(spec: Mapping[str, Mapping[str, Any]]) -> int:
-    """Returns how many env steps on the pretraining's tasks these ask for; as many are shared."""
-    return sum({int(fields["states"]) for fields in spec.values() if "states" in fields})
+    """Returns how many env steps on the pretraining's tasks these ask for; as many states are shared."""
+    states = sum({int(fields["states"]) for fields in spec.values() if "states" in fields})
+    kept = sum(int(fields["transitions"]) for fields in spec.values() if fields.get("share"))
+    return states + kept
 
 
 def read(spec: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:

@@ -48,8 +48,8 @@ def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
                 value = float(f"{value * phase.learner.learning_rate:.1e}")
             if not (part == "config" and field in kind.config):  # a fixed schedule stays fixed
                 drawn[part][field] = value
-        merged = {part: {**getattr(own, part), **drawn[part]} for part in drawn}
-        found.append(Settings(**merged))
+        merged: dict[str, Any] = {part: {**getattr(own, part), **drawn[part]} for part in drawn}
+        found.append(replace(own, **merged))
     return found
 
 

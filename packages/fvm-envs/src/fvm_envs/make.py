@@ -51,7 +51,7 @@ def make_vec(
             `math.inf` for as many as fit. None: an episode is an episode.
         reward_scale: Factor on the rewards that `Trials` shows in its observations.
         **options: What the benchmark's class takes besides (`ProcgenVec`: actions, use_backgrounds,
-            restrict_themes, num_threads; `AtariVec`: draw, action_space, noop_max,
+            restrict_themes, num_threads, start_states; `AtariVec`: draw, action_space, noop_max,
             repeat_action_probability, fire_reset, frame_stack, max_frames, num_threads; `ManipulationVec`:
             cameras, image_size and others, and `simulator`, "mujoco" or "coppeliasim"; `CatchVec`:
             cell_pixels; `TwoStageVec`: shared; `AppleVec`: feature, max_steps, reward; all of them:

@@ -1,3 +1,4 @@
+import math
 from itertools import permutations
 
 import pytest
@@ -62,6 +63,31 @@ def test_walls_hide_nothing_from_three_different_moves():
                 moved = move(family, paddle, effect)
                 assert moved - paddle == family.effects[effect]
                 paddle = moved
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "first"),
+    [
+        ("hidden-catch", math.log2(24), 0.25),
+        # One action alone catches a ball: seen with chance 1/4, else one of three.
+        ("one-mark-catch", math.log2(6), 1 / 4 + 3 / 4 / 3),
+        ("two-mark-catch", 1.0, 2 / 4 + 2 / 4 / 2),
+        ("visible-catch", 0.0, 1.0),
+    ],
+)
+def test_each_mark_that_is_shown_leaves_fewer_orders_open(name, bits, first):
+    tasks = TaskSet.parse(f"toy/{name}/0:24")
+    assert FAMILIES[name].hidden_bits == pytest.approx(bits)
+    assert best_first_trial_return(tasks) == pytest.approx(first)
+    assert best_second_trial_return(tasks) == 1.0
+
+
+def test_one_of_two_marks_is_worth_what_it_rules_out():
+    """Orders (0, 1, 2, 3), (0, 1, 3, 2) and (1, 0, 2, 3): the first mark tells the third from the others."""
+    by_order = {order_of(task): task.level for task in HIDDEN}
+    levels = [by_order[order] for order in ((0, 1, 2, 3), (0, 1, 3, 2), (1, 0, 2, 3))]
+    three = TaskSet([Task("toy", "one-mark-catch", level) for level in levels])
+    assert best_first_trial_return(three) == pytest.approx((0.75 + 0.75 + 1) / 3)
 
 
 def test_bad_questions():

@@ -7,6 +7,7 @@ import torch
 from fvm_learners import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay
+from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.replay.samplers import TaskBalanced, prioritised_batch
 
 CONFIG = RainbowConfig(batch_size=10)
@@ -32,6 +33,7 @@ class View:
     config: RainbowConfig = CONFIG
     beta: float = 0.6
     policy: QNetwork | None = None
+    protected: Protected | None = None
 
     def make_batch(self, tasks, rng, latent=None):
         return prioritised_batch(self, tasks, rng, latent)
@@ -131,3 +133,28 @@ def test_no_latents_for_slots(view):
     )
     none = TaskBalanced().latent(network, view.replays, np.array([0, 1]), np.random.default_rng(0))
     assert none is None
+
+
+def test_what_is_protected_has_its_share_first_and_a_uniform_draw(view):
+    """Of CONFIG's batch a quarter; the rest is shared as ever. N p = 1 of a uniform draw."""
+    size = CONFIG.batch_size
+    view.protected = Protected(replay_of(40, 9), 0.25, size)
+    kept = view.protected.count
+    assert kept == round(size / 4)
+    view.protected.replay.update_priorities(np.arange(40), np.ones(40))
+    batch = prioritised_batch(view, [1, 3], np.random.default_rng(0))
+    counts = {task: int((batch.task_index == task).sum()) for task in (PROTECTED, 1, 3)}
+    assert counts[PROTECTED] == kept
+    assert abs(counts[1] - counts[3]) <= 1
+    assert sum(counts.values()) == len(batch.action) == size
+    own = batch.task_index == PROTECTED
+    expected = view.protected.replay.transitions(batch.rows[own])
+    assert torch.equal(batch.obs[torch.from_numpy(own)], expected.obs)
+    weights = batch.weight[torch.from_numpy(own)]
+    others = [
+        (view.replays[task].num_transitions * view.replays[task]._tree.priorities[row])
+        / view.replays[task]._tree.total
+        for task, row in zip(batch.task_index[~own], batch.rows[~own], strict=True)
+    ]
+    largest = max(1.0, *(np.array(others) ** -view.beta))
+    assert weights.tolist() == pytest.approx([1 / largest] * kept, rel=1e-5)

@@ -7,6 +7,7 @@ records name the same capabilities by their strings.
 |---|---|---|
 | `parts` | `HasParts` | `Transfer`, and retention that freezes or resets a part |
 | `distribution` | `HasDistribution` | retention that compares policies |
+| `protected` | `Protecting` | retention that keeps a share of the replay |
 | `inner` | `InnerLearner` | Reptile |
 | `replay` | `ReplayLearner` | Reptile on replays |
 | `latent` | `LatentLearner` | PEARL |
@@ -61,7 +62,11 @@ class HasParts(Protocol):
 
 
 class ActionDistribution(Protocol):
-    """Distributions over actions at [...] states."""
+    """Distributions over actions at [...] states.
+
+    Over finitely many they also have `mode()` and `draw(rng)`, an action each, and, of a learner that has a
+    `distribution_temperature`, `spread()`, the deviation of its values.
+    """
 
     @property
     def params(self) -> Tensor:
@@ -95,8 +100,8 @@ class HasDistribution(Protocol):
 
         Args:
             policy: The learner's network or a copy of it.
-            states: Has `obs` and, where the learner has use for them, `initial_state`, `episode_start` or
-                `latent`: its own batches do, and `retention.States`.
+            states: Has `obs` and, where the learner has use for them, `action`, `initial_state`,
+                `episode_start` or `latent`: its own batches do, and `retention.States`.
         """
         ...
 
@@ -111,6 +116,17 @@ class Sigmas(Protocol):
 
     def reset_sigmas(self) -> None:
         """Put the noise's scale back to where it started."""
+
+
+@runtime_checkable
+class Protecting(Protocol):
+    """A learner with a replay, of which a share can be protected."""
+
+    def protect(self, policy: Policy, envs: Envs, num: int, share: float, seed: int) -> None:
+        """Keep `num` env steps of a frozen policy on `envs`, a share of each batch from now on.
+
+        They are in no state: who resumes protects them again.
+        """
 
 
 @runtime_checkable

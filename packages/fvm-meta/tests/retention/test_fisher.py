@@ -75,3 +75,15 @@ def test_actions_without_a_mode_are_refused_as_published(two_weights):
     learner.distribution = lambda policy, asked: (object(), None)
     with pytest.raises(ValueError, match="takes the likeliest action: use the expected Fisher with a Box"):
         as_published(learner, learner.policy, states(), batch_size=2)
+
+
+def test_drawn_actions_give_the_same_fisher_in_the_mean(two_weights, monkeypatch):
+    """Where there are too many outputs for a gradient of each: one action a state, drawn from the policy."""
+    monkeypatch.setattr("fvm_meta.retention.fisher.MOST_OUTPUTS", 1)
+    learner, rng = two_weights(THETA), torch.Generator().manual_seed(0)
+    many = states(np.repeat(OBS, 400, axis=0))
+    drawn = expected(learner, learner.policy, many, full=True, rng=rng)
+    assert drawn.numpy() == pytest.approx(defined(), abs=0.1)
+    again = expected(learner, learner.policy, many, full=True, rng=torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, again)
+    assert len(list(sample_gradients(learner, learner.policy, states(), 2, rng))) == len(OBS)

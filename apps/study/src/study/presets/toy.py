@@ -19,6 +19,8 @@ from fvm_learners.rainbow.config import SMALL
 from study.claims.toy import toy_claims
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.errors import unknown
+from study.presets.toy_map import FAMILIES as MAPPED
+from study.presets.toy_map import MAP
 from study.registry import Benchmark
 
 PPO = PPOConfig(
@@ -45,8 +47,12 @@ UNTUNED = {"rl2": Settings(config={"trials": 4}, learner=RECURRENT), "rl2-reset"
 
 def _tuned(entropy_coef: float, pretrain: float, adapt: float, **config: object) -> Settings:
     """Returns settings with these learning rates."""
-    rates = {"pretrain": {"learning_rate": pretrain}, "adapt": {"learning_rate": adapt}}
-    return Settings(config=config, learner={"entropy_coef": entropy_coef}, **rates)
+    return Settings(
+        config=config,
+        learner={"entropy_coef": entropy_coef},
+        pretrain={"learning_rate": pretrain},
+        adapt={"learning_rate": adapt},
+    )
 
 
 def _tuned_recurrent(
@@ -157,7 +163,7 @@ PEARL = replace(
     trials=0,
 )
 
-PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED)}
+PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED, MAP)}
 SHORT = ({"game": "visible-catch"}, {"game": "hidden-catch"})
 LONG = ({"game": "visible-long-catch"}, {"game": "hidden-long-catch"})
 
@@ -172,7 +178,7 @@ CATCH_LEVELS: Mapping[str, Any] = {
 def of_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:
     """Returns what another family than the presets' own changes in one of them."""
     levels = CATCH_LEVELS if family == "toy/catch" else {}
-    if preset.preset == PEARL.preset:
+    if preset.preset in (PEARL.preset, MAP.preset):
         return levels
     tuned = preset.settings != UNTUNED
     if family == "toy/hidden-catch":
@@ -185,7 +191,8 @@ class Options:
     """What `--set` takes for toy.
 
     Attributes:
-        game: The family: catch, hidden-catch, visible-catch, hidden-long-catch or visible-long-catch.
+        game: The family: catch, hidden-catch, one-mark-catch, two-mark-catch, visible-catch,
+            hidden-long-catch or visible-long-catch.
     """
 
     game: str | None = None
@@ -215,6 +222,10 @@ TOY = Benchmark(
     chosen=chosen,
     presets=PRESETS,
     by_default=("schedules", "pearl"),
-    several={**dict.fromkeys(PRESETS, SHORT), "pearl": LONG},
+    several={
+        **dict.fromkeys(PRESETS, SHORT),
+        "pearl": LONG,
+        "map": tuple({"game": family} for family in MAPPED),
+    },
     claims=toy_claims,
 )

@@ -19,6 +19,7 @@ from study.registry import Benchmark
 
 STEPS_A_BALL = 6
 KNOWN = "far/2"
+CLONE_ENV_STEPS = 393_216  # of the imperfect clone's pretraining, which must learn CLOSE's columns as well
 WINDOW = 24_576  # env steps over which forgetting is averaged, a quarter of the adaptation
 LEARNER = PPOConfig(
     network="minatar",  # for images of a pixel a cell
@@ -31,10 +32,14 @@ LEARNER = PPOConfig(
 )
 
 
-def tasks_of(balls: int, order: str) -> dict[str, Any]:
-    """Returns the tasks with so many balls of CLOSE, and where FAR begins."""
+def tasks_of(balls: int, order: str, teacher: str) -> dict[str, Any]:
+    """Returns the tasks with so many balls of CLOSE, what is known of them, and where FAR begins."""
+    pool = (KNOWN,) if teacher == "clean" else (f"imperfect/{balls}", KNOWN)
     close, far = f"close-first/{balls}", f"far-first/{balls}"
     return {
+        "pool": pool,
+        "train_sizes": (len(pool),),
+        "pretrain_env_steps": {} if teacher == "clean" else {len(pool): CLONE_ENV_STEPS},
         "validation": (f"close-first/{balls + 1}",),
         "held_out": {"close": (close,), "far": (far,), "both": (close, far)}[order],
         "far": Far(
@@ -61,9 +66,7 @@ PPO_PRESET = StudyConfig(
         "multitask:gradient+head-reset",
     ),
     seeds=5,
-    train_sizes=(1,),
-    pool=(KNOWN,),
-    **tasks_of(2, "close"),
+    **tasks_of(2, "close", "clean"),
     env_options={"shared": 0.75},
     pretrain=Phase(env_steps=49_152, num_envs=32, learner=LEARNER),
     adapt=Phase(env_steps=98_304, num_envs=32, learner=LEARNER),
@@ -93,11 +96,13 @@ class Options:
         m: Balls of CLOSE (2).
         shared: What the stages' pictures share, from 0 to 1 (0.75).
         order: Which stage comes first: close, far (the control), or both.
+        teacher: Clean, who knows FAR alone; or imperfect, who knows both, but some columns of CLOSE wrong.
     """
 
     m: int = 2
     shared: float | None = None
     order: str = "close"
+    teacher: str = "clean"
 
 
 def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
@@ -113,11 +118,14 @@ def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
         raise ValueError(f"m={options.m}; give 1 to 50 balls")
     if options.order not in ("close", "far", "both"):
         raise ValueError(f"order={options.order}; choose close, far or both")
+    if options.teacher not in ("clean", "imperfect"):
+        raise ValueError(f"teacher={options.teacher}; choose clean or imperfect")
     return {
-        **tasks_of(options.m, options.order),
+        **tasks_of(options.m, options.order, options.teacher),
         "env_options": {"shared": shared},
         "title": f"Catch in two stages: M = {options.m}, shared = {shared:g}"
-        + {"close": "", "far": ", FAR first", "both": ", either first"}[options.order],
+        + {"close": "", "far": ", FAR first", "both": ", either first"}[options.order]
+        + ", an imperfect clone" * (options.teacher == "imperfect"),
     }
 
 

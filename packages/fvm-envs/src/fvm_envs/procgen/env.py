@@ -10,6 +10,7 @@ counts as truncated if it lasted as long as the game's time-out and the level wa
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping
 from typing import Any, Unpack
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from fvm_envs.procgen.games import ACTION_SETS, level_seed, parse_name
 from fvm_envs.procgen.levels import LevelGenerator, native_options
 from fvm_envs.procgen.native import MAX_GAMES, MAX_THREADS, NativeEnv
+from fvm_envs.procgen.starts import DeepStarts, StartStates, read_start_states
 from fvm_envs.slot_env import OnEpisodeEnd, SlotEnv, SlotOptions, State
 from fvm_envs.slot_inputs import read_count
 from fvm_envs.task import TaskSet
@@ -42,6 +44,7 @@ class ProcgenVec(SlotEnv):
         use_backgrounds: Draw the textured background.
         restrict_themes: Draw one theme only.
         num_threads: Threads that step the games; 0 steps them in the caller's thread.
+        start_states: Where episodes begin, `StartStates` or its fields as a mapping; None at a level's start.
         **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
@@ -61,6 +64,7 @@ class ProcgenVec(SlotEnv):
         use_backgrounds: bool = True,
         restrict_themes: bool = False,
         num_threads: int = 0,
+        start_states: StartStates | Mapping[str, Any] | None = None,
         **slot_options: Unpack[SlotOptions],
     ) -> None:
         self.closed = False
@@ -74,6 +78,7 @@ class ProcgenVec(SlotEnv):
             raise ValueError(f"there is no action set {actions!r}: the sets are {', '.join(ACTION_SETS)}")
         num_envs = read_count("num_envs", num_envs, 1, MAX_GAMES)
         num_threads = read_count("num_threads", num_threads, 0, MAX_THREADS)
+        rule = read_start_states(start_states)
         self.game, self.mode = parse_name(names[0])
         self.native_actions = ACTION_SETS[actions]
         self._levels = np.array([level_seed(task.name, task.level) for task in tasks], dtype=np.int64)
@@ -81,6 +86,7 @@ class ProcgenVec(SlotEnv):
             self.mode, use_backgrounds=use_backgrounds, restrict_themes=restrict_themes
         )
         self._generator = LevelGenerator(names[0], self._options, kept_levels=KEPT_LEVELS)
+        self._starts = None if rule is None else DeepStarts(self._generator, rule)
         self._native = NativeEnv(self.game, num_envs, self._options, num_threads=num_threads)
         self._open.extend((self._generator, self._native))
         self._video: NativeEnv | None = None
@@ -89,6 +95,7 @@ class ProcgenVec(SlotEnv):
         # library shows the next episode already.
         self._last_frames: dict[int, NDArray[np.uint8]] = {}
         self._slot_level = np.full(num_envs, -1, dtype=np.int64)
+        self._skipped = np.zeros(num_envs, dtype=np.int64)  # steps of a level before its episodes begin
         super().__init__(
             tasks,
             num_envs,
@@ -105,9 +112,23 @@ class ProcgenVec(SlotEnv):
         for slot, level in zip(slots.tolist(), levels.tolist(), strict=True):
             # After an episode the library has already put the slot back to the start of its level.
             self._last_frames.pop(slot, None)
-            if not autoreset or self._slot_level[slot] != level:
-                self._native.set_state(slot, self._generator.initial_state(level))
+            if not autoreset or self._slot_level[slot] != level or self._starts is not None:
+                state, self._skipped[slot] = self._start_of(level)
+                self._native.set_state(slot, state)
                 self._slot_level[slot] = level
+
+    def _start_of(self, level: int) -> tuple[bytes, int]:
+        """The state in which a level's episodes begin, and how many of its steps lie before that."""
+        if self._starts is None:
+            return self._generator.initial_state(level), 0
+        return self._starts.of(level)
+
+    def start_states_sha256(self) -> str:
+        """A hash of the states in which the tasks' episodes begin, in the tasks' order."""
+        digest = hashlib.sha256()
+        for level in self._levels.tolist():
+            digest.update(self._start_of(level)[0])
+        return digest.hexdigest()
 
     def advance(
         self, actions: NDArray[np.int64], slots: NDArray[np.int64]
@@ -118,12 +139,12 @@ class ProcgenVec(SlotEnv):
         before = native.obs.copy() if self.autoreset_mode is AutoresetMode.NEXT_STEP else None
         native.step()
         reward, ended = native.reward.astype(np.float64), native.first.copy()
-        timed_out = self.lengths + 1 >= native.layout.timeout
+        timed_out = self.lengths + self._skipped + 1 >= native.layout.timeout
         truncated = ended & timed_out & (native.info["prev_level_complete"] == 0)
         if before is not None:
             for slot in np.setdiff1d(np.arange(self.num_envs), slots).tolist():
                 # The library has moved all its games: this one goes back to the start that it shows.
-                native.set_state(slot, self._generator.initial_state(int(self._slot_level[slot])))
+                native.set_state(slot, self._start_of(int(self._slot_level[slot]))[0])
                 ended[slot] = False
             for slot in np.flatnonzero(ended).tolist():
                 self._last_frames[slot] = before[slot]
@@ -189,3 +210,4 @@ class ProcgenVec(SlotEnv):
         for slot, native in enumerate(states):
             self._native.set_state(slot, native)
             self._slot_level[slot] = self._native.layout.level_of(native)
+            self._skipped[slot] = self._start_of(int(self._slot_level[slot]))[1]

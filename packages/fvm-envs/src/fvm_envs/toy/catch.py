@@ -18,6 +18,10 @@ in 4; having used that trial to try three actions, it catches every ball in the 
 `visible-catch`, the same 24 tasks with a legend: a mark for each action, in the column of its effect. Who can
 read it catches every ball of the first trial, also in an order never seen before.
 
+`one-mark-catch` and `two-mark-catch`: the same 24 tasks, of whose legend only the marks of the first one or
+two actions are shown, so that 6 or 2 orders look alike. How many bits of the task are hidden is all in which
+these four families differ: log2(24), log2(6), 1 and 0.
+
 `hidden-long-catch` and `visible-long-catch`: the same two with 6 steps, a paddle of three cells and balls 4
 to 6 columns aside. Who does not know the order may catch a ball by chance, so that value learners, which
 explore by a single move now and then, see rewards at all.
@@ -25,6 +29,8 @@ explore by a single move now and then, see rewards at all.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -49,7 +55,7 @@ class Family:
         num_steps: Steps of an episode, and rows the ball falls.
         starts: (paddle column, ball column) of an episode, all equally likely.
         num_looks: Appearances of a permutation.
-        legend: Whether the picture shows what each action does.
+        marks: Actions, the first ones, of which the picture shows what they do.
         stride: Between the lexicographic numbers of consecutive orders. At 1 all tasks of a range have the
             same first action, so that a range held out would be another population than the rest.
     """
@@ -59,13 +65,23 @@ class Family:
     num_steps: int
     starts: tuple[tuple[int, int], ...]
     num_looks: int
-    legend: bool = False
+    marks: int = 0
     stride: int = 1
 
     @property
     def hidden(self) -> bool:
         """Whether nothing in the picture tells the order."""
-        return self.num_looks == 1 and not self.legend
+        return self.num_looks == 1 and not self.marks
+
+    def shown(self, order: Permutation) -> Permutation:
+        """What the picture tells of an order: the effects of the first actions, in a look of its own all."""
+        return order if self.num_looks > 1 else order[: self.marks]
+
+    @property
+    def hidden_bits(self) -> float:
+        """Bits of the order that the first picture leaves open, all orders equally likely."""
+        alike = Counter(self.shown(order) for order in self.orders)
+        return sum(n * math.log2(n) for n in alike.values()) / len(self.orders)
 
     @property
     def orders(self) -> tuple[Permutation, ...]:
@@ -109,9 +125,11 @@ FAMILIES = {
         num_looks=16,
     ),
     "hidden-catch": _FOUR_MOVES,
-    "visible-catch": replace(_FOUR_MOVES, legend=True),
+    "one-mark-catch": replace(_FOUR_MOVES, marks=1),
+    "two-mark-catch": replace(_FOUR_MOVES, marks=2),
+    "visible-catch": replace(_FOUR_MOVES, marks=4),
     "hidden-long-catch": _LONG,
-    "visible-long-catch": replace(_LONG, legend=True),
+    "visible-long-catch": replace(_LONG, marks=4),
 }
 
 
@@ -151,8 +169,8 @@ def best_first_trial_return(tasks: TaskSet) -> float:
     """The expected return of the best player's first episode in a task drawn uniformly from `tasks`.
 
     The player knows `tasks`, not which one was drawn. By dynamic programming over the set of permutations
-    that agree with what was seen. Where the task can be seen the permutation is known from the first frame
-    on.
+    that agree with what was seen, the first frame included: where it shows the whole task the permutation is
+    known from then on.
 
     Raises:
         ValueError: If the tasks are none, or of several families.
@@ -173,10 +191,15 @@ def _mean_over_tasks(tasks: TaskSet, *, second: bool) -> Fraction:
     if len(names) != 1:
         raise ValueError(f"the tasks are of the families {sorted(names)}: give tasks of exactly one")
     name = names.pop()
-    orders = tuple(sorted(order_of(task) for task in tasks))
-    if not FAMILIES[name].hidden:  # the first frame tells the order
-        return _mean(_value_of(name, (order,)) for order in orders)
-    return _second_value(name, orders) if second else _value_of(name, orders)
+    family, alike = FAMILIES[name], dict[Permutation, list[Permutation]]()
+    for order in sorted(order_of(task) for task in tasks):
+        alike.setdefault(family.shown(order), []).append(order)
+    value = _second_value if second else _value_of
+    total = Fraction(0)
+    for orders in alike.values():
+        belief = tuple(orders) if len(set(orders)) > 1 else (orders[0],)  # looks differ, not what they play
+        total += len(orders) * value(name, belief)
+    return total / len(tasks)
 
 
 def _mean(values: Iterable[Fraction]) -> Fraction:

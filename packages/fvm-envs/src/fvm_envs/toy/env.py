@@ -119,10 +119,9 @@ class CatchVec(SlotEnv):
         self._steps_left[slots] = self.family.num_steps
         tasks = self.task_index[slots]
         self._pixels[slots] = self._colours[tasks, 0][:, None, None]
-        if self.family.legend:
-            for action, row in enumerate(LEGEND_ROWS):
-                column = BOARD // 2 + self._moves[tasks, action]
-                self._cells[slots, row, :, column] = self._colours[tasks, 1][:, None, None]
+        for action, row in enumerate(LEGEND_ROWS[: self.family.marks]):
+            column = BOARD // 2 + self._moves[tasks, action]
+            self._cells[slots, row, :, column] = self._colours[tasks, 1][:, None, None]
         self._draw(slots)
 
     def advance(

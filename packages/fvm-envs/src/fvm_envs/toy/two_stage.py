@@ -8,11 +8,17 @@ sees the second stage who fails in the first. Each catch is worth its share of t
     two-stage/close-first/M   M balls of CLOSE, then FAR: the task
     two-stage/far-first/M     FAR, then M balls of CLOSE: the control in which what is known comes first
     two-stage/far/2           FAR alone: what an agent is pretrained on
+    two-stage/imperfect/M     the task, but with CLOSE wrong in some columns: what an imperfect clone learns
 
 In CLOSE the actions left and right are exchanged, and its colours differ from FAR's by `shared`: what is
 right in one stage is wrong in the other, as in AppleRetrieval. With shared = 1 both stages look nearly alike
 and learning one unlearns the other; with 0 they have no colour channel in common, the control in which they
 interfere least.
+
+Who is pretrained on FAR alone is good there and lost in CLOSE (a state-coverage gap). Who is pretrained on
+the imperfect task is good in FAR and nearly good in CLOSE, like a clone of an expert from corrupted
+demonstrations: balls of CLOSE in the columns `CORRUPTED` are caught there by the actions of FAR, so that in
+the task it moves away from them (an imperfect cloning gap: Wolczyk et al. 2024, section 2).
 """
 
 from __future__ import annotations
@@ -36,7 +42,9 @@ FAR_BALLS = 2
 MOST_BALLS = 1_000
 EFFECTS = np.array([-1, 0, 1], dtype=np.int64)
 """Columns that the paddle moves in FAR; in CLOSE the other way."""
-NAMES = ("close-first", "far-first", "far")
+NAMES = ("close-first", "far-first", "far", "imperfect")
+CORRUPTED = np.array([2, 5, 11], dtype=np.int64)
+"""Columns drawn once at random: about a fifth of CLOSE's balls fall there."""
 _FAR_COLOURS = np.array([[40, 0, 0], [255, 0, 0], [160, 0, 0]], dtype=np.float64)  # background, ball, paddle
 _CLOSE_COLOURS = _FAR_COLOURS[:, ::-1]  # blue where those are red
 VIDEO_CELL_PIXELS = 36
@@ -97,6 +105,7 @@ class TwoStageVec(SlotEnv):
             raise ValueError(f"shared={shared}: give a number from 0 to 1")
         num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
         self._far_balls = [stages_of(task) for task in tasks]
+        self._corrupted = np.array([task.name == "imperfect" for task in tasks])
         self._colours = colours(shared)
         self._rngs = [np.random.default_rng(0) for _ in range(num_envs)]
         self._paddle = np.zeros(num_envs, dtype=np.int64)
@@ -118,10 +127,15 @@ class TwoStageVec(SlotEnv):
         where = zip(self.task_index.tolist(), self._nth.tolist(), strict=True)
         return np.array([self._far_balls[task][nth] for task, nth in where])
 
+    def _ahead(self) -> NDArray[np.bool_]:
+        """Whether right is right for each slot's ball, [num_envs]: in FAR, and where CLOSE is corrupted."""
+        corrupted = self._corrupted[self.task_index] & np.isin(self._ball, CORRUPTED)
+        return self._far() | corrupted
+
     def best_actions(self) -> NDArray[np.int64]:
         """An action for each slot of a player who catches every ball."""
         side = np.sign(self._ball - self._paddle)
-        best: NDArray[np.int64] = 1 + np.where(self._far(), side, -side)
+        best: NDArray[np.int64] = 1 + np.where(self._ahead(), side, -side)
         return best
 
     def seed_dynamics(self, slot: int, seed: np.random.SeedSequence) -> None:
@@ -146,8 +160,7 @@ class TwoStageVec(SlotEnv):
         self, actions: NDArray[np.int64], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Paddles move, balls fall one row."""
-        far = self._far()
-        moved = np.where(far, 1, -1) * EFFECTS[actions]
+        moved = np.where(self._ahead(), 1, -1) * EFFECTS[actions]
         self._paddle[slots] = np.clip(self._paddle + moved, REACH, BOARD - 1 - REACH)[slots]
         self._left[slots] -= 1
         reward = np.zeros(self.num_envs, dtype=np.float64)

@@ -17,6 +17,7 @@ from fvm_learners.c2f_arm.batches import EqualShares, make_batch
 from fvm_learners.c2f_arm.c2f_arm import ArmBatch, c2f_arm_loss, next_values
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.demonstrations import Demonstration, insert
+from fvm_learners.c2f_arm.distribution import ArmDistribution
 from fvm_learners.c2f_arm.frozen_policy import FrozenArmPolicy
 from fvm_learners.c2f_arm.kept_values import KeptValues
 from fvm_learners.c2f_arm.learner_state import restore, state_of
@@ -38,7 +39,7 @@ from fvm_learners.iteration import IteratedLearner, Iteration, State
 from fvm_learners.weights import network_weights
 
 
-class C2FARM(IteratedLearner):
+class C2FARM(IteratedLearner, ArmDistribution):
     """Learns on any `gymnasium.vector.VectorEnv` with cameras and pose actions, and from demonstrations.
 
     An action is [8]: position in m, quaternion xyzw, gripper open; one leads to the next keyframe.
@@ -56,7 +57,7 @@ class C2FARM(IteratedLearner):
     """
 
     name: ClassVar[str] = "c2f_arm"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     config: C2FARMConfig
 
     def __init__(

@@ -45,6 +45,20 @@ class Categorical:
         """What it is made of, [..., n], as `from_params` takes it."""
         return self.log_probs
 
+    def mode(self) -> Tensor:
+        """The likeliest action, int64 [...]."""
+        return self.log_probs.argmax(dim=-1)
+
+    def draw(self, rng: torch.Generator) -> Tensor:
+        """An action, int64 [...]."""
+        probs = self.log_probs.exp()
+        drawn = torch.multinomial(probs.reshape(-1, probs.shape[-1]), 1, generator=rng)
+        return drawn.reshape(probs.shape[:-1])
+
+    def spread(self) -> Tensor:
+        """Standard deviation of the log-probabilities from their mean in each state, a scalar."""
+        return (self.log_probs - self.log_probs.mean(dim=-1, keepdim=True)).std()
+
     def fisher_weights(self) -> Tensor:
         """Weights w [..., n] of the Fisher information sum_m w_m (d params_m / d theta)^2: probabilities."""
         return self.log_probs.exp()

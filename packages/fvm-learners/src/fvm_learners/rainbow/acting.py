@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +99,7 @@ def check_tasks(task_index: NDArray[np.int64], num_tasks: int) -> None:
 
 
 @torch.no_grad()
-def take_row(
-    envs: Envs,
+def act(
     slots: Slots,
     policy: QNetwork,
     replays: Sequence[Replay],
@@ -108,20 +107,42 @@ def take_row(
     config: RainbowConfig,
     noise_rng: torch.Generator,
     rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Actions [B] of a network in training, counted from 0: greedy, under noise on its weights."""
+    _draw_latents(slots, policy, replays, sampler, config, rng)
+    seen = torch.from_numpy(np.ascontiguousarray(slots.obs)).to(policy.atoms.device, policy.obs_dtype)
+    noise = policy.draw_noise(len(slots.obs), noise_rng)
+    action: NDArray[np.int64] = policy.q_values(seen, noise, slots.latent).argmax(dim=1).cpu().numpy()
+    return action
+
+
+def take_row(
+    envs: Envs,
+    slots: Slots,
+    choose: Callable[[Slots], NDArray[np.int64]],
+    replays: Sequence[Replay],
+    config: RainbowConfig,
     env_step: int,
+    first_action: int,
 ) -> list[Episode]:
     """One step of all slots, which `slots` and `replays` afterwards contain; the episodes that ended.
+
+    Args:
+        envs: Stepped.
+        slots: Where they stand.
+        choose: Gives their actions [B], counted from 0.
+        replays: One for each task that may be played.
+        config: What is stored of a step.
+        env_step: Env steps so far, these included.
+        first_action: What the envs call action 0.
 
     Raises:
         ValueError: A slot was moved to another task without the learner's knowing.
     """
     mode = autoreset_mode(envs)
-    _draw_latents(slots, policy, replays, sampler, config, rng)
-    seen = torch.from_numpy(np.ascontiguousarray(slots.obs)).to(policy.atoms.device, policy.obs_dtype)
-    noise = policy.draw_noise(envs.num_envs, noise_rng)
-    action = policy.q_values(seen, noise, slots.latent).argmax(dim=1).cpu().numpy()
+    action = choose(slots)
 
-    outcome = step(envs, action + policy.first_action, mode)
+    outcome = step(envs, action + first_action, mode)
     check_tasks(outcome.task_index, len(replays))
     slots.check_moves(outcome)
     reward = outcome.reward

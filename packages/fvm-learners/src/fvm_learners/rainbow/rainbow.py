@@ -24,15 +24,17 @@ from fvm_learners.autoreset import Envs, num_envs_of
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State, means
-from fvm_learners.networks.heads import Categorical
 from fvm_learners.parts import PartedLearner, Parts
-from fvm_learners.rainbow.acting import Slots, check_tasks, leave, take_row
+from fvm_learners.rainbow.acting import Slots, act, check_tasks, leave, take_row
+from fvm_learners.rainbow.advantages import AdvantageDistribution
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy
 from fvm_learners.rainbow.gradient_step import Noise, RecordedStep
+from fvm_learners.rainbow.protecting import played
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import make_replays
+from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced, prioritised_batch
 from fvm_learners.weights import (
     load_network_weights,
@@ -76,7 +78,7 @@ def rainbow_loss(
     return loss, sample_loss, {name: metric.detach() for name, metric in metrics.items()}
 
 
-class Rainbow(IteratedLearner, PartedLearner):
+class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
     """Learns on any `gymnasium.vector.VectorEnv` with discrete actions, one `iteration` at a time.
 
     `version` rises whenever the same config and seed give other weights than before.
@@ -95,8 +97,6 @@ class Rainbow(IteratedLearner, PartedLearner):
     name: ClassVar[str] = "rainbow"
     version: ClassVar[int] = 1
     config: RainbowConfig
-    distribution_temperature = 1.0
-    """Tau of `distribution`, in units of the advantage."""
 
     def __init__(
         self,
@@ -137,6 +137,7 @@ class Rainbow(IteratedLearner, PartedLearner):
             priority_exponent=config.priority_exponent,
             device=self.device,
         )
+        self.protected: Protected | None = None
         self.env_step, self.updates, self.updates_due = 0, 0, 0.0
         self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)
@@ -190,17 +191,30 @@ class Rainbow(IteratedLearner, PartedLearner):
             episodes += take_row(
                 envs,
                 self._slots,
-                self.policy,
+                self._act,
                 self.replays,
-                self.sampler,
                 self.config,
-                self._noise_rng,
-                self._rng,
                 self.env_step,
+                self.policy.first_action,
             )
             if self.ready:
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)
+
+    def _act(self, slots: Slots) -> NDArray[np.int64]:
+        return act(slots, self.policy, self.replays, self.sampler, self.config, self._noise_rng, self._rng)
+
+    def protect(self, policy: Any, envs: Envs, num: int, share: float, seed: int) -> None:
+        """Keep `num` env steps of a frozen policy on `envs`, of which each batch has a share from now on.
+
+        They are never overwritten, and in no state: who resumes protects them again. `seed` is that of the
+        envs and of the actions.
+
+        Raises:
+            ValueError: A batch has no such share, or the network is told by a latent what it plays.
+        """
+        steps = played(policy, envs, num, seed, self.policy, self.config, self.device)
+        self.protected = Protected(steps, share, self.config.batch_size)
 
     def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
@@ -245,7 +259,7 @@ class Rainbow(IteratedLearner, PartedLearner):
         sample_loss, metrics = (self._graph or self._gradient_step)(batch, noise)
         self.hooks.after_step()
         losses = sample_loss.cpu().numpy()
-        for task in np.unique(batch.task_index):
+        for task in np.unique(batch.task_index[batch.task_index != PROTECTED]):
             own = batch.task_index == task
             self.replays[task].update_priorities(batch.rows[own], losses[own])
         self.updates += 1
@@ -306,23 +320,6 @@ class Rainbow(IteratedLearner, PartedLearner):
         fresh = self._network(int(self._rng.integers(2**31 - 1))).state_dict()
         self._parts.reset(parts, fresh, self.optimiser)
         load_network_weights(self.target, fresh, self._parts.prefixes(parts))
-
-    def distribution(self, policy: QNetwork, states: Any) -> tuple[Categorical, None]:
-        """What `policy` prefers in these states: softmax of A / tau, A = Q - mean of Q over the actions.
-
-        Q is by the weights' means, without noise. tau is `distribution_temperature`.
-
-        Args:
-            policy: This learner's network or a copy of it.
-            states: Its batch, or anything with `obs` and, for a network with a latent, `latent`.
-        """
-        q_value = policy.q_values(states.obs, None, getattr(states, "latent", None))
-        advantage = q_value - q_value.mean(dim=-1, keepdim=True)
-        return Categorical(torch.log_softmax(advantage / self.distribution_temperature, dim=-1)), None
-
-    def distribution_from(self, params: Tensor) -> Categorical:
-        """The distribution whose `params` [..., A] these were."""
-        return Categorical.from_params(params)
 
     def make_batch(
         self, tasks: Sequence[int], rng: np.random.Generator, latent: Tensor | None = None

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.replay.replay import Replay
 
 
@@ -23,7 +24,7 @@ class ReplayBatch:
         discount: [B] of the value of `next_obs`, 0 where the episode was done before.
         next_obs: [B, *obs_shape].
         weight: [B] importance weight, at most 1.
-        task_index: [B] of the buffer each came from.
+        task_index: [B] of the buffer each came from; `PROTECTED` of what is protected.
         rows: [B] in that buffer.
         latent: [B, latent_size] for both observations, may carry gradients; None without.
         extra: What a sampler adds for its learner's hooks, by name.
@@ -59,6 +60,8 @@ class LearnerView(Protocol):
     def policy(self) -> Any: ...  # noqa: D102
     @property
     def replays(self) -> Sequence[Replay]: ...  # noqa: D102
+    @property
+    def protected(self) -> Protected | None: ...  # noqa: D102
     @property
     def ready_tasks(self) -> Sequence[int]: ...  # noqa: D102
     @property
@@ -116,7 +119,8 @@ def prioritised_batch(
 ) -> ReplayBatch:
     """A batch with equal shares (to within one transition) from the buffers of `tasks`.
 
-    Importance weights turn it into a uniform draw of task and transition (Schaul et al. 2016, section 3.4):
+    What is protected has its own share first (`protected.py`). Importance weights turn it into a uniform draw
+    of task and transition (Schaul et al. 2016, section 3.4):
 
         w_i = (N p_i)^-beta / max_j (N p_j)^-beta          N, p: size of and probability in i's own buffer
 
@@ -126,10 +130,15 @@ def prioritised_batch(
         rng: Draws the transitions.
         latent: [len(tasks), latent_size], one for all transitions of a task.
     """
-    shares = [len(part) for part in np.array_split(np.arange(learner.config.batch_size), len(tasks))]
+    kept = learner.protected
+    rest = learner.config.batch_size - (0 if kept is None else kept.count)
+    shares = [len(part) for part in np.array_split(np.arange(rest), len(tasks))]
+    sources = [(task, learner.replays[task]) for task in tasks]
+    if kept is not None:
+        shares.append(kept.count)
+        sources.append((PROTECTED, kept.replay))
     parts, rows, likelihood = [], [], []
-    for task, share in zip(tasks, shares, strict=True):
-        replay = learner.replays[task]
+    for (_, replay), share in zip(sources, shares, strict=True):
         drawn, probability = replay.draw(share, rng)
         parts.append(replay.transitions(drawn))
         rows.append(drawn)
@@ -149,7 +158,7 @@ def prioritised_batch(
         discount=joined("discount"),
         next_obs=joined("next_obs"),
         weight=torch.from_numpy((weight / np.max(weight)).astype(np.float32)).to(obs.device),
-        task_index=np.repeat(np.asarray(tasks, dtype=np.int64), shares),
+        task_index=np.repeat(np.array([task for task, _ in sources], dtype=np.int64), shares),
         rows=np.concatenate(rows),
         latent=None if latent is None else latent.repeat_interleave(repeats, dim=0),
     )

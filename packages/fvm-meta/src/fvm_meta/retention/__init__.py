@@ -4,7 +4,9 @@
 
 from fvm_meta.retention.bc import BC, BCConfig
 from fvm_meta.retention.drift import Drift, DriftConfig
+from fvm_meta.retention.em import EM, EMConfig
 from fvm_meta.retention.ewc import EWC, EWCConfig
+from fvm_meta.retention.kept import LookBack
 from fvm_meta.retention.ks import KS, KSConfig
 from fvm_meta.retention.l2 import L2, L2Config, L2Init, L2InitConfig
 from fvm_meta.retention.parts import (
@@ -25,6 +27,7 @@ from fvm_meta.retention.states import States
 
 __all__ = [
     "BC",
+    "EM",
     "EWC",
     "KS",
     "L2",
@@ -33,6 +36,7 @@ __all__ = [
     "CriticWarmUpConfig",
     "Drift",
     "DriftConfig",
+    "EMConfig",
     "EWCConfig",
     "Freeze",
     "FreezeConfig",
@@ -44,6 +48,7 @@ __all__ = [
     "L2Config",
     "L2Init",
     "L2InitConfig",
+    "LookBack",
     "ResetSigmas",
     "Retention",
     "Schedule",

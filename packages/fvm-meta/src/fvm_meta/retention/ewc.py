@@ -83,7 +83,7 @@ class EWC(Retention):
         if config.mode == "paper":
             self.fisher = as_published(learner, network, states, batch_size=config.batch_size)
         else:
-            self.fisher = expected(learner, network, states, full=config.mode == "full")
+            self.fisher = expected(learner, network, states, full=config.mode == "full", rng=self.rng)
         kept = anchors(learner.policy, known(learner, snapshot))
         self.anchor = torch.cat([anchor.flatten() for anchor in kept.values()])
 

@@ -9,13 +9,52 @@ import numpy as np
 
 from fvm_meta.retention.retention import Retention
 from fvm_meta.retention.states import States, visited
-from fvm_meta.stream import Envs, Snapshot
+from fvm_meta.stream import Envs, Policy, Snapshot
 
 
 class RetentionConfig(Protocol):
     """Settings that make a fresh retention."""
 
     def make(self) -> Retention: ...  # noqa: D102
+
+
+class LookBack:
+    """Plays the pretraining's own tasks with the pretrained policy, for retentions to look at.
+
+    Args:
+        policy: Acts, frozen.
+        make_envs: Returns envs on the tasks of the pretraining, of a seed.
+        seed: Of the envs and of the actions.
+        network: The learner's, for the type and the device of what it sees.
+
+    Attributes:
+        env_steps: Taken so far.
+    """
+
+    def __init__(self, policy: Policy, make_envs: Callable[[int], Envs], seed: int, network: Any) -> None:
+        self._policy, self._make_envs, self._seed, self._network = policy, make_envs, seed, network
+        self._visited: dict[int, States] = {}
+        self.env_steps = 0
+
+    def __call__(self, num: int) -> States:
+        """Returns at least `num` states, the same ones each time."""
+        if num not in self._visited:
+            found: list[States] = []
+            self.step(
+                num,
+                lambda policy, envs, seed: found.append(visited(policy, envs, num, seed, self._network)),
+            )
+            (self._visited[num],) = found
+        return self._visited[num]
+
+    def step(self, num: int, take: Callable[[Policy, Envs, int], None]) -> None:
+        """Lets `take(policy, envs, seed)` take `num` env steps, on envs that are closed behind it."""
+        envs = self._make_envs(self._seed)
+        try:
+            take(self._policy, envs, self._seed)
+        finally:
+            envs.close()
+        self.env_steps += num
 
 
 class Kept:
@@ -49,7 +88,6 @@ class Kept:
         if len(set(names)) < len(names):
             raise ValueError(f"retentions {', '.join(names)} are to be different ones: name each once")
         self._snapshot, self._make_envs = snapshot, make_envs
-        self._visited: dict[int, States] = {}
         self.env_steps = 0
 
     def before(self, learner: Any) -> None:
@@ -61,20 +99,9 @@ class Kept:
         """Tells each of them what was known; `rng` is spawned from if there are any."""
         if self._snapshot is None or not self.hooks:
             return
-        snapshot = self._snapshot
         (draws,) = rng.spawn(1)
         seed = int(draws.integers(2**31))
-
-        def play(num: int) -> States:
-            if num not in self._visited:
-                envs = self._make_envs(seed)
-                try:
-                    self._visited[num] = visited(snapshot.policy, envs, num, seed, learner.policy)
-                finally:
-                    envs.close()
-                self.env_steps += num
-            return self._visited[num]
-
+        play = LookBack(self._snapshot.policy, self._make_envs, seed, learner.policy)
         for hook in self.hooks:
-            hook.prepare(learner, snapshot, play)
-        self._visited.clear()
+            hook.prepare(learner, self._snapshot, play)
+        self.env_steps += play.env_steps

@@ -167,6 +167,6 @@ def calibrate(learner: Any, teacher: Teacher, play: Play) -> None:
     if not hasattr(learner, "distribution_temperature"):
         return
     learner.distribution_temperature = 1.0
-    outputs, _ = teacher.outputs(play(CALIBRATION_STATES))
-    advantage = outputs - outputs.mean(dim=-1, keepdim=True)
-    learner.distribution_temperature = max(float(advantage.std()), SMALLEST_TEMPERATURE)
+    outputs, _ = teacher.outputs(play(getattr(learner, "calibration_states", CALIBRATION_STATES)))
+    spread = float(learner.distribution_from(outputs).spread())
+    learner.distribution_temperature = max(spread, SMALLEST_TEMPERATURE)

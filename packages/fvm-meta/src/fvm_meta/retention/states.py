@@ -20,6 +20,7 @@ class States:
 
     Attributes:
         obs: [N, ...] or [T, N, ...], in the type the learner's network takes; a dict where it has parts.
+        action: [N, ...] that was taken; None of sequences.
         initial_state: [N, 2, size] recurrent state before the first step; None without memory.
         episode_start: [T, N] bool; None without memory.
         latent: [N, latent_size]; None without.
@@ -29,6 +30,7 @@ class States:
     initial_state: Tensor | None = None
     episode_start: Tensor | None = None
     latent: Tensor | None = None
+    action: Tensor | None = None
 
     def __len__(self) -> int:
         """Returns N."""
@@ -44,6 +46,7 @@ class States:
             initial_state=None if self.initial_state is None else self.initial_state[index],
             episode_start=None if self.episode_start is None else self.episode_start[:, index],
             latent=None if self.latent is None else self.latent[index],
+            action=None if self.action is None else self.action[index],
         )
 
 
@@ -63,7 +66,7 @@ def visited(policy: Policy, envs: Envs, num: int, seed: int, network: Any) -> St
         seed: Of the envs and of the actions.
         network: The learner's, for the type and the device of what it sees.
     """
-    device = next(network.parameters()).device
+    device, dtype = next(network.parameters()).device, getattr(network, "obs_dtype", None)
     recurrent = getattr(network, "latent_size", 0) == 0 and policy.initial_state(1) is not None
     rows = -(-num // envs.num_envs)
     rows = -(-rows // SEQUENCE) * SEQUENCE if recurrent else rows
@@ -74,18 +77,24 @@ def visited(policy: Policy, envs: Envs, num: int, seed: int, network: Any) -> St
     starts: list[Tensor] = []
     memory: list[Tensor] = []
     latent: list[Tensor] = []
+    taken: list[Tensor] = []
     for row in range(rows):
-        seen.append(map_parts(Tensor.clone, to_tensor(obs, network.obs_dtype, device)))
+        seen.append(map_parts(Tensor.clone, _shown(obs, dtype, device)))
         starts.append(torch.from_numpy(start.copy()).to(device))
         if recurrent and row % SEQUENCE == 0:
             memory.append(state.clone())
         action, state = policy.act(obs, state, start, rngs)
         if state is not None and not recurrent:
             latent.append(state.clone())
+        taken.append(torch.from_numpy(np.array(action)).to(device))
         obs, _, terminated, truncated, _ = envs.step(action)
         start = np.asarray(terminated | truncated)
     if not recurrent:
-        return States(obs=_joined(torch.cat, seen), latent=torch.cat(latent) if latent else None)
+        return States(
+            obs=_joined(torch.cat, seen),
+            latent=torch.cat(latent) if latent else None,
+            action=torch.cat(taken),
+        )
     # [rows, B] to [SEQUENCE, rows / SEQUENCE * B], a sequence's steps one below the other
     stacked, begins = _joined(torch.stack, seen), torch.stack(starts)
     return States(
@@ -98,6 +107,13 @@ def visited(policy: Policy, envs: Envs, num: int, seed: int, network: Any) -> St
 def pieces(num: int, size: int) -> list[Tensor]:
     """Returns 0..num-1 in order, in pieces of at most `size`."""
     return [torch.arange(first, min(first + size, num)) for first in range(0, num, size)]
+
+
+def _shown(obs: Any, dtype: torch.dtype | None, device: torch.device) -> Any:
+    """Observations in the type that a network takes; each part in its own, of a network that names none."""
+    if dtype is not None:
+        return to_tensor(obs, dtype, device)
+    return map_parts(lambda part: torch.from_numpy(np.ascontiguousarray(part)).to(device), obs)
 
 
 def _joined(join: Callable[[list[Tensor]], Tensor], seen: list[Any]) -> Any:

@@ -1,0 +1,77 @@
+"""A grid of settings, each point of which is a row of the study: what "however tuned" is asked of.
+
+Axes are named by the part of a method's settings and the field, as in "adapt.learning_rate". What is varied
+while adapting is of methods that take gradients on the test task; the others have only their pretraining to
+tune.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from itertools import product
+from typing import Any
+
+from study.config import Settings, StudyConfig
+from study.learners import kind_of
+from study.methods import Method
+
+ADAPT = "adapt"
+WORDS = {"learning_rate": "rate", "entropy_coef": "entropy", "kl_weight": "KL"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A combination of settings.
+
+    Attributes:
+        values: By axis.
+        name: What a row's name says of it; empty where the grid has one point.
+        of_pretraining: The part of the name that the pretraining has too.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+    of_pretraining: str = ""
+
+
+def axes_of(config: StudyConfig, method: Method) -> dict[str, tuple[float, ...]]:
+    """Returns the axes of a study's grid that are a method's."""
+    learns = method.way.does == "learns"
+    taken = {axis: values for axis, values in config.grid.items() if axis.startswith(f"{ADAPT}.") == learns}
+    if method.way.zero_shot:  # as it was pretrained
+        return {}
+    paradigm = method.kind.made_by(kind_of(config.pretrain.learner))
+    known = {f"config.{one.name}" for one in fields(paradigm.Config)} if paradigm.Config else set[str]()
+    return {axis: v for axis, v in taken.items() if not axis.startswith("config.") or axis in known}
+
+
+def points_of(config: StudyConfig, method: Method) -> list[Point]:
+    """Returns the points of a study's grid for a method, one without values where it has none."""
+    axes = axes_of(config, method)
+    varied = [axis for axis, values in axes.items() if len(values) > 1]
+    found = []
+    for values in product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        names = {axis: f"{_word(axis)} {point[axis]:g}" for axis in varied}
+        before = " ".join(name for axis, name in names.items() if not axis.startswith(f"{ADAPT}."))
+        found.append(Point(values=point, name=" ".join(names.values()), of_pretraining=before))
+    return found
+
+
+def at_point(config: StudyConfig, method: Method, point: Point) -> StudyConfig:
+    """Returns the study in which a method has the settings of a point."""
+    if not point.values:
+        return config
+    own = config.settings.get(method.pretraining, Settings())
+    parts: dict[str, Any] = {}
+    for axis, value in point.values.items():
+        part, _, name = axis.partition(".")
+        parts.setdefault(part, dict(getattr(own, part)))[name] = value
+    return replace(config, settings={**config.settings, method.pretraining: replace(own, **parts)})
+
+
+def _word(axis: str) -> str:
+    part, _, name = axis.partition(".")
+    word = WORDS.get(name, name)
+    return word if part in (ADAPT, "config") else f"meta-{word}"

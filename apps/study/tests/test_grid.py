@@ -1,0 +1,89 @@
+"""A grid of settings, splits drawn anew, and the plan that they make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from study.grid import points_of
+from study.methods import Method, Row, label_of
+from study.plan import make_plan, training_folds
+from study.presets.toy_map import MAP
+
+TWO = replace(MAP, seeds=2, looks=(2,), methods=("scratch", "multitask", "rl2", "rl2:both"))
+
+
+def test_every_point_is_a_row_and_points_share_what_they_do_not_change() -> None:
+    jobs = make_plan(TWO).jobs
+    pretrained = [job for job in jobs if job.kind == "pretrain"]
+    # One of multi-task a seed, and two of RL2: of its meta-training rates 2.5e-3 is its own.
+    assert len(pretrained) == 2 * (1 + 2)
+    rates = [
+        job.spec["phase"]["learner"]["ppo"]["learning_rate"] for job in pretrained if "rl2" in job.method
+    ]
+    assert sorted(rates) == [1.25e-3, 1.25e-3, 2.5e-3, 2.5e-3]
+    adapted = {job.method for job in jobs if job.kind == "adapt"}
+    assert {row for row in adapted if row.startswith("multitask")} == {
+        f"multitask, rate {rate}" for rate in ("0.001", "0.0025", "0.005", "0.01")
+    }
+    assert "rl2, meta-rate 0.0025" in adapted
+    one = next(job for job in jobs if job.method == "rl2:both, rate 0.005" and job.kind == "adapt")
+    learner = one.spec["phase"]["learner"]["ppo"]
+    assert (learner["learning_rate"], learner["entropy_coef"]) == (5e-3, 0.05)
+    assert one.parent is not None
+    assert one.parent.spec["phase"]["learner"]["ppo"]["learning_rate"] == 2.5e-3
+    assert one.parent.budget_env_steps == 4 * 55_296
+
+
+def test_a_grid_of_one_point_has_the_names_of_none() -> None:
+    config = replace(TWO, grid={"adapt.learning_rate": (5e-3,)})
+    assert [point.name for point in points_of(config, Method.parse("scratch"))] == [""]
+    assert points_of(config, Method.parse("rl2"))[0].values == {}
+
+
+def test_a_row_says_its_point_and_its_demonstrations() -> None:
+    for name in ("scratch, rate 0.01", "multitask@100, 2 demos, rate 0.01 entropy 0.05", "scratch, 1 demo"):
+        assert Row.parse(name).name == name
+    assert Row.parse("multitask@100, rate 0.01").pretraining == "multitask@100"
+    assert label_of("scratch, rate 0.01") == "Scratch, rate 0.01"
+
+
+def test_each_seed_draws_its_own_split_whatever_the_family_and_the_seeds() -> None:
+    fold = training_folds(TWO, 100)["16"]
+    assert [len(part) for part in (fold.train, fold.validation, fold.held_out)] == [16, 4, 4]
+    assert len({*fold.train, *fold.validation, *fold.held_out}) == 24
+    other = training_folds(TWO, 101)["16"]
+    assert set(other.held_out) != set(fold.held_out)
+    visible = training_folds(replace(TWO, family="toy/visible-catch"), 100)["16"]
+    levels = [[task.rpartition("/")[2] for task in one.held_out] for one in (fold, visible)]
+    assert levels[0] == levels[1]
+    more = make_plan(replace(TWO, seeds=3))
+    assert {job.key for job in make_plan(TWO).jobs} <= {job.key for job in more.jobs}
+    tuned = training_folds(replace(TWO, on_validation=True), 100)["16"]
+    assert (tuned.train, tuned.held_out) == (fold.train, fold.validation)
+
+
+def test_runs_from_scratch_on_one_split_are_one_cluster_and_its_fold_is_the_seed() -> None:
+    jobs = [job for job in make_plan(TWO).jobs if job.kind == "adapt"]
+    scratch = {(job.fold, job.checkpoint) for job in jobs if job.method == "scratch, rate 0.01"}
+    assert scratch == {(100, "scratch, rate 0.01/100"), (101, "scratch, rate 0.01/101")}
+    multitask = {(job.fold, job.checkpoint) for job in jobs if job.method.startswith("multitask")}
+    assert multitask == {(100, "multitask/100"), (101, "multitask/101")}
+
+
+def test_where_looks_are_planned_whole_seeds_come_first() -> None:
+    seeds = [job.seed for job in make_plan(TWO).jobs if job.kind != "baseline"]
+    assert seeds == sorted(seeds)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"split": (16, 4)}, "give the sizes"),
+        ({"split": (16, 4, 5)}, "pool of 24"),
+        ({"validation": (3,)}, "leave those out"),
+    ],
+)
+def test_splits_that_cannot_be(changed: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(TWO, **changed)  # type: ignore[arg-type]

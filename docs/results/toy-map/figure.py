@@ -1,0 +1,128 @@
+"""Draws the map: who is best over hidden bits and env steps, and how far from the best possible.
+
+    uv run python docs/results/toy-map/figure.py
+
+From `map.json` alone. A cell has a colour where one arm, at the point that was best on validation orders,
+beats every other; hatched where only its pretraining is decided; blank where nothing is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+HERE = Path(__file__).parent
+NAMES = {
+    "scratch": "Scratch",
+    "multitask": "Multi-task + fine-tuning",
+    "multitask:gradient+head-reset": "Multi-task, heads redrawn",
+    "reptile-printed": "Reptile .1 → 0",
+    "reptile-authors": "Reptile .9 → 1",
+    "rl2": "RL²",
+    "rl2:both": "RL² + fine-tuning",
+    "rl2-reset": "RL², memory reset",
+}
+COLOURS = {
+    "scratch": "#0072b2",
+    "multitask": "#d55e00",
+    "multitask:gradient+head-reset": "#f0a35e",
+    "reptile-printed": "#009e73",
+    "reptile-authors": "#7fcfb5",
+    "rl2": "#b8578a",
+    "rl2:both": "#e0a8c6",
+    "rl2-reset": "#8c8c00",
+}
+BITS = {0: math.log2(24), 1: math.log2(6), 2: 1.0, 4: 0.0}
+FIRST = {
+    0: 0.25,
+    1: 0.5,
+    2: 0.75,
+    4: 1.0,
+}  # the best possible return of a first trial; later ones are worth 1
+INK, MUTED, RULE = "#1b1f24", "#5d6672", "#d5dae0"
+
+
+def method(row: str) -> str:
+    """Returns the method of a row."""
+    return row.partition(", ")[0]
+
+
+def shown(value: float) -> str:
+    """Returns a score between 0 and 1 as in ".38"."""
+    return f"{value:.2f}".removeprefix("0") if value < 0.995 else "1.00"
+
+
+def draw(page: dict[str, Any]) -> Figure:
+    """Returns the figure."""
+    matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 10, "svg.fonttype": "none"})
+    cells = {(cell["marks"], cell["env_step"]): cell for cell in page["map"]}
+    steps, rows = sorted({step for _, step in cells}), (0, 1, 2, 4)
+    figure = Figure(figsize=(12.0, 4.9), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    used: dict[str, None] = {}
+    for y, marks in enumerate(reversed(rows)):
+        for x, step in enumerate(steps):
+            cell = cells.get((marks, step))
+            if cell is None:
+                for axes in (left, right):
+                    axes.text(x, y, "not run", ha="center", va="center", color=RULE, fontsize=8)
+                continue
+            best, firm, half = method(cell["best"]), cell["decided"], cell["pretraining_decided"]
+            best = best.partition(":")[0] if half else best  # the colour of its pretraining
+            box = Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, edgecolor="white" if half else RULE)
+            box.set_facecolor(COLOURS[best] if firm or half else "white")
+            box.set_hatch("///" if half else "")
+            left.add_patch(box)
+            if firm or half:
+                used[best] = None
+            text = left.text(x, y, shown(cell["value"]), ha="center", va="center", color=INK)
+            if firm:
+                text.set(color="white", fontweight="bold")
+            if half:
+                text.set_bbox({"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none"})
+            optimum = FIRST[marks] if step == 0 else 1.0
+            regret = max(optimum - cell["value"], 0.0)
+            right.add_patch(
+                Rectangle(
+                    (x - 0.48, y - 0.46),
+                    0.96,
+                    0.92,
+                    facecolor=matplotlib.colormaps["YlOrRd"](0.85 * regret),
+                    edgecolor="white",
+                )
+            )
+            right.text(x, y, shown(regret), ha="center", va="center", color=INK if regret < 0.6 else "white")
+    for axes, title in (
+        (left, "Best arm, and its return"),
+        (right, "Regret: what the best possible player has more"),
+    ):
+        axes.set_title(title, loc="left", fontweight="bold", color=INK)
+        axes.set_xlim(-0.5, len(steps) - 0.5)
+        axes.set_ylim(-0.5, len(rows) - 0.5)
+        axes.set_xticks(range(len(steps)), [f"{step:,}" for step in steps])
+        axes.set_xlabel("Env steps on the new task", color=MUTED)
+        axes.tick_params(length=0, colors=MUTED)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    names = [f"{BITS[m]:.1f} bits\n{m} mark{'s' * (m != 1)} shown" for m in reversed(rows)]
+    left.set_yticks(range(len(rows)), names)
+    left.set_ylabel("Hidden of the task", color=MUTED)
+    handles = [Patch(facecolor=COLOURS[name], label=NAMES[name]) for name in NAMES if name in used]
+    handles += [
+        Patch(facecolor="#bbbbbb", hatch="///", edgecolor="white", label="which adaptation: undecided"),
+        Patch(facecolor="white", edgecolor=RULE, label="undecided"),
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, fontsize=9)
+    return figure
+
+
+if __name__ == "__main__":
+    page = json.loads((HERE / "map.json").read_text())
+    figure = draw(page)
+    figure.savefig(HERE / "map.png", dpi=150)
