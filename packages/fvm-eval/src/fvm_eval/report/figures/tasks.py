@@ -41,8 +41,8 @@ def by_task(
     height = (1.5 if narrow else 1.6) * rows + 0.5 + labels.legend_height(len(methods), narrow)
     figure = Figure(figsize=(paper.NARROW if narrow else paper.WIDE, height), layout="constrained")
     drawn = figure.subplots(rows, columns, squeeze=False)
-    means = analysis.runs.group_by("method", "task", "env_step").agg(pl.col("value").mean())
-    means = means.sort("method", "task", "env_step").partition_by("method", "task", as_dict=True)
+    points = analysis.runs.group_by("method", "task", "env_step").agg(pl.col("value").mean())
+    means = points.sort("method", "task", "env_step").partition_by("method", "task", as_dict=True)
     single: dict[tuple[str, str], list[pl.DataFrame]] = defaultdict(list)
     if few:
         for run in analysis.runs.partition_by("method", "task", "fold", "checkpoint", "seed"):
@@ -56,7 +56,7 @@ def by_task(
             for run in single.get((method, task), ()):
                 values = [analysis.scale.value(v) for v in run["value"]]
                 axes.plot(run["env_step"], values, color=style.colour, linewidth=0.7, alpha=0.45)
-            mean = means[method, task]
+            mean = means.get((method, task), points.clear())
             values = [analysis.scale.value(v) for v in mean["value"]]
             axes.plot(mean["env_step"], values, color=style.colour, linestyle=style.linestyle, linewidth=1.6)
         if task in analysis.best:
