@@ -150,20 +150,26 @@ def test_time_left_is_what_jobs_of_each_kind_have_taken(plan: Plan, clock: Clock
     small = Plan(jobs=tuple(j for j in plan.jobs if j in kept), folds={})
     terminal = Terminal(console(80, terminal=False), small, pretrainings)  # 1536 env steps, long ago
     assert "measuring" in terminal.summary()
+    each = [
+        (0, "evaluating", 1.0),
+        (256, "evaluating", 0.0),
+        (256, "evaluating", 1.0),
+        (512, "evaluating", 0.0),
+    ]
+    assert scratch.spec["at"] == [0, 256, 512]
     terminal.take(Event(what="started", job=scratch))
-    clock.now += 20
-    terminal.take(Event(what="progress", job=scratch, env_step=32))
-    clock.now += 20
-    terminal.take(Event(what="progress", job=scratch, env_step=512, doing="evaluating"))
-    clock.now += 20
-    terminal.take(Event(what="finished", job=scratch))  # 60 s, of which 20 were training
+    for step, doing, part in each:  # 12 s to train 256 steps, 12 s to play once
+        clock.now += 12
+        terminal.take(Event(what="progress", job=scratch, env_step=step, doing=doing, part=part))
+    clock.now += 12
+    terminal.take(Event(what="finished", job=scratch))
     assert len(others) == 1
     terminal.take(Event(what="started", job=others[0]))
     assert terminal.summary().endswith("about 1 min 0 s left")
-    terminal.take(Event(what="progress", job=others[0], env_step=8))
-    clock.now += 30
-    terminal.take(Event(what="progress", job=others[0], env_step=256))
-    assert terminal.summary().endswith("about 30 s left")
+    for step, doing, part in each[:2]:
+        clock.now += 12
+        terminal.take(Event(what="progress", job=others[0], env_step=step, doing=doing, part=part))
+    assert terminal.summary().endswith("about 36 s left")
     assert rest  # of methods that this plan lacks
 
 

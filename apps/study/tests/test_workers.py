@@ -295,7 +295,7 @@ def test_an_sbatch_script_is_one_array_of_workers(tmp_path: Path) -> None:
     words = subprocess.run(
         ["bash", "-c", script.replace("exec ", "printf '%s|' ")], capture_output=True, text=True, check=True
     )
-    assert words.stdout.split("|")[-3:] == ["work", str(place), ""]
+    assert words.stdout.split("|")[-5:] == ["work", str(place), "--memory", "8G", ""]
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
 
 

@@ -50,7 +50,7 @@ class Arguments:
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
     retain: Annotated[tuple[str, ...], shown("NAME ...")] = ()
-    """Arms that keep what the pretrained agent knew, beside each method that fine-tunes one: bc, ks, ewc,
+    """Arms that keep what the pretrained agent knew, beside each method that fine-tunes one: bc, ks, em, ewc,
     l2, critic-warm-up, head-only, freeze, l2-init, shrink-perturb; together as in bc+l2."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
@@ -70,6 +70,9 @@ class Arguments:
     possible score."""
     forgetting: Annotated[bool, shown("")] = False
     """Also let adapted agents play their training tasks again: what they have forgotten."""
+    far: Annotated[bool, shown("")] = False
+    """Also ask agents at every snapshot how they do where fine-tuning does not go: in a few training tasks,
+    or where the benchmark says (apple, two-stage, procgen with --set deep=N)."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()
@@ -115,6 +118,13 @@ class Arguments:
     """MLflow server, such as http://host:5000 (an sqlite file in the output folder)."""
     tracking: Annotated[bool, shown("")] = True
     """Log to MLflow, or not."""
+    cpus: Annotated[tuple[str, ...], shown("N|KIND=N ...")] = ()
+    """Cores that a job needs, for all kinds or for one (baseline, pretrain, adapt, measure): 1."""
+    gpus: Annotated[tuple[str, ...], shown("N|KIND=N ...")] = ()
+    """GPUs that a job needs, or a part of one: 1 with --device cuda."""
+    memory: Annotated[tuple[str, ...], shown("SIZE|KIND=SIZE ...")] = ()
+    """Memory that a job needs, such as 2G pretrain=6G (--dry-run prints it), or "measured", which takes some
+    seconds: a worker takes what fits its machine, and batch systems keep as much free."""
     checkpoint_every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
     """Time between checkpoints of a running job; no influence on results."""
     plain: Annotated[bool, shown("")] = False

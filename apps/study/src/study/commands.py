@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import subprocess
@@ -29,6 +30,7 @@ def work(
     *,
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto",
     checkpoint_every_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
+    memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None,
     plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
 ) -> int:
     """Take jobs of a study that is planned in FOLDER, on any machine that sees it, until none is left.
@@ -39,10 +41,12 @@ def work(
         folder: The study's output folder, shared by all workers.
         device: cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one here.
         checkpoint_every_s: Time between checkpoints, instead of the plan's.
+        memory: What this worker may take, such as 6G: jobs that need more by the plan are left to others.
         plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
     """
     from study.engines.processes import work as take
     from study.engines.schedule import RunOptions
+    from study.needs import Needs, bytes_of
     from study.plan_file import read_plan
     from study.resources import choose_device
 
@@ -52,7 +56,8 @@ def work(
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     every_s = plan.checkpoint_every_s if checkpoint_every_s is None else checkpoint_every_s
-    options = RunOptions(choose_device(device), every_s, plugin)
+    has = Needs() if memory is None else Needs(memory=bytes_of(memory))
+    options = RunOptions(choose_device(device), every_s, plugin, has=has)
     finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
     print(f"{finished} jobs finished here" + ("; stopped" if stop.is_set() else ""))
     return 0
@@ -137,27 +142,39 @@ def slurm(
     *,
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 4,
     time: Annotated[str, tyro.conf.arg(metavar="H:MM:SS")] = "4:00:00",
-    cpus: Annotated[int, tyro.conf.arg(metavar="N")] = 1,
-    gpus: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
-    memory: Annotated[str, tyro.conf.arg(metavar="SIZE")] = "4G",
+    kinds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KIND ...")] = (),
+    cpus: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    gpus: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None,
     partition: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     submit: bool = False,
 ) -> int:
     """Print an sbatch script of workers for the study that is planned in FOLDER, or submit it.
 
+    They are as large as the plan says that jobs are (--cpus, --gpus and --memory of the study's command).
+
     Args:
         folder: The study's output folder, on a file system that all nodes see.
         workers: Size of the array; each task takes jobs until none is left.
         time: What each worker may take; one that comes to its end saves, and is queued again.
-        cpus: Cores of each worker.
-        gpus: GPUs of each worker.
-        memory: Memory of each worker.
+        kinds: Kinds of jobs that each worker must be large enough for (baseline, pretrain, adapt, measure),
+            to have an array of large ones and one of small ones; all kinds if left out.
+        cpus: Cores of each worker, if not what the plan says that jobs need.
+        gpus: GPUs of each worker, likewise.
+        memory: Memory of each worker, likewise; 4G where the plan does not say.
         partition: Where to run, if not where Slurm would.
         submit: Hand it to sbatch instead of printing it.
     """
+    from study.needs import KINDS, largest, size_words
     from study.plan_file import read_plan
 
-    read_plan(folder)
+    said = read_plan(folder).needs
+    if bad := [kind for kind in kinds if kind not in KINDS]:
+        raise unknown("kind of job", bad[0], KINDS)
+    needs = largest(said, kinds)
+    cpus = math.ceil(needs.cpus) if cpus is None else cpus
+    gpus = math.ceil(needs.gpus) if gpus is None else gpus
+    memory = memory or (size_words(needs.memory) if needs.memory else "4G")
     if workers < 1:
         raise StudyError(f"--workers {workers} is none; give 1 or more")
     asked = {"time": time, "mem": memory, "partition": partition}
@@ -193,7 +210,7 @@ def sbatch_script(
         "job-name=fvm-study",
     ]
     options = "\n".join(f"#SBATCH --{option}" for option in asked)
-    line = shlex.join([sys.executable, "-m", "study", "work", str(folder)])
+    line = shlex.join([sys.executable, "-m", "study", "work", str(folder), "--memory", memory])
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
 
 

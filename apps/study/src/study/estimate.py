@@ -25,8 +25,9 @@ from study.environments import env_options, make_envs
 from study.errors import StudyError
 from study.learners import read_spec, spec_of
 from study.machine import memory_bytes
+from study.needs import Needs, size_words, with_measured
+from study.pace import does_of
 from study.plan import Job, Plan
-from study.registry import registered
 from study.retentions import look_back_env_steps
 from study.state_file import write_state
 from study.terminal import count, duration
@@ -115,6 +116,11 @@ def show(
         soft_wrap=True,
     )
     console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")
+    asked = with_measured(
+        {kind: Needs() for kind in kinds if kinds[kind]}, by_kind([g[0] for g in groups], found)
+    )
+    words = " ".join(f"{kind}={size_words(needs.memory)}" for kind, needs in asked.items())
+    console.print(f"          to say so to workers and batch systems: --memory {words}", soft_wrap=True)
     if memory > available:
         console.print("          more than is available: use fewer --workers", style="yellow")
 
@@ -161,13 +167,6 @@ def alike(jobs: Sequence[Job]) -> dict[tuple[str, str, str], list[Job]]:
     return groups
 
 
-def does_of(job: Job) -> str:
-    """Returns what takes the time of a training: it "learns", "acts", or does next to "nothing"."""
-    if "adaptation" not in job.spec:
-        return "learns"
-    return registered().methods[job.spec["paradigm"]].adaptation(job.spec["adaptation"]).does
-
-
 def measure(jobs: Sequence[Job], device: str, workers: int) -> tuple[list[Measured], float]:
     """Returns each job's speed, the mean of `workers` processes that run its first seconds side by side.
 
@@ -200,6 +199,23 @@ def _mean(found: Sequence[Measured]) -> Measured:
         evaluation_s=sum(m.evaluation_s for m in found) / len(found),
         gpu_bytes=max(m.gpu_bytes for m in found),
     )
+
+
+def memory_of(jobs: Sequence[Job], device: str) -> dict[str, int]:
+    """Returns the memory that a job of each kind takes, by the first iterations of each kind of training."""
+    groups = alike(jobs)
+    if not groups:
+        return {}
+    found, _ = measure([group[-1] for group in groups.values()], device, 1)
+    return by_kind([kind for kind, _, _ in groups], found)
+
+
+def by_kind(kinds: Sequence[str], found: Sequence[Measured]) -> dict[str, int]:
+    """Returns the most memory that was measured, by kind of job."""
+    most: dict[str, int] = {}
+    for kind, measured in zip(kinds, found, strict=True):
+        most[kind] = max(most.get(kind, 0), measured.memory_bytes)
+    return most
 
 
 def gpu_bytes(jobs: Sequence[Job], device: str) -> int:

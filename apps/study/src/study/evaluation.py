@@ -89,12 +89,13 @@ class Context:
         """
         num_envs = min(self.settings["num_envs"], len(tasks) * episodes)
         envs = self.make_envs(tasks, num_envs, trials)
+        player = self.player(policy, envs) if isinstance(policy, str) else policy
         if self.told is not None:
             envs = Counted(envs, len(tasks) * episodes, self.settings["max_steps"] * trials, self.told)
         seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
         try:
             return evaluate(
-                self.player(policy, envs) if isinstance(policy, str) else policy,
+                player,
                 envs,
                 [Task.parse(task) for task in tasks],
                 episodes_per_task=episodes,

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from study import needs
 from study.errors import StudyError
 from study.files import Damaged, read_json, write_bytes
+from study.needs import Needs
 from study.plan import Job
 
 PLAN = "plan.json"
@@ -25,12 +27,14 @@ class PlanFile:
         jobs: All jobs, parents before children.
         command: The command line that made the plan.
         config: The study's config as `config_file` writes it; empty where there is none, as of trials.
+        needs: What a job of each kind needs of a machine; nothing is known of a kind that is not there.
     """
 
     jobs: tuple[Job, ...]
     checkpoint_every_s: float = 30.0
     command: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    needs: Mapping[str, Needs] = field(default_factory=dict)
 
 
 def write_plan(root: Path, plan: PlanFile) -> None:
@@ -44,6 +48,7 @@ def write_plan(root: Path, plan: PlanFile) -> None:
         "checkpoint_every_s": plan.checkpoint_every_s,
         "command": plan.command,
         "config": dict(plan.config),
+        "needs": needs.as_json(plan.needs),
         "jobs": jobs,
     }
     write_bytes(root / PLAN, json.dumps(value).encode())
@@ -67,6 +72,7 @@ def read_plan(root: Path) -> PlanFile:
                 raise Damaged("it is no plan")
         jobs = _jobs(listed)
         command, config = str(value.get("command", "")), dict(value.get("config", {}))
+        needed = needs.of_json(dict(value.get("needs", {})))
     except FileNotFoundError:
         raise StudyError(
             f"{root} has no plan that workers could take jobs from; run `study ... --output {root}` first, "
@@ -77,7 +83,9 @@ def read_plan(root: Path) -> PlanFile:
         raise StudyError(
             f"{path} is damaged ({words}); run the study's own command again, which writes it anew"
         ) from None
-    return PlanFile(jobs=jobs, checkpoint_every_s=float(every_s), command=command, config=config)
+    return PlanFile(
+        jobs=jobs, checkpoint_every_s=float(every_s), command=command, config=config, needs=needed
+    )
 
 
 def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:

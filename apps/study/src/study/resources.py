@@ -14,6 +14,7 @@ from study.arguments import Arguments
 from study.engines.schedule import RunOptions
 from study.errors import StudyError, unknown
 from study.machine import cores
+from study.needs import MEASURED, check_here, largest, needs_of, with_measured
 from study.plan import Plan
 from study.registry import Launcher, registered
 
@@ -37,16 +38,19 @@ def options_of(arguments: Arguments, device: str) -> RunOptions:
     """Returns how the jobs run.
 
     Raises:
-        StudyError: There is no such engine.
+        StudyError: There is no such engine, or what a job needs is none of what can be said, or not here.
     """
     here = launcher_of(arguments).here
+    found = needs_of(arguments.cpus, arguments.gpus, arguments.memory, device != "cpu")
+    if here:
+        check_here(found)
     return RunOptions(
         device,
         arguments.checkpoint_every_s,
         arguments.plugin,
         arguments.engine,
         devices=choose_devices(arguments.device, here=here),
-        gpus=0.0 if device == "cpu" else 1.0,
+        needs=found,
         ray_address=arguments.ray_address,
     )
 
@@ -82,7 +86,8 @@ def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:
         free = [torch.cuda.mem_get_info(torch.device(name))[0] for name in devices]
         fit = workers_on_gpus(free, estimate.gpu_bytes(plan.jobs, devices[0]), cores())
         return min(fit, len(plan.jobs))
-    return choose_workers(arguments.workers, device, len(plan.jobs))
+    most = largest(needs_of(arguments.cpus, arguments.gpus, (), on_gpu=False)).cpus
+    return choose_workers(arguments.workers, device, len(plan.jobs), most)
 
 
 def choose_device(asked: str, *, here: bool = True) -> str:
@@ -133,12 +138,29 @@ def workers_on_gpus(free_bytes: Sequence[int], job_bytes: int, most: int) -> int
     return max(1, min(fit, most // len(free_bytes))) * len(free_bytes)
 
 
-def choose_workers(asked: int | None, device: str, jobs: int) -> int:
-    """Returns the number of worker processes: one a core on a CPU, one on a GPU, unless asked for."""
+def with_measured_needs(arguments: Arguments, options: RunOptions, plan: Plan) -> RunOptions:
+    """Returns how the jobs run, with the memory that they need measured, if that was asked for.
+
+    Raises:
+        StudyError: One needs more than this machine has, and is to run here.
+    """
+    if MEASURED not in arguments.memory:
+        return options
+    found = with_measured(options.needs, estimate.memory_of(plan.jobs, options.device))
+    if launcher_of(arguments).here:
+        check_here(found)
+    return replace(options, needs=found)
+
+
+def choose_workers(asked: int | None, device: str, jobs: int, cpus: float = 1.0) -> int:
+    """Returns the number of worker processes: one a core on a CPU, one on a GPU, unless asked for.
+
+    Of jobs that need several `cpus` as many as fit.
+    """
     if asked is not None:
         if not 0 <= asked <= MAX_WORKERS:
             raise StudyError(
                 f"--workers {asked} is out of range; give 0 (this process alone) to {MAX_WORKERS}"
             )
         return asked
-    return min(cores(), jobs) if device == "cpu" else 1
+    return min(max(1, int(cores() / cpus)), jobs) if device == "cpu" else 1

@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from study.cache import check_cache, set_aside, take_from
 from study.collect import Results, collect, write_report
 from study.config import StudyConfig
 from study.config_file import as_json
-from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
@@ -29,12 +27,20 @@ from study.measures.control import check_control
 from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
 from study.plan_file import PlanFile, write_plan
-from study.registry import registered
 from study.resolve import check, resolve_all
-from study.resources import choose_devices, choose_workers, launcher_of, options_of, with_paths, workers_of
+from study.resources import (
+    choose_devices,
+    choose_workers,
+    launcher_of,
+    options_of,
+    with_measured_needs,
+    with_paths,
+    workers_of,
+)
+from study.run_jobs import run_jobs
 from study.store import Store, write_table
 from study.study_file import check_owner
-from study.terminal import Terminal, duration, plural, said_at_once
+from study.terminal import duration, plural
 from study.tune import ship, tuning_folder, with_tuned
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
@@ -101,6 +107,7 @@ class Options:
         workers: Processes that run jobs side by side; 0 for this one alone, None for one a core.
         engine: Name of the launcher that starts them.
         ray_address: Of the cluster, for Ray.
+        cpus, gpus, memory: What a job needs, in the words of the command line: `("2G", "pretrain=6G")`.
         control: Folder of a finished study in which a method is known to gain.
         cache: Folders with other studies, whose finished jobs are taken.
         fresh: Whether all jobs run anew.
@@ -117,6 +124,9 @@ class Options:
     workers: int | None = None
     engine: str = Arguments.engine
     ray_address: str = Arguments.ray_address
+    cpus: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
     control: Path | None = None
     cache: tuple[Path, ...] | None = None
     fresh: bool = False
@@ -201,6 +211,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         estimate.show(console, config, plan, tuning, output, device, workers)
         return
     estimate.check_memory(plan.jobs, device, workers)
+    options = with_measured_needs(arguments, options, plan)
     store = Store(output)
     store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     if arguments.tuned is not None:
@@ -265,7 +276,13 @@ def carry_out(
     try:
         take_over(console, arguments, plan, store)
         every_s = options.checkpoint_every_s
-        found = PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, command=rerun, config=as_json(config))
+        found = PlanFile(
+            jobs=plan.jobs,
+            checkpoint_every_s=every_s,
+            command=rerun,
+            config=as_json(config),
+            needs=options.needs,
+        )
         write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
         results, report, videos = finish()
@@ -311,7 +328,8 @@ def tune(
             f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
             f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
         )
-        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=options.checkpoint_every_s))
+        every_s = options.checkpoint_every_s
+        write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, needs=options.needs))
         run_jobs(console, plan, store, None, options, workers)
         scores = tuning.scores(store)
         tuning.write(scores, store.root / "trials.csv")
@@ -335,49 +353,3 @@ def make_tuning(config: StudyConfig, trials: int) -> Tuning:
         return Tuning(config, trials)
     except ValueError as error:
         raise StudyError(str(error)) from None
-
-
-def run_jobs(
-    console: Console,
-    plan: Plan,
-    store: Store,
-    tracker: tracking.Tracker | None,
-    options: RunOptions,
-    workers: int,
-) -> None:
-    """Runs what is missing of the plan.
-
-    Raises:
-        StudyError: A job failed; at once if a user can mend it, else after all others have run.
-    """
-    done = [job for job in plan.jobs if store.done(job)]
-    if done:
-        console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
-    store.check(done)  # now, not when the tables are made
-    schedule = Schedule(plan.jobs, store)
-    elsewhere = registered().launchers[options.engine].start is None
-    if schedule.waiting and not workers and elsewhere:
-        console.print(
-            f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
-            soft_wrap=True,
-        )
-    terminal = Terminal(console, plan, done)
-    if workers or elsewhere:
-        events = run_in_processes(schedule, options, workers)
-    else:
-        events = run_in_process(schedule, options, terminal.take)
-    failed: list[Event] = []
-    with terminal, said_at_once(terminal), closing(events):
-        for event in events:
-            terminal.take(event)
-            if tracker is not None:
-                tracker.take(event)
-            if event.what == "failed":
-                failed.append(event)
-            if event.what == "failed" and event.mendable:
-                raise StudyError(event.message)
-    if failed:
-        raise StudyError(
-            f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
-            f"the others are kept, and the same command tries the failed ones again"
-        )

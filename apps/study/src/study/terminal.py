@@ -83,7 +83,8 @@ class Running:
 class Terminal:
     """Shows events as they come; use as a context."""
 
-    def __init__(self, console: Console, plan: Plan, done: Sequence[Job]) -> None:
+    def __init__(self, console: Console, plan: Plan, done: Sequence[Job], then_s: float = 0.0) -> None:
+        """Makes a screen for a plan; `then_s` is what comes after its last job."""
         self.console, self.plan = console, plan
         self.finished, self.failed = len(done), 0
         self.total = len(plan.jobs)
@@ -93,7 +94,7 @@ class Terminal:
         self.silent = True
         self.started = self.last_line = time.monotonic()
         finished = {job.key for job in done}
-        self.pace = Pace({job.key: job for job in plan.jobs if job.key not in finished})
+        self.pace = Pace({job.key: job for job in plan.jobs if job.key not in finished}, then_s)
         self.live = Live(console=console, refresh_per_second=4, get_renderable=self.render)
         self.is_live = console.is_terminal and not console.is_dumb_terminal
 
@@ -115,8 +116,7 @@ class Terminal:
             self.pace.begin(job, now)
         elif event.what == "progress":
             self.running.setdefault(key, Running(job, now)).move(event, now)
-            if job.budget_env_steps:
-                self.pace.move(job, event.env_step / job.budget_env_steps, now)
+            self.pace.move(job, event.env_step, event.doing, event.part, now)
         elif event.what in ("finished", "failed", "lost"):
             gone = self.running.pop(key, None)
             if event.what == "finished":

@@ -109,7 +109,7 @@ def run_plan(
     console: Console, arguments: Arguments, plan: Plan, store: Store, options: RunOptions, device: str
 ) -> None:
     """Runs what is missing of a plan of trials."""
-    from study.run import run_jobs
+    from study.run_jobs import run_jobs
 
     workers = workers_of(arguments, device, plan)
     console.print(f"tuning: {len(plan.jobs)} jobs, {plan.env_steps:,} env steps, results in {store.root}")

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.watch import Watch
@@ -129,9 +130,18 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
             if under_way.stopped:
                 raise KeyboardInterrupt  # somebody called `study stop`
             while launcher.size < min(workers, len(watch.left), getattr(launcher, "room", workers)):
+                if isinstance(launcher, BySize):
+                    launcher.left = Counter(job.kind for job in watch.left.values())
                 launcher.submit()
     finally:
         launcher.stop()
+
+
+@runtime_checkable
+class BySize(Protocol):
+    """A launcher whose workers are of the sizes that the jobs ask for."""
+
+    left: Counter[str]  # jobs by kind
 
 
 def least_used(devices: Sequence[str], used: Sequence[str]) -> str:
@@ -216,6 +226,7 @@ def work(
     while replaced() and not stop.is_set():
         seen = stamp(root)  # before it is read: what is written in between is read next
         plan = read_plan(root)
+        options = replace(options, needs=plan.needs)
         for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set, replaced):
             finished += event.what == "finished"
             if event.what != "progress":

@@ -11,13 +11,17 @@ import os
 import secrets
 import socket
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.files import write_bytes
+from study.needs import Needs
 
 ANSWERS_WITHIN_S = 20.0
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
@@ -55,9 +59,8 @@ class RayWorkers:
             ) from None
         self.stop_file = self.root / "running" / f"stop-{secrets.token_hex(6)}"
         self.pool: list[Any] = []
-        self.task = ray.remote(work_there).options(
-            num_cpus=options.cpus, num_gpus=options.gpus, memory=options.memory or None, max_retries=0
-        )
+        self.kinds: dict[Any, str] = {}  # of jobs that each worker is large enough for, by its task
+        self.left: Counter[str] = Counter()  # jobs by kind
 
     @property
     def size(self) -> int:
@@ -68,12 +71,20 @@ class RayWorkers:
     def room(self) -> int:
         """How many workers the cluster has room for, as it is now."""
         there = self.ray.cluster_resources()
-        asked = {"CPU": self.options.cpus, "GPU": self.options.gpus, "memory": self.options.memory}
-        return max(1, min(int(there.get(name, 0.0) // each) for name, each in asked.items() if each))
+        each = min(self.options.needs.values(), key=size_of, default=Needs())
+        asked = {"CPU": each.cpus, "GPU": each.gpus, "memory": each.memory}
+        return max(1, min(int(there.get(name, 0.0) // much) for name, much in asked.items() if much))
 
     def submit(self) -> None:
-        """Starts one more worker, wherever there is room."""
-        self.pool.append(self.task.remote(str(self.root), self.options, str(self.stop_file)))
+        """Starts one more worker, wherever there is room, for the largest jobs that lack one."""
+        kind = next_kind(self.options.needs, self.left, Counter(self.kinds[task] for task in self.pool))
+        needs = self.options.needs.get(kind, Needs())
+        options = replace(self.options, has=needs)
+        asked = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": needs.memory or None}
+        task = self.ray.remote(work_there).options(max_retries=0, **asked)
+        started = task.remote(str(self.root), options, str(self.stop_file))
+        self.kinds[started] = kind
+        self.pool.append(started)
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
         """Waits a moment; returns a process id, 0 where it is not known, and a status of the ended ones."""
@@ -83,6 +94,7 @@ class RayWorkers:
         ready, self.pool = self.ray.wait(self.pool, num_returns=len(self.pool), timeout=timeout_s)
         ended = []
         for each in ready:
+            self.kinds.pop(each, None)
             try:
                 self.ray.get(each)
                 ended.append((0, 0))
@@ -102,6 +114,24 @@ class RayWorkers:
         with suppress(OSError):
             self.stop_file.unlink()
         self.ray.shutdown()
+
+
+def size_of(needs: Needs) -> tuple[float, float, float]:
+    """Returns what orders needs by how hard they are to meet."""
+    return needs.gpus, needs.memory, needs.cpus
+
+
+def next_kind(needs: Mapping[str, Needs], left: Mapping[str, int], had: Mapping[str, int]) -> str:
+    """Returns the kind of jobs that the next worker is to be large enough for.
+
+    Args:
+        needs: By kind.
+        left: Jobs that are not finished, by kind.
+        had: Workers that are there, by the kind that they were started for.
+    """
+    kinds = sorted(left, key=lambda kind: size_of(needs.get(kind, Needs())), reverse=True)
+    lacking = (kind for kind in kinds if left[kind] > had.get(kind, 0))
+    return next(lacking, kinds[-1] if kinds else "adapt")
 
 
 def check_answers(address: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from study.job_record import short
+from study.needs import Needs
+from study.pace import examples
 from study.plan import Job
 from study.store import Store
 from study.under_way import MAX_LOSSES
@@ -45,7 +47,8 @@ class RunOptions:
         devices: Of local workers, which share them evenly; empty for `device` alone.
         plugins: That each worker loads, as this process has.
         max_losses: Times a job may lose its worker before it counts as failed.
-        cpus, gpus, memory: What a batch system keeps free for one worker: cores, GPUs, bytes.
+        needs: What a job of each kind needs of a machine.
+        has: What this worker has; no memory said is all that the machine has.
         ray_address: Of the cluster for `--engine ray`.
     """
 
@@ -55,31 +58,37 @@ class RunOptions:
     engine: str = "local"  # name of the launcher that starts workers
     max_losses: int = MAX_LOSSES
     devices: tuple[str, ...] = ()
-    cpus: float = 1.0
-    gpus: float = 0.0
-    memory: int = 0
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+    has: Needs = field(default_factory=Needs)
     ray_address: str = "auto"
 
 
 class Schedule:
-    """Jobs still to do, in the plan's order. Taking the next one does not look at all of them."""
+    """Jobs still to do: one of each kind and method, so that what they take is known soon, then the rest.
+
+    Both in the plan's order. Taking the next one does not look at all of them.
+    """
 
     def __init__(self, jobs: Sequence[Job], store: Store) -> None:
         self.store, self.jobs = store, tuple(jobs)
-        self._order = {job.key: i for i, job in enumerate(self.jobs)}
+        first = {job.key for job in examples(self.jobs)}
+        self._order = {job.key: i - len(self.jobs) * (job.key in first) for i, job in enumerate(self.jobs)}
         self._ready: list[tuple[int, Job]] = []
         self._children: dict[str, list[Job]] = {}  # of parents that are not done
         self._parents: dict[str, Job] = {}
+        self._early: dict[str, Job] = {}  # those parents whose children are to come as soon as they can
         done = store.finished()
-        for i, job in enumerate(self.jobs):
+        for job in self.jobs:
             if short(job.key) in done:
                 continue
             parent = job.parent
             if parent is None or short(parent.key) in done:
-                self._ready.append((i, job))  # in order, so it is a heap
+                self.again(job)
             elif parent.key in self._order:
                 self._children.setdefault(parent.key, []).append(job)
                 self._parents[parent.key] = parent
+                if job.key in first:
+                    self._early[parent.key] = parent
 
     @property
     def waiting(self) -> list[Job]:
@@ -97,8 +106,9 @@ class Schedule:
     def next(self) -> Job | None:
         """Takes the first job whose parent is finished; None if all that wait need one that still runs."""
         while True:
+            self._look(self._early)
             if not self._ready:
-                self._look()
+                self._look(self._parents)
             if not self._ready:
                 return None
             job = heapq.heappop(self._ready)[1]
@@ -113,17 +123,19 @@ class Schedule:
     def drop_children(self, job: Job) -> list[Job]:
         """Takes out and returns the jobs that a failed one leaves without a parent, and theirs."""
         self._parents.pop(job.key, None)
+        self._early.pop(job.key, None)
         orphans = self._children.pop(job.key, [])
         return orphans + [later for orphan in orphans for later in self.drop_children(orphan)]
 
-    def _look(self) -> None:
+    def _look(self, parents: Mapping[str, Job]) -> None:
         """Makes the children of finished parents ready; there are few parents for many children."""
-        for key, parent in list(self._parents.items()):
+        for key, parent in list(parents.items()):
             if self.store.done(parent):
                 self._release(key)
 
     def _release(self, key: str) -> None:
         """Makes the children of a finished job ready, if there are any."""
         self._parents.pop(key, None)
+        self._early.pop(key, None)
         for child in self._children.pop(key, []):
             self.again(child)

@@ -14,12 +14,14 @@ from study.errors import StudyError
 from study.evaluation import Stopped
 from study.job import Progress, run_job
 from study.job_record import short
+from study.needs import Needs
 from study.plan import Job
 from study.under_way import Failure, UnderWay
 
 POLL_S = 0.2  # between two looks while others have what is left in hand
 POLL_AT_MOST_S = 2.0
 TELL_EVERY_S = 0.3
+NOTHING = Needs()
 
 
 def never() -> bool:
@@ -43,10 +45,12 @@ def take_jobs(
     Jobs that others have in hand are waited for: their workers may die. Once `stopping` holds, or when the
     generator is closed, the job in hand keeps a checkpoint and is handed over, an evaluation at once. Once
     the plan is `replaced`, the job in hand is finished, and no other one begun. `hear` is given the events
-    that come while an agent is evaluated, when none can be yielded.
+    that come while an agent is evaluated, when none can be yielded. Jobs that need more than this worker has
+    are left to others; when nothing else is left and nobody has any in hand, it returns.
     """
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
+    too_large = 0
     pause = POLL_S
     while not (stopping() or under_way.stopped or replaced()):
         job = schedule.next()
@@ -58,6 +62,8 @@ def take_jobs(
             held = [other for other in held if not store.done(other) and short(other.key) not in failures]
             if not held and not schedule.parents:
                 return
+            if not held and too_large and not under_way.held():
+                return  # none of those that are left, or wait for one of them, is for this worker
             time.sleep(pause)
             pause = min(pause * 1.3, POLL_AT_MOST_S)
             for other in held:
@@ -67,7 +73,11 @@ def take_jobs(
         if short(job.key) in under_way.failures():
             schedule.drop_children(job)
             continue
-        lease = under_way.take(job.key)
+        needs = options.needs.get(job.kind, NOTHING)
+        if not needs.fit(options.has, options.device):
+            too_large += 1
+            continue
+        lease = under_way.take(job.key) if needs.fit_now() else None
         if lease is None:
             held.append(job)
             continue
