@@ -7,15 +7,17 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+from study.arguments import Arguments
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.claims.retention import TEACHER, UNVISITED
 from study.collect import Results, collect
 from study.config import Far, Phase, StudyConfig
 from study.errors import StudyError
+from study.measures.far import not_in_them
 from study.plan import Plan, make_plan
 from study.presets.apple import INTERFERING, Options, chosen
 from study.presets.toy import QUICK
-from study.resolve import check
+from study.resolve import check, resolve
 from study.store import Store
 
 EPISODES = 40  # of 100 steps: a twentieth of the benchmark's
@@ -123,3 +125,32 @@ def test_named_arms_change_the_learner_s_settings_alone() -> None:
     assert list(retained) == ["drift"]
     with pytest.raises(StudyError, match="asks for entropy"):
         check(replace(little(), methods=("multitask:gradient+entropy-off",)))
+
+
+def test_any_study_can_ask_about_its_training_tasks() -> None:
+    for benchmark in ("procgen", "atari", "toy", "rlbench"):
+        config = resolve(Arguments(benchmark=benchmark, preset="quick", far=True), "quick")
+        assert config.far is not None
+        assert (config.far.tasks, config.far.env_options) == ((), {})
+        assert config.far.window_env_steps in config.adapt.at(config.evaluation.snapshots)
+        assert config.far.window_env_steps <= config.adapt.env_steps / 4 or config.evaluation.snapshots < 8
+        plain = resolve(Arguments(benchmark=benchmark, preset="quick"), "quick")
+        assert plain.far is None
+        assert not_in_them(config)
+    own = resolve(Arguments(benchmark="two-stage", far=True), "quick")  # which says where to ask
+    assert own == resolve(Arguments(benchmark="two-stage"), "quick")
+
+
+def test_procgen_asks_deep_in_training_levels() -> None:
+    config = resolve(Arguments(benchmark="procgen", set=("deep=40",)), "quick")
+    assert config.far is not None
+    assert config.far.env_options == {"start_states": {"steps": 40, "player": "right"}}
+    assert not_in_them(config)
+    (adapt, *_) = (job for job in make_plan(config).jobs if job.kind == "adapt" and job.parent is not None)
+    settings = adapt.spec["measures"]["far"]
+    assert settings["tasks"] == adapt.parent.spec["tasks"][:8]
+    other = resolve(Arguments(benchmark="procgen", set=("deep=40", "game=ninja")), "quick")
+    assert other.far is not None
+    assert other.far.env_options["start_states"]["player"] == "moves"
+    with pytest.raises(StudyError, match="start_states' steps is -1"):
+        resolve(Arguments(benchmark="procgen", set=("deep=-1",)), "quick")

@@ -50,7 +50,7 @@ class Arguments:
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
     retain: Annotated[tuple[str, ...], shown("NAME ...")] = ()
-    """Arms that keep what the pretrained agent knew, beside each method that fine-tunes one: bc, ks, ewc,
+    """Arms that keep what the pretrained agent knew, beside each method that fine-tunes one: bc, ks, em, ewc,
     l2, critic-warm-up, head-only, freeze, l2-init, shrink-perturb; together as in bc+l2."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
@@ -70,6 +70,9 @@ class Arguments:
     possible score."""
     forgetting: Annotated[bool, shown("")] = False
     """Also let adapted agents play their training tasks again: what they have forgotten."""
+    far: Annotated[bool, shown("")] = False
+    """Also ask agents at every snapshot how they do where fine-tuning does not go: in a few training tasks,
+    or where the benchmark says (apple, two-stage, procgen with --set deep=N)."""
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()

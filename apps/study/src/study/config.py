@@ -134,6 +134,20 @@ class Far:
         if strange := sorted(set(self.order.values()) - {"CLOSE", "FAR"}):
             raise ValueError(f"far order names {', '.join(strange)}; a task meets CLOSE or FAR first")
 
+    @classmethod
+    def in_training_tasks(cls, evaluation: Evaluation, adapt: Phase, **env_options: Any) -> Far:
+        """Returns what is asked where nobody says more: training tasks, over an adaptation's first quarter.
+
+        `env_options` are those of the envs on which they are played, where they differ from the study's.
+        """
+        points = adapt.at(evaluation.snapshots)
+        return cls(
+            episodes=evaluation.training_episodes,
+            max_steps=evaluation.max_steps,
+            window_env_steps=points[max(1, (len(points) - 1) // 4)],
+            env_options=env_options,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

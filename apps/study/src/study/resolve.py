@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from study.arguments import Arguments
-from study.config import OF_FOLDS, StudyConfig
+from study.config import OF_FOLDS, Far, StudyConfig
 from study.demonstrations import check_demos
 from study.environments import check_task
 from study.errors import StudyError, unknown
@@ -26,6 +26,7 @@ OF_TRAINING = (
     "looks",
     "diverged",
     "forgetting",
+    "far",
     "pretrain_env_steps",
     "adapt_env_steps",
     "control",
@@ -195,6 +196,8 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
         steps = getattr(arguments, f"{phase}_env_steps")
         if steps is not None:
             changed[phase] = replace(getattr(preset, phase), env_steps=steps)
+    if arguments.far and preset.far is None:
+        changed["far"] = Far.in_training_tasks(preset.evaluation, changed.get("adapt", preset.adapt))
     return changed
 
 

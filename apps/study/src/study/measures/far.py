@@ -128,9 +128,9 @@ def visited(finished: Finished) -> pl.DataFrame:
 
 
 def not_in_them(config: StudyConfig) -> bool:
-    """Whether FAR is other tasks than those that are adapted to, so that fine-tuning never goes there."""
+    """Whether FAR is in the pretraining's own tasks: none is adapted to, so fine-tuning never goes there."""
     far = config.far
-    return far is not None and not far.env_options and not far.tasks
+    return far is not None and not far.tasks
 
 
 def by_order(finished: Finished, order: Mapping[str, str]) -> pl.DataFrame:

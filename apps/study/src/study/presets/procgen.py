@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fvm_envs.procgen import GAMES, MODES
+from fvm_envs.procgen import GAMES, MODES, StartStates
 from fvm_envs.procgen.games import parse_name
 from fvm_envs.suite import SUITES
 from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
 
 from study.claims.procgen import procgen_claims
-from study.config import Evaluation, Phase, Settings, StudyConfig
+from study.config import Evaluation, Far, Phase, Settings, StudyConfig
 from study.errors import StudyError, unknown
 from study.registry import Benchmark
 
@@ -169,19 +169,32 @@ class Options:
     Attributes:
         game: One of the 16 games.
         mode: Easy, hard, extreme or memory, as far as the game has it.
+        deep: Ask agents what they still know this many steps deep in training levels; 0 does not.
     """
 
     game: str | None = None
     mode: str | None = None
+    deep: int = 0
 
 
 def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
-    """Returns what another game or mode changes in a preset.
+    """Returns what another game or mode changes in a preset, and what its agents are asked.
 
     Raises:
         StudyError: No such game or mode, or one without levels to hold out.
-        ValueError: The game lacks the mode.
+        ValueError: The game lacks the mode, or that deep no episode can begin.
     """
+    changed = _of_game(preset, options)
+    if options.deep:
+        player = "right" if "coinrun-" in changed.get("family", preset.family) else "moves"
+        begun = StartStates(steps=options.deep, player=player)
+        changed["far"] = Far.in_training_tasks(
+            preset.evaluation, preset.adapt, start_states={"steps": begun.steps, "player": begun.player}
+        )
+    return changed
+
+
+def _of_game(preset: StudyConfig, options: Options) -> dict[str, Any]:
     game, mode = options.game, options.mode
     preset_game, preset_mode = preset.family.removeprefix("procgen/").rsplit("-", 1)
     if game is not None and game not in GAMES:
