@@ -30,7 +30,8 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
         blocks.append(f"{name}, {len(study.tasks)} task{'s' * (len(study.tasks) != 1)}\n{aligned(rows)}")
         blocks += [_tests(analysis, result), _iqm(analysis, result)]
     blocks += [_verdicts(analysis)]
-    notes = {i.note for s in analysis.summaries for i in s.fixed.values() if i.note}
+    intervals = [i for s in analysis.summaries for i in s.fixed.values()]
+    notes = {i.note for i in (*intervals, *(d.fixed for d in analysis.differences)) if i.note}
     lines = [f"Note: {note}." for note in sorted(notes)]
     if reading is not None:
         lines += [f"Read: {visible(text)}." for text in reading.said]
