@@ -2,8 +2,8 @@
 
     uv run python docs/results/toy-map/figure.py
 
-From `map.json` and `curves.parquet` alone. A cell has a colour where one arm, at the point that was best on validation orders,
-beats every other; hatched where only its pretraining is decided; blank where nothing is.
+From `map.json` and `curves.parquet` alone. A cell has a colour where one arm, at the point that was best on
+validation orders, beats every other; hatched where only its pretraining is decided; blank where nothing is.
 """
 
 from __future__ import annotations

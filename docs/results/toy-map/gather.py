@@ -65,19 +65,11 @@ def tables(folder: Path, configs: dict[str, StudyConfig]) -> dict[str, pl.DataFr
         if not any(job.kind == "adapt" for job in done):
             continue
         mine = runs_of(plan, store, marks)
-        runs.append(whole_seeds(complete(mine, config)))
+        runs.append(whole_seeds(mine, config))
         returns.append(returns_of(plan, store, marks))
         costs.append(cost_table(Plan(jobs=done, folds={}), store).select(marked, pl.all()))
     every = {"runs": runs, "returns": returns, "responses": responses, "curves": curves, "spent": spent}
     return {name: pl.concat(t, how="diagonal") for name, t in (every | {"costs": costs}).items() if t}
-
-
-def complete(runs: pl.DataFrame, config: StudyConfig) -> pl.DataFrame:
-    """Returns the runs of seeds of which every planned run is there."""
-    one = make_plan(replace(config, seeds=1))
-    planned = sum(len(job.spec["at"]) for job in one.jobs if job.kind == "adapt")
-    sizes = runs.group_by("seed").len().filter(pl.col("len") == planned)
-    return runs.filter(pl.col("seed").is_in(sizes["seed"].implode()))
 
 
 def looked(seeds: int) -> tuple[int, float]:
