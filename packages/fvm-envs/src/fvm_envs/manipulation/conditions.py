@@ -57,6 +57,19 @@ class TipDetected:
 
 
 @dataclass(frozen=True)
+class TipNear:
+    """The gripper's tip is within `distance` m of a body's origin."""
+
+    body: str
+    distance: float
+
+    def met(self, world: World) -> bool:
+        """Whether it holds now."""
+        away = world.tip()[0] - world.position(self.body)
+        return float(away @ away) <= self.distance**2
+
+
+@dataclass(frozen=True)
 class Grasped:
     """The hand holds a body."""
 

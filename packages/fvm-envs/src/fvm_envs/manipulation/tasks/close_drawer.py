@@ -10,19 +10,19 @@ from fvm_envs.manipulation.conditions import Condition, JointMoved
 from fvm_envs.manipulation.task import ManipulationTask, Pieces, Waypoint, to
 from fvm_envs.manipulation.world import World
 
-OPENED = 0.1
+OPENED, SHUT = 0.1, 0.09
 
 
 class CloseDrawer(ManipulationTask):
-    """Push a drawer in by 6 cm."""
+    """Push a drawer in."""
 
     name = "close_drawer"
     description = "close the bottom, middle or top drawer"
     num_variations = len(DRAWERS)
 
     def pieces(self) -> Pieces:
-        """The cabinet."""
-        objects, contact = cabinet.pieces()
+        """The cabinet, whose drawers do not coast when they are hit."""
+        objects, contact = cabinet.pieces(damping=20.0, friction=5.0)
         return Pieces(objects, contact=contact)
 
     def place(self, world: World, variation: int, rng: np.random.Generator) -> None:
@@ -31,11 +31,11 @@ class CloseDrawer(ManipulationTask):
         world.set_joint(f"{DRAWERS[variation]}_joint", OPENED)
 
     def conditions(self, variation: int) -> tuple[Condition, ...]:
-        """The drawer went in."""
-        return (JointMoved(f"{DRAWERS[variation]}_joint", 0.06, sign=-1),)
+        """The drawer is shut but for 1 cm; RLBench asks for 6 of its 10 cm."""
+        return (JointMoved(f"{DRAWERS[variation]}_joint", SHUT, sign=-1),)
 
     def demonstration(self, world: World) -> list[Waypoint]:
         """Closed in front of the handle, push."""
         where, matrix = cabinet.handle(world, DRAWERS[world.variation])
-        pushed = where + world.direction("cabinet", (OPENED - 0.02, 0, 0))
+        pushed = where + world.direction("cabinet", (OPENED, 0, 0))
         return [to(where, matrix, open=False, back=0.08), to(pushed, matrix, open=False)]
