@@ -50,7 +50,9 @@ def pieces(damping: float = 5.0, friction: float = 1.0) -> tuple[str, str]:
     drawers = ""
     for name, height in zip(DRAWERS, HEIGHTS, strict=True):
         wall = 0.024
-        box = mjcf.slide(f"{name}_joint", (-1, 0, 0), (0.0, TRAVEL), damping=damping, frictionloss=friction, armature=0.1)
+        box = mjcf.slide(
+            f"{name}_joint", (-1, 0, 0), (0.0, TRAVEL), damping=damping, frictionloss=friction, armature=0.1
+        )
         box += mjcf.geom("box", (0.006, _WIDTH - 0.004, 0.034), _FRONT, pos=(0, 0, 0), mass=0.1)
         box += mjcf.geom(
             "box", (_DEPTH - 0.02, _WIDTH - 0.012, 0.003), _FRONT, pos=(_DEPTH - 0.01, 0, -0.03), mass=0.1
