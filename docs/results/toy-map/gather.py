@@ -137,7 +137,7 @@ def cells_of_map(runs: pl.DataFrame, configs: dict[str, StudyConfig]) -> list[di
         marks = marks_of(config)
         arms = {f"{marks} marks: {row}": row for row in chosen_rows(config)}
         for step in MAP.evaluation.at:
-            mine = cells[value_after(step)]
+            mine = cells.get(value_after(step), {})
             if not set(arms) <= set(mine):
                 continue
             best = best_of(mine, arms)

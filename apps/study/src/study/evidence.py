@@ -23,6 +23,7 @@ from study.store import Store
 
 LOOKS = "looks.json"
 TUNING_SPENT = "spent.parquet"
+SHIPPED = "tuning"  # in a study's folder: what it took over from `study tune`
 RUN = ("method", "fold", "seed", "checkpoint", "task")
 
 
@@ -77,7 +78,9 @@ def tuning(config: StudyConfig, methods: Sequence[str], store: Store) -> pl.Data
 
     A preset whose settings come from trials elsewhere has no ledger of them.
     """
-    schema = {"method": pl.String, "trial": pl.Int64, "env_steps": pl.Int64}
+    schema: dict[str, Any] = {"method": pl.String, "trial": pl.Int64, "env_steps": pl.Int64}
+    if (by_grid := store.root / SHIPPED / TUNING_SPENT).is_file():
+        return grid_trials(pl.read_parquet(by_grid, glob=False), methods)
     path = store.root.with_name(f"{store.root.name}-tuning") / TUNING_SPENT
     if not path.is_file():
         return None if config.trials else pl.DataFrame(schema=schema)
@@ -87,6 +90,28 @@ def tuning(config: StudyConfig, methods: Sequence[str], store: Store) -> pl.Data
         pretraining = Method.parse(Row.parse(method).method).pretraining
         mine = spent.filter(pl.col("pretraining") == pretraining)
         rows += [(method, *row) for row in mine.select("trial", "env_steps").iter_rows()]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def grid_trials(spent: pl.DataFrame, methods: Sequence[str]) -> pl.DataFrame:
+    """Returns the trials of a tuning by a grid: method (a row of the study), trial, env_steps, tasks.
+
+    A trial is a point of the grid; a pretraining that several points start from counts with the first. A
+    method without a grid of its own, as a control, took over what another's trials chose.
+    """
+    rows = []
+    for name in dict.fromkeys(methods):
+        method = Method.parse(Row.parse(name).method)
+        mine = spent.filter(pl.col("method") == method.name)
+        if mine.is_empty():
+            mine = spent.filter(pl.col("method") == method.kind.variant_of)
+        trials = mine.with_columns(trial=pl.col("point").rank("dense").cast(pl.Int64))
+        by_trial = trials.group_by("trial").agg(
+            pl.col("env_steps").sum(), pl.col("tasks").explode().drop_nulls().unique().sort()
+        )
+        rows += [(name, *row) for row in by_trial.sort("trial").iter_rows()]
+    schema: dict[str, Any] = {"method": pl.String, "trial": pl.Int64, "env_steps": pl.Int64}
+    schema["tasks"] = pl.List(pl.String)
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

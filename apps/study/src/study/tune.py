@@ -17,6 +17,7 @@ from study.arguments import Arguments
 from study.config import Settings, StudyConfig
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
+from study.evidence import SHIPPED
 from study.files import canonical_json, read_json, write_bytes
 from study.plan import Plan
 from study.plan_file import PlanFile, write_plan
@@ -37,7 +38,6 @@ from study.store import Store, write_table
 
 TUNED = "tuned.json"
 TABLES = ("responses.parquet", "curves.parquet", "spent.parquet")
-SHIPPED = "tuning"  # in a study's folder, what it took over
 MOST_WIDENINGS = 2
 
 
@@ -69,6 +69,7 @@ def tune(
     options = options_of(arguments, device)
     store = Store(root)
     store.claim(config.identity, config.spec, {}, plugins.loaded())
+    config = replace(config, on_validation=True)
     try:
         plans: dict[str, Plan] = {}
         seeds = {method.name: seeds_of(config, method, env_steps) for method in tuned_arms(config)}
