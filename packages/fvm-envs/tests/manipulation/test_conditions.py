@@ -20,6 +20,7 @@ def world(*, joint=0.0, start=0.0, at=0.0, tip=0.0, grasped=None):
         joint=lambda name: joint,
         joint_at_start=lambda name: start,
         position=lambda body: np.array([0, 0, at]),
+        point=lambda body, offset: np.array([0, 0, at]) + offset,
         inside=lambda position, zone: bool(position[2] > 1),
         tip=lambda: (np.array([0, 0, tip]), np.eye(3)),
         grasped=grasped,
@@ -56,6 +57,7 @@ def test_the_tip_and_the_hand():
     assert TipNear("tap", 0.06).met(world(at=1.0, tip=1.05))
     assert TipNear("tap", 0.06).met(world(at=1.0, tip=0.95))
     assert not TipNear("tap", 0.06).met(world(at=1.0, tip=1.07))
+    assert TipNear("tap", 0.06, (0.0, 0.0, 0.1)).met(world(at=1.0, tip=1.07))
     assert Grasped("cup").met(world(grasped="cup"))
     assert not Grasped("cup").met(world(grasped="lid"))
     assert not Grasped("cup").met(world())
