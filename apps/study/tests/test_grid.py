@@ -41,6 +41,24 @@ def test_a_grid_of_one_point_has_the_names_of_none() -> None:
     assert points_of(config, Method.parse("rl2"))[0].values == {}
 
 
+def test_a_study_at_chosen_points_has_one_row_a_method_at_those() -> None:
+    grid = {"adapt.learning_rate": (1e-3, 5e-3), "adapt.entropy_coef": (0.01, 0.05)}
+    chosen = {"scratch": "entropy 0.05 rate 0.001", "rl2": "meta-rate 0.0025"}
+    config = replace(TWO, grid=grid, only_chosen=True, chosen=chosen)
+    assert [point.values for point in points_of(config, Method.parse("scratch"))] == [
+        {"adapt.learning_rate": 1e-3, "adapt.entropy_coef": 0.05}
+    ]
+    assert points_of(config, Method.parse("scratch"))[0].name == ""
+    assert points_of(config, Method.parse("rl2"))[0].values == {}  # its settings say it
+    assert points_of(config, Method.parse("multitask"))[0].values == {}  # not tuned
+    other = dict(reversed(grid.items()))  # as JSON with sorted keys gives it back
+    both = [points_of(replace(TWO, grid=one), Method.parse("scratch")) for one in (grid, other)]
+    assert both[0] == both[1]
+    assert len(points_of(replace(config, on_validation=True), Method.parse("scratch"))) == 4
+    with pytest.raises(ValueError, match="which the grid does not have"):
+        points_of(replace(config, chosen={"scratch": "rate 0.1"}), Method.parse("scratch"))
+
+
 def test_a_row_says_its_point_and_its_demonstrations() -> None:
     for name in ("scratch, rate 0.01", "multitask@100, 2 demos, rate 0.01 entropy 0.05", "scratch, 1 demo"):
         assert Row.parse(name).name == name
