@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from fvm_eval.claims import Precondition
 from study.claims.arms import learned
-from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, map_claims, rows, value_after
+from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, chosen, map_claims, rows, value_after
 from study.claims.toy_map_cells import (
     best_mean_trial,
     best_of,
@@ -130,6 +130,12 @@ def test_seeds_count_once_all_their_arms_have_finished(both: pl.DataFrame) -> No
     kept = whole_seeds(lacking.filter(marks=4), VISIBLE)
     assert kept["seed"].unique().sort().to_list() == [100, 101, 102, *range(104, 110)]
     assert whole_seeds(lacking.filter(marks=0), HIDDEN)["seed"].n_unique() == 10
+
+
+def test_what_was_chosen_of_a_pretraining_is_no_row() -> None:
+    config = replace(HIDDEN, chosen={**CHOSEN, "rl2": "meta-rate 0.0025"})
+    assert chosen(config, "rl2") == "rl2"
+    assert chosen(config, RESET) == f"{RESET}, rate 0.005"
 
 
 def arms(cells: Mapping[str, pl.DataFrame], marks: int) -> dict[str, str]:

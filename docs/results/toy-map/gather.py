@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 from fvm_eval.claims.looks import nominal_levels
-from study.claims.toy_map import map_claims, marks_of, value_after
+from study.claims.toy_map import arm, chosen, map_claims, marks_of, value_after
 from study.claims.toy_map_cells import (
     as_json,
     best_of,
@@ -29,7 +29,6 @@ from study.claims.toy_map_cells import (
 )
 from study.config import StudyConfig
 from study.costs import cost_table
-from study.methods import Method, Row
 from study.plan import Plan, make_plan
 from study.presets.toy_map import FAMILIES, MAP
 from study.store import Store
@@ -45,11 +44,6 @@ def studies(folder: Path) -> dict[str, StudyConfig]:
         if (folder / "tuning" / family / TUNED).is_file():
             found[family] = with_tuned(replace(MAP, family=f"toy/{family}"), folder / "tuning" / family)
     return found
-
-
-def chosen_rows(config: StudyConfig) -> list[str]:
-    """Returns each method's row at its chosen point."""
-    return [replace(Row(Method.parse(m).name), point=config.chosen.get(m, "")).name for m in config.methods]
 
 
 def tables(folder: Path, configs: dict[str, StudyConfig]) -> dict[str, pl.DataFrame]:
@@ -128,13 +122,13 @@ def cells_of_map(runs: pl.DataFrame, configs: dict[str, StudyConfig]) -> list[di
     cells, found = cells_of(runs, MAP.adapt.env_steps), []
     for config in configs.values():
         marks = marks_of(config)
-        arms = {f"{marks} marks: {row}": row for row in chosen_rows(config)}
+        arms = {arm(config, row): row for row in (chosen(config, name) for name in config.methods)}
         for step in MAP.evaluation.at:
             mine = cells.get(value_after(step), {})
             if not set(arms) <= set(mine):
                 continue
             best = best_of(mine, arms)
-            means = {row: float(mine[arm]["value"].to_numpy().mean()) for arm, row in arms.items()}
+            means = {row: float(mine[name]["value"].to_numpy().mean()) for name, row in arms.items()}
             found.append(
                 {
                     "marks": marks,
