@@ -108,7 +108,7 @@ def act(
     noise_rng: torch.Generator,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Actions [B] of a network in training, counted from 0: greedy under its noise, but for eps uniform ones."""
+    """Actions [B] of a network in training, counted from 0: greedy under noise, or with eps uniform."""
     _draw_latents(slots, policy, replays, sampler, config, rng)
     seen = torch.from_numpy(np.ascontiguousarray(slots.obs)).to(policy.atoms.device, policy.obs_dtype)
     noise = policy.draw_noise(len(slots.obs), noise_rng)
