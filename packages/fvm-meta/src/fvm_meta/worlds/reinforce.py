@@ -2,6 +2,7 @@
 
     pi(right | o) = sigmoid(theta . o);  theta <- theta - lr d/dtheta [ loss + sum over hooks of their terms ]
     loss = - mean over slots of  sum_t G_t log pi(a_t | o_t),   G_t: rewards to go, without discount
+    d loss / d theta = - mean over slots of  sum_t G_t (a_t - pi(right | o_t)) o_t
 
 One episode of every slot an update, no baseline, plain gradient steps, theta = 0 at first: what the appendix
 of Wolczyk et al. 2024 leaves open is chosen as in `apple.py`. Envs that can play a whole episode at once,
@@ -126,7 +127,7 @@ class Reinforce:
     """
 
     name: ClassVar[str] = "reinforce"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -170,9 +171,7 @@ class Reinforce:
         obs, action, reward, task_index = self._episodes(envs)
         self.env_step += size
         to_go = np.ascontiguousarray(reward[::-1].cumsum(axis=0)[::-1])
-        metrics = self._update(
-            Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
-        )
+        metrics = self._update(obs, action, to_go)
         played = zip(task_index.tolist(), to_go[0].tolist(), strict=True)
         steps = self.config.num_steps
         return Iteration(size, 1, metrics, tuple(Episode(self.env_step, t, r, steps) for t, r in played))
@@ -203,14 +202,19 @@ class Reinforce:
         seen, actions, rewards = (np.stack(column) for column in zip(*rows, strict=True))
         return seen, actions, rewards, task_index
 
-    def _update(self, batch: Batch) -> dict[str, float]:
-        """One gradient step; its metrics."""
-        log_prob = self.distribution(self.policy, batch)[0].log_prob(batch.action)
-        loss = -(batch.to_go * log_prob).sum(dim=0).mean()
-        loss, metrics = self.hooks.added(loss, self.policy, batch, torch.mean)
-        (slope,) = torch.autograd.grad(loss, (self.policy.theta,))
+    def _update(
+        self, obs: NDArray[np.float64], action: NDArray[np.int64], to_go: NDArray[np.float64]
+    ) -> dict[str, float]:
+        """One gradient step; its metrics. The learner's own gradient needs no tape, the hooks' terms do."""
+        theta = self.policy.theta
+        surprise = to_go * (action - chances(theta, obs))
+        own = -np.einsum("tn,tnd->d", surprise, obs) / obs.shape[1]
+        batch = Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
+        # Linear in theta: not the loss's value, but its slope.
+        loss, metrics = self.hooks.added(theta @ torch.from_numpy(own), self.policy, batch, torch.mean)
+        (slope,) = torch.autograd.grad(loss, (theta,))
         with torch.no_grad():
-            self.policy.theta.sub_(slope, alpha=self.config.learning_rate)
+            theta.sub_(slope, alpha=self.config.learning_rate)
         self.hooks.after_step()
         return means([metrics])
 
