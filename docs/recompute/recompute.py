@@ -5,13 +5,20 @@
 
 Nothing of fvm is imported. The numbers are held against `report.json` to seven digits, and against the page
 as it prints them (`page.py`): means, limits of every kind (t, Welch, paired t, Korn-Graubard, Gaffke, MOVER;
-over new tasks), aggregates, probabilities of improvement with their tests, curves, the claims with their p
-values and verdicts, preconditions where their returns ship, costs. Any difference ends it with status 1.
+over new tasks), aggregates, probabilities of improvement with their tests, times to a threshold, curves, the
+claims with their p values and verdicts, preconditions where their returns ship, costs, counts of the
+checklist. Any difference ends it with status 1.
+
+Not computed again, and why: the bands of performance profiles (a bootstrap's own draws; the shares they are
+about are the runs'), the shared sd of the intra-checkpoint correlation, seeds needed (`docs/statistics.md`
+has its table), what a plan, a ledger or an audit says, returns while training and preconditions of studies
+whose returns do not ship.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,6 +84,41 @@ def aggregates(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
                 yield f"{what}: limits", limits, ends(row, "low", "high")
         elif row["measure"] in cells and row["arm"] in cells[row["measure"]]:
             yield from estimated(what, groups(cells[row["measure"]], {row["arm"]: 1.0}, None), row)
+
+
+def times(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
+    """Yields when each method's runs first had half of the range, and how many ever had."""
+    budget, run = report["budget"], ["method", "fold", "seed", "checkpoint", "task"]
+    first = (
+        runs.group_by(run)
+        .agg(at=pl.col("env_step").filter(pl.col("value") >= 0.5).min())
+        .with_columns(value=pl.col("at").fill_null(budget).cast(pl.Float64))
+    )
+    for row in report["aggregates"]:
+        if row["measure"] == "Env steps to the threshold":
+            mine = first.filter(method=row["arm"])
+            what = f"time to half the range, {row['arm']}"
+            ends_known = (0.0, float(budget)) if row["how"] == "Gaffke" else None  # older pages: t
+            yield from estimated(what, groups({"m": mine}, {"m": 1.0}, ends_known), row)
+            yield f"{what}: reached", 1 - mine["at"].null_count() / len(mine), row["reached_share"]
+
+
+def checklist(report: dict[str, Any], folder: Path, runs: pl.DataFrame) -> Iterator[Line]:
+    """Yields the counts of those rules that do not fail and that the table itself shows.
+
+    What else the checklist says comes from the plan, the ledgers and the audit, which do not ship.
+    """
+    run = ["method", "fold", "seed", "checkpoint", "task"]
+    count = runs.select(run).n_unique()
+    table = pl.read_parquet(folder / "results.parquet").join(runs.select(run).unique(), on=run, how="semi")
+    episodes = table.group_by(*run, "env_step").len()["len"].max()
+    fixed = sum(row["low"] is not None for row in report["summaries"] if row["summary"] == VALUE)
+    first = {1: fixed, 6: runs["env_step"].n_unique(), 7: episodes, 8: count, 9: count}
+    for row in report["checks"]:
+        number = re.search(r"\d[\d,]*", row["reason"])
+        if row["rule"] in first and row["status"] != "fails" and number is not None:
+            printed = int(number.group().replace(",", ""))
+            yield f"checklist, rule {row['rule']}: first number", first[row["rule"]], printed
 
 
 def improvement(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
@@ -197,12 +239,14 @@ def main(arguments: list[str]) -> int:
         folder = Path(name)
         beside = folder / "report" if (folder / "report" / "report.json").is_file() else folder
         report = json.loads((beside / "report.json").read_text(encoding="utf-8"))
-        cells = cells_of(folder, report)
+        cells, runs = cells_of(folder, report), curves_of(folder, report)
         lines = [
             *summaries(report, cells),
             *aggregates(report, cells),
+            *times(report, runs),
+            *checklist(report, folder, runs),
             *improvement(report, cells),
-            *curves(report, curves_of(folder, report)),
+            *curves(report, runs),
             *costs(folder, report, cells),
             *preconditions(report, cells),
             *verdicts(report, cells),

@@ -39,7 +39,9 @@ from study.registry import registered
 CARRIED = (
     "Written anew from the files that ship with this study, by docs/recompute/render.py. Their data do not "
     "ship, so the first page's own words are repeated: the preconditions, the leak audit, configuration and "
-    "environment. Return while adapting and while pretraining, and what needs ledgers, is left out."
+    "environment. Return while adapting and while pretraining, and what needs ledgers, is left out. "
+    "Claims and margins are those of before the run; which intervals decide was settled after it, for all "
+    "studies alike."
 )
 WITHDRAWN = {
     "toy": "Withdrawn: the arms differ in their learning rates, which came from four trials of one seed "

@@ -17,7 +17,12 @@ from study.claims.rlbench import rlbench_claims
 from study.config import StudyConfig
 from study.presets import atari, procgen, rlbench, toy
 
-SIZED = replace(procgen.SMALL, train_sizes=(100, 1000, 10_000))
+SIZED = replace(
+    procgen.SMALL,
+    methods=("scratch", "multitask", "reptile", "rl2", "rl2-reset"),
+    evaluation=replace(procgen.SMALL.evaluation, new_lifetimes=0),
+    train_sizes=(100, 1000, 10_000),
+)
 # Of presets that exist: methods that learn on RLBench, and retained fine-tuning on a toy.
 MANIPULATION = replace(
     rlbench.PLAYERS_PRESET,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import pytest
 from fvm_eval.claims.looks import clusters_hash
+from fvm_eval.folds import leave_one_out
 from study.claims.arms import TRIALS
 from study.collect import cell_bounds_of, collect
 from study.config import StudyConfig
@@ -29,13 +31,27 @@ def test_the_checklist_is_checked_against_plan_and_ledgers(
     spent = spending(jobs, store)
     assert len(spent) == len(jobs)
     assert spent["env_steps"].max() <= small.adapt.env_steps
-    points = planned(jobs)
+    points = planned(jobs, small)
     assert len(points) == sum(len(job.spec["at"]) for job in jobs)
     # What the results hold is what was planned, and no more.
     table = results.study.episodes
     key = ["method", "fold", "seed", "checkpoint", "task", "env_step"]
     counted = table.group_by(key).agg(pl.len().cast(pl.Int64).alias("episodes"))
     assert points.select(*key, "episodes").sort(key).equals(counted.sort(key))
+
+
+def test_a_run_s_split_is_the_one_its_pretraining_saw(small: StudyConfig) -> None:
+    tasks = [f"toy/catch/{level}" for level in (1, 2, 3)]
+    empty: dict[str, Any] = {"pool": (), "validation": (), "held_out": (), "train_sizes": ()}
+    config = replace(small, **empty, folds=tuple(leave_one_out(tasks)), methods=("scratch", "multitask"))
+    plan = make_plan(config)
+    points = planned(adaptations(plan), config)
+    assert set(points.filter(pl.col("method") == "scratch")["split"]) == {None}
+    trained = points.filter(pl.col("method") == "multitask").select("split", "task", "seed").unique()
+    assert len(trained) == len(tasks) * config.seeds
+    for split, task, seed in trained.iter_rows():
+        assert plan.folds[split].held_out == (task,)
+        assert split.endswith(f"/{seed}")
 
 
 def test_looks_are_logged_once_for_each_set_of_runs(
@@ -77,6 +93,11 @@ def test_tuning_is_what_was_run(small: StudyConfig, tmp_path_factory: pytest.Tem
     assert found is not None
     assert found["method"].to_list() == ["scratch", "scratch", "multitask", "multitask:none"]
     assert found["env_steps"].to_list() == [100, 100, 300, 300]
+    named = pl.DataFrame(rows, schema=columns, orient="row").with_columns(tasks=pl.lit(["toy/room/9"]))
+    write_table(folder / TUNING_SPENT, named)
+    told = tuning(replace(small, trials=8), methods, store)
+    assert told is not None
+    assert told["tasks"].to_list() == [["toy/room/9"]] * 4
 
 
 def test_summaries_of_scores_have_the_range_of_scores(small: StudyConfig) -> None:

@@ -23,7 +23,7 @@ from study.responses import (
     tuned_arms,
     widened,
 )
-from study.tune import read_tuned, with_tuned
+from study.tuned import read_tuned, with_tuned
 
 FEW = replace(MAP, methods=("scratch", "multitask", "rl2", "rl2-reset", "rl2:both"))
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")

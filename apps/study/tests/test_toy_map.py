@@ -118,9 +118,9 @@ def test_fewer_than_five_seeds_decide_nothing(both: pl.DataFrame) -> None:
 
 def test_seeds_count_once_all_their_arms_have_finished(both: pl.DataFrame) -> None:
     lacking = both.filter(~((pl.col("seed") == 103) & (pl.col("method") == "rl2") & (pl.col("marks") == 4)))
-    kept = whole_seeds(lacking)
-    assert kept.filter(marks=4)["seed"].unique().sort().to_list() == [100, 101, 102, *range(104, 110)]
-    assert kept.filter(marks=0)["seed"].n_unique() == 10
+    kept = whole_seeds(lacking.filter(marks=4), VISIBLE)
+    assert kept["seed"].unique().sort().to_list() == [100, 101, 102, *range(104, 110)]
+    assert whole_seeds(lacking.filter(marks=0), HIDDEN)["seed"].n_unique() == 10
 
 
 def arms(cells: Mapping[str, pl.DataFrame], marks: int) -> dict[str, str]:

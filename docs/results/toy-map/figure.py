@@ -1,9 +1,9 @@
-"""Draws the map: who is best over hidden bits and env steps, and how far from the best possible.
+"""Draws the map: who is best over hidden bits and env steps, how far from the best possible; and the tuning.
 
     uv run python docs/results/toy-map/figure.py
 
-From `map.json` alone. A cell has a colour where one arm, at the point that was best on validation orders,
-beats every other; hatched where only its pretraining is decided; blank where nothing is.
+From `map.json` and `curves.parquet` alone. A cell has a colour where one arm, at the point that was best on
+validation orders, beats every other; hatched where only its pretraining is decided; blank where nothing is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
@@ -122,7 +123,35 @@ def draw(page: dict[str, Any]) -> Figure:
     return figure
 
 
+def draw_tuning(curves: pl.DataFrame) -> Figure:
+    """Returns each arm's score on validation orders against its adaptation rate, a panel a family."""
+    rate, families = "adapt.learning_rate", sorted(curves["marks"].unique())
+    figure = Figure(figsize=(3.2 * max(len(families), 2), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
+    for axes, marks in zip(panels, families, strict=True):
+        mine = curves.filter(marks=marks).drop_nulls(rate)
+        for name in NAMES:
+            line = mine.filter(method=name).sort(rate)
+            if len(line):
+                axes.plot(line[rate], line["mean"], color=COLOURS[name], marker="o", ms=4, label=NAMES[name])
+                best = line.sort("mean").tail(1)
+                axes.plot(best[rate], best["mean"], "o", ms=10, mfc="none", mec=COLOURS[name])
+        axes.set_title(
+            f"{BITS[marks]:.1f} bits hidden", loc="left", fontweight="bold", color=INK, fontsize=10
+        )
+        axes.set_xscale("log")
+        ticks = sorted(mine[rate].unique())
+        axes.set_xticks(ticks, [f"{tick:g}".removeprefix("0") for tick in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_xlabel("Adaptation rate", color=MUTED)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("Return on validation orders\nafter 3,072 env steps", color=INK)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False)
+    return figure
+
+
 if __name__ == "__main__":
-    page = json.loads((HERE / "map.json").read_text())
-    figure = draw(page)
-    figure.savefig(HERE / "map.png", dpi=150)
+    if (HERE / "map.json").is_file():
+        draw(json.loads((HERE / "map.json").read_text())).savefig(HERE / "map.png", dpi=150)
+    draw_tuning(pl.read_parquet(HERE / "curves.parquet")).savefig(HERE / "tuning.png", dpi=150)

@@ -33,7 +33,7 @@ from study.methods import Method, Row
 from study.plan import Plan, make_plan
 from study.presets.toy_map import FAMILIES, MAP
 from study.store import Store
-from study.tune import TUNED, with_tuned
+from study.tuned import TUNED, with_tuned
 
 HERE = Path(__file__).parent
 
@@ -60,24 +60,16 @@ def tables(folder: Path, configs: dict[str, StudyConfig]) -> dict[str, pl.DataFr
         marked = pl.lit(marks, dtype=pl.Int64).alias("marks")
         for name, tables_ in (("responses", responses), ("curves", curves), ("spent", spent)):
             tables_.append(pl.read_parquet(tuning / f"{name}.parquet").select(marked, pl.all()))
-        if not (folder / family / "jobs").is_dir():
-            continue
         store, plan = Store(folder / family), make_plan(config)
         done = tuple(job for job in plan.jobs if store.done(job))
+        if not any(job.kind == "adapt" for job in done):
+            continue
         mine = runs_of(plan, store, marks)
-        runs.append(whole_seeds(complete(mine, config)))
+        runs.append(whole_seeds(mine, config))
         returns.append(returns_of(plan, store, marks))
         costs.append(cost_table(Plan(jobs=done, folds={}), store).select(marked, pl.all()))
     every = {"runs": runs, "returns": returns, "responses": responses, "curves": curves, "spent": spent}
     return {name: pl.concat(t, how="diagonal") for name, t in (every | {"costs": costs}).items() if t}
-
-
-def complete(runs: pl.DataFrame, config: StudyConfig) -> pl.DataFrame:
-    """Returns the runs of seeds of which every planned run is there."""
-    one = make_plan(replace(config, seeds=1))
-    planned = sum(len(job.spec["at"]) for job in one.jobs if job.kind == "adapt")
-    sizes = runs.group_by("seed").len().filter(pl.col("len") == planned)
-    return runs.filter(pl.col("seed").is_in(sizes["seed"].implode()))
 
 
 def looked(seeds: int) -> tuple[int, float]:
@@ -137,7 +129,7 @@ def cells_of_map(runs: pl.DataFrame, configs: dict[str, StudyConfig]) -> list[di
         marks = marks_of(config)
         arms = {f"{marks} marks: {row}": row for row in chosen_rows(config)}
         for step in MAP.evaluation.at:
-            mine = cells[value_after(step)]
+            mine = cells.get(value_after(step), {})
             if not set(arms) <= set(mine):
                 continue
             best = best_of(mine, arms)

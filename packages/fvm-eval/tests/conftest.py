@@ -42,8 +42,8 @@ def handed_in(episodes):
         .with_columns(spends=pl.lit(last)),
         "spending": runs.with_columns(env_steps=pl.lit(last), updates=pl.lit(720), demos=pl.lit(0)),
         "tuning": pl.DataFrame(
-            [(method, trial, 5000) for method in methods for trial in range(8)],
-            schema=["method", "trial", "env_steps"],
+            [(method, trial, 5000, ["tuned on"]) for method in methods for trial in range(8)],
+            schema=["method", "trial", "env_steps", "tasks"],
             orient="row",
         ),
         "looks": [Look(clusters_hash(runs["checkpoint"]), min(counts), planned=True)],

@@ -43,7 +43,8 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
-    and pearl (both by default), quick, or untuned, which --tune started from. rlbench: quick, small (hours),
+    and pearl (both by default), map (hours; `study tune` comes before it), quick, or untuned, which --tune
+    started from. rlbench: quick, small (hours),
     paper (GPUs), or players, in which nothing learns. apple: interfering or separate. two-stage: ppo or
     rainbow."""
     methods: Annotated[tuple[str, ...] | None, shown("NAME ...")] = None
@@ -79,8 +80,8 @@ class Arguments:
     """One of the benchmark's own options: game (procgen, toy), mode (procgen), simulator, cameras
     (rlbench)."""
     game: Annotated[str | None, shown("NAME")] = None
-    """Procgen game, or toy family (catch, hidden-catch, visible-catch, hidden-long-catch,
-    visible-long-catch), instead of the preset's."""
+    """Procgen game, or toy family (catch, hidden-catch, one-mark-catch, two-mark-catch, visible-catch,
+    hidden-long-catch, visible-long-catch), instead of the preset's."""
     simulator: Annotated[str | None, shown("NAME")] = None
     """What plays rlbench's tasks: mujoco (re-creations, the default) or coppeliasim (RLBench itself, which
     you install). As --set simulator=NAME; so with --game and --mode."""

@@ -10,75 +10,24 @@ from typing import Any
 from fvm_eval.folds import Fold
 
 from study.identity import fields_of
-from study.learners import LearnerConfig
+from study.phases import MOST, NOTHING, Phase, Settings, check_count
 from study.registry import registered
+
+__all__ = [
+    "EVALUATION_VERSION",
+    "NOTHING",
+    "OF_FOLDS",
+    "Evaluation",
+    "Far",
+    "Phase",
+    "Settings",
+    "StudyConfig",
+    "check_count",
+]
 
 EVALUATION_VERSION = 1  # raised when the deployment evaluation gives other scores of the same agents
 OF_FOLDS: Mapping[str, Any] = {"pool": (), "validation": (), "held_out": (), "train_sizes": ()}
 """What follows from the folds of a study: to be given with `replace` where the folds are others."""
-MOST = 10**6  # of anything that is counted in a grid: seeds, sizes, snapshots
-
-
-def check_count(what: str, value: Any, least: int = 1, most: int = 10**15) -> None:
-    """Raises ValueError unless a value is a whole number between two others."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{what} is {value!r}; give a whole number")
-    if value < least:
-        raise ValueError(f"{what} is {value}; it must be at least {least}")
-    if value > most:
-        raise ValueError(f"{what} is {_shown(value)}; it can be at most {most:,}")
-
-
-def _shown(value: int) -> str:
-    return (
-        f"{value:,}" if value < 10**18 else f"about 1e{len(str(value)) - 1}" if value < 10**4000 else "huge"
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """One kind of training: pretraining, or adaptation."""
-
-    env_steps: int  # budget of one run
-    num_envs: int  # parallel envs
-    learner: LearnerConfig
-    # Env steps after which envs that cannot save their state begin afresh: a run can be resumed there.
-    restart_every: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.learner is None:
-            return
-        if isinstance(self.num_envs, int) and self.num_envs < 1:
-            raise ValueError(f"num_envs is {self.num_envs}; a phase needs at least 1 parallel env")
-        check_count("num_envs", self.num_envs, most=MOST)
-        check_count("a budget of env steps", self.env_steps, least=-(10**15))
-        if self.restart_every is not None:
-            check_count("restart_every", self.restart_every)
-        if self.env_steps < self.num_envs:
-            raise ValueError(
-                f"a budget of {self.env_steps} env steps is less than one step of {self.num_envs} "
-                f"parallel envs; give at least {self.num_envs}"
-            )
-        if self.env_steps % self.num_envs:
-            low = self.env_steps // self.num_envs * self.num_envs
-            raise ValueError(
-                f"a budget of {self.env_steps} env steps is not a whole number of steps of {self.num_envs} "
-                f"parallel envs; use {low} or {low + self.num_envs}"
-            )
-        iteration = self.learner.num_steps * self.num_envs
-        if self.restart_every is not None and self.restart_every % iteration:
-            raise ValueError(
-                f"restarts every {self.restart_every} env steps do not fall between iterations of "
-                f"{iteration}; give a multiple"
-            )
-
-    def at(self, points: int) -> tuple[int, ...]:
-        """Returns `points` + 1 env steps from 0 to the budget, evenly spaced in whole rows of envs."""
-        rows = self.env_steps // self.num_envs
-        return tuple(sorted({round(rows * i / points) * self.num_envs for i in range(points + 1)}))
-
-
-NOTHING = Phase(env_steps=0, num_envs=0, learner=None)  # of a study in which players play, and nothing learns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +47,15 @@ class Evaluation:
     filmed: tuple[str, ...] = field(default=(), metadata={"since": 3})
     # Env steps of the snapshots, 0 among them or not, where they are not evenly spaced.
     at: tuple[int, ...] = field(default=(), metadata={"since": 4})
+    # Of RL2 on each of the new levels: its gain from trial to trial, which needs no gradients.
+    new_lifetimes: int = field(default=0, metadata={"since": 4})
     # Whether adapted agents play their training tasks again: what they have forgotten.
     forgetting: bool = field(default=False, metadata={"since": 3})
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self) if f.name not in ("at", "filmed", "forgetting")):
-            check_count(f"evaluation {name}", getattr(self, name), least=name != "new_levels", most=10**9)
+            least = 0 if name.startswith("new_") else 1
+            check_count(f"evaluation {name}", getattr(self, name), least=least, most=10**9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,24 +102,6 @@ class Far:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Where a pretraining and the adaptations that follow it differ from the study's phases.
-
-    Attributes:
-        config: Fields of the paradigm's config.
-        learner: Fields of the base learner's config, in both phases.
-        pretrain, adapt: Fields of it in one of them.
-        pretrain_env_steps: Budget of the pretraining, where it is not the phase's.
-    """
-
-    config: Mapping[str, Any] = field(default_factory=dict)
-    learner: Mapping[str, Any] = field(default_factory=dict)
-    pretrain: Mapping[str, Any] = field(default_factory=dict)
-    adapt: Mapping[str, Any] = field(default_factory=dict)
-    pretrain_env_steps: int | None = field(default=None, metadata={"since": 4})
-
-
-@dataclass(frozen=True, kw_only=True)
 class StudyConfig:
     """A grid of methods x training-set sizes x seeds x held-out tasks.
 
@@ -197,6 +131,8 @@ class StudyConfig:
         grid: Settings of which each combination is a row of its own ("adapt.learning_rate": (1e-3, 3e-3)).
             Those of `adapt` are of the methods that take gradients on the test task, those of `pretrain` and
             `config` of the methods that do not.
+        only_chosen: Whether the grid is for tuning alone, and a method has the row of its chosen point; its
+            own settings before it is tuned.
         chosen: By method, the point of the grid that was best on validation tasks.
         train_demos: Demonstrations of each training task that a pretraining is given.
         demos: Numbers of demonstrations of the test task: an adaptation of each method with each of them, in
@@ -238,6 +174,7 @@ class StudyConfig:
     split: tuple[int, ...] = field(default=(), metadata={"since": 4})
     on_validation: bool = field(default=False, metadata={"since": 4})
     grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict, metadata={"since": 4})
+    only_chosen: bool = field(default=False, metadata={"since": 4})
     chosen: Mapping[str, str] = field(default_factory=dict, metadata={"since": 4})
     title: str = field(default="", metadata={"since": 2})
     train_demos: int = field(default=0, metadata={"since": 3})
@@ -378,8 +315,12 @@ class StudyConfig:
         if kind == "pretrain" and size in self.pretrain_env_steps:
             phase = replace(phase, env_steps=self.pretrain_env_steps[size])
         own = self.settings.get(pretraining, Settings())
-        if kind == "pretrain" and own.pretrain_env_steps is not None:
-            phase = replace(phase, env_steps=own.pretrain_env_steps)
+        if kind == "pretrain":
+            phase = replace(
+                phase,
+                env_steps=own.pretrain_env_steps or phase.env_steps,
+                num_envs=own.pretrain_num_envs or phase.num_envs,
+            )
         return replace(phase, learner=replace(phase.learner, **{**own.learner, **getattr(own, kind)}))
 
     @property

@@ -56,7 +56,10 @@ def points_of(config: StudyConfig, method: Method) -> list[Point]:
         names = {axis: f"{_word(axis)} {point[axis]:g}" for axis in varied}
         before = " ".join(name for axis, name in names.items() if not axis.startswith(f"{ADAPT}."))
         found.append(Point(values=point, name=" ".join(names.values()), of_pretraining=before))
-    return found
+    if not config.only_chosen or config.on_validation:
+        return found
+    mine = [point for point in found if point.name == config.chosen.get(method.name)]
+    return [Point(values=mine[0].values)] if mine else [Point()]
 
 
 def at_point(config: StudyConfig, method: Method, point: Point) -> StudyConfig:

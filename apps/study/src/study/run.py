@@ -41,7 +41,7 @@ from study.run_jobs import run_jobs
 from study.store import Store, write_table
 from study.study_file import check_owner
 from study.terminal import duration, plural
-from study.tune import ship, tuning_folder, with_tuned
+from study.tuned import ship, tuning_folder, with_tuned
 from study.tuning import Tuning
 from study.video import agents_that_play, write_videos
 

@@ -84,6 +84,6 @@ def write_so_far(root: Path, patience_s: float) -> tuple[Path, int, int]:
     done = sum(store.done(job) for job in plan.jobs)
     note = f"So far: {done} of {len(plan.jobs)} jobs are finished. Nothing is decided before all are."
     study = replace(
-        results.study, plan=planned(adaptations), complete=False, notes=[note, *results.study.notes]
+        results.study, plan=planned(adaptations, config), complete=False, notes=[note, *results.study.notes]
     )
     return write_pages(glimpse, render(study)), done, len(plan.jobs)

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -76,6 +77,7 @@ class Store:
         self._records: dict[str, JobRecord] = {}
         self._manifests: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}
         self._alike: dict[str, dict[str, Any]] = {}  # manifests by their text: most are the same
+        self._notes: dict[tuple[str, str], dict[str, Any]] = {}  # small, and asked for several times
         self._held: set[str] = set()
 
     def claim(
@@ -223,7 +225,8 @@ class Store:
                     raise Damaged(f"it is the record of job {found.key}")
             except (OSError, Damaged) as error:
                 raise self._damaged(folder / RECORD, error, folder) from None
-            self._records[job.key] = found
+            # The spec is the job's own, as its key says: of thousands of jobs none is kept twice.
+            found = self._records[job.key] = replace(found, spec=job.spec)
         return found
 
     def manifest(self, job: Job) -> dict[str, Any]:
@@ -246,6 +249,7 @@ class Store:
         """Reads a job's record anew next time."""
         self._records.pop(job.key, None)
         self._manifests.pop(job.key, None)
+        self._notes = {note: value for note, value in self._notes.items() if note[0] != job.key}
 
     def check(self, jobs: Iterable[Job]) -> None:
         """Raises StudyError if one of these jobs is finished and its record cannot be believed."""
@@ -289,9 +293,11 @@ class Store:
         return read_state(path, mend=f"delete the folder {folder}")
 
     def note(self, job: Job, name: str) -> dict[str, Any]:
-        """Returns one of a finished job's JSON notes: "costs", "ledger" or "manifest"."""
+        """Returns one of a finished job's JSON notes, not to be changed: "costs", "ledger" or "manifest"."""
         if name == "manifest":
             return self.manifest(job)
+        if (kept := self._notes.get((job.key, name))) is not None:
+            return kept
         folder = self.folder(job)
         path = folder / f"{name}.json"
         try:
@@ -300,6 +306,7 @@ class Store:
                 raise Damaged(f"it holds a {type(value).__name__}")
         except Damaged as error:
             raise damaged(path, error, folder) from None
+        self._notes[job.key, name] = value
         return value
 
     def table(self, jobs: Iterable[Job], name: str, *, tasks: bool = False) -> pl.DataFrame:

@@ -1,25 +1,23 @@
-"""`study tune`: the course of tuning by a grid, and what a study takes over from it."""
+"""`study tune`: the course of tuning by a grid."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich.console import Console
 
 from study import plugins
 from study.arguments import Arguments
-from study.config import Settings, StudyConfig
+from study.config import StudyConfig
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.files import canonical_json, read_json, write_bytes
+from study.files import canonical_json, write_bytes
 from study.plan import Plan
 from study.plan_file import PlanFile, write_plan
+from study.resolve import resolve_all
 from study.resources import options_of, workers_of
 from study.responses import (
     best_points,
@@ -33,27 +31,12 @@ from study.responses import (
     tuned_arms,
     widened,
 )
+from study.run import folder_of, made_ready, make_console
+from study.run_jobs import run_jobs
 from study.store import Store, write_table
+from study.tuned import TABLES, TUNED, Tuned
 
-TUNED = "tuned.json"
-TABLES = ("responses.parquet", "curves.parquet", "spent.parquet")
-SHIPPED = "tuning"  # in a study's folder, what it took over
 MOST_WIDENINGS = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuned:
-    """What a study takes over from its tuning.
-
-    Attributes:
-        grid: Its axes, as far as they were widened.
-        settings: Of pretrainings whose own settings were chosen.
-        chosen: By method, its best point.
-    """
-
-    grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    settings: Mapping[str, Settings] = field(default_factory=dict)
-    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 def tune(
@@ -69,6 +52,7 @@ def tune(
     options = options_of(arguments, device)
     store = Store(root)
     store.claim(config.identity, config.spec, {}, plugins.loaded())
+    config = replace(config, on_validation=True)
     try:
         plans: dict[str, Plan] = {}
         seeds = {method.name: seeds_of(config, method, env_steps) for method in tuned_arms(config)}
@@ -92,9 +76,6 @@ def tune(
 
 def run_tuning(arguments: Arguments, env_steps: int) -> int:
     """Tunes what the arguments ask for, each study by itself; returns the exit status."""
-    from study.resolve import resolve_all
-    from study.run import folder_of, made_ready, make_console
-
     arguments, device = made_ready(arguments)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     for config in configs:
@@ -109,8 +90,6 @@ def run_plan(
     console: Console, arguments: Arguments, plan: Plan, store: Store, options: RunOptions, device: str
 ) -> None:
     """Runs what is missing of a plan of trials."""
-    from study.run_jobs import run_jobs
-
     workers = workers_of(arguments, device, plan)
     console.print(f"tuning: {len(plan.jobs)} jobs, {plan.env_steps:,} env steps, results in {store.root}")
     write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=options.checkpoint_every_s))
@@ -135,43 +114,3 @@ def filed(console: Console, config: StudyConfig, plans: Mapping[str, Plan], stor
 def said(grid: Mapping[str, tuple[float, ...]]) -> str:
     """Returns a grid in words."""
     return "; ".join(f"{axis} {', '.join(f'{v:g}' for v in values)}" for axis, values in grid.items())
-
-
-def read_tuned(folder: Path) -> Tuned:
-    """Returns what a tuning chose.
-
-    Raises:
-        StudyError: There is none in the folder.
-    """
-    try:
-        value: Any = read_json(folder / TUNED)
-        settings = {name: Settings(**own) for name, own in value["settings"].items()}
-        grid = {axis: tuple(values) for axis, values in value["grid"].items()}
-        return Tuned(grid=grid, settings=settings, chosen=dict(value["chosen"]))
-    except FileNotFoundError:
-        raise StudyError(f"{folder} holds no finished tuning; run `study tune` first") from None
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise StudyError(f"{folder / TUNED} is damaged ({error}); run `study tune` again") from None
-
-
-def with_tuned(config: StudyConfig, folder: Path) -> StudyConfig:
-    """Returns a study with the grid, settings and choices of its tuning.
-
-    Axes of a pretraining are settled by the tuning; those of adaptation stay rows of the study.
-    """
-    tuned = read_tuned(folder)
-    grid = {axis: values for axis, values in tuned.grid.items() if axis.startswith("adapt.")}
-    return replace(config, grid=grid, settings=tuned.settings, chosen=tuned.chosen)
-
-
-def tuning_folder(folder: Path, family: str) -> Path:
-    """Returns where the tuning of a family lies in a folder of several, or the folder itself."""
-    within = folder / family.rsplit("/", 1)[-1]
-    return within if (within / TUNED).is_file() else folder
-
-
-def ship(folder: Path, root: Path) -> None:
-    """Copies the tables of a tuning into a study's folder, where its report reads them."""
-    (root / SHIPPED).mkdir(parents=True, exist_ok=True)
-    for name in (TUNED, *TABLES):
-        shutil.copyfile(folder / name, root / SHIPPED / name)

@@ -16,7 +16,7 @@ import polars as pl
 
 from fvm_eval.statistics.contrasts import EPISODES
 from fvm_eval.statistics.intervals import mean_interval
-from fvm_eval.table import TableError
+from fvm_eval.table import TableError, coded, spelt
 
 Summary = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64]], float]
 _EXACT = 1e-9
@@ -51,11 +51,9 @@ def run_curves(episodes: pl.DataFrame, *, score_bounds: tuple[float, float] | No
         episodes: The episode table.
         score_bounds: The scores' (min, max); None where unknown.
     """
-    runs = (
-        episodes.group_by([*RUN, "env_step"])
-        .agg(value=pl.col("score").mean(), episodes=pl.len())
-        .sort([*RUN, "env_step"])
-    )
+    point = [*RUN, "env_step"]
+    means = coded(episodes.select(*point, "score")).group_by(point, maintain_order=True)
+    runs = spelt(means.agg(value=pl.col("score").mean(), episodes=pl.len())).sort(point)
     if score_bounds is None or not len(runs):
         return runs
     low, high = score_bounds

@@ -62,6 +62,16 @@ def check_table(table: pl.DataFrame) -> pl.DataFrame:
     return checked[order]
 
 
+def coded(rows: pl.DataFrame) -> pl.DataFrame:
+    """Returns the rows with texts as categories: grouping a million by them takes a third of the memory."""
+    return rows.with_columns(pl.col(pl.String).cast(pl.Categorical))
+
+
+def spelt(rows: pl.DataFrame) -> pl.DataFrame:
+    """Returns the rows with categories as texts again."""
+    return rows.with_columns(pl.col(pl.Categorical).cast(pl.String))
+
+
 def _key(table: pl.DataFrame) -> pl.Series:
     """Returns a number for each row that rises in canonical order, equal where all of `KEY` is.
 
@@ -98,6 +108,8 @@ def _column(column: pl.Series, name: str, dtype: type[pl.DataType]) -> pl.Series
         column = column.cast(pl.Float64)
         bad = ~column.is_finite()
         wanted = "a finite number (score a diverged run with the task's lowest score, do not drop it)"
+    elif column.dtype == pl.Int64 and not (name in _NOT_NEGATIVE and (column < 0).any()):
+        return column
     else:
         bad = column != column.cast(pl.Int64, strict=False).cast(column.dtype)
         bad = bad.fill_null(True) if column.dtype.is_integer() else bad.fill_null(True) | ~column.is_finite()

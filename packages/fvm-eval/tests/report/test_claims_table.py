@@ -8,7 +8,7 @@ import pytest
 from fvm_eval.analysis import analyse
 from fvm_eval.analysis.decisions import at_second_margin
 from fvm_eval.claims import Claim, Component, decide
-from fvm_eval.fairness import check_size
+from fvm_eval.fairness.completeness import check_size
 from fvm_eval.report.claims_table import claims
 from fvm_eval.report.headline import answer
 from fvm_eval.report.sections import costs

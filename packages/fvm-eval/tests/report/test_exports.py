@@ -10,7 +10,7 @@ from fvm_eval import compare
 from fvm_eval.report import render
 from scipy import stats
 
-NAMES = ["cost$5 or $6_x^", "<b>&", "50 % {a}\\b", "a|b*c`", "\u202eab\x1b[31m\n"]
+NAMES = ["cost$5 or $6_x^", "<b>&", "50 % {a}\\b", "a|b*c`", "\u202eab\x1b[31m\n", "😀 naïve雪"]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,7 @@ def test_names_are_text_in_latex_and_markdown(odd):
     assert r"\textless{}b\textgreater{}\& & " in tex
     assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == tex.count(r"\end{tabular}")
     assert r"| a\|b\*c\` |" in markdown
+    assert "😀 naïve雪" in tex
     assert r"\<b\>&" in markdown
 
 
@@ -85,6 +86,8 @@ def test_names_are_text_in_figures_page_and_terminal(odd):
     page = odd.files["report.html"].decode()
     assert "cost$5 or $6_x^" in page[page.index("<svg") :]
     assert "&lt;b&gt;&amp;" in page
+    assert "😀 naïve雪" in page[page.index("<svg") :]
+    assert "😀 naïve雪" in odd.text()
     assert "<b>&amp;" not in page
     assert "\x1b" not in page
     assert "\\u202eab\\x1b[31m" in odd.text()

@@ -6,10 +6,11 @@ from fvm_learners.c2f_arm.inception import (
     Inception,
     InceptionNetwork,
     ReplicatePad,
+    convolved,
     num_parameters,
     summary,
 )
-from fvm_learners.c2f_arm.patch import PatchNetwork
+from fvm_learners.c2f_arm.patch import InVoxelOrder, PatchNetwork
 
 
 def rng():
@@ -67,6 +68,33 @@ def test_a_patch_networks_values_belong_to_their_voxels():
     q, _ = network(torch.rand(1, 4, 4, 4, 56), torch.rand(1, 4))
     x, y, z = torch.meshgrid(*[torch.arange(8)] * 3, indexing="ij")
     torch.testing.assert_close(q.view(8, 8, 8), (x % 2 * 4 + y % 2 * 2 + z % 2).float())
+
+
+def test_q_in_voxel_order_takes_its_gradient_back_to_the_patches():
+    q = torch.randn(2, 64, requires_grad=True)
+    weights = torch.randn(2, 64)
+    x, y, z = torch.meshgrid(*[torch.arange(4)] * 3, indexing="ij")
+    at = ((x // 2 * 2 + y // 2) * 2 + z // 2) * 8 + x % 2 * 4 + y % 2 * 2 + z % 2  # patch by patch
+    ordered = InVoxelOrder.apply(q, 4)
+    assert torch.equal(ordered, q[:, at.flatten()])
+    (ordered * weights).sum().backward()
+    assert torch.equal(q.grad[:, at.flatten()], weights)
+
+
+@pytest.mark.parametrize("padding", ["replicate", "zeros"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_convolution_is_torchs_however_few_samples_there_are(padding, samples):
+    """On one thread torch itself would take another algorithm for so few."""
+    x = torch.randn(samples, 5, 4, 4, 4, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    weight, bias = torch.randn(7, 5, 3, 3, 3), torch.randn(7)
+    own = convolved(x, weight, bias, padding)
+    padded = F.pad(y, (1,) * 6, mode="replicate" if padding == "replicate" else "constant")
+    theirs = F.conv3d(padded, weight, bias)
+    torch.testing.assert_close(own, theirs, atol=1e-5, rtol=1e-5)
+    own.square().sum().backward()
+    theirs.square().sum().backward()
+    torch.testing.assert_close(x.grad, y.grad, atol=1e-3, rtol=1e-4)
 
 
 def test_a_new_patch_network_values_nothing():

@@ -60,13 +60,21 @@ def test_arms_channels_stand_in_its_order(points):
 def test_a_patch_has_its_eight_voxels_with_places_scaled_to_the_grid(points):
     low, cell = torch.full((3, 3), -0.4), torch.full((3,), 0.1)
     grid = voxelise(points, low, cell, SIZE)
-    patches = patch_grid(grid, low, cell).view(3, 4, 4, 4, 2, 2, 2, CHANNELS)
+    patches = patch_grid(points, low, cell, SIZE).view(3, 4, 4, 4, 2, 2, 2, CHANNELS)
     x, y, z = 5, 2, 7
     voxel = patches[0, x // 2, y // 2, z // 2, x % 2, y % 2, z % 2]
     own = grid[:, 0, x, y, z]
     torch.testing.assert_close(voxel[:3], own[:3] / 0.4 * own[-1])
     torch.testing.assert_close(voxel[3:], own[3:])
     assert patches[..., :3].abs().max() <= 1
+
+
+def test_a_grid_in_another_order_holds_the_same_voxels(points):
+    low, cell = torch.full((3, 3), -0.4), torch.full((3,), 0.1)
+    order = torch.randperm(SIZE**3, generator=torch.Generator().manual_seed(0))
+    plain = voxelise(points, low, cell, SIZE).flatten(2)
+    ordered = voxelise(points, low, cell, SIZE, order).flatten(2)
+    torch.testing.assert_close(ordered[:, :, order], plain, rtol=0, atol=0)
 
 
 def test_points_are_those_of_a_pinhole_camera():

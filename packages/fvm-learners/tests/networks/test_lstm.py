@@ -1,5 +1,6 @@
+import pytest
 import torch
-from fvm_learners.networks.lstm import LSTM
+from fvm_learners.networks.lstm import LSTM, Steps, steps_of
 from torch import nn
 
 
@@ -30,3 +31,32 @@ def test_a_start_forgets_what_was_before():
     other, _ = lstm(features, torch.randn(3, 2, 7), starts)
     torch.testing.assert_close(other[4:, 1], outputs[4:, 1])
     assert not torch.allclose(other[4:, 0], outputs[4:, 0])
+
+
+@pytest.mark.parametrize(("steps", "envs", "size"), [(1, 1, 2), (7, 3, 8), (64, 4, 128)])
+def test_the_written_backward_pass_gives_autograds_own_bits(steps, envs, size):
+    draws = torch.Generator().manual_seed(steps)
+    gates = torch.randn(steps, envs, 4 * size, generator=draws)
+    weight = torch.randn(4 * size, size, generator=draws) / size**0.5
+    state = torch.randn(2, envs, size, generator=draws)
+    keep = (torch.rand(steps, envs, 1, generator=draws) > 0.2).float()
+    weights = torch.randn(steps, envs, size, generator=draws)
+
+    def gradients(apply):
+        leaves = [one.clone().requires_grad_() for one in (gates, weight, *state)]
+        outputs, hidden, cell = apply(*leaves, keep)[:3]
+        ((outputs * weights).sum() + (hidden * cell).sum()).backward()
+        return [outputs, hidden, cell, *(leaf.grad for leaf in leaves)]
+
+    written, autograd = gradients(Steps.apply), gradients(steps_of)
+    assert all(torch.equal(mine, its) for mine, its in zip(written, autograd, strict=True))
+
+
+def test_gradients_are_those_of_finite_differences():
+    draws = torch.Generator().manual_seed(0)
+    shapes = (4, 2, 12), (12, 3), (2, 3), (2, 3)
+    inputs = [
+        torch.randn(shape, generator=draws, dtype=torch.float64, requires_grad=True) for shape in shapes
+    ]
+    keep = torch.tensor([1.0, 1, 0, 1, 1, 1, 1, 0], dtype=torch.float64).reshape(4, 2, 1)
+    assert torch.autograd.gradcheck(Steps.apply, (*inputs, keep))

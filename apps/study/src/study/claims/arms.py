@@ -8,6 +8,7 @@ from study.config import StudyConfig
 from study.methods import Row, counted, pretraining_of
 
 TRIALS = "Return by trial"
+NEW_TRIALS = "Return by trial on new levels"
 CONTROL = "Return by trial on the control family"
 SECONDS_TO_SCORE = "Log device seconds to scratch's final score"
 BY_TASK = "Value at budget by task"

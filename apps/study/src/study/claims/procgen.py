@@ -13,30 +13,37 @@ from fvm_eval.analysis.study_results import AREA, NEW_LEVELS, VALUE
 from fvm_eval.claims import Claim, Component, steps
 
 from study.claims import trained_trials
-from study.claims.arms import CONTROL, TRIAL_MARGIN, TRIALS, at_sizes, learned, seen, trial
+from study.claims.arms import CONTROL, NEW_TRIALS, TRIAL_MARGIN, TRIALS, at_sizes, learned, seen, trial
 from study.claims.cost import cheaper
 from study.config import StudyConfig
-from study.methods import counted, label_of
+from study.methods import Method, counted, label_of
 from study.plan import sized
 
-RIVALS = ("reptile", "rl2")
 DETECT = 0.05  # of the score range, by which a step should rise
 
 
 def procgen_claims(config: StudyConfig) -> list[Claim]:
     """Returns the claims of a Procgen study."""
     sizes, trials = config.train_sizes, trained_trials(config)
-    methods = {name: [sized(name, config, size) for size in sizes] for name in ("multitask", *RIVALS)}
+    rivals = (reptile_of(config), "rl2")
+    methods = {name: [sized(name, config, size) for size in sizes] for name in ("multitask", *rivals)}
+    summary = NEW_TRIALS if config.evaluation.new_lifetimes else TRIALS
     return [
-        not_worse(config, methods),
-        zero_shot_grows(config, methods),
+        not_worse(config, methods, rivals),
+        zero_shot_grows(config, methods, rivals[0]),
         score_grows(config, methods["multitask"]),
-        rl2_stands_still(methods["rl2"][-1], sized("rl2-reset", config, sizes[-1]), trials),
-        cheaper(methods, RIVALS, config.unit),
+        rl2_stands_still(methods["rl2"][-1], sized("rl2-reset", config, sizes[-1]), trials, summary),
+        cheaper(methods, rivals, config.unit),
     ]
 
 
-def not_worse(config: StudyConfig, methods: Mapping[str, Sequence[str]]) -> Claim:
+def reptile_of(config: StudyConfig) -> str:
+    """Returns the Reptile that a study's claims are about: the first it has, plain Reptile where none."""
+    parsed = [Method.parse(name) for name in config.methods]
+    return next((one.pretraining for one in parsed if one.kind.is_a == "reptile"), "reptile")
+
+
+def not_worse(config: StudyConfig, methods: Mapping[str, Sequence[str]], rivals: Sequence[str]) -> Claim:
     """C1: fine-tuning after multi-task pretraining is not worse than meta-RL."""
     parts = [
         Component(
@@ -49,7 +56,7 @@ def not_worse(config: StudyConfig, methods: Mapping[str, Sequence[str]]) -> Clai
             rival_learned=[learned(theirs)],
         )
         for summary in (VALUE, AREA)
-        for rival in RIVALS
+        for rival in rivals
         for mine, theirs in zip(methods["multitask"], methods[rival], strict=True)
     ]
     largest = methods["multitask"][-1]
@@ -70,10 +77,10 @@ def not_worse(config: StudyConfig, methods: Mapping[str, Sequence[str]]) -> Clai
     )
 
 
-def zero_shot_grows(config: StudyConfig, methods: Mapping[str, Sequence[str]]) -> Claim:
+def zero_shot_grows(config: StudyConfig, methods: Mapping[str, Sequence[str]], reptile: str) -> Claim:
     """C2: multi-task's zero-shot score grows with the training levels, Reptile's less."""
     mine = _by_size(config, methods["multitask"])
-    theirs = _by_size(config, methods["reptile"])
+    theirs = _by_size(config, methods[reptile])
     less = {size: {**mine[size], **dict.fromkeys(theirs[size], -1.0)} for size in mine}
     return Claim(
         id="C2",
@@ -87,7 +94,7 @@ def zero_shot_grows(config: StudyConfig, methods: Mapping[str, Sequence[str]]) -
                 NEW_LEVELS,
                 less,
                 detect=DETECT,
-                rival_learned=[learned(method) for method in methods["reptile"]],
+                rival_learned=[learned(method) for method in methods[reptile]],
             ),
         ],
         preconditions=_met(methods["multitask"]),
@@ -106,25 +113,26 @@ def score_grows(config: StudyConfig, methods: Sequence[str]) -> Claim:
     )
 
 
-def rl2_stands_still(rl2: str, reset: str, trials: int) -> Claim:
-    """C4: RL2's return does not improve from trial to trial."""
+def rl2_stands_still(rl2: str, reset: str, trials: int, summary: str) -> Claim:
+    """C4: RL2's return does not improve from trial to trial, on the levels of a summary."""
     last = trial(rl2, trials)
     return Claim(
         id="C4",
         statement="RL² gains nothing from trial to trial within a lifetime, nor by its memory",
-        scope=f"over the {trials} trials that it was trained with",
+        scope=f"over the {trials} trials that it was trained with"
+        + " on new levels" * (summary == NEW_TRIALS),
         paper_says="RL² shows no improvement while it adapts.",
         components=[
             Component(
                 name=f"trial {trials} − trial 1",
-                summary=TRIALS,
+                summary=summary,
                 weights={last: 1, trial(rl2, 1): -1},
                 kind="no gain",
                 margin=TRIAL_MARGIN,
             ),
             Component(
                 name=f"trial {trials} − the same with memory reset",
-                summary=TRIALS,
+                summary=summary,
                 weights={last: 1, trial(reset, trials): -1},
                 kind="no gain",
                 margin=TRIAL_MARGIN,

@@ -7,7 +7,7 @@ Orders are named alike in every family, clusters apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -21,8 +21,9 @@ from fvm_eval.statistics.hypothesis import holm
 
 from study.claims.arms import learned
 from study.claims.toy_map import EXPLORES, OF_OPTIMUM, RL2, value_after
+from study.config import StudyConfig
 from study.methods import Method, Row
-from study.plan import Plan
+from study.plan import Plan, make_plan
 from study.store import Store
 
 RUN = ["method", "fold", "seed", "checkpoint", "task"]
@@ -66,12 +67,14 @@ def best_mean_trial(tasks: Sequence[str], trials: int) -> float:
     return (first + (trials - 1) * later) / trials
 
 
-def whole_seeds(runs: pl.DataFrame) -> pl.DataFrame:
-    """Returns the runs of seeds of which, within their study, all arms have finished all their orders."""
-    full = runs.group_by("marks", "seed").agg(n=pl.struct("method", "task", "env_step").n_unique())
-    most = full.group_by("marks").agg(pl.col("n").max())
-    kept = full.join(most, on=["marks", "n"]).select("marks", "seed")
-    return runs.join(kept, on=["marks", "seed"]).sort("marks", *RUN, "env_step")
+def whole_seeds(runs: pl.DataFrame, config: StudyConfig) -> pl.DataFrame:
+    """Returns the runs of those seeds of a study of which every planned run has finished."""
+    planned = sum(
+        len(job.spec["at"]) for job in make_plan(replace(config, seeds=1)).jobs if job.kind == "adapt"
+    )
+    sizes = runs.group_by("seed").len()
+    whole = sizes.filter(pl.col("len") == planned)["seed"]
+    return runs.filter(pl.col("seed").is_in(whole.implode())).sort("marks", *RUN, "env_step")
 
 
 def beside(runs: pl.DataFrame) -> pl.DataFrame:
@@ -172,7 +175,7 @@ class Best:
     Attributes:
         row: With the highest mean, at its chosen point.
         value: Its mean.
-        level: With the rows that it does not beat: none, or which.
+        open: Rows that it does not beat.
     """
 
     row: str

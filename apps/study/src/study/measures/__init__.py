@@ -8,7 +8,9 @@ from study.measures.forgetting import FORGOTTEN
 from study.measures.latents import LATENTS
 from study.measures.moments import MOMENTS
 from study.measures.new_levels import ZERO_SHOT_LEVELS
+from study.measures.new_trials import TRIALS_ON_NEW_LEVELS
 from study.measures.posteriors import POSTERIORS
+from study.measures.responses import RESPONSES
 from study.measures.schedules import SCHEDULES
 from study.measures.seconds import SECONDS
 from study.measures.seen import SEEN
@@ -20,6 +22,7 @@ from study.measures.tuned import TUNED_BASELINE
 MEASURES = (
     TRAINING_RETURN,
     ZERO_SHOT_LEVELS,
+    TRIALS_ON_NEW_LEVELS,
     TRIALS_OF_LIFETIMES,
     LATENTS,
     TASKS,
@@ -35,6 +38,7 @@ MEASURES = (
     TUNED_BASELINE,
     FAR,
     FAR_TEACHER,
+    RESPONSES,
 )
 
 __all__ = ["MEASURES"]

@@ -118,18 +118,42 @@ QUICK = StudyConfig(
     "21 outer steps, each on the first 192 steps of a level's episodes.",
 )
 
+# Reptile with 16 levels a step and rollouts as long as episodes (139 steps on average): 16 levels x 16 envs x
+# 256 steps are 65,536 env steps, so that the same budget has 24 outer steps. With restarts: 128 of one level,
+# which then is seen for its first 192 steps.
+LONG_ROLLOUTS = Settings(config={"inner_updates": 1}, pretrain={"num_steps": 256}, pretrain_num_envs=16)
 SMALL = replace(
     QUICK,
     preset="small",
-    methods=("scratch", "multitask", "reptile", "rl2", "rl2-reset"),
+    methods=(
+        "scratch",
+        "multitask",
+        "multitask:gradient+head-reset",
+        "multitask:gradient+critic-warm-up",
+        "multitask:gradient+entropy-off",
+        "multitask:gradient+bc",
+        "reptile-batch",
+        "reptile",
+        "rl2",
+        "rl2-reset",
+    ),
     seeds=8,
-    held_out=EASY_HELD_OUT[:6],
-    pretrain=replace(QUICK.pretrain, env_steps=393_216),
-    adapt=replace(QUICK.adapt, env_steps=32_768),
-    evaluation=replace(QUICK.evaluation, snapshots=6, new_levels=256),
-    note="Not the paper's setting: a small network, 5 actions, plain backgrounds and small budgets, so that "
-    "it takes an hour and a half on two cores. Reptile takes 32 outer steps (the paper's 500), each on the "
-    "first 192 steps of a level's episodes: C1 says little of a Reptile that trains longer.",
+    looks=(5, 8),
+    validation=EASY_VALIDATION[:8],
+    held_out=EASY_HELD_OUT,
+    pretrain=replace(QUICK.pretrain, env_steps=1_572_864),
+    grid={
+        "adapt.learning_rate": (2.5e-4, 5e-4, 1e-3),
+        "adapt.entropy_coef": (0.01, 0.03),
+        "pretrain.learning_rate": (2.5e-4, 5e-4),  # RL2's
+    },
+    only_chosen=True,
+    settings={**SETTINGS_CPU, "reptile-batch": LONG_ROLLOUTS},
+    trials=0,
+    evaluation=replace(QUICK.evaluation, snapshots=6, new_levels=400, new_lifetimes=2, trials=TRIALS),
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds, small budgets, one of its "
+    "training-set sizes. Reptile takes 24 outer steps of 16 levels (with restarts 128 of one level), the "
+    "paper's 500.",
 )
 
 PAPER = StudyConfig(

@@ -45,7 +45,7 @@ class Secondary:
             only pairs with a reference, or with the best one.
         shared: By method, what a checkpoint's tasks share; a sentence where that cannot be told.
         threshold: Normalised score that counts as reached; None without curves and a score range.
-        reached: By method, when.
+        reached: By method, when; without those that remember, whose steps end with their lifetime.
         measures: By name and arm, mean of the study's further cells.
     """
 
@@ -71,11 +71,17 @@ def secondary_of(analysis: Analysis) -> Secondary:
     threshold = _HALF if study.score_ranges is not None and analysis.has_curve else None
     reached: dict[str, Reached] = {}
     if threshold is not None:
-        times = time_to_threshold(analysis.runs, threshold, study.final_step)
+        times, last = time_to_threshold(analysis.runs, threshold, study.final_step), float(study.final_step)
+        remembering = set(study.trained_trials)
+        remembering |= set() if study.trials is None else set(study.trials["method"].unique())
+        if study.spending is not None:  # some of them fine-tune as well, and take all of the steps
+            whole = study.spending.filter(pl.col("env_steps") >= study.final_step)
+            remembering -= set(whole["method"].unique())
         for method in study.methods:
             mine = times.filter(pl.col("method") == method)
             share = 1.0 - float(np.mean(mine["censored"].to_numpy()))
-            reached[method] = Reached(mean_interval(mine), share)
+            if method not in remembering:
+                reached[method] = Reached(mean_interval(mine, score_bounds=(0.0, last)), share)
     return Secondary(
         aggregates=aggregates,
         profiles=_profiles(analysis),

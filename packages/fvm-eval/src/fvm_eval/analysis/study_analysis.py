@@ -8,7 +8,6 @@ from functools import cached_property, reduce
 
 import polars as pl
 
-from fvm_eval import fairness
 from fvm_eval.analysis import series
 from fvm_eval.analysis.decisions import Decided, DeviceSeconds, decide_claims, device_seconds, unit_of
 from fvm_eval.analysis.study_results import ZERO_SHOT, StudyResults
@@ -25,7 +24,7 @@ from fvm_eval.analysis.summaries import (
 )
 from fvm_eval.claims import ClaimVerdict, Comparison, judge
 from fvm_eval.curves import normalise, pooled_curves, run_curves
-from fvm_eval.fairness import Check
+from fvm_eval.fairness import Check, baselines, completeness, snapshots, spending, splits
 from fvm_eval.statistics.intervals import Interval
 from fvm_eval.statistics.pairs import Pair, compare_pairs
 
@@ -163,20 +162,22 @@ def _checks(
         for condition in dict.fromkeys(study.conditions.get(method, "") for method in budgets)
     ]
     computed = [
-        fairness.check_estimand(study.estimand, list(final.fixed.values()), list(final.new.values())),
-        fairness.check_splits(study.folds, study.recorded_splits, study.tasks, study.methods, study.tuning),
-        fairness.check_leaks(study.leak_audit, study.tasks, study.folds),
-        reduce(
-            fairness.Check.or_worse,
-            [fairness.check_matched(mine) for mine in limits],
-            fairness.check_budget(study.budget, study.spending, study.plan, runs),
+        splits.check_estimand(study.estimand, list(final.fixed.values()), list(final.new.values())),
+        splits.check_splits(
+            study.folds, study.recorded_splits, study.tasks, study.methods, study.tuning, study.plan
         ),
-        fairness.check_baselines(study.baselines, study.methods, len(summaries) > 1, ranges),
-        fairness.check_curves(runs, study.online, study.plan),
-        fairness.check_episodes(study.episodes, study.plan),
-        fairness.check_summaries(runs, study.episodes, study.final_step, study.plan),
-        fairness.check_complete(runs, study.plan),
-        fairness.check_size([*verdicts, *(decided.verdict for decided in claims)], study.looks, fewest),
+        splits.check_leaks(study.leak_audit, study.tasks, study.folds),
+        reduce(
+            Check.or_worse,
+            [spending.check_matched(mine) for mine in limits],
+            spending.check_budget(study.budget, study.spending, study.plan, runs),
+        ),
+        baselines.check_baselines(study.baselines, study.methods, study.tasks, len(summaries) > 1, ranges),
+        snapshots.check_curves(runs, study.online, study.plan),
+        snapshots.check_episodes(study.episodes, study.plan),
+        snapshots.check_summaries(runs, study.episodes, study.final_step, study.plan),
+        completeness.check_complete(runs, study.episodes, study.plan, study.spending),
+        completeness.check_size([*verdicts, *(decided.verdict for decided in claims)], study.looks, fewest),
     ]
     given = {check.rule: check for check in study.checks}
     return tuple(check.or_worse(given.get(check.rule)) for check in computed)

@@ -21,7 +21,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import special
+
+from fvm_eval.statistics.roots import root
 
 Array = npt.NDArray[np.float64]
 _GRID = 801
@@ -98,9 +100,9 @@ def nominal_levels(fractions: tuple[float, ...], alpha: float = 0.05) -> tuple[f
     running = _Running(np.zeros(1), np.ones(1))
     spent = last = 0.0
     for share in fractions:
-        allowed = 2 * float(stats.norm.sf(stats.norm.isf(alpha / 2) / math.sqrt(share)))
+        allowed = 2 * float(special.ndtr(special.ndtri(alpha / 2) / math.sqrt(share)))
         z = running.boundary(share, share - last, allowed - spent)
-        levels.append(2 * float(stats.norm.sf(z)))
+        levels.append(2 * float(special.ndtr(-z)))
         running = running.within(z * math.sqrt(share), share - last)
         spent, last = allowed, share
     return tuple(levels)
@@ -118,15 +120,21 @@ class _Running:
 
         def beyond(z: float) -> float:
             edge, sd = z * math.sqrt(share), math.sqrt(step)
-            tails = stats.norm.sf((edge - self.points) / sd) + stats.norm.cdf((-edge - self.points) / sd)
+            tails = special.ndtr((self.points - edge) / sd) + special.ndtr((-edge - self.points) / sd)
             return float(tails @ self.weights) - chance
 
-        return float(optimize.brentq(beyond, 0.0, 40.0, xtol=1e-10))
+        return root(beyond, 0.0, 40.0, xtol=1e-10)
 
     def within(self, edge: float, step: float) -> _Running:
         """Returns where B is after the step among those that stay within the edge (Simpson's weights)."""
         grid, sd = np.linspace(-edge, edge, _GRID), math.sqrt(step)
         weights = np.full(_GRID, 2.0)
         weights[1::2], weights[0], weights[-1] = 4.0, 1.0, 1.0
-        density = stats.norm.pdf((grid[:, None] - self.points[None, :]) / sd) @ self.weights / sd
+        density = _density((grid[:, None] - self.points[None, :]) / sd) @ self.weights / sd
         return _Running(grid, density * weights * (grid[1] - grid[0]) / 3)
+
+
+def _density(z: Array) -> Array:
+    """Returns the standard normal density."""
+    found: Array = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    return found

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from fvm_eval.table import TableError
+from fvm_eval.table import TableError, coded, spelt
 
 _FILE = re.compile(
     r"\.(?:pt|pth|ckpt|chkpt|zip|tar|gz|tgz|pkl|pickle|safetensors|h5|hdf5|npz|npy|onnx|msgpack|bin|index|meta"
@@ -45,13 +45,14 @@ def refuse_false_clusters(rows: pl.DataFrame, column: str = "checkpoint") -> Non
     Raises:
         TableError: With the first value that gave it away.
     """
-    names = rows["checkpoint"].unique().sort().to_list()
+    codes = coded(rows.select(pl.exclude("score")))
+    names = codes["checkpoint"].unique().cast(pl.String).sort().to_list()
     if (file := next((name for name in names if _FILE.search(name)), None)) is not None:
         raise TableError(f"column {column} holds files, as {file!r}: {_MEND}")
     if (when := next((name for name in names if name.lower() in _WHEN), None)) is not None:
         raise TableError(f"column {column} says when, not which, as {when!r}: {_MEND}")
     run = [name for name in ("method", "fold", "seed", "task") if name in rows.columns]
-    seeds = rows.select("method", "seed").n_unique()
+    seeds = codes.select("method", "seed").unique().height
     matches = [_STEP.match(name) for name in names]
     if all(matches):
         _refuse_steps(rows, names, [m for m in matches if m], run, column)
@@ -64,7 +65,7 @@ def refuse_false_clusters(rows: pl.DataFrame, column: str = "checkpoint") -> Non
             f"column {column} has another value in every row, as {names[0]!r}, even within a seed: {_MEND}"
         )
     if "env_step" in rows.columns and rows["env_step"].n_unique() > 1:
-        both = rows.select(*run, "env_step", "checkpoint").unique()
+        both = codes.select(*run, "env_step", "checkpoint").unique()
         per_run = both.group_by(run).agg(
             steps=pl.col("env_step").n_unique(),
             checkpoints=pl.col("checkpoint").n_unique(),
@@ -129,14 +130,14 @@ def clusters_said(rows: pl.DataFrame, *, given: bool) -> str:
         rows: Columns method, fold, checkpoint.
         given: Whether there was a column checkpoint.
     """
-    by_method = rows.select("method", "fold", "checkpoint").unique().group_by("method").agg(count=pl.len())
-    by_method = by_method.sort("method")
+    clusters = spelt(coded(rows.select("method", "fold", "checkpoint")).unique())
+    by_method = clusters.group_by("method").agg(count=pl.len()).sort("method")
     counts = by_method["count"].to_list()
     if len(set(counts)) == 1:
         text = f"{counts[0]} a method"
     else:
         text = ", ".join(f"{m} {c}" for m, c in by_method.iter_rows())
-    shared = rows.select("method", "checkpoint").unique().group_by("checkpoint").len()
+    shared = clusters.select("method", "checkpoint").unique().group_by("checkpoint").len()
     both = int((shared["len"] > 1).sum())
     if not given:
         return f"{text}: each method and seed is one, and all its tasks share its luck"

@@ -31,6 +31,12 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "episode": ("episode_index", "episode_id"),
 }
 KNOWN = frozenset({*ROLES, *(alias for aliases in _ALIASES.values() for alias in aliases), "step", "r", "l"})
+NUMBERS = frozenset(
+    name
+    for role in ("seed", "fold", "env_step", "episode", "score")
+    for name in (role, *_ALIASES.get(role, ()))
+)
+"""Names, as `plain` writes them, of columns that hold numbers."""
 NOTHING = ("", "none")
 
 

@@ -1,4 +1,8 @@
-"""CSV and its kin: the separator, comments, blank lines, ragged rows; every value stays text."""
+"""CSV and its kin: the separator, comments, blank lines, ragged rows.
+
+Values are text, which whoever knows their column turns into numbers. Where all columns that should hold
+numbers do so throughout, they are read as such, in a fraction of the time and memory.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,32 @@ import io
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import polars as pl
 
+from fvm_eval.reading.columns import plain, shown_name
 from fvm_eval.reading.source import Source, numbered
 from fvm_eval.table import TableError
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _COMMENT = b"#"
-_SHOWN = 60
+_HEAD = 1 << 20  # bytes, and the rest of that line, within which a header ends
+_SAMPLE = 1000  # rows by which polars tells numbers; one that is none later is noticed
 
 
-def read_delimited(data: bytes, name: str, said: list[str], *, known: frozenset[str]) -> Source:
-    """Returns the table of a text file; all its values are text, blank rows are left out.
+def read_delimited(
+    data: bytes, name: str, said: list[str], *, known: frozenset[str], numeric: frozenset[str] = frozenset()
+) -> Source:
+    """Returns the table of a text file, blank rows left out; its values are text but for `numeric`.
 
     Args:
         data: UTF-8 without a byte-order mark, lines ended by LF.
         name: Of the file.
         said: What was recognised so far; more is added.
         known: Names that a header may have, in lower case; they tell the separator.
+        numeric: Names, as `columns.plain` writes them, of columns that are read as numbers if they are
+            nothing else.
 
     Raises:
         TableError: No header, two equal names, a row with more fields than the header.
@@ -45,16 +56,15 @@ def read_delimited(data: bytes, name: str, said: list[str], *, known: frozenset[
         said.append(f"{comments} comment line{'s' * (comments > 1)} (#) left out")
     if not head:
         raise TableError(f"{name} is empty; expected a header and rows")
-    header = next(_records(data, separator))[1]
+    header = next(_records(_head(data), separator))[1]
     names = [field.strip() for field in header]
-    body = _body(data, separator, name, names, skipped)
+    unique = [f"{n}\x00{i}" if names.count(n) > 1 and names.index(n) != i else n for i, n in enumerate(names)]
+    body = _numbers(data, separator, unique, numeric) if numeric else None
+    if body is None:
+        body = _texts(data, separator, name, unique, skipped)
     frame = numbered(body)
-    first = body.to_series(0)
-    if ((first.is_null()) | (first.str.strip_chars() == "")).any():
-        blank = pl.all_horizontal(
-            pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "") for column in body.columns
-        )
-        frame = frame.filter(~blank)
+    if _is_blank(body, body.columns[:1]).any():
+        frame = frame.filter(~_is_blank(body, body.columns))
 
     @cache
     def lines() -> list[int]:
@@ -63,23 +73,52 @@ def read_delimited(data: bytes, name: str, said: list[str], *, known: frozenset[
     return Source(name, frame, lambda row: lines()[row], tuple(said))
 
 
-def _body(data: bytes, separator: str, name: str, names: list[str], skipped: int) -> pl.DataFrame:
-    """Returns the rows below the header, under unique names."""
-    unique = [f"{n}\x00{i}" if names.count(n) > 1 and names.index(n) != i else n for i, n in enumerate(names)]
+def _head(data: bytes) -> bytes:
+    """Returns the lines among which the header is."""
+    end = data.find(b"\n", _HEAD)
+    return data if end < 0 else data[:end]
+
+
+def _is_blank(body: pl.DataFrame, columns: list[str]) -> pl.Series:
+    """Returns in which rows all of these columns are empty."""
+    empty = [
+        pl.col(name).is_null() | (pl.col(name).str.strip_chars() == "")
+        if body[name].dtype == pl.String
+        else pl.col(name).is_null()
+        for name in columns
+    ]
+    return body.select(pl.all_horizontal(empty)).to_series()
+
+
+def _numbers(data: bytes, separator: str, unique: list[str], numeric: frozenset[str]) -> pl.DataFrame | None:
+    """Returns the rows with these columns as numbers; None where one holds anything else."""
+    wanted = [name for name in unique if plain(shown_name(name)) in numeric]
+    texts = dict.fromkeys((name for name in unique if name not in wanted), pl.String)
+    body = _read(data, separator, new_columns=unique, schema_overrides=texts, infer_schema_length=_SAMPLE)
+    if body is None or not all(body[name].dtype in (pl.Int64, pl.Float64) for name in wanted):
+        return None
+    return body
+
+
+def _read(data: bytes, separator: str, **options: Any) -> pl.DataFrame | None:
+    """Returns the rows below the header; None where polars cannot read them so."""
     try:
         return pl.read_csv(
-            data,
-            separator=separator,
-            has_header=True,
-            new_columns=unique,
-            infer_schema=False,
-            comment_prefix=_COMMENT.decode(),
+            data, separator=separator, has_header=True, comment_prefix=_COMMENT.decode(), **options
         )
     except pl.exceptions.PolarsError:
-        pass
+        return None
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
+        return None
+
+
+def _texts(data: bytes, separator: str, name: str, names: list[str], skipped: int) -> pl.DataFrame:
+    """Returns the rows below the header as text, under unique names."""
+    body = _read(data, separator, new_columns=names, infer_schema=False)
+    if body is not None:
+        return body
     for line, fields in _records(data, separator):
         if len(fields) > len(names):
             raise TableError(
@@ -89,7 +128,7 @@ def _body(data: bytes, separator: str, name: str, names: list[str], skipped: int
     rows = [fields for _, fields in _records(data, separator)][1:]
     width = len(names)
     padded = [[*row, *[None] * (width - len(row))] for row in rows]
-    return pl.DataFrame(padded, schema=dict.fromkeys(unique, pl.String), orient="row")
+    return pl.DataFrame(padded, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
 def _records(data: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -131,7 +170,7 @@ def _header_out_of_comment(data: bytes, known: frozenset[str]) -> tuple[bytes, i
 
 def _separator(data: bytes, known: frozenset[str]) -> tuple[str, str]:
     """Returns the separator and the header's line: the one that cuts it into most known names."""
-    for line in io.StringIO(data[: 1 << 20].decode("utf-8", "ignore")):
+    for line in io.StringIO(data[:_HEAD].decode("utf-8", "ignore")):
         if not line.strip() or line.startswith("#"):
             continue
         line = line.strip("\n")

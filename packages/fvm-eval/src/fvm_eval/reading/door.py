@@ -53,6 +53,15 @@ def read(given: Any, request: Request | None = None) -> Reading:
         FileNotFoundError: There is no such file.
     """
     request = request or Request()
+    if request.as_text:
+        return _read(given, request)
+    try:
+        return _read(given, request)
+    except TableError:  # once more, so that the message has the value as the file has it
+        return _read(given, replace(request, as_text=True))
+
+
+def _read(given: Any, request: Request) -> Reading:
     sources = open_all(given, request)
     tables, said, online = [], [], False
     places: list[Source] = []

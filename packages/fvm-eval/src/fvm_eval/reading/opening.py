@@ -21,6 +21,7 @@ from fvm_eval.reading.source import Source, numbered
 from fvm_eval.table import TableError
 
 _TABLES = ("*monitor.csv", "progress.csv", "progress.json", "evaluations.npz")
+_HEAD = 1 << 20  # bytes in which something stands that is no blank
 _READABLE = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".npz", ".gz", ".feather", ".arrow")
 
 
@@ -36,7 +37,7 @@ def open_table(path: Path, request: Request | None = None) -> Source:
     if path.exists() and not path.is_file():
         raise TableError(f"{path} is not a file")
     data = path.read_bytes()
-    if not data.strip():
+    if not data or data.isspace():
         raise TableError(f"{path} is empty; expected a header with {', '.join(columns.REQUIRED)}")
     if data.startswith(b"PK\x03\x04") and path.suffix == ".npz":
         return layouts.read_evaluations(data, name)
@@ -45,17 +46,26 @@ def open_table(path: Path, request: Request | None = None) -> Source:
         return Source(name, numbered(_columnar(data, name)), None, said)
     data, heard = text_of(data, name, request.encoding)
     said += heard
-    if not data.strip():
+    if not data or data.isspace():
         raise TableError(f"{path} is empty; expected a header with {', '.join(columns.REQUIRED)}")
-    if data.lstrip()[:1] in (b"{", b"["):
+    if data[:_HEAD].lstrip()[:1] in (b"{", b"["):
         return _json(data, name, said, request)
     if layouts.is_monitor(data):
         return layouts.read_monitor(data, name, said)
     known = columns.KNOWN | {column.lower() for column in request.columns.values()}
-    source = read_delimited(data, name, said, known=known)
+    source = read_delimited(data, name, said, known=known, numeric=_numeric(request))
     if layouts.is_export(source.columns):
         return layouts.read_export(source, request.columns.get("score"))
     return source
+
+
+def _numeric(request: Request) -> frozenset[str]:
+    """Returns the names of columns that may be read as numbers at once."""
+    if request.as_text or request.decimal is not None:
+        return frozenset()
+    own = {role: columns.plain(column) for role, column in request.columns.items()}
+    texts = {column for role, column in own.items() if role not in columns.NUMBERS}
+    return (columns.NUMBERS | set(own.values())) - texts
 
 
 def open_all(given: Any, request: Request) -> list[tuple[Source, Path | None, Path | None]]:

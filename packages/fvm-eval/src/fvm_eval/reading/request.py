@@ -22,6 +22,8 @@ class Request:
         score_range: Lowest and highest possible score; others are refused.
         encoding: Of text files; None to find out.
         decimal: The decimal mark; None to find out.
+        as_text: Whether the values of a text file stay texts until their column is known, which is slower and
+            can say of each what is wrong with it.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Request:
     score_range: tuple[float, float] | None = None
     encoding: str | None = None
     decimal: Mark | None = None
+    as_text: bool = False
 
     def __post_init__(self) -> None:
         if self.score_range is not None:

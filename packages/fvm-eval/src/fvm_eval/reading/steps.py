@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from fvm_eval.table import TableError
+from fvm_eval.table import TableError, coded, spelt
 
 _RUN = ["method", "fold", "seed", "checkpoint", "task"]
 _SHOWN = 5
@@ -27,16 +27,18 @@ def cut(rows: pl.DataFrame, at: int | None) -> tuple[pl.DataFrame, list[str]]:
     Raises:
         TableError: Some run has no evaluation there; the message has the steps that all have.
     """
-    runs = rows.group_by(_RUN).agg(pl.col("env_step").unique(), last=pl.col("env_step").max())
+    points = coded(rows.select(*_RUN, "env_step")).unique()
+    runs = points.group_by(_RUN).agg("env_step", last=pl.col("env_step").max())
     wanted = int(runs["last"].max()) if at is None else at  # type: ignore[arg-type]
     has = runs["env_step"].list.contains(wanted)
     if not has.all():
-        raise TableError(_no_common(runs, has, wanted, given=at is not None))
-    later = rows.filter(pl.col("env_step") > wanted)
-    if later.is_empty():
+        named = spelt(runs)
+        raise TableError(_no_common(named, has, wanted, given=at is not None))
+    later = int((rows["env_step"] > wanted).sum())
+    if not later:
         return rows, []
     return rows.filter(pl.col("env_step") <= wanted), [
-        f"compared at env step {wanted:,}; rows of later steps left out: {len(later):,}"
+        f"compared at env step {wanted:,}; rows of later steps left out: {later:,}"
     ]
 
 

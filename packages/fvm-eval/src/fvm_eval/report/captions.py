@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import polars as pl
+
 from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.study_results import NEW_LEVELS
@@ -42,7 +44,7 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
     study = analysis.study
     found = [_adaptation(analysis)]
     if any(d.shown for d in analysis.differences):
-        margin = " Shaded: the margin fixed beforehand." if analysis.verdicts or analysis.claims else ""
+        margin = " Shaded: the margin of the claims." if analysis.verdicts or analysis.claims else ""
         every = {(d.left, d.right) for d in analysis.differences}
         some = (
             " Only pairs with a reference."
@@ -185,7 +187,13 @@ def _remembers(analysis: Analysis) -> str:
     arms = set(study.trained_trials)
     arms |= set() if study.trials is None else set(study.trials["method"].unique())
     names = dict.fromkeys(family_label(study, method) for method in study.methods if method in arms)
-    return f" {' and '.join(names)}: env steps within one lifetime." if names else ""
+    if not names:
+        return ""
+    most = None
+    if study.spending is not None:
+        most = study.spending.filter(pl.col("method").is_in(list(arms)))["env_steps"].max()
+    ends = f", at most {most:,}; beyond, its memory stays as it is" if isinstance(most, int) else ""
+    return f" {' and '.join(names)}: env steps within one lifetime{ends}."
 
 
 def _seeds(analysis: Analysis, where: str) -> str:

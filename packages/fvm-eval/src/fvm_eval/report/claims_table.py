@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided
+from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided, unit_of
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict
 from fvm_eval.claims.components import ComponentVerdict
@@ -24,10 +24,15 @@ def claims(analysis: Analysis) -> Markup:
         return Markup("")
     run = [decided for decided in analysis.claims if was_run(decided)]
     not_run = [decided for decided in analysis.claims if not was_run(decided)]
-    shares = " Scores are shares of the score range." if analysis.study.score_ranges is not None else ""
+    shares, unit = "", unit_of(analysis.study)
+    if unit is not None:
+        shares = f" Scores are shares of the range {unit.low:g} to {unit.high:g}."
+    elif analysis.study.score_ranges is not None:
+        shares = " Scores are shares of each task’s range."
     intro = (
-        "Fixed before anything was trained, decided by rule. A claim of several parts is supported where all "
-        f"pass and contradicted where one is beyond its threshold on the wrong side.{shares}"
+        "Claims and margins were handed in with the study; a rule decides. A claim of several parts is "
+        "supported where all pass and contradicted where one is beyond its threshold on the wrong side."
+        f"{shares}"
     )
     return filled(
         "claims.html",

@@ -104,7 +104,14 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
         for arm, at in found.reached.items()
     ]
     improvement = [
-        {"left": p.left, "right": p.right, **_numbers(p.improvement), "p": p.p, "p_holm": p.p_holm}
+        {
+            "left": p.left,
+            "right": p.right,
+            **_numbers(p.improvement),
+            "test": p.test,
+            "p": p.p,
+            "p_holm": p.p_holm,
+        }
         for p in found.pairs
     ]
     cells = [

@@ -21,11 +21,12 @@ def header(analysis: Analysis) -> Markup:
     study = analysis.study
     runs = analysis.runs.select("method", "fold", "seed", "checkpoint", "task").n_unique()
     held, run = ("Held-out tasks", "Adaptation runs") if study.adaptation else ("Tasks", "Runs")
+    steps = "Budget, env steps" if study.budget else "Env steps a run"
     facts = {
         held: f"{len(study.tasks):,}",
         "Seeds": f"{study.episodes['seed'].n_unique():,}",
         run: f"{runs:,}",
-        "Env steps a run": f"{study.final_step:,}" if study.final_step else "",
+        steps: f"{study.final_step:,}" if study.final_step else "",
         "Evaluation episodes" if study.adaptation else "Scores": f"{len(study.episodes):,}",
     }
     return filled("header.html", title=study.title, answer=answer(analysis), notes=study.notes, facts=facts)

@@ -13,8 +13,6 @@ from fvm_eval.report.text import capital, estimated, limits, p_value
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
 
-_TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}
-
 
 def summary(analysis: Analysis, reading: Reading | None = None) -> str:
     """Returns plain text: for each summary the methods, all differences, their tests, a second aggregate."""
@@ -32,7 +30,8 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
         blocks.append(f"{name}, {len(study.tasks)} task{'s' * (len(study.tasks) != 1)}\n{aligned(rows)}")
         blocks += [_tests(analysis, result), _iqm(analysis, result)]
     blocks += [_verdicts(analysis)]
-    notes = {i.note for s in analysis.summaries for i in s.fixed.values() if i.note}
+    intervals = [i for s in analysis.summaries for i in s.fixed.values()]
+    notes = {i.note for i in (*intervals, *(d.fixed for d in analysis.differences)) if i.note}
     lines = [f"Note: {note}." for note in sorted(notes)]
     if reading is not None:
         lines += [f"Read: {visible(text)}." for text in reading.said]
@@ -67,9 +66,8 @@ def _tests(analysis: Analysis, result: Summary) -> str:
     rows = [("equal means?", "test", "p", "p, Holm", "left beats right", "95 % these tasks")]
     for pair in analysis.pairs[result.name]:
         name = visible(f"{study.label(pair.left)} − {study.label(pair.right)}")
-        test = _TESTS.get(pair.difference.how, pair.difference.how)
         chance = estimated(pair.improvement, float), limits(pair.improvement, float)
-        rows.append((name, test, p_value(pair.p), p_value(pair.p_holm), *chance))
+        rows.append((name, pair.test, p_value(pair.p), p_value(pair.p_holm), *chance))
     return aligned(rows) if len(rows) > 1 else ""
 
 

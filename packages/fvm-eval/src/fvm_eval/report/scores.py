@@ -33,14 +33,11 @@ def scores(analysis: Analysis) -> Markup:
         "checkpoints. “New”: for new tasks of the same population, over checkpoints and tasks."
     )
     if (same := same_checkpoints(analysis)) is not None:
-        caption += f" Every method has {plural(same, 'checkpoint')}."
+        caption += f" Behind every task of a method stand {plural(same, 'checkpoint')}."
     caption += _how(analysis)
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
-    intervals = [i for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values())]
-    intervals += [i for d in analysis.differences for i in (d.fixed, d.new)]
-    notes = [f"{capital(note)}." for note in sorted({i.note for i in intervals if i.note})]
-    notes += beyond(analysis)
+    notes = [*_notes(analysis), *beyond(analysis)]
     pairs = shown_pairs(study, analysis.differences)
     return filled(
         "results.html",
@@ -51,6 +48,17 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    """Returns what a reader must know of the intervals; what is so of those over new tasks alone says so."""
+    pairs = [(s.fixed[m], s.new[m]) for s in analysis.summaries for m in s.fixed if m in s.new]
+    pairs += [(d.fixed, d.new) for d in analysis.differences]
+    these = {fixed.note for fixed, _ in pairs if fixed.note}
+    new = {new.note for _, new in pairs if new.note} - these
+    return [f"{capital(note)}." for note in sorted(these)] + [
+        f"Over new tasks: {note}." for note in sorted(new)
+    ]
 
 
 def _how(analysis: Analysis) -> str:

@@ -10,12 +10,13 @@ from markupsafe import Markup
 from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.report.cells import Cell, Grid, Row
+from fvm_eval.report.families import family_label
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.sections import tables
 from fvm_eval.report.text import capital, estimated, limits, number, p_value
 from fvm_eval.statistics.estimates import Interval
 
-TESTS = {"Welch": "Welch", "paired cluster-t": "paired t", "none": "–"}
+_ROUNDING = 1e-9
 _INTRO = (
     "The mean decides. These say whether other questions have the same answer; intervals are 95 % over "
     "checkpoints, on these tasks."
@@ -55,9 +56,30 @@ def aggregates(analysis: Analysis, found: Secondary) -> Grid:
     gap = ""
     if len(found.aggregates) > 2:
         gap = " Optimality gap: how far scores fall short of the range’s upper end."
+    gap += _outside(analysis, found)
     note = f"Interquartile mean: of the middle half of all runs, whatever their task.{gap}"
     title = f"Aggregates of the {study.summary_label(analysis.summaries[0].name).lower()}"
     return Grid(["", *found.aggregates], rows, title=title, note=note)
+
+
+def _outside(analysis: Analysis, found: Secondary) -> str:
+    """Returns a sentence where an aggregate's limit lies outside the possible scores; empty if none does."""
+    if analysis.score_bounds is None:
+        return ""
+    lowest, highest = analysis.score_bounds
+    ends = {"Optimality gap": (max(1 - highest, 0.0), 1 - lowest)}
+    over = [
+        name
+        for name, by_method in found.aggregates.items()
+        for low, high in [ends.get(name, (lowest, highest))]
+        for interval in by_method.values()
+        if interval.low is not None
+        and interval.high is not None
+        and (interval.low < low - _ROUNDING or interval.high > high + _ROUNDING)
+    ]
+    which = ", ".join(dict.fromkeys(over)).lower()
+    text = f" Some limits lie beyond what is possible ({which}): a t interval does not know the range."
+    return text if over else ""
 
 
 def improvement(analysis: Analysis, found: Secondary) -> Grid:
@@ -67,7 +89,7 @@ def improvement(analysis: Analysis, found: Secondary) -> Grid:
         [
             f"{label(pair.left)} − {label(pair.right)}",
             _cell(pair.improvement, float),
-            TESTS.get(pair.difference.how, pair.difference.how),
+            pair.test,
             p_value(pair.p),
             p_value(pair.p_holm),
         ]
@@ -77,6 +99,8 @@ def improvement(analysis: Analysis, found: Secondary) -> Grid:
     note = (
         "Left beats right: how often a run of the left method scores more than one of the right on the same "
         "task; ties count half."
+        + " Permutation: an arm has neither spread nor a known range, so that equal distributions are tested."
+        * any(pair.test == "permutation" for pair in found.pairs)
     )
     return Grid(head, rows, title="Probability of improvement", note=note)
 
@@ -91,6 +115,9 @@ def times(analysis: Analysis, found: Secondary) -> Grid:
     ]
     score = number(analysis.scale.value(found.threshold))
     note = "A run that never got there counts at the last env step, so that the mean is a lower bound."
+    if left := [m for m in analysis.study.methods if m not in found.reached]:
+        names = " and ".join(dict.fromkeys(family_label(analysis.study, method) for method in left))
+        note += f" {names}: left out, since a lifetime’s own steps are fewer than the axis has."
     return Grid(
         ["", "Env steps", "Runs that reached it"], rows, title=f"Time to a score of {score}", note=note
     )

@@ -56,7 +56,7 @@ table.claims{margin:.8rem 0 0;table-layout:fixed}
 .claims details{margin:0 0 .4rem}table.parts{background:var(--wash);font-size:.88rem;margin:.4rem 0}
 table.parts th,table.parts td{padding:.4rem .8rem}table.parts tr:last-child td{border-bottom:0}
 ol.rules{list-style:none;padding:0;margin:.8rem 0 0}
-ol.rules li{display:grid;grid-template-columns:1.6rem 9.2rem 1fr;gap:0 .6rem;padding:.55rem 0;
+ol.rules li{display:grid;grid-template-columns:1.6rem 11.5rem 1fr;gap:0 .6rem;padding:.55rem 0;
 border-bottom:1px solid var(--rule)}
 ol.rules .number{color:var(--muted);font-variant-numeric:tabular-nums}
 .status{font-weight:600;white-space:nowrap}.passed{color:var(--good)}.failed{color:var(--bad)}.na{

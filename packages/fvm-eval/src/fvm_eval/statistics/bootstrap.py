@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import special
 
 from fvm_eval.statistics.aggregate import Aggregate, Array, Scores
 from fvm_eval.statistics.estimates import Interval
@@ -80,7 +80,7 @@ def widening(arm: Arm, *, level: float = 0.95) -> float:
     """Returns the factor for half-widths of the percentile intervals of a method with a spread."""
     df = satterthwaite(arm.parts) if arm.variance > 0 else float(sum(df for _, df in arm.parts))
     fewest = min(df for _, df in arm.parts) + 1
-    t, z = float(stats.t.ppf((1 + level) / 2, df)), float(stats.norm.ppf((1 + level) / 2))
+    t, z = float(special.stdtrit(df, (1 + level) / 2)), float(special.ndtri((1 + level) / 2))
     return math.sqrt(fewest / (fewest - 1)) * t / z
 
 

@@ -23,7 +23,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import interpolate, optimize, special
+from scipy import special
+
+from fvm_eval.statistics.roots import root
 
 _EQUAL = 1e-12  # values closer than that differ by rounding
 
@@ -46,7 +48,7 @@ def _upper(values: tuple[float, ...], tail: float) -> float:
     if values[-1] - values[0] < _EQUAL:
         return 1 - (1 - values[0]) * float(tail ** (1 / len(values)))
     share_below = _gaffke(values)
-    return float(optimize.brentq(lambda x: share_below(x) - (1 - tail), values[0], 1.0, xtol=1e-13))
+    return root(lambda x: share_below(x) - (1 - tail), values[0], 1.0)
 
 
 @lru_cache(maxsize=256)
@@ -56,6 +58,8 @@ def _gaffke(values: tuple[float, ...]) -> Callable[[float], float]:
     The spacings' joint distribution makes its density the B-spline whose knots are the values and 1 (Curry &
     Schoenberg 1966), so no draws are needed.
     """
+    from scipy import interpolate  # here, as in `roots.py`
+
     knots = np.array([*values, 1.0])
     whole = (knots[-1] - knots[0]) / len(values)  # the integral of any B-spline of these ends and order
     integral = interpolate.BSpline.basis_element(knots, extrapolate=False).antiderivative()

@@ -65,7 +65,8 @@ def contrast(
             bounds = sum(end[0] for end in ends), sum(end[1] for end in ends)
             _check_range([cells[arm] for arm in arms], score_bounds)
             episodes = _episodes(cells[arms[0]]) if len(arms) == 1 else None
-        terms.append(Term(replace(estimate(combined), gaps=gaps), len(arms), bounds, episodes))
+        arm = replace(estimate(combined), gaps=gaps)
+        terms.append(Term(arm, len(arms), bounds, episodes, used[arms[0]]))
     return Estimate(tuple(terms))
 
 

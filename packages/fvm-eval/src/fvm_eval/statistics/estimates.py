@@ -8,7 +8,9 @@ What decides a term's limits:
 * an arm whose scores have a known range, with fewer than 20 checkpoints or without any spread: Gaffke's;
 * anything else with a spread: Student's t. Arms that share their checkpoints are differences, which are far
   less skewed than scores, so t is theirs unless they have no spread;
-* neither spread nor range: no limits.
+* neither spread nor range: no limits, since what was not seen may be as far off as it likes. What can be
+  said is exact: how many others may score something else (binomial), and of two arms how likely chance alone
+  parts their checkpoints so (`Estimate.p_exchanged`).
 
 Where every term has t limits, so has the sum, by Welch and Satterthwaite. Otherwise the terms' limits are
 combined (MOVER, Zou & Donner 2008):
@@ -24,10 +26,13 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from scipy import optimize, special
+import numpy as np
+from scipy import special
 
-from fvm_eval.statistics.bounded import gaffke_limits, korn_graubard_limits
+from fvm_eval.statistics.bounded import binomial_limits, gaffke_limits, korn_graubard_limits
 from fvm_eval.statistics.feasible import doubts
+from fvm_eval.statistics.permutation import permutation
+from fvm_eval.statistics.roots import root
 from fvm_eval.statistics.variance import Arm, satterthwaite
 
 FEW = 20  # checkpoints below which rare failures decide what an interval is worth
@@ -82,12 +87,14 @@ class Term:
         arms: How many.
         bounds: Lowest and highest possible value; None where unknown.
         episodes: How many episodes the values are success rates of; None where they are not.
+        weight: By which a single arm's values were multiplied.
     """
 
     arm: Arm
     arms: int = 1
     bounds: tuple[float, float] | None = None
     episodes: int | None = None
+    weight: float = 1.0
 
     @property
     def spread(self) -> float:
@@ -198,7 +205,7 @@ class Estimate:
             return self._problem
         clauses = [term.arm.gaps for term in self.terms if term.arm.gaps]
         if self.how == "none":
-            clauses.append("all checkpoints agree exactly: their spread says nothing")
+            clauses += self._unbounded
         elif any(not term.arm.variance > 0 for term in self.terms):
             clauses.append("all checkpoints agree exactly: limits from the scores' range alone")
         if self.how in _T and self.checkpoints < FEW:
@@ -206,6 +213,35 @@ class Estimate:
             most = max(sum(map(len, term.arm.units)) or term.arm.checkpoints for term in self.terms)
             clauses.append(doubts(self.checkpoints, most=most, one_arm=single))
         return "; ".join(dict.fromkeys(clauses))
+
+    @property
+    def _unbounded(self) -> list[str]:
+        """Why there are no limits, and what is known all the same."""
+        floor = [term for term in self.terms if term.how == "none"]
+        agreeing = min(sum(map(len, term.arm.units)) for term in floor)
+        others = binomial_limits(0, agreeing)[1]
+        clauses = [
+            "all checkpoints agree exactly and no range of scores is known: up to "
+            f"{others:.2f} of others may differ (exact, of {agreeing}), by any amount"
+        ]
+        if self.p_exchanged is not None:
+            clauses.append(f"equal arms would part so with p = {self.p_exchanged:.2g} (exact permutation)")
+        return clauses
+
+    @cached_property
+    def p_exchanged(self) -> float | None:
+        """The two-sided p value of "both arms draw from one distribution", by exchanging their checkpoints.
+
+        Of two arms with checkpoints of their own, all on the same tasks, where the spread allows no other
+        test; None elsewhere. It gives no interval, since the arms are not spread alike.
+        """
+        alone = [term for term in self.terms if term.arms == 1 and len(term.arm.units) == 1]
+        if self.how != "none" or self._problem or len(self.terms) != 2 or len(alone) != 2:
+            return None
+        left, right = ([unit / term.weight for unit in term.arm.units[0]] for term in alone)
+        if alone[0].weight != -alone[1].weight or min(len(left), len(right)) < 2:
+            return None
+        return permutation(left, right, np.random.default_rng(0))
 
     @property
     def gaps(self) -> str:
@@ -256,11 +292,7 @@ class Estimate:
 
         if distance(_SMALLEST_P) >= 0:
             return 0.0
-        return (
-            0.5
-            if distance(0.5) <= 0
-            else float(optimize.brentq(distance, _SMALLEST_P, 0.5, xtol=1e-13, rtol=1e-7))
-        )
+        return 0.5 if distance(0.5) <= 0 else root(distance, _SMALLEST_P, 0.5, rtol=1e-7)
 
     @property
     def _problem(self) -> str:

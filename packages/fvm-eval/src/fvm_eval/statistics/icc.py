@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import special
 
 from fvm_eval.statistics.variance import by_checkpoint, strata
 
@@ -84,7 +84,7 @@ def checkpoint_variance(cells: pl.DataFrame) -> CheckpointVariance:
     if len(sizes) == 1 and residual > 0:
         (m,) = sizes
         ratio = m * between / df_between / residual
-        lowest = ratio / float(stats.f.ppf(0.975, df_between, df_within))
-        highest = ratio * float(stats.f.ppf(0.975, df_within, df_between))
+        lowest = ratio / float(special.fdtri(df_between, df_within, 0.975))
+        highest = ratio * float(special.fdtri(df_within, df_between, 0.975))
         low, high = (max(0.0, (f - 1) / (f + m - 1)) for f in (lowest, highest))
     return CheckpointVariance(math.sqrt(shared), math.sqrt(residual), icc, low, high, len(rows))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import special
 
 from fvm_eval.statistics.aggregate import Array, Scores
 from fvm_eval.statistics.contrasts import comparable
@@ -74,7 +74,7 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
         clauses.append("one side wins throughout: exact limits, a pair of checkpoints counts as one trial")
         return Interval(value, low, high, "binomial", fewest, note="; ".join(clauses))
     df = satterthwaite(parts)
-    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance) / (value * (1 - value))
+    half = float(special.stdtrit(df, (1 + level) / 2)) * math.sqrt(variance) / (value * (1 - value))
     middle = math.log(value / (1 - value))
     low, high = (_share(middle - half), _share(middle + half))
     return Interval(value, low, high, "jackknife, logit", fewest, df=df, note="; ".join(clauses))

@@ -19,7 +19,7 @@ import statistics
 from dataclasses import replace
 
 import polars as pl
-from scipy import stats
+from scipy import special
 
 from fvm_eval.statistics.bounded import gaffke_limits
 from fvm_eval.statistics.contrasts import contrast
@@ -113,7 +113,7 @@ def new_tasks_interval(
         variance, parts = max((within, checkpoints), (tasks[0], (tasks,)))
     if variance > 0:
         df = variance**2 / sum(v**2 / df for v, df in parts)
-        half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+        half = float(special.stdtrit(df, (1 + level) / 2)) * math.sqrt(variance)
         note = "; ".join(filter(None, (found.gaps, ASSUMED)))
         note = note if base.checkpoints < FEW else found.gaps
         whole = Interval(

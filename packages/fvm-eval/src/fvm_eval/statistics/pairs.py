@@ -13,6 +13,8 @@ from fvm_eval.statistics.estimates import Estimate, Interval
 from fvm_eval.statistics.hypothesis import holm
 from fvm_eval.statistics.improvement import probability_of_improvement
 
+_TESTS = {"paired cluster-t": "paired t"}
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -21,8 +23,8 @@ class Pair:
     Attributes:
         left, right: Methods.
         difference: Mean of left minus mean of right.
-        p: Two-sided, of equal means: Welch's t over checkpoints, the paired t where both share them; None
-            where there is no interval.
+        p: Two-sided, of equal means: Welch's t over checkpoints, the paired t where both share them; where an
+            arm has neither spread nor range, of equal distributions by exact permutation; else None.
         p_holm: The same, adjusted for all pairs that have one.
         improvement: How often a run of left beats one of right on the same task.
     """
@@ -34,6 +36,14 @@ class Pair:
     p_holm: float | None
     improvement: Interval
 
+    @property
+    def test(self) -> str:
+        """Which test gave p; a dash where none did."""
+        how = self.difference.how
+        if how == "none":
+            return "–" if self.p is None else "permutation"
+        return _TESTS.get(how, how)
+
 
 def compare_pairs(
     cells: Mapping[str, pl.DataFrame], *, score_bounds: tuple[float, float] | None = None
@@ -44,13 +54,16 @@ def compare_pairs(
         cells: By method, columns fold, checkpoint, task, value.
         score_bounds: As `fvm_eval.statistics.contrasts.contrast`.
     """
-    pairs = []
+    pairs: list[Pair] = []
     for left, right in combinations(cells, 2):
         if set(cells[left]["task"]) != set(cells[right]["task"]):
             continue
         difference = contrast(cells, {left: 1.0, right: -1.0}, score_bounds=score_bounds)
         improvement = probability_of_improvement(cells[left], cells[right])
-        pairs.append(Pair(left, right, difference, difference.p_different(), None, improvement))
+        p = difference.p_different()
+        pairs.append(
+            Pair(left, right, difference, difference.p_exchanged if p is None else p, None, improvement)
+        )
     tested = [(i, pair.p) for i, pair in enumerate(pairs) if pair.p is not None]
     for (i, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
         pairs[i] = replace(pairs[i], p_holm=p)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-from scipy.stats import binomtest
 
+from fvm_eval.statistics.bounded import binomial_limits
 from fvm_eval.table import TableError
 
 LEVEL = 0.95
@@ -72,5 +72,5 @@ def success_rates(episodes: pl.DataFrame) -> list[Rate]:
 
 
 def _rate(player: str, task: str, solved: int, episodes: int) -> Rate:
-    limits = binomtest(solved, episodes).proportion_ci(LEVEL, method="exact")
-    return Rate(player, task, solved, episodes, float(limits.low), float(limits.high))
+    low, high = binomial_limits(solved, episodes, level=LEVEL)
+    return Rate(player, task, solved, episodes, low, high)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fvm_learners.c2f_arm.config import C2FARMConfig
-from fvm_learners.c2f_arm.scene import Network, Scene, centre_of, look, masked, reachable
+from fvm_learners.c2f_arm.scene import Network, Scene, asked, centre_of, grid_seen, look, masked, reachable
 from fvm_learners.c2f_arm.views import Eye
 
 
@@ -82,9 +82,10 @@ def next_values(
     centre = scene.low_dim.new_zeros(len(scene.low_dim), 3)
     values = []
     for depth, (chooser, judge) in enumerate(zip(online, target, strict=True)):
-        q, features = look(chooser, scene, depth, centre, config, eye)
+        grid = grid_seen(chooser.kind, scene, depth, centre, config, eye)
+        q, features = asked(chooser, grid, scene, config)
         voxel = masked(q, reachable(config, depth, centre)).argmax(dim=1)
-        judged, judged_features = look(judge, scene, depth, centre, config, eye)
+        judged, judged_features = asked(judge, grid, scene, config)
         value = judged.gather(1, voxel[:, None])
         if depth + 1 == len(online):
             best = components(chooser.values(features, voxel), config)

@@ -57,7 +57,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
     """
 
     name: ClassVar[str] = "c2f_arm"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     config: C2FARMConfig
 
     def __init__(

@@ -6,12 +6,14 @@ read at the chosen voxel, not from the whole grid. Our own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fvm_learners.c2f_arm.inception import HIDDEN, Conv3, Dense, activate, initialise
-from fvm_learners.c2f_arm.voxels import CHANNELS
+from fvm_learners.c2f_arm.voxels import CHANNELS, patch_order
 
 
 class PatchNetwork(nn.Module):
@@ -79,11 +81,8 @@ class PatchNetwork(nn.Module):
         y = x + F.interpolate(up.permute(0, 4, 1, 2, 3), size=(half,) * 3, mode="nearest")
         y = y + net["join"](y)
         features = net["features"](torch.cat((x, y), dim=1).permute(0, 2, 3, 4, 1))  # [B, h, h, h, 2K]
-        q = self.head["translation"](features).view(samples, half, half, half, 2, 2, 2)
-        return q.permute(0, 1, 4, 2, 5, 3, 6).reshape(samples, -1), (
-            features.flatten(1, 3),
-            torch.cat((whole, told), dim=1),
-        )
+        q = InVoxelOrder.apply(self.head["translation"](features).flatten(1), 2 * half)
+        return q, (features.flatten(1, 3), torch.cat((whole, told), dim=1))
 
     def values(self, features: tuple[Tensor, Tensor], voxel: Tensor) -> Tensor:
         """Q of rotation bins and gripper [B, num_values] at voxels [B]."""
@@ -95,6 +94,22 @@ class PatchNetwork(nn.Module):
         at = local[torch.arange(len(local), device=local.device), patch]
         hidden = self.head["two"](self.head["one"](torch.cat((at, within, whole), dim=1)))
         return self.head["rotation"](hidden)  # type: ignore[no-any-return]
+
+
+class InVoxelOrder(torch.autograd.Function):
+    """Q of the voxels [B, V^3] that come patch by patch, by a look-up both ways, no permuted copies."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, size: int) -> Tensor:
+        """Each voxel from its place in the patches."""
+        ctx.size = size
+        return q.index_select(1, patch_order(size, q.device))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        """Each place in the patches from its voxel."""
+        (grad,) = grads
+        return grad.index_select(1, patch_order(ctx.size, grad.device).argsort()), None
 
 
 class _Down(nn.Module):

@@ -113,6 +113,22 @@ def look(
     stride: int = 1,
 ) -> tuple[Tensor, Any]:
     """Q of each voxel [B, V^3] about `centre` [B, 3], and features for the network's `values`."""
+    grid = grid_seen(network.kind, scene, depth, centre, config, eye, stride)
+    return asked(network, grid, scene, config)
+
+
+def asked(network: Network, grid: Tensor, scene: Scene, config: C2FARMConfig) -> tuple[Tensor, Any]:
+    """Q of each voxel [B, V^3] of a grid of the scene, and features for the network's `values`."""
+    enabled = config.autocast and grid.device.type == "cuda"
+    with torch.autocast(grid.device.type, torch.bfloat16, enabled=enabled):
+        q, features = network(grid, scene.low_dim, scene.latent)
+    return q.float(), features
+
+
+def grid_seen(
+    kind: str, scene: Scene, depth: int, centre: Tensor, config: C2FARMConfig, eye: Eye, stride: int = 1
+) -> Tensor:
+    """What a network of this kind is shown about `centre` [B, 3]."""
     low, cell = low_corner(config, depth, centre)
     size = config.grid_sizes[depth]
     cloud = scene.cloud
@@ -120,12 +136,9 @@ def look(
         cloud = cloud.chosen(_in_crop(scene, centre, eye).nonzero().squeeze(1))
     if stride > 1:
         cloud = cloud.chosen(torch.arange(0, len(cloud.sample), stride, device=cloud.sample.device))
-    grid = voxelise(cloud, low, cell, size)
-    shown = arm_grid(grid) if network.kind == "arm" else patch_grid(grid, low, cell)
-    enabled = config.autocast and centre.device.type == "cuda"
-    with torch.autocast(centre.device.type, torch.bfloat16, enabled=enabled):
-        q, features = network(shown, scene.low_dim, scene.latent)
-    return q.float(), features
+    if kind == "arm":
+        return arm_grid(voxelise(cloud, low, cell, size))
+    return patch_grid(cloud, low, cell, size)
 
 
 def _in_crop(scene: Scene, centre: Tensor, eye: Eye) -> Tensor:

@@ -8,6 +8,7 @@ scatter of rows costs a call a row. Nothing here has gradients.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -92,10 +93,13 @@ def cloud_of(
     xyz = (turns @ rays).view(3, views, num)
     xyz.mul_(depth.view(1, views, num)).add_(origin)
     inside = xyz[0] >= low[0]
-    for axis in range(3):
-        inside &= (xyz[axis] >= low[axis]) & (xyz[axis] < high[axis])
-    counts = inside.view(samples, cameras * num).sum(dim=1)
+    inside &= xyz[0] < high[0]
+    for axis in (1, 2):
+        inside &= xyz[axis] >= low[axis]
+        inside &= xyz[axis] < high[axis]
     rows = inside.view(-1).nonzero().squeeze(1)
+    ends = torch.arange(samples + 1, device=rows.device) * (cameras * num)
+    counts = torch.searchsorted(rows, ends).diff()
     sample = torch.repeat_interleave(counts, output_size=len(rows))
     view = sample if cameras == 1 else rows.div(num, rounding_mode="floor")
     at, colours = rows + view * (2 * num), rgb.reshape(-1)
@@ -109,7 +113,7 @@ def cloud_of(
     )
 
 
-def voxelise(cloud: Cloud, low: Tensor, cell: Tensor, size: int) -> Tensor:
+def voxelise(cloud: Cloud, low: Tensor, cell: Tensor, size: int, order: Tensor | None = None) -> Tensor:
     """The grids [7, B, size, size, size] of all samples; an empty voxel is 0 in all channels.
 
     Args:
@@ -117,6 +121,7 @@ def voxelise(cloud: Cloud, low: Tensor, cell: Tensor, size: int) -> Tensor:
         low: [B, 3] corners of the grids, m.
         cell: [3] sides of a voxel, m.
         size: Voxels along each axis.
+        order: [size^3] where in a grid each voxel stands, z being the fastest; None as they come.
     """
     num, samples = size**3, len(cloud.counts)
     index = torch.empty_like(cloud.xyz)
@@ -126,14 +131,17 @@ def voxelise(cloud: Cloud, low: Tensor, cell: Tensor, size: int) -> Tensor:
         torch.sub(own, corner[:, None], out=out)
     index.div_((cell + 1e-12).to(index.dtype)[:, None]).floor_()
     inside = index[0] >= 0
-    for axis in range(3):
-        inside &= (index[axis] >= 0) & (index[axis] < size)
+    inside &= index[0] < size
+    for axis in (1, 2):
+        inside &= index[axis] >= 0
+        inside &= index[axis] < size
     xyz, rgb, sample = cloud.xyz, cloud.rgb, cloud.sample
     if not bool(inside.all()):
         rows = inside.nonzero().squeeze(1)
         index, xyz, rgb = (part.index_select(1, rows) for part in (index, xyz, rgb))
         sample = sample.index_select(0, rows)
-    flat = index[0].mul_(size).add_(index[1]).mul_(size).add_(index[2]).long().add_(sample, alpha=num)
+    flat = index[0].mul_(size).add_(index[1]).mul_(size).add_(index[2]).long()
+    flat = (flat if order is None else order.take(flat)).add_(sample, alpha=num)
     total = samples * num
     grid = xyz.new_zeros(CHANNELS, total)
     for channel, values in zip(grid, (*xyz, *rgb), strict=False):
@@ -153,13 +161,26 @@ def arm_grid(grid: Tensor) -> Tensor:
     return torch.cat((grid[:-1], index, grid[-1:])).permute(1, 2, 3, 4, 0).contiguous()
 
 
-def patch_grid(grid: Tensor, low: Tensor, cell: Tensor) -> Tensor:
-    """Patches of 2 x 2 x 2 voxels [B, V/2, V/2, V/2, 56], positions from -1 to 1 across the grid."""
-    samples, size = grid.shape[1:3]
+@cache
+def patch_order(size: int, device: torch.device) -> Tensor:
+    """Where voxels [size^3] stand when those of each patch of 2 x 2 x 2 follow one another."""
+    half = size // 2
+    place = torch.arange(size**3, device=device).view(half, half, half, 2, 2, 2)
+    return place.permute(0, 3, 1, 4, 2, 5).reshape(-1)
+
+
+def patch_grid(cloud: Cloud, low: Tensor, cell: Tensor, size: int) -> Tensor:
+    """Patches of 2 x 2 x 2 voxels [B, V/2, V/2, V/2, 56], positions from -1 to 1 across the grid.
+
+    Args:
+        cloud: Points of B samples.
+        low: [B, 3] corners of the grids, m.
+        cell: [3] sides of a voxel, m.
+        size: V.
+    """
+    samples, half = len(low), size // 2
     half_side = (0.5 * size * cell).view(3, 1, 1)
     centre = low.t()[:, :, None] + half_side
-    flat = grid.reshape(CHANNELS, samples, -1).clone()
-    flat[:3].sub_(centre).div_(half_side).mul_(flat[-1])
-    half = size // 2
-    cut = flat.view(CHANNELS, samples, half, 2, half, 2, half, 2).permute(1, 2, 4, 6, 3, 5, 7, 0)
-    return cut.reshape(samples, half, half, half, 8 * CHANNELS)
+    grid = voxelise(cloud, low, cell, size, patch_order(size, low.device)).view(CHANNELS, samples, -1)
+    grid[:3].sub_(centre).div_(half_side).mul_(grid[-1])
+    return grid.view(CHANNELS, -1).t().reshape(samples, half, half, half, 8 * CHANNELS)

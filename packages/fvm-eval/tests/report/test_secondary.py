@@ -1,0 +1,90 @@
+"""The page's secondary numbers: what they leave out, and what they say of their own limits."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from fvm_eval import compare
+from fvm_eval.analysis import analyse
+from fvm_eval.analysis.secondary import secondary_of
+from fvm_eval.report.captions import pictures
+from fvm_eval.report.secondary import secondary
+from fvm_eval.statistics.bounded import gaffke_limits
+
+
+@pytest.fixture(scope="module")
+def study(design):
+    return design(families=4, sizes=(100,), tasks=3, seeds=3)
+
+
+def text_of(study):
+    analysis = analyse(study)
+    return re.sub("<[^>]+>", " ", str(secondary(analysis, secondary_of(analysis))))
+
+
+def test_a_memory_s_time_is_not_counted_on_an_axis_that_it_does_not_walk(study):
+    """RL2's lifetime is over long before the budget that others spend."""
+    alone = replace(study, spending=None)
+    found = secondary_of(analyse(alone))
+    assert set(found.reached) == set(study.methods) - {"rl2"}
+    assert "RL2: left out, since a lifetime’s own steps are fewer than the axis has." in text_of(alone)
+    # One whose ledger took every step of the budget, as where it fine-tunes too, is like the others.
+    assert set(secondary_of(analyse(study)).reached) == set(study.methods)
+
+
+def test_where_a_memory_s_steps_end_stands_under_the_curves(study):
+    own = pl.col("method") == "rl2"
+    short = study.spending.with_columns(env_steps=pl.when(own).then(484).otherwise("env_steps"))
+    caption = pictures(analyse(replace(study, spending=short)))[0].caption
+    assert "RL2: env steps within one lifetime, at most 484; beyond, its memory stays as it is." in caption
+
+
+def test_times_to_a_threshold_lie_between_0_and_the_budget(study):
+    found = secondary_of(analyse(study))
+    last = study.final_step
+    for at in found.reached.values():
+        assert 0 <= at.time.low <= at.time.mean <= at.time.high <= last
+    # All three runs of one task got there at once, or never: Gaffke's limits of the whole span.
+    rows = [("a", s, "t", step, 1.0 if step and s else 0.0) for s in range(3) for step in (0, 10, 20)]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "env_step", "score"], orient="row")
+    table = compare(frame, score_range=(0.0, 1.0))
+    time = secondary_of(table.analysis).reached["a"].time
+    low, high = gaffke_limits(
+        [1.0, 0.5, 0.5]
+    )  # of 20: the seed that never got there counts 20, the others 10
+    assert (time.mean, time.low, time.high) == pytest.approx((40 / 3, 20 * low, 20 * high))
+
+
+def test_an_aggregate_s_limit_beyond_the_possible_is_said(study):
+    assert "Some limits lie beyond" not in text_of(study)
+    rng = np.random.default_rng(0)
+    rows = [("a", s, t, float(rng.random() < 0.1)) for s in range(4) for t in "tuvw"]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    page = compare(frame, score_range=(0.0, 1.0)).files["report.html"].decode()
+    assert re.search(
+        r"Some limits lie beyond what is possible \([a-z ,]*\): a t interval does not know", page
+    )
+
+
+def test_few_against_many_print_their_simulated_coverage_on_the_page_and_in_the_terminal():
+    """3 checkpoints against 20 and no range: Welch's interval covers .86 where both are exponential."""
+    rng = np.random.default_rng(0)
+    rows = [(m, s, t, rng.normal()) for m, n in (("few", 3), ("many", 20)) for s in range(n) for t in "tu"]
+    found = compare(pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row"))
+    said = (
+        "with fewer than 20 checkpoints rare failing seeds are assumed away; simulated coverage of a .95 "
+        "interval of 3 against 20: Gaussian 0.93, exponential 0.86, log-normal 0.87"
+    )
+    assert said in found.text()
+    assert f"W{said[1:]}" in found.files["report.html"].decode()
+
+
+def test_what_is_assumed_over_new_tasks_alone_says_so():
+    rng = np.random.default_rng(0)
+    rows = [(m, s, t, rng.uniform()) for m in "ab" for s in range(4) for t in "tuv"]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    page = compare(frame, score_range=(0.0, 1.0)).files["report.html"].decode()
+    assert "Over new tasks: with fewer than 20 checkpoints rare failing seeds are assumed away." in page
+    assert "With fewer than 20" not in page  # Gaffke's limits over these tasks assume nothing of the kind
