@@ -184,7 +184,7 @@ class Reinforce:
             envs.reset(seed=int(self._rng.integers(2**31)))
             self._began = True
         episodes: list[Episode] = []
-        told: list[Mapping[str, Tensor]] = []
+        told: list[dict[str, Tensor]] = []
         for _ in range(updates):
             obs, action, reward, task_index = self._episodes(envs)
             self.env_step += size
@@ -224,7 +224,7 @@ class Reinforce:
 
     def _update(
         self, obs: NDArray[np.float64], action: NDArray[np.int64], to_go: NDArray[np.float64]
-    ) -> Mapping[str, Tensor]:
+    ) -> dict[str, Tensor]:
         """One gradient step; its metrics. The learner's own gradient needs no tape, the hooks' terms do."""
         theta = self.policy.theta
         surprise = to_go * (action - chances(theta, obs))
