@@ -21,11 +21,13 @@ from study.errors import StudyError
 from study.job import run_job
 from study.methods import Row, label_of
 from study.plan import Plan, make_plan
+from study.plan_file import PlanFile, write_plan
 from study.presets import rlbench, toy
 from study.registry import registered
 from study.resolve import check
 from study.state_file import read_state, write_state
 from study.store import Store
+from study.trained_agents import load_agent, trained_agents
 
 SIZE = {"channels": 8, "grid_sizes": (8, 8), "batch_size": 4, "replay_capacity": 200, "num_steps": 3}
 SLOW = {"updates_per_env_step": 0.5, "context_hidden_size": 8}
@@ -142,6 +144,17 @@ def test_the_page_has_a_panel_for_each_number_of_demonstrations(
     assert "0 demos" in page
     assert "Multi-task + fine-tuning" in page
     assert "scores here are not RLBench scores" in page.replace("\n", " ")
+
+
+def test_a_pretrained_agent_has_its_methods_name_and_an_adapted_one_its_rows(
+    finished: tuple[Plan, Store, Results],
+) -> None:
+    plan, store, _ = finished
+    write_plan(store.root, PlanFile(jobs=plan.jobs))
+    names = [(agent.methods, agent.task) for agent in trained_agents(store.root)]
+    assert (("multitask",), "") in names
+    assert (("multitask, 1 demo",), "rlbench/reach_target") in names
+    assert load_agent(store.root, "multitask").learner == "c2f_arm"
 
 
 def test_demonstrations_are_the_seeds_own_and_shared_by_its_methods() -> None:

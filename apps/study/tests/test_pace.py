@@ -151,3 +151,15 @@ def test_where_a_job_is_counts_the_times_its_agent_was_played() -> None:
     assert position(adapt, 8, "evaluating", 1.0) == (8.0, 3.0)
     assert whole(baseline) == (0.0, 1.0)
     assert position(baseline, 0, "evaluating", 0.5) == (0.0, 0.5)
+
+
+def test_jobs_that_end_between_two_looks_count_by_how_many_do() -> None:
+    jobs = [Job(kind="baseline", method="random", fold=0, seed=0, spec={"number": i}) for i in range(300)]
+    pace = Pace({job.key: job for job in jobs})
+    assert pace.left_s(0.0) is None
+    for second in range(1, 11):
+        for job in jobs[10 * second - 10 : 10 * second]:
+            pace.begin(job, float(second))
+            pace.finish(job, float(second))
+    pace.begin(jobs[100], 10.0)
+    assert pace.left_s(10.0) == pytest.approx(200 / 10, rel=0.15)

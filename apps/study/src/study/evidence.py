@@ -57,7 +57,8 @@ def planned(jobs: Sequence[Job], config: StudyConfig) -> pl.DataFrame:
     rows = []
     names = {seed: list(training_folds(config, seed)) for seed in {job.seed for job in jobs}}
     for job in jobs:
-        split = None if job.parent is None else f"{names[job.seed][job.parent.fold]}/{job.seed}"
+        place = 0 if config.split or job.parent is None else job.parent.fold  # a split is a seed's only one
+        split = None if job.parent is None else f"{names[job.seed][place]}/{job.seed}"
         learns = Method.parse(Row.parse(job.method).method).way.does == "learns"
         spends = job.budget_env_steps if learns else None
         episodes = int(job.spec["evaluation"]["episodes"])

@@ -102,7 +102,7 @@ class Pace:
 
     def left_s(self, now: float) -> float | None:
         """Returns the seconds that are left; None as long as nobody can know."""
-        if not self._taken:
+        if not self._taken and not self._done:
             return None
         units = self._units()
         worth = {key: self._worth(job, units) for key, job in self.left.items()}
@@ -156,7 +156,8 @@ class Pace:
         expected = {what: amount * self._unit_s(job, what) for what, amount in more.items()}
         seconds, whole_s = now - running.since, sum(expected.values())
         for what, amount in more.items():
-            self._learn(job, what, seconds * expected[what] / whole_s if whole_s else 0.0, amount)
+            if seconds > 0.0:  # else it began and ended between two looks
+                self._learn(job, what, seconds * expected[what] / whole_s if whole_s else 0.0, amount)
             self._done[group, what] = self._done.get((group, what), 0.0) + amount
         running.since, running.trained, running.played = now, trained, played
         if not self._recent or now - self._recent[-1][0] >= 1.0:

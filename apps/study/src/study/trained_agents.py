@@ -12,6 +12,7 @@ from study import plugins
 from study.agents import restored
 from study.errors import StudyError
 from study.files import is_folder
+from study.methods import Row
 from study.plan import Job
 from study.plan_file import read_plan
 from study.resources import choose_device
@@ -54,7 +55,7 @@ def trained_agents(folder: str | Path) -> list[TrainedAgent]:
     users: dict[str, dict[str, None]] = {}
     for job in jobs:
         if job.kind == "adapt" and job.parent is not None:
-            users.setdefault(job.parent.key, {})[job.method] = None
+            users.setdefault(job.parent.key, {})[Row.parse(job.method).pretraining] = None
     finished = store.finished()
     trained = [job for job in jobs if job.kind in ("pretrain", "adapt") and job.key[:16] in finished]
     return [

@@ -4,7 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fvm_envs.manipulation.conditions import Detected, Grasped, JointMoved, NothingGrasped, TipDetected
+from fvm_envs.manipulation.conditions import (
+    Detected,
+    Grasped,
+    JointMoved,
+    NothingGrasped,
+    TipDetected,
+    TipNear,
+)
 
 
 def world(*, joint=0.0, start=0.0, at=0.0, tip=0.0, grasped=None):
@@ -13,6 +20,7 @@ def world(*, joint=0.0, start=0.0, at=0.0, tip=0.0, grasped=None):
         joint=lambda name: joint,
         joint_at_start=lambda name: start,
         position=lambda body: np.array([0, 0, at]),
+        point=lambda body, offset: np.array([0, 0, at]) + offset,
         inside=lambda position, zone: bool(position[2] > 1),
         tip=lambda: (np.array([0, 0, tip]), np.eye(3)),
         grasped=grasped,
@@ -46,6 +54,10 @@ def test_a_body_is_in_its_zone_or_out_of_it(at, negated, met):
 def test_the_tip_and_the_hand():
     assert TipDetected("target").met(world(tip=2))
     assert not TipDetected("target").met(world(tip=0))
+    assert TipNear("tap", 0.06).met(world(at=1.0, tip=1.05))
+    assert TipNear("tap", 0.06).met(world(at=1.0, tip=0.95))
+    assert not TipNear("tap", 0.06).met(world(at=1.0, tip=1.07))
+    assert TipNear("tap", 0.06, (0.0, 0.0, 0.1)).met(world(at=1.0, tip=1.07))
     assert Grasped("cup").met(world(grasped="cup"))
     assert not Grasped("cup").met(world(grasped="lid"))
     assert not Grasped("cup").met(world())

@@ -22,6 +22,7 @@ POLL_S = 0.2  # between two looks while others have what is left in hand
 POLL_AT_MOST_S = 2.0
 TELL_EVERY_S = 0.3
 NOTHING = Needs()
+ALONE = 5  # looks at which nobody has a job in hand: between two jobs a worker has none either
 
 
 def never() -> bool:
@@ -50,7 +51,7 @@ def take_jobs(
     """
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
-    too_large = 0
+    too_large, alone = 0, 0
     pause = POLL_S
     while not (stopping() or under_way.stopped or replaced()):
         job = schedule.next()
@@ -62,7 +63,8 @@ def take_jobs(
             held = [other for other in held if not store.done(other) and short(other.key) not in failures]
             if not held and not schedule.parents:
                 return
-            if not held and too_large and not under_way.held():
+            alone = 0 if held or under_way.held() else alone + 1
+            if too_large and alone >= ALONE:
                 return  # none of those that are left, or wait for one of them, is for this worker
             time.sleep(pause)
             pause = min(pause * 1.3, POLL_AT_MOST_S)

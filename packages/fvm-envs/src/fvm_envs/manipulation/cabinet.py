@@ -23,10 +23,14 @@ _CASE: mjcf.Colour = (0.45, 0.32, 0.2)
 _FRONT: mjcf.Colour = (0.85, 0.76, 0.6)
 
 
-def pieces() -> tuple[str, str]:
+def pieces(damping: float = 5.0, friction: float = 1.0) -> tuple[str, str]:
     """The cabinet, whose front is at x = 0 and looks along -x, and the pairs that do not touch.
 
     It has no back: the cameras behind it see which drawer is open.
+
+    Args:
+        damping: Of the drawers, N s/m.
+        friction: Dry, of the drawers, N.
     """
     low, high = HEIGHTS[0] - _HALF_GAP, HEIGHTS[-1] + _HALF_GAP
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
@@ -46,7 +50,9 @@ def pieces() -> tuple[str, str]:
     drawers = ""
     for name, height in zip(DRAWERS, HEIGHTS, strict=True):
         wall = 0.024
-        box = mjcf.slide(f"{name}_joint", (-1, 0, 0), (0.0, TRAVEL), damping=5, frictionloss=1, armature=0.1)
+        box = mjcf.slide(
+            f"{name}_joint", (-1, 0, 0), (0.0, TRAVEL), damping=damping, frictionloss=friction, armature=0.1
+        )
         box += mjcf.geom("box", (0.006, _WIDTH - 0.004, 0.034), _FRONT, pos=(0, 0, 0), mass=0.1)
         box += mjcf.geom(
             "box", (_DEPTH - 0.02, _WIDTH - 0.012, 0.003), _FRONT, pos=(_DEPTH - 0.01, 0, -0.03), mass=0.1

@@ -57,6 +57,20 @@ class TipDetected:
 
 
 @dataclass(frozen=True)
+class TipNear:
+    """The gripper's tip is within `distance` m of a point of a body, its origin by default."""
+
+    body: str
+    distance: float
+    point: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def met(self, world: World) -> bool:
+        """Whether it holds now."""
+        away = world.tip()[0] - world.point(self.body, self.point)
+        return float(away @ away) <= self.distance**2
+
+
+@dataclass(frozen=True)
 class Grasped:
     """The hand holds a body."""
 

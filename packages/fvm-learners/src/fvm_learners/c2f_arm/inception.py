@@ -20,6 +20,7 @@ SLOPE = 0.02
 LATENT = 32
 TEMPERATURE = 0.01
 HIDDEN = 128
+ONE_DNN = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def activate(x: Tensor) -> Tensor:
@@ -74,10 +75,9 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor, padding: str) -> Tensor:
     """
     if padding != "zeros":
         x = ReplicatePad.apply(x)
-    width = int(padding == "zeros")
-    if x.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        one = (1, 1, 1)
-        return torch.mkldnn_convolution(x, weight, bias, (width,) * 3, one, one, 1)
+    width = (int(padding == "zeros"),) * 3
+    if x.device.type == "cpu" and x.dtype == torch.float32 and ONE_DNN:
+        return torch.mkldnn_convolution(x, weight, bias, width, (1, 1, 1), (1, 1, 1), 1)
     return F.conv3d(x, weight, bias, padding=width)
 
 

@@ -7,7 +7,7 @@ Weights are orthogonal and biases zero. The encoder names its gain; the policy's
 uniform at first), the value and the LSTM have 1, as in baselines and CleanRL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -38,12 +38,12 @@ class ActorCritic(nn.Module):
         mlp_sizes: Sequence[int],
         lstm_size: int | None,
         rng: torch.Generator,
-        autocast: bool = False,
+        bfloat16_on: Collection[str] = (),
     ) -> None:
         super().__init__()
         shown, feedback = parts_of(observation_space)
         self.obs_shape, self.obs_dtype = check_observation_space(shown, network, "network")
-        self.autocast = autocast
+        self.bfloat16_on = frozenset(bfloat16_on)  # types of devices
         with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global RNG when they are made
             self.encoder: Any
             if is_factory(network):
@@ -103,7 +103,9 @@ class ActorCritic(nn.Module):
         """
         shown = obs["obs"] if isinstance(obs, dict) else obs
         leading = shown.shape[: shown.ndim - len(self.obs_shape)]
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.autocast and shown.is_cuda):
+        device = shown.device.type
+        lower = device in self.bfloat16_on
+        with torch.autocast(device if lower else "cuda", torch.bfloat16, enabled=lower):
             features = self.encoder(shown.reshape(-1, *self.obs_shape)).float()
         if self.embedding is not None:
             assert isinstance(obs, dict)

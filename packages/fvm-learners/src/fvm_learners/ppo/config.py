@@ -1,6 +1,6 @@
 """PPO's hyperparameters, and presets with the source of each number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fvm_learners.config_checks import (
     check_above_zero,
@@ -43,7 +43,10 @@ class PPOConfig:
         mlp_sizes: Widths of the "mlp" network.
         recurrent: An LSTM between encoder and heads; minibatches then are whole slots.
         lstm_size: Its width.
-        autocast: Bfloat16 in the encoder on CUDA; the CPU always computes in float32.
+        autocast: Bfloat16 in the encoder on CUDA.
+        cpu_bfloat16: Bfloat16 in the encoder on a CPU, which must have instructions for it.
+        chunk_size: Samples whose gradients are computed at once, of any device; less takes less memory. None:
+            what fits the cache of a CPU as its encoder says, whole minibatches on CUDA.
     """
 
     num_steps: int = 256
@@ -67,6 +70,8 @@ class PPOConfig:
     recurrent: bool = False
     lstm_size: int = 256
     autocast: bool = False
+    cpu_bfloat16: bool = field(default=False, metadata={"since": 2})
+    chunk_size: int | None = field(default=None, metadata={"since": 2})
 
     def __post_init__(self) -> None:
         """Check each value.
@@ -80,6 +85,7 @@ class PPOConfig:
         check_fractions(self, ("discount", "gae_lambda"))
         check_optional_above_zero(self, "clip_value", "no clipping")
         check_optional_count(self, "anneal_env_steps", "a constant rate")
+        check_optional_count(self, "chunk_size", "what suits the device")
         check_widths(self, "mlp_sizes")
         if self.network not in NETWORKS and ":" not in self.network:
             raise ValueError(

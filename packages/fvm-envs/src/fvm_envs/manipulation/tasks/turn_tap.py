@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from fvm_envs.manipulation import mjcf
-from fvm_envs.manipulation.conditions import Condition, JointMoved
+from fvm_envs.manipulation.conditions import Condition, JointMoved, TipNear
 from fvm_envs.manipulation.rotation import about_z
 from fvm_envs.manipulation.task import DOWN, ManipulationTask, Pieces, Waypoint, grip, throw, to
 from fvm_envs.manipulation.world import World
@@ -17,6 +17,8 @@ SIDES = ("left", "right")
 OFFSET, HEIGHT = 0.11, 0.1
 """Of a handle's axis from the spout, and of its bar above the table."""
 TURN = math.radians(112.0)
+REACH = 0.06
+"""How near the tip must be to the handle that it has turned, m."""
 
 
 class TurnTap(ManipulationTask):
@@ -55,8 +57,9 @@ class TurnTap(ManipulationTask):
         world.put("tap", *throw(rng))
 
     def conditions(self, variation: int) -> tuple[Condition, ...]:
-        """The variation's handle turned by 90 degrees."""
-        return (JointMoved(f"{SIDES[variation]}_joint", 1.57),)
+        """The variation's handle turned by 90 degrees, with the tip at it: nothing that swept past it."""
+        side = SIDES[variation]
+        return (JointMoved(f"{side}_joint", 1.57), TipNear(f"{side}_handle", REACH))
 
     def demonstration(self, world: World) -> list[Waypoint]:
         """Above the bar, grasp it, turn it in two goes, towards where the wrist has room."""
