@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from study.engines.schedule import Schedule
 from study.grid import points_of
 from study.methods import Method, Row, label_of
 from study.plan import make_plan, training_folds
 from study.presets.toy_map import MAP
+from study.store import Store
 
 TWO = replace(MAP, seeds=2, looks=(2,), methods=("scratch", "multitask", "rl2", "rl2:both"))
 
@@ -91,6 +94,25 @@ def test_runs_from_scratch_on_one_split_are_one_cluster_and_its_fold_is_the_seed
 
 def test_where_looks_are_planned_whole_seeds_come_first() -> None:
     seeds = [job.seed for job in make_plan(TWO).jobs if job.kind != "baseline"]
+    assert seeds == sorted(seeds)
+
+
+def test_whole_seeds_are_run_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    jobs = [
+        job
+        for job in make_plan(replace(TWO, methods=("scratch", "multitask"))).jobs
+        if job.kind != "baseline"
+    ]
+    schedule, taken = Schedule(jobs, store), []
+    while (job := schedule.next()) is not None:
+        taken.append(job)
+        store.folder(job).mkdir()  # it is done
+    assert len(taken) == len(jobs)
+    behind = [job for job in taken if job.kind == "adapt"]
+    examples = 3  # one of each kind and method comes first of all
+    seeds = [job.seed for job in behind[examples:]]
     assert seeds == sorted(seeds)
 
 
