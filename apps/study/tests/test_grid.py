@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from study.engines.schedule import Schedule
 from study.grid import points_of
 from study.methods import Method, Row, label_of
 from study.plan import make_plan, training_folds
 from study.presets.toy_map import MAP
+from study.store import Store
 
 TWO = replace(MAP, seeds=2, looks=(2,), methods=("scratch", "multitask", "rl2", "rl2:both"))
 
@@ -39,6 +42,24 @@ def test_a_grid_of_one_point_has_the_names_of_none() -> None:
     config = replace(TWO, grid={"adapt.learning_rate": (5e-3,)})
     assert [point.name for point in points_of(config, Method.parse("scratch"))] == [""]
     assert points_of(config, Method.parse("rl2"))[0].values == {}
+
+
+def test_a_study_at_chosen_points_has_one_row_a_method_at_those() -> None:
+    grid = {"adapt.learning_rate": (1e-3, 5e-3), "adapt.entropy_coef": (0.01, 0.05)}
+    chosen = {"scratch": "entropy 0.05 rate 0.001", "rl2": "meta-rate 0.0025"}
+    config = replace(TWO, grid=grid, only_chosen=True, chosen=chosen)
+    assert [point.values for point in points_of(config, Method.parse("scratch"))] == [
+        {"adapt.learning_rate": 1e-3, "adapt.entropy_coef": 0.05}
+    ]
+    assert points_of(config, Method.parse("scratch"))[0].name == ""
+    assert points_of(config, Method.parse("rl2"))[0].values == {}  # its settings say it
+    assert points_of(config, Method.parse("multitask"))[0].values == {}  # not tuned
+    other = dict(reversed(grid.items()))  # as JSON with sorted keys gives it back
+    both = [points_of(replace(TWO, grid=one), Method.parse("scratch")) for one in (grid, other)]
+    assert both[0] == both[1]
+    assert len(points_of(replace(config, on_validation=True), Method.parse("scratch"))) == 4
+    with pytest.raises(ValueError, match="which the grid does not have"):
+        points_of(replace(config, chosen={"scratch": "rate 0.1"}), Method.parse("scratch"))
 
 
 def test_a_row_says_its_point_and_its_demonstrations() -> None:
@@ -73,6 +94,25 @@ def test_runs_from_scratch_on_one_split_are_one_cluster_and_its_fold_is_the_seed
 
 def test_where_looks_are_planned_whole_seeds_come_first() -> None:
     seeds = [job.seed for job in make_plan(TWO).jobs if job.kind != "baseline"]
+    assert seeds == sorted(seeds)
+
+
+def test_whole_seeds_are_run_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    jobs = [
+        job
+        for job in make_plan(replace(TWO, methods=("scratch", "multitask"))).jobs
+        if job.kind != "baseline"
+    ]
+    schedule, taken = Schedule(jobs, store), []
+    while (job := schedule.next()) is not None:
+        taken.append(job)
+        store.folder(job).mkdir()  # it is done
+    assert len(taken) == len(jobs)
+    behind = [job for job in taken if job.kind == "adapt"]
+    examples = 3  # one of each kind and method comes first of all
+    seeds = [job.seed for job in behind[examples:]]
     assert seeds == sorted(seeds)
 
 

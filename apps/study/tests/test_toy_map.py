@@ -116,6 +116,15 @@ def test_fewer_than_five_seeds_decide_nothing(both: pl.DataFrame) -> None:
     assert {one.label.partition(" (")[0] for one in found} == {"undecided: too small"}
 
 
+def test_what_needs_a_family_that_was_not_run_says_so_and_keeps_its_place(both: pl.DataFrame) -> None:
+    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(both.filter(marks=0), 3_072), HOLD, alpha=0.05)
+    assert found[2].label.startswith("undecided: not run: 4 marks: ")
+    assert found[2].p is None
+    assert found[0].label == "supported"
+    smallest = min(one.p for one in found if one.p is not None)
+    assert min(one.adjusted for one in found if one.adjusted is not None) == pytest.approx(4 * smallest)
+
+
 def test_seeds_count_once_all_their_arms_have_finished(both: pl.DataFrame) -> None:
     lacking = both.filter(~((pl.col("seed") == 103) & (pl.col("method") == "rl2") & (pl.col("marks") == 4)))
     kept = whole_seeds(lacking.filter(marks=4), VISIBLE)

@@ -126,7 +126,7 @@ def draw(page: dict[str, Any]) -> Figure:
 def draw_tuning(curves: pl.DataFrame) -> Figure:
     """Returns each arm's score on validation orders against its adaptation rate, a panel a family."""
     rate, families = "adapt.learning_rate", sorted(curves["marks"].unique())
-    figure = Figure(figsize=(3.2 * max(len(families), 2), 3.6), layout="constrained")
+    figure = Figure(figsize=(3.0 * max(len(families), 2.4), 4.0), layout="constrained")
     panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
     for axes, marks in zip(panels, families, strict=True):
         mine = curves.filter(marks=marks).drop_nulls(rate)
@@ -136,6 +136,9 @@ def draw_tuning(curves: pl.DataFrame) -> Figure:
                 axes.plot(line[rate], line["mean"], color=COLOURS[name], marker="o", ms=4, label=NAMES[name])
                 best = line.sort("mean").tail(1)
                 axes.plot(best[rate], best["mean"], "o", ms=10, mfc="none", mec=COLOURS[name])
+        alone = curves.filter(marks=marks, method="rl2")["mean"].max()
+        if alone is not None:
+            axes.axhline(float(alone), color=COLOURS["rl2"], linestyle=(0, (4, 2)), label="RL², no gradients")
         axes.set_title(
             f"{BITS[marks]:.1f} bits hidden", loc="left", fontweight="bold", color=INK, fontsize=10
         )
@@ -147,7 +150,7 @@ def draw_tuning(curves: pl.DataFrame) -> Figure:
         axes.set_xlabel("Adaptation rate", color=MUTED)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("Return on validation orders\nafter 3,072 env steps", color=INK)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False)
     return figure
 
 

@@ -91,7 +91,7 @@ def main(folder: Path) -> None:
         print("no whole seed yet")
         return
     seeds = {marks: mine["seed"].n_unique() for (marks,), mine in runs.group_by("marks")}
-    look, alpha = looked(min(seeds.get(marks, 0) for marks in (0, 4)))
+    look, alpha = looked(seeds.get(0, 0))
     by_family = {
         family: {"marks": marks_of(c), "chosen": c.chosen, "grid": c.grid, "seeds": seeds.get(marks_of(c), 0)}
         for family, c in configs.items()
@@ -106,7 +106,8 @@ def main(folder: Path) -> None:
     }
     if look:
         kept = runs.filter(pl.col("seed") < MAP.first_seed + look)
-        hidden, visible = configs["hidden-catch"], configs["visible-catch"]
+        hidden = configs["hidden-catch"]
+        visible = configs.get("visible-catch", replace(hidden, family="toy/visible-catch"))  # else not run
         mine = returns.filter(pl.col("seed") < MAP.first_seed + look)
         page["preconditions"] = [
             {"name": one.name, "holds": one.holds, "reason": one.reason}

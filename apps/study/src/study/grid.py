@@ -47,8 +47,14 @@ def axes_of(config: StudyConfig, method: Method) -> dict[str, tuple[float, ...]]
 
 
 def points_of(config: StudyConfig, method: Method) -> list[Point]:
-    """Returns the points of a study's grid for a method, one without values where it has none."""
-    axes = axes_of(config, method)
+    """Returns the points of a study's grid for a method, one without values where it has none.
+
+    Axes come by name, so that a point has one name wherever the grid is written down.
+
+    Raises:
+        ValueError: The chosen point is none of the grid.
+    """
+    axes = dict(sorted(axes_of(config, method).items()))
     varied = [axis for axis, values in axes.items() if len(values) > 1]
     found = []
     for values in product(*axes.values()):
@@ -58,8 +64,15 @@ def points_of(config: StudyConfig, method: Method) -> list[Point]:
         found.append(Point(values=point, name=" ".join(names.values()), of_pretraining=before))
     if not config.only_chosen or config.on_validation:
         return found
-    mine = [point for point in found if point.name == config.chosen.get(method.name)]
-    return [Point(values=mine[0].values)] if mine else [Point()]
+    chosen = config.chosen.get(method.name)
+    if not axes or chosen is None:  # settled by its pretraining's settings, or not tuned yet
+        return [Point()]
+    mine = [point for point in found if point.name == chosen]
+    if not mine:
+        raise ValueError(
+            f"{method.name} was tuned to {chosen!r}, which the grid does not have; run `study tune` again"
+        )
+    return [Point(values=mine[0].values)]
 
 
 def at_point(config: StudyConfig, method: Method, point: Point) -> StudyConfig:

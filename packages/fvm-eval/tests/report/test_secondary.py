@@ -88,3 +88,11 @@ def test_what_is_assumed_over_new_tasks_alone_says_so():
     page = compare(frame, score_range=(0.0, 1.0)).files["report.html"].decode()
     assert "Over new tasks: with fewer than 20 checkpoints rare failing seeds are assumed away." in page
     assert "With fewer than 20" not in page  # Gaffke's limits over these tasks assume nothing of the kind
+
+
+def test_pairs_that_are_not_shown_count_in_the_adjustment_and_that_is_said(design):
+    study = design(families=6, sizes=(100,), tasks=2, seeds=3)
+    text = text_of(study)
+    found = secondary_of(analyse(study))
+    assert len(found.pairs) < 15  # of six methods
+    assert "Adjusted for all 15 pairs, of which these have a reference." in text

@@ -78,7 +78,8 @@ class Schedule:
         self._parents: dict[str, Job] = {}
         self._early: dict[str, Job] = {}  # those parents whose children are to come as soon as they can
         done = store.finished()
-        for job in self.jobs:
+        roots = [i for i, job in enumerate(self.jobs) if job.parent is None]
+        for i, job in enumerate(self.jobs):
             if short(job.key) in done:
                 continue
             parent = job.parent
@@ -87,7 +88,7 @@ class Schedule:
             elif parent.key in self._order:
                 self._children.setdefault(parent.key, []).append(job)
                 self._parents[parent.key] = parent
-                if job.key in first:
+                if job.key in first or i < roots[-1]:  # the plan has it before jobs that wait for nobody
                     self._early[parent.key] = parent
 
     @property

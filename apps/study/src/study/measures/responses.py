@@ -31,8 +31,8 @@ def findings(finished: Finished) -> Findings:
     if not path.is_file():
         return Findings()
     curves = pl.read_parquet(path, glob=False)
-    axes = [axis for axis in finished.config.grid if curves[axis].n_unique() > 1]
-    drawn = [axis for axis in axes if axis.startswith(f"{ADAPT}.")]
+    axes = [axis for axis in finished.config.grid if curves[axis].drop_nulls().n_unique() > 1]
+    drawn = sorted((axis for axis in axes if axis.startswith(f"{ADAPT}.")), reverse=True)  # the rate first
     if not drawn:
         return Findings()
     panel = Panel(

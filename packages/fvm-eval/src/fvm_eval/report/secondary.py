@@ -102,6 +102,9 @@ def improvement(analysis: Analysis, found: Secondary) -> Grid:
         + " Permutation: an arm has neither spread nor a known range, so that equal distributions are tested."
         * any(pair.test == "permutation" for pair in found.pairs)
     )
+    every = len(analysis.pairs[analysis.summaries[0].name])
+    if len(found.pairs) < every and any(pair.p_holm is not None for pair in found.pairs):
+        note += f" Adjusted for all {every} pairs, of which these have a reference."
     return Grid(head, rows, title="Probability of improvement", note=note)
 
 
