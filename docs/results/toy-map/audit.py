@@ -81,7 +81,7 @@ def full_grid(validation: Array, rng: np.random.Generator) -> int:
 def winner(left: Array, right: Array) -> int:
     """Returns 1 or -1 for who is better by a t test over seeds, 0 for nobody."""
     gap = left.mean() - right.mean()
-    if not left.var() + right.var() > 0:
+    if left.var() + right.var() < 1e-12:
         return int(np.sign(gap))
     p = float(stats.ttest_ind(left, right, equal_var=False).pvalue)
     return int(np.sign(gap)) if p <= ALPHA else 0
