@@ -92,14 +92,16 @@ def times(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
     first = (
         runs.group_by(run)
         .agg(at=pl.col("env_step").filter(pl.col("value") >= 0.5).min())
-        .with_columns(value=pl.col("at").fill_null(budget).cast(pl.Float64))
+        .with_columns(value=pl.col("at").fill_null(budget) / budget)
     )
     for row in report["aggregates"]:
         if row["measure"] == "Env steps to the threshold":
             mine = first.filter(method=row["arm"])
             what = f"time to half the range, {row['arm']}"
-            ends_known = (0.0, float(budget)) if row["how"] == "Gaffke" else None  # older pages: t
-            yield from estimated(what, groups({"m": mine}, {"m": 1.0}, ends_known), row)
+            ends_known = (0.0, 1.0) if row["how"] == "Gaffke" else None  # older pages: t
+            numbers = ("mean", "low", "high", "t_low", "t_high")
+            shares = {k: row[k] / budget for k in numbers if row.get(k) is not None}
+            yield from estimated(what, groups({"m": mine}, {"m": 1.0}, ends_known), {**row, **shares})
             yield f"{what}: reached", 1 - mine["at"].null_count() / len(mine), row["reached_share"]
 
 

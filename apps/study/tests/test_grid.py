@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from study.collect import conditions_of
 from study.engines.schedule import Schedule
 from study.grid import points_of
 from study.methods import Method, Row, label_of
@@ -90,6 +91,15 @@ def test_runs_from_scratch_on_one_split_are_one_cluster_and_its_fold_is_the_seed
     assert scratch == {(100, "scratch, rate 0.01/100"), (101, "scratch, rate 0.01/101")}
     multitask = {(job.fold, job.checkpoint) for job in jobs if job.method.startswith("multitask")}
     assert multitask == {(100, "multitask/100"), (101, "multitask/101")}
+
+
+def test_rows_of_one_point_are_shown_together() -> None:
+    conditions = conditions_of([job for job in make_plan(TWO).jobs if job.kind == "adapt"])
+    assert conditions["scratch, rate 0.01"] == conditions["multitask, rate 0.01"] == "rate 0.01"
+    alone = replace(TWO, methods=("scratch", "rl2"), grid={"adapt.learning_rate": (1e-3, 1e-2)})
+    adapted = [job for job in make_plan(alone).jobs if job.kind == "adapt"]
+    assert conditions_of(adapted)["rl2"] == "its own settings"
+    assert conditions_of([job for job in adapted if job.method == "rl2"]) == {}
 
 
 def test_where_looks_are_planned_whole_seeds_come_first() -> None:

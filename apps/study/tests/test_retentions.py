@@ -87,6 +87,22 @@ def test_em_is_for_learners_with_a_replay(small: StudyConfig, small_rainbow: Stu
         check(replace(small, methods=("multitask:gradient+em",)))
 
 
+def test_acting_epsilon_greedily_is_a_setting_of_the_learner(small_rainbow: StudyConfig) -> None:
+    config = replace(
+        small_rainbow,
+        methods=("multitask", "multitask:gradient+eps-greedy"),
+        retain={"eps-greedy": {"eps": 0.2}},
+    )
+    learners = {
+        job.method: job.spec["phase"]["learner"]["rainbow"].get("acting_eps")
+        for job in make_plan(config).jobs
+        if job.kind == "adapt"
+    }
+    assert learners == {"multitask": None, "multitask:gradient+eps-greedy": 0.2}
+    with pytest.raises(StudyError, match="retention eps-greedy: eps=2"):
+        make_plan(replace(config, retain={"eps-greedy": {"eps": 2}}))
+
+
 @pytest.mark.parametrize("learner", ["ppo", "rainbow"])
 def test_a_study_of_them_logs_what_is_kept(
     small: StudyConfig,

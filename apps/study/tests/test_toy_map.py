@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from fvm_eval.claims import Precondition
 from study.claims.arms import learned
-from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, map_claims, rows, value_after
+from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, chosen, map_claims, rows, value_after
 from study.claims.toy_map_cells import (
     best_mean_trial,
     best_of,
@@ -116,11 +116,26 @@ def test_fewer_than_five_seeds_decide_nothing(both: pl.DataFrame) -> None:
     assert {one.label.partition(" (")[0] for one in found} == {"undecided: too small"}
 
 
+def test_what_needs_a_family_that_was_not_run_says_so_and_keeps_its_place(both: pl.DataFrame) -> None:
+    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(both.filter(marks=0), 3_072), HOLD, alpha=0.05)
+    assert found[2].label.startswith("undecided: not run: 4 marks: ")
+    assert found[2].p is None
+    assert found[0].label == "supported"
+    smallest = min(one.p for one in found if one.p is not None)
+    assert min(one.adjusted for one in found if one.adjusted is not None) == pytest.approx(4 * smallest)
+
+
 def test_seeds_count_once_all_their_arms_have_finished(both: pl.DataFrame) -> None:
     lacking = both.filter(~((pl.col("seed") == 103) & (pl.col("method") == "rl2") & (pl.col("marks") == 4)))
     kept = whole_seeds(lacking.filter(marks=4), VISIBLE)
     assert kept["seed"].unique().sort().to_list() == [100, 101, 102, *range(104, 110)]
     assert whole_seeds(lacking.filter(marks=0), HIDDEN)["seed"].n_unique() == 10
+
+
+def test_what_was_chosen_of_a_pretraining_is_no_row() -> None:
+    config = replace(HIDDEN, chosen={**CHOSEN, "rl2": "meta-rate 0.0025"})
+    assert chosen(config, "rl2") == "rl2"
+    assert chosen(config, RESET) == f"{RESET}, rate 0.005"
 
 
 def arms(cells: Mapping[str, pl.DataFrame], marks: int) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 from fvm_eval.claims.looks import nominal_levels
-from study.claims.toy_map import map_claims, marks_of, value_after
+from study.claims.toy_map import arm, chosen, map_claims, marks_of, value_after
 from study.claims.toy_map_cells import (
     as_json,
     best_of,
@@ -29,7 +29,6 @@ from study.claims.toy_map_cells import (
 )
 from study.config import StudyConfig
 from study.costs import cost_table
-from study.methods import Method, Row
 from study.plan import Plan, make_plan
 from study.presets.toy_map import FAMILIES, MAP
 from study.store import Store
@@ -45,11 +44,6 @@ def studies(folder: Path) -> dict[str, StudyConfig]:
         if (folder / "tuning" / family / TUNED).is_file():
             found[family] = with_tuned(replace(MAP, family=f"toy/{family}"), folder / "tuning" / family)
     return found
-
-
-def chosen_rows(config: StudyConfig) -> list[str]:
-    """Returns each method's row at its chosen point."""
-    return [replace(Row(Method.parse(m).name), point=config.chosen.get(m, "")).name for m in config.methods]
 
 
 def tables(folder: Path, configs: dict[str, StudyConfig]) -> dict[str, pl.DataFrame]:
@@ -91,7 +85,7 @@ def main(folder: Path) -> None:
         print("no whole seed yet")
         return
     seeds = {marks: mine["seed"].n_unique() for (marks,), mine in runs.group_by("marks")}
-    look, alpha = looked(min(seeds.get(marks, 0) for marks in (0, 4)))
+    look, alpha = looked(seeds.get(0, 0))
     by_family = {
         family: {"marks": marks_of(c), "chosen": c.chosen, "grid": c.grid, "seeds": seeds.get(marks_of(c), 0)}
         for family, c in configs.items()
@@ -106,7 +100,8 @@ def main(folder: Path) -> None:
     }
     if look:
         kept = runs.filter(pl.col("seed") < MAP.first_seed + look)
-        hidden, visible = configs["hidden-catch"], configs["visible-catch"]
+        hidden = configs["hidden-catch"]
+        visible = configs.get("visible-catch", replace(hidden, family="toy/visible-catch"))  # else not run
         mine = returns.filter(pl.col("seed") < MAP.first_seed + look)
         page["preconditions"] = [
             {"name": one.name, "holds": one.holds, "reason": one.reason}
@@ -127,13 +122,13 @@ def cells_of_map(runs: pl.DataFrame, configs: dict[str, StudyConfig]) -> list[di
     cells, found = cells_of(runs, MAP.adapt.env_steps), []
     for config in configs.values():
         marks = marks_of(config)
-        arms = {f"{marks} marks: {row}": row for row in chosen_rows(config)}
+        arms = {arm(config, row): row for row in (chosen(config, name) for name in config.methods)}
         for step in MAP.evaluation.at:
             mine = cells.get(value_after(step), {})
             if not set(arms) <= set(mine):
                 continue
             best = best_of(mine, arms)
-            means = {row: float(mine[arm]["value"].to_numpy().mean()) for arm, row in arms.items()}
+            means = {row: float(mine[name]["value"].to_numpy().mean()) for name, row in arms.items()}
             found.append(
                 {
                     "marks": marks,

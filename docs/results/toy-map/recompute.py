@@ -88,7 +88,9 @@ def rates(clusters: Clusters, weights: dict[str, float], episodes: int) -> list[
 
 
 def part(row: dict[str, Any], clusters: dict[str, Clusters], alpha: float) -> dict[str, float | None]:
-    """Returns a part's mean, limits and two-sided p values."""
+    """Returns a part's mean, limits and two-sided p values; nothing where an arm was not run."""
+    if not set(row["weights"]) <= set(clusters[row["summary"]]):
+        return dict.fromkeys(("mean", "low", "high", "p", "against"))
     found = t_groups(clusters[row["summary"]], row["weights"])
     sign, margin = (-1, row["margin"]) if row["kind"] == "no gain" else (1, row["margin"])
     threshold = -margin if row["kind"] == "non-inferiority" else margin

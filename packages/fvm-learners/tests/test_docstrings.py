@@ -8,7 +8,7 @@ import fvm_learners
 import pytest
 
 SOURCE = Path(fvm_learners.__file__).parent
-MODULES = sorted(path for path in SOURCE.rglob("*.py") if "c2f_arm" not in path.parts)
+MODULES = sorted(SOURCE.rglob("*.py"))
 ARGUMENT = re.compile(r"^ {4}\**\w+: ([a-z]\w)")
 
 

@@ -213,9 +213,20 @@ def labels_of(methods: Sequence[str], played: Sequence[str], config: StudyConfig
 
 
 def conditions_of(adaptations: Sequence[Job]) -> dict[str, str]:
-    """Returns by row how many demonstrations of the test task it is given; empty where none are asked of."""
-    rows = {job.method: Row.parse(job.method).demos for job in adaptations}
-    return {name: counted(demos, "demo") for name, demos in rows.items() if demos is not None}
+    """Returns by row under what it was tried: demonstrations of the test task, a point of the grid.
+
+    Empty where neither is asked of. A row without a point of its own stands with none of them.
+    """
+    parsed = {job.method: Row.parse(job.method) for job in adaptations}
+    words = {
+        name: ", ".join(
+            [*([] if row.demos is None else [counted(row.demos, "demo")]), *[row.point] * bool(row.point)]
+        )
+        for name, row in parsed.items()
+    }
+    if not any(words.values()):
+        return {}
+    return {name: text or "its own settings" for name, text in words.items()}
 
 
 def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:

@@ -70,7 +70,9 @@ LEARNERS = (
         name="rainbow",
         config=RainbowConfig,
         learner="fvm_learners.rainbow.rainbow:Rainbow",
-        capabilities=frozenset({"inner", "replay", "latent", "parts", "sigmas", "distribution", "protected"}),
+        capabilities=frozenset(
+            {"inner", "replay", "latent", "parts", "sigmas", "distribution", "protected", "eps"}
+        ),
         memory_nbytes=_replays_nbytes,
         as_measured=_learns_at_once,
         words=_latent_words,

@@ -77,6 +77,25 @@ class EntropyOffConfig:
         return replace(config, entropy_coef=0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EpsGreedyConfig:
+    """Settings of actions that explore.
+
+    Attributes:
+        eps: Probability of a uniform action while it adapts.
+    """
+
+    eps: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eps <= 1:
+            raise ValueError(f"eps={self.eps}: give a number from 0 to 1")
+
+    def learner(self, config: Any) -> Any:
+        """Returns a learner's config that acts so."""
+        return replace(config, acting_eps=self.eps)
+
+
 def _hook(label: str, config: type[Any], hook: type[retention.Retention]) -> Kind:
     """Returns the record of a retention, which itself says what it needs."""
     needs = frozenset({STRINGS[hook.needs]}) if hook.needs in STRINGS else frozenset[str]()
@@ -102,6 +121,7 @@ KINDS: Mapping[str, Kind] = {
         _hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas),
         Kind(name="low-rate", label="low rate", config=LowRateConfig),
         Kind(name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})),
+        Kind(name="eps-greedy", label="eps-greedy", config=EpsGreedyConfig, needs=frozenset({"eps"})),
         _hook("drift measured", retention.DriftConfig, retention.Drift),
     )
 }

@@ -260,3 +260,25 @@ def test_a_latent_needs_a_sampler_that_gives_it(catch, make):
     envs = catch(num_envs=2)
     with pytest.raises(ValueError, match="latent_size=2 and got no latent: use a sampler that gives one"):
         make(envs, latent_size=2).collect(envs, 1)
+
+
+def test_some_actions_are_uniform_while_it_learns(catch, make):
+    """Of a network without noise: at eps = 0 all are greedy, and nothing is drawn for it."""
+
+    def acted(eps):
+        envs = catch(num_envs=400)
+        rainbow = make(envs, acting_eps=eps, noisy_sigma=0.0, replay_capacity=10_000)
+        rainbow.collect(envs, 1)
+        greedy = rainbow.policy.q_values(torch.from_numpy(rainbow._slots.obs)).argmax(dim=1).numpy()
+        before = rainbow._rng.bit_generator.state
+        action = rainbow._act(rainbow._slots)
+        return action, greedy, rainbow._rng.bit_generator.state != before
+
+    action, greedy, drawn = acted(0.0)
+    assert (action == greedy).all()
+    assert not drawn
+    action, _, drawn = acted(1.0)
+    assert np.allclose(np.bincount(action, minlength=3) / 400, 1 / 3, atol=0.08)
+    assert drawn
+    action, greedy, _ = acted(0.3)
+    assert (action != greedy).mean() == pytest.approx(0.2, abs=0.06)

@@ -75,6 +75,12 @@ def slope():
 
 
 @pytest.fixture
+def labs(lab, replay_lab):
+    """By name: PPO, PPO with memory, Rainbow."""
+    return {"ppo": lab, "memory": lab.with_config(recurrent=True, lstm_size=4), "rainbow": replay_lab}
+
+
+@pytest.fixture
 def retaining():
     """Returns a pretraining in a lab, and the stream of an adaptation from it that retains something."""
 

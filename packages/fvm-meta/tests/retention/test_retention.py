@@ -13,14 +13,10 @@ from fvm_meta.retention import (
     CriticWarmUpConfig,
     DriftConfig,
     EWCConfig,
-    FreezeConfig,
-    HeadOnlyConfig,
-    HeadResetConfig,
     KSConfig,
     L2Config,
     L2InitConfig,
     ShrinkPerturbConfig,
-    SigmasConfig,
 )
 
 TASKS, TASK = (0, 3, 6), 5
@@ -30,12 +26,6 @@ EWC = EWCConfig(coef=1.0, states=8)
 L2 = L2Config(coef=1.0)
 BOTH = (BC, KS, EWC, L2, L2InitConfig(coef=0.1), DriftConfig(every=10))
 LABS = ("ppo", "memory", "rainbow")
-
-
-@pytest.fixture
-def labs(lab, replay_lab):
-    """By name: PPO, PPO with memory, Rainbow."""
-    return {"ppo": lab, "memory": lab.with_config(recurrent=True, lstm_size=4), "rainbow": replay_lab}
 
 
 def end(stream):
@@ -173,70 +163,6 @@ def test_bc_keeps_the_old_policy_where_plain_fine_tuning_loses_it(lab, budget, p
 
     strong = BCConfig(coef=30.0, states=256, batch_size=64)
     assert drift((strong,)) < 0.3 * drift(())
-
-
-def test_the_critic_warms_up_alone_and_then_all_learn(lab, budget, pretrained, retaining):
-    last = pretrained(lab)
-    config = CriticWarmUpConfig(updates=8)  # two iterations of 2 epochs of 2 minibatches
-    _, *snapshots = retaining(lab, budget, (config,), last, steps=60)
-    for snapshot, moved in zip(snapshots, (False, False, True), strict=True):
-        for name, before in last.policy.weights.items():
-            same = torch.equal(snapshot.policy.weights[name], before)
-            assert same == (not moved and not name.startswith("value.")), name
-
-
-def test_a_warm_up_that_was_killed_goes_on(lab, budget, pretrained, retaining, same):
-    last = pretrained(lab)
-    config = CriticWarmUpConfig(updates=8)
-    for stopped in (0, 1):
-        whole = [(s, s.state()) for s in retaining(lab, budget, (config,), last, steps=80)]
-        rest = list(
-            retaining(lab, budget, (config,), last, steps=80, resume=copy.deepcopy(whole[stopped][1]))
-        )
-        assert same(dict(rest[-1].policy.weights), dict(whole[-1][0].policy.weights))
-
-
-@pytest.mark.parametrize(
-    ("which", "heads"), [("ppo", ("head.", "value.")), ("rainbow", ("value", "advantage"))]
-)
-def test_heads_are_drawn_anew_and_learn_alone(labs, budget, pretrained, retaining, which, heads):
-    lab = labs[which]
-    last = pretrained(lab)
-    adapted = end(retaining(lab, budget, (HeadOnlyConfig(),), last))
-    for name, before in last.policy.weights.items():
-        assert torch.equal(adapted.policy.weights[name], before) == (not name.startswith(heads)), name
-
-
-@pytest.mark.parametrize(
-    ("which", "heads"), [("ppo", ("head.", "value.")), ("rainbow", ("value", "advantage"))]
-)
-def test_a_head_reset_draws_the_heads_anew_and_all_learn(labs, budget, pretrained, retaining, which, heads):
-    last = pretrained(labs[which])
-    start, *_, adapted = retaining(labs[which], budget, (HeadResetConfig(),), last)
-    for name, before in last.policy.weights.items():
-        assert torch.equal(start.policy.weights[name], before) == (not name.startswith(heads)), name
-    moved = {n for n, b in start.policy.weights.items() if not torch.equal(adapted.policy.weights[n], b)}
-    assert any(not name.startswith(heads) for name in moved)
-
-
-def test_sigmas_begin_anew_and_only_a_learner_that_has_them_takes_that(labs, budget, pretrained, retaining):
-    last = pretrained(labs["rainbow"])
-    start = next(retaining(labs["rainbow"], budget, (SigmasConfig(),), last))
-    sigmas = {name for name in last.policy.weights if "sigma" in name}
-    assert sigmas
-    for name, before in last.policy.weights.items():
-        assert torch.equal(start.policy.weights[name], before) == (name not in sigmas), name
-    with pytest.raises(ValueError, match="retention 'sigmas' asks its learner for `Sigmas`"):
-        next(retaining(labs["ppo"], budget, (SigmasConfig(),), pretrained(labs["ppo"])))
-
-
-def test_frozen_parts_stay(lab, budget, pretrained, retaining):
-    last = pretrained(lab)
-    adapted = end(retaining(lab, budget, (FreezeConfig(parts=("encoder", "value")),), last))
-    for name, before in last.policy.weights.items():
-        assert torch.equal(adapted.policy.weights[name], before) == name.startswith(("encoder.", "value.")), (
-            name
-        )
 
 
 def test_looking_back_is_counted_apart(lab, budget, pretrained, retaining):

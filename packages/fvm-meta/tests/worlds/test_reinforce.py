@@ -69,7 +69,8 @@ class Stepping(Walking):
 
 def make(envs, hooks=(), seed=0, **config):
     spaces_of = envs.single_observation_space, envs.single_action_space
-    return Reinforce(*spaces_of, ReinforceConfig(num_steps=STEPS, **config), seed=seed, hooks=hooks)
+    config = ReinforceConfig(**{"num_steps": STEPS, **config})
+    return Reinforce(*spaces_of, config, seed=seed, hooks=hooks)
 
 
 def test_a_step_by_hand():
@@ -102,6 +103,20 @@ def test_walks_and_steps_are_the_same_bit_for_bit():
         learned.append(learner.policy.theta.detach().clone())
     assert torch.equal(*learned)
     assert learned[0].abs().max() > 0.1
+
+
+def test_an_iteration_of_several_episodes_is_as_many_iterations_of_one():
+    one, three = Line(2), Line(2)
+    alone, together = make(one), make(three, num_steps=3 * STEPS, episode_steps=STEPS)
+    told = [alone.iteration(one) for _ in range(4)]
+    first, last = together.iteration(three), together.iteration(three, 2 * STEPS)
+    assert (first.env_steps, first.updates, last.env_steps, last.updates) == (24, 3, 8, 1)
+    assert first.episodes + last.episodes == sum((each.episodes for each in told), ())
+    assert torch.equal(alone.policy.theta, together.policy.theta)
+    with pytest.raises(ValueError, match="max_env_steps=7 is less than an episode of 2 envs"):
+        together.iteration(three, 7)
+    with pytest.raises(ValueError, match="num_steps=10 are no whole episodes of episode_steps=4"):
+        ReinforceConfig(num_steps=10, episode_steps=4)
 
 
 class Pull(Hook):

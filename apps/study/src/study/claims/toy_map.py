@@ -51,8 +51,13 @@ def rows(config: StudyConfig, method: str) -> list[str]:
 
 
 def chosen(config: StudyConfig, method: str) -> str:
-    """Returns the row of a method at the point that was best on validation orders; its only one else."""
-    return replace(Row(Method.parse(method).name), point=config.chosen.get(method, "")).name
+    """Returns the row of a method at the point that was best on validation orders; its only one else.
+
+    What was chosen of a pretraining, as RL2's meta-training rate, is no row of the study.
+    """
+    best = replace(Row(Method.parse(method).name), point=config.chosen.get(method, "")).name
+    mine = rows(config, method)
+    return best if best in mine else mine[0]
 
 
 def at_rate(config: StudyConfig, method: str, rate: float) -> str:

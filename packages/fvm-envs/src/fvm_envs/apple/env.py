@@ -6,7 +6,7 @@ its chances and draws are, and `walk` plays it a hundred times faster than `step
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Unpack
 
@@ -42,6 +42,37 @@ class Walk:
     reward: NDArray[np.float64]
     task_index: NDArray[np.int64]
     far: int
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds on each leg of each task, [tasks, legs]; the leg after the last is that the walk is done.
+
+    Attributes:
+        kind: Of what is seen.
+        right: The action that is rewarded.
+        ends: Whether there is an end to it.
+        far: Whether it is what a pretrained agent knows.
+        distance: [tasks] cells of a leg.
+    """
+
+    kind: NDArray[np.int64]
+    right: NDArray[np.int64]
+    ends: NDArray[np.bool_]
+    far: NDArray[np.bool_]
+    distance: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, tasks: Sequence[tuple[tuple[Leg, ...], int]]) -> Rules:
+        """Returns the rules of tasks, given as their legs and M."""
+        shape = len(tasks), 1 + max(len(legs) for legs, _ in tasks)
+        kind, right = np.full(shape, DONE_SEEN, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        ends, far = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+        for task, (legs, _) in enumerate(tasks):
+            for at, leg in enumerate(legs):
+                kind[task, at] = OUT_SEEN if leg.sign < 0 else BACK_SEEN
+                right[task, at], ends[task, at], far[task, at] = leg.right, leg.ends, leg.far
+        return cls(kind, right, ends, far, np.array([distance for _, distance in tasks], dtype=np.int64))
 
 
 class AppleVec(SlotEnv):
@@ -90,6 +121,7 @@ class AppleVec(SlotEnv):
             raise ValueError(f"reward is {reward!r}: expected 'direction' or 'success'")
         self.feature, self.reward = float(feature), reward
         self.kinds = np.array([[-feature, 1.0], [feature, 1.0], [0.0, 0.0]], dtype=np.float32)
+        self._rules = Rules.of(self._legs)
         self._leg = np.zeros(num_envs, dtype=np.int64)
         self._place = np.zeros(num_envs, dtype=np.int64)
         bound = max(1.0, self.feature)
@@ -111,25 +143,24 @@ class AppleVec(SlotEnv):
         self, actions: NDArray[np.int64], slots: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step each."""
-        reward = np.zeros(self.num_envs, dtype=np.float64)
-        for slot in slots.tolist():
-            (legs, distance), before = self._legs[self.task_index[slot]], int(self._leg[slot])
-            self._leg[slot], self._place[slot], reward[slot] = _step(
-                legs, distance, before, int(self._place[slot]), int(actions[slot])
-            )
-            if self.reward == "success":
-                reward[slot] = before < self._leg[slot] == len(legs)
+        rules, at, before = self._rules, (self.task_index, self._leg), self._leg.copy()
+        walking = rules.kind[at] != DONE_SEEN
+        hit = walking & (actions == rules.right[at])
+        place = np.where(hit, self._place + 1, np.maximum(self._place - 1, 0))
+        over = hit & rules.ends[at] & (place == rules.distance[self.task_index])
+        self._leg[slots] = (before + over)[slots]
+        place = np.where(over, 0, np.minimum(place, rules.distance[self.task_index]))
+        self._place[slots] = np.where(walking, place, self._place)[slots]
+        if self.reward == "success":
+            reward = (over & (rules.kind[self.task_index, before + over] == DONE_SEEN)).astype(np.float64)
+        else:
+            reward = np.where(walking, np.where(hit, 1.0, -1.0), 0.0)
         never = np.zeros(self.num_envs, dtype=bool)
         return reward, never, self.lengths + 1 >= self.max_steps, {}
 
-    def _kind(self, slot: int) -> int:
-        """Returns the kind of what a slot sees."""
-        (legs, _), leg = self._legs[self.task_index[slot]], self._leg[slot]
-        return DONE_SEEN if leg == len(legs) else OUT_SEEN if legs[leg].sign < 0 else BACK_SEEN
-
     def observe(self) -> NDArray[np.float32]:
         """What is seen, [num_envs, 2]."""
-        seen: NDArray[np.float32] = self.kinds[[self._kind(slot) for slot in range(self.num_envs)]]
+        seen: NDArray[np.float32] = self.kinds[self._rules.kind[self.task_index, self._leg]]
         return seen
 
     def final_obs(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -138,8 +169,7 @@ class AppleVec(SlotEnv):
 
     def slot_info(self) -> dict[str, Any]:
         """Whether the returned observation lies in FAR."""
-        where = zip(self.task_index.tolist(), self._leg.tolist(), strict=True)
-        return {"far": np.array([any(leg.far for leg in self._legs[t][0][at : at + 1]) for t, at in where])}
+        return {"far": self._rules.far[self.task_index, self._leg]}
 
     def walk(self, right: NDArray[np.float64], uniform: NDArray[np.float64]) -> Walk:
         """Plays one whole episode in every slot, as `step` does, and begins the next.
@@ -185,7 +215,8 @@ class AppleVec(SlotEnv):
         """The line with the walker on it, red on the way out, green with the apple."""
         distance = self._legs[self.task_index[slot]][1]
         frame = np.full((CELL, (distance + 1) * CELL, 3), 255, dtype=np.uint8)
-        kind, place = self._kind(slot), int(self._place[slot])
+        kind = int(self._rules.kind[self.task_index[slot], self._leg[slot]])
+        place = int(self._place[slot])
         at = {OUT_SEEN: place, BACK_SEEN: distance - place, DONE_SEEN: 0}[kind]
         frame[:, at * CELL : (at + 1) * CELL] = ((200, 40, 40), (40, 160, 60), (160, 160, 160))[kind]
         return frame
@@ -203,17 +234,6 @@ class AppleVec(SlotEnv):
         if np.shape(state["leg"]) != self._leg.shape or np.shape(state["place"]) != self._leg.shape:
             raise ValueError("the saved state of AppleRetrieval is damaged: its arrays have another shape")
         self._leg[:], self._place[:] = state["leg"], state["place"]
-
-
-def _step(legs: tuple[Leg, ...], distance: int, leg: int, place: int, action: int) -> tuple[int, int, float]:
-    """Returns the leg, how far along it, and the reward, after an action."""
-    if leg == len(legs):
-        return leg, place, 0.0
-    if action != legs[leg].right:
-        return leg, max(place - 1, 0), -1.0
-    if legs[leg].ends and place + 1 == distance:
-        return leg + 1, 0, 1.0
-    return leg, min(place + 1, distance), 1.0
 
 
 def _steps_of(hits: list[bool], distance: int) -> int:

@@ -49,7 +49,7 @@ class C2FARMConfig:
         batch_size: Transitions an update.
         tasks_per_batch: Tasks that they come from in equal shares; None for all.
         replay_capacity: Frames kept, all tasks together. Demonstrations are never overwritten.
-        discount: gamma.
+        discount: Gamma.
         learning_rate: Of Adam.
         final_learning_rate_frac: What it falls to, linearly over the second half of `anneal_updates`.
         anneal_updates: Updates after which the rate stays; None to leave it constant.
@@ -65,8 +65,8 @@ class C2FARMConfig:
         imitation_scale: Q times this are the cross-entropy's logits.
         label_width: Standard deviation, in bins, of the demonstrated rotation's labels.
         imitate_successes: Whether own successful episodes count as demonstrated.
-        priority_exponent: alpha of the replay's priorities.
-        importance_exponent: beta.
+        priority_exponent: Alpha of the replay's priorities.
+        importance_exponent: Beta.
         start_every: Frames of a demonstration between two where an episode is made to start.
         merge_keyframes: Leave out keyframes whose successor has nearly the same pose, where the rest still
             solves the episode.
@@ -87,7 +87,7 @@ class C2FARMConfig:
             code).
         detach_latent: Whether only depth 0 trains the context encoder, as the authors' code does.
         quirks: Names out of `QUIRKS`.
-        autocast: bfloat16 on a GPU.
+        autocast: Whether to compute in bfloat16 on a GPU.
         compile: Whether `torch.compile` compiles the networks.
     """
 

@@ -102,7 +102,7 @@ class Conv3(nn.Module):
         initialise(self.weight, rng, linear=linear)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, cout, V, V, V] of [B, cin, V, V, V]."""
+        """Returns [B, cout, V, V, V] of [B, cin, V, V, V]."""
         y = convolved(x, self.weight, self.bias, self.padding)
         return y if self.linear else activate(y)
 
@@ -117,7 +117,7 @@ class Dense(nn.Module):
         initialise(self.weight, rng, linear=linear)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., cout] of [..., cin]."""
+        """Returns [..., cout] of [..., cin]."""
         y = F.linear(x, self.weight, self.bias)
         return y if self.linear else activate(y)
 
@@ -153,7 +153,7 @@ class Inception(nn.Module):
         self.two = nn.Sequential(Conv3(LATENT, LATENT, padding, rng), Conv3(LATENT, cout // 4, padding, rng))
 
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
-        """[B, cout, V, V, V] of [B, cin, V, V, V] and [B, constant]."""
+        """Returns [B, cout, V, V, V] of [B, cin, V, V, V] and [B, constant]."""
         weight = self.entry.flatten(1)
         y = x.permute(0, 2, 3, 4, 1)  # as it lies in memory: a 1 x 1 x 1 convolution is a matrix product
         if constant is None:
@@ -174,7 +174,7 @@ class Up(nn.Module):
         self.after = Inception(cout, cout, padding, rng)
 
     def forward(self, x: Tensor, size: int) -> Tensor:
-        """[B, cout, size, size, size]."""
+        """Returns [B, cout, size, size, size]."""
         y = F.interpolate(self.before(x), size=(size,) * 3, mode="trilinear", align_corners=False)
         return self.after(y)  # type: ignore[no-any-return]
 

@@ -24,7 +24,7 @@ class KeptValues:
         return len(self._values)
 
     def get(self, key: Key) -> NDArray[np.float32] | None:
-        """[depths], None if it is not known."""
+        """Returns the values [depths] of a key, None if it is not known."""
         return self._values.get(key)
 
     def keep(self, keys: Sequence[Key], values: Tensor) -> None:

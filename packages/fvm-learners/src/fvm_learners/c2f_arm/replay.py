@@ -31,7 +31,7 @@ class ArmReplay:
     Args:
         capacity: Frames kept; demonstrations' count as well.
         eye: How observations look.
-        priority_exponent: alpha.
+        priority_exponent: Alpha.
         stratified: Whether a draw takes one transition from each of as many equal parts of the priorities.
         context_demonstrations: Whether `recent` may choose demonstrated transitions as well.
     """

@@ -25,7 +25,7 @@ class Views:
     """B observations.
 
     Attributes:
-        rgb: uint8 [B, C, 3, P] of C cameras' P pixels.
+        rgb: Colours, uint8 [B, C, 3, P], of C cameras' P pixels.
         depth: [B, C, P] along the camera's axis, m.
         extrinsics: [B, C, 4, 4] camera to world.
         intrinsics: [B, C, 3, 3].

@@ -78,8 +78,8 @@ def cloud_of(
     A point is translation + depth x (rotation ray).
 
     Args:
-        rgb: uint8 [B, C, 3, P] of C cameras' P pixels.
-        depth: float32 [B, C, P] along the camera's axis, m.
+        rgb: Colours, uint8 [B, C, 3, P], of C cameras' P pixels.
+        depth: Distances, float32 [B, C, P], along the camera's axis, m.
         rays: [3, P] directions (u + 1/2, v + 1/2, 1) of the pixels.
         rotation: [B, C, 3, 3] from such rays to the world: the camera's rotation times K^-1.
         translation: [B, C, 3] of the camera, m.

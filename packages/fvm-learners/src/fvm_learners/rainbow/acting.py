@@ -108,11 +108,14 @@ def act(
     noise_rng: torch.Generator,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Actions [B] of a network in training, counted from 0: greedy, under noise on its weights."""
+    """Actions [B] of a network in training, counted from 0: greedy under noise, or with eps uniform."""
     _draw_latents(slots, policy, replays, sampler, config, rng)
     seen = torch.from_numpy(np.ascontiguousarray(slots.obs)).to(policy.atoms.device, policy.obs_dtype)
     noise = policy.draw_noise(len(slots.obs), noise_rng)
     action: NDArray[np.int64] = policy.q_values(seen, noise, slots.latent).argmax(dim=1).cpu().numpy()
+    if config.acting_eps:
+        explores = rng.random(len(action)) < config.acting_eps
+        action = np.where(explores, rng.integers(policy.num_actions, size=len(action)), action)
     return action
 
 

@@ -1,6 +1,6 @@
 """Rainbow's hyperparameters, and presets with the source of each number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fvm_learners.config_checks import (
@@ -52,6 +52,7 @@ class RainbowConfig:
         hidden_size: Of the value's and the advantage's hidden layer each.
         noisy_sigma: Sigma0 of the noisy layers. More: explores more.
         evaluation_eps: Probability of a uniform action of a frozen policy.
+        acting_eps: The same while it learns, beside the noise of its weights; 0 in the paper.
         latent_size: Of the task variable z joined to the features, 0 for none.
         latent_every_step: Acting draws z at every step (as PEARL's authors on Atari), not once an episode.
         context_hidden_size: Of the context encoder.
@@ -96,6 +97,7 @@ class RainbowConfig:
     output_relu: bool = False
     shifted_transitions: bool = False
     update_mode: Literal["eager", "compile", "cuda-graph"] = "eager"
+    acting_eps: float = field(default=0.0, metadata={"since": 2})
 
     def __post_init__(self) -> None:
         """Check each value.
@@ -111,7 +113,7 @@ class RainbowConfig:
         check_optional_count(self, "tasks_per_batch", "all")
         check_above_zero(self, ("updates_per_env_step", "learning_rate", "adam_eps", "max_grad_norm"))
         check_not_negative(self, ("priority_exponent", "noisy_sigma"))
-        check_fractions(self, ("discount", "importance_exponent", "evaluation_eps"))
+        check_fractions(self, ("discount", "importance_exponent", "evaluation_eps", "acting_eps"))
         check_optional_above_zero(self, "reward_clip", "no clipping")
         check_widths(self, "mlp_sizes")
         if not (is_number(self.v_min) and is_number(self.v_max) and self.v_min < self.v_max):

@@ -2,6 +2,7 @@
 
     pi(right | o) = sigmoid(theta . o);  theta <- theta - lr d/dtheta [ loss + sum over hooks of their terms ]
     loss = - mean over slots of  sum_t G_t log pi(a_t | o_t),   G_t: rewards to go, without discount
+    d loss / d theta = - mean over slots of  sum_t G_t (a_t - pi(right | o_t)) o_t
 
 One episode of every slot an update, no baseline, plain gradient steps, theta = 0 at first: what the appendix
 of Wolczyk et al. 2024 leaves open is chosen as in `apple.py`. Envs that can play a whole episode at once,
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from fvm_learners import Episode, Hook, Iteration
+from fvm_learners.config_checks import check_counts, check_optional_count
 from fvm_learners.hooks import HookList
 from fvm_learners.iteration import means
 from fvm_learners.networks.heads import Categorical
@@ -32,18 +34,30 @@ class ReinforceConfig:
     """Settings of `Reinforce`.
 
     Attributes:
-        num_steps: Of an episode; every episode must have as many.
+        num_steps: Of an iteration, whole episodes with an update after each.
         learning_rate: Of a sum over an episode's steps, so it is small.
+        episode_steps: Of an episode, every one the same; None for `num_steps`.
     """
 
     num_steps: int = 100
     learning_rate: float = 1e-3
+    episode_steps: int | None = field(default=None, metadata={"since": 2})
 
     def __post_init__(self) -> None:
-        if isinstance(self.num_steps, bool) or not isinstance(self.num_steps, int) or self.num_steps < 1:
-            raise ValueError(f"num_steps={self.num_steps}: give a whole number of at least 1")
+        check_counts(self, ["num_steps"])
+        check_optional_count(self, "episode_steps", "num_steps")
+        if self.num_steps % self.episode:
+            raise ValueError(
+                f"num_steps={self.num_steps} are no whole episodes of episode_steps={self.episode_steps}: "
+                "give a multiple"
+            )
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate={self.learning_rate}: give a finite number above 0")
+
+    @property
+    def episode(self) -> int:
+        """Steps of an episode."""
+        return self.num_steps if self.episode_steps is None else self.episode_steps
 
 
 class LogisticPolicy(nn.Module):
@@ -111,7 +125,7 @@ class Batch:
 
 
 class Reinforce:
-    """Learns on vector envs with two actions whose episodes all have `num_steps` steps.
+    """Learns on vector envs with two actions whose episodes all have the same number of steps.
 
     Args:
         observation_space: A vector.
@@ -126,7 +140,7 @@ class Reinforce:
     """
 
     name: ClassVar[str] = "reinforce"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -149,17 +163,19 @@ class Reinforce:
         self._began = False
 
     def iteration_env_steps(self, num_envs: int) -> int:
-        """Env steps of an iteration: an episode of every slot."""
+        """Env steps of an iteration."""
         return self.config.num_steps * num_envs
 
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:
-        """One episode of every slot, and the update on them.
+        """Episodes of every slot, each with the update on it; fewer if there are fewer env steps left.
 
         Raises:
             ValueError: There are fewer env steps left than an episode has.
         """
-        size = self.iteration_env_steps(envs.num_envs)
-        if max_env_steps is not None and max_env_steps < size:
+        size = self.config.episode * envs.num_envs
+        due = self.iteration_env_steps(envs.num_envs)
+        updates = (due if max_env_steps is None else min(due, max_env_steps)) // size
+        if not updates:
             raise ValueError(
                 f"max_env_steps={max_env_steps} is less than an episode of {envs.num_envs} envs: give "
                 f"budgets in multiples of {size}"
@@ -167,21 +183,24 @@ class Reinforce:
         if not self._began:
             envs.reset(seed=int(self._rng.integers(2**31)))
             self._began = True
-        obs, action, reward, task_index = self._episodes(envs)
-        self.env_step += size
-        to_go = np.ascontiguousarray(reward[::-1].cumsum(axis=0)[::-1])
-        metrics = self._update(
-            Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
-        )
-        played = zip(task_index.tolist(), to_go[0].tolist(), strict=True)
-        steps = self.config.num_steps
-        return Iteration(size, 1, metrics, tuple(Episode(self.env_step, t, r, steps) for t, r in played))
+        episodes: list[Episode] = []
+        told: list[dict[str, Tensor]] = []
+        for _ in range(updates):
+            obs, action, reward, task_index = self._episodes(envs)
+            self.env_step += size
+            to_go = np.ascontiguousarray(reward[::-1].cumsum(axis=0)[::-1])
+            told.append(self._update(obs, action, to_go))
+            played = zip(task_index.tolist(), to_go[0].tolist(), strict=True)
+            episodes += [
+                Episode(self.env_step, task, return_, self.config.episode) for task, return_ in played
+            ]
+        return Iteration(updates * size, updates, means(told), tuple(episodes))
 
     def _episodes(
         self, envs: Envs
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
         """Returns observations [T, N, d], actions and rewards [T, N], and the tasks [N] played."""
-        uniform = self._rng.random((self.config.num_steps, envs.num_envs))
+        uniform = self._rng.random((self.config.episode, envs.num_envs))
         if hasattr(envs.unwrapped, "walk"):
             kinds = np.asarray(envs.unwrapped.kinds, dtype=np.float64)  # type: ignore[attr-defined]
             walked = envs.walk(chances(self.policy.theta, kinds), uniform)  # type: ignore[attr-defined]
@@ -189,30 +208,35 @@ class Reinforce:
         rows = []
         obs, info = envs.reset(options={"reset_mask": np.zeros(envs.num_envs, dtype=np.bool_)})
         task_index = info["task_index"]
-        for t in range(self.config.num_steps):
+        for t in range(self.config.episode):
             action = (uniform[t] < chances(self.policy.theta, obs)).astype(np.int64)
             following, reward, terminated, truncated, _ = envs.step(action)
             ended = np.asarray(terminated | truncated)
-            if ended.any() != (t + 1 == self.config.num_steps) or ended.any() != ended.all():
+            if ended.any() != (t + 1 == self.config.episode) or ended.any() != ended.all():
                 raise ValueError(
                     f"an episode ended after {t + 1} steps: Reinforce takes envs whose episodes all have "
-                    f"num_steps={self.config.num_steps}"
+                    f"episode_steps={self.config.episode}"
                 )
             rows.append((np.asarray(obs, dtype=np.float64), action, reward))
             obs = following
         seen, actions, rewards = (np.stack(column) for column in zip(*rows, strict=True))
         return seen, actions, rewards, task_index
 
-    def _update(self, batch: Batch) -> dict[str, float]:
-        """One gradient step; its metrics."""
-        log_prob = self.distribution(self.policy, batch)[0].log_prob(batch.action)
-        loss = -(batch.to_go * log_prob).sum(dim=0).mean()
-        loss, metrics = self.hooks.added(loss, self.policy, batch, torch.mean)
-        (slope,) = torch.autograd.grad(loss, (self.policy.theta,))
+    def _update(
+        self, obs: NDArray[np.float64], action: NDArray[np.int64], to_go: NDArray[np.float64]
+    ) -> dict[str, Tensor]:
+        """One gradient step; its metrics. The learner's own gradient needs no tape, the hooks' terms do."""
+        theta = self.policy.theta
+        surprise = to_go * (action - chances(theta, obs))
+        own = -np.einsum("tn,tnd->d", surprise, obs) / obs.shape[1]
+        batch = Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
+        # Linear in theta: not the loss's value, but its slope.
+        loss, metrics = self.hooks.added(theta @ torch.from_numpy(own), self.policy, batch, torch.mean)
+        (slope,) = torch.autograd.grad(loss, (theta,))
         with torch.no_grad():
-            self.policy.theta.sub_(slope, alpha=self.config.learning_rate)
+            theta.sub_(slope, alpha=self.config.learning_rate)
         self.hooks.after_step()
-        return means([metrics])
+        return metrics
 
     def distribution(self, policy: LogisticPolicy, states: Any) -> tuple[Categorical, None]:
         """Returns what a policy of this kind would do in these states."""

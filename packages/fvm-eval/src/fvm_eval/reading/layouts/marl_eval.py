@@ -1,4 +1,4 @@
-"""marl-eval's JSON (Gorsane et al. 2022): environment, task, algorithm, run, step, metrics."""
+"""The JSON of marl-eval (Gorsane et al. 2022): environment, task, algorithm, run, step, metrics."""
 
 from __future__ import annotations
 
