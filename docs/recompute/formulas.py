@@ -220,7 +220,9 @@ def p_beyond(found: list[Group], threshold: float, sign: int) -> float | None:
         return float(
             stats.t.sf(sign * (mean - threshold) / np.sqrt(sum(v for v, _ in parts)), freedom(parts))
         )
-    if sign * (mean - threshold) <= 0:
+    if mean == threshold:
+        return 0.5
+    if sign * (mean - threshold) < 0:
         opposite = p_beyond(found, threshold, -sign)
         return None if opposite is None else 1 - opposite
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fvm_learners import PPOConfig
 from study.cli import run
 from study.config import Phase, Settings
 from study.errors import StudyError
+from study.grid import read_grid
 from study.presets import toy
 from study.presets.toy_map import MAP
 from study.responses import (
@@ -71,6 +73,50 @@ def test_tuning_env_steps_are_as_equal_as_whole_seeds_are() -> None:
     }
     plan = trials_of(FEW, tuned_arms(FEW)[1], 3)
     assert {job.seed for job in plan.jobs} == {FIRST_SEED, FIRST_SEED + 1, FIRST_SEED + 2}
+
+
+def test_a_grid_in_words_has_numbers_of_the_settings_in_rising_order() -> None:
+    words = ["adapt.learning_rate=5e-3,1e-3", "pretrain.num_epochs=2,1,2", "config.trials=2,4"]
+    assert read_grid(TINY, words) == {
+        "adapt.learning_rate": (1e-3, 5e-3),
+        "pretrain.num_epochs": (1, 2),
+        "config.trials": (2, 4),
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["adapt.lerning_rate=1,2"], "unknown axis of a grid 'adapt.lerning_rate'; did you mean"),
+        (["adapt.network=1,2"], "unknown axis"),
+        (["adapt.learning_rate"], "give two different numbers or more, as in adapt.learning_rate=1,2"),
+        (["adapt.learning_rate=1e-3,1e-3"], "give two different numbers"),
+        (["adapt.learning_rate=1e-3,nan"], "give two different numbers"),
+        (["adapt.discount=.9,2"], "discount=2.0: give a number from 0 to 1"),
+        (["adapt.num_epochs=1,2.5"], "give two different whole numbers"),
+        (["adapt.learning_rate=1e-3,2e-3"] * 2, "came twice"),
+    ],
+)
+def test_a_grid_that_is_none_is_a_sentence(words: list[str], said: str) -> None:
+    with pytest.raises(StudyError, match=re.escape(said)):
+        read_grid(TINY, words)
+
+
+@pytest.mark.parametrize(
+    ("values", "scores", "after"),
+    [
+        ((0.0, 0.1), (0.1, 0.5), (0.0, 0.1, 0.2)),  # no ratio to zero: twice
+        ((0.0, 0.1), (0.5, 0.1), (0.0, 0.1)),  # nothing lies below zero
+        ((1, 2), (0.5, 0.1), (1, 2)),  # nor between 0 and 1 of whole numbers
+        ((1, 2), (0.1, 0.5), (1, 2, 4)),
+    ],
+)
+def test_a_grid_widens_by_ratio_where_there_is_one(
+    values: tuple[float, ...], scores: tuple[float, ...], after: tuple[float, ...]
+) -> None:
+    config = replace(FEW, grid={"adapt.entropy_coef": values})
+    found = pl.DataFrame({"method": "scratch", "adapt.entropy_coef": list(values), "mean": list(scores)})
+    assert widened(config, found) == {"adapt.entropy_coef": after}
 
 
 def test_a_curve_has_a_mean_for_each_point_and_paired_errors_between_neighbours() -> None:

@@ -165,6 +165,6 @@ def test_a_learner_that_does_not_describe_itself_makes_no_agent(lab, budget):
 
     way = MultiTask(lambda *spaces, **options: Nameless(lab.make_learner(*spaces, **options)), lab.make_envs)
     pretrained = last_of(way.pretrain(GOALS, budget(40), np.random.default_rng(0)))
-    with pytest.raises(ValueError, match=r"the learner has no config, learner, which an agent needs"):
+    with pytest.raises(ValueError, match=r"the learner has no config, name, which an agent needs"):
         way.agent(pretrained)
     assert isinstance(lab.learners[-1].action_space, gym.spaces.Discrete)

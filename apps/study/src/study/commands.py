@@ -349,18 +349,21 @@ def tune(
     *,
     arguments: Annotated[Arguments, tyro.conf.arg(name="")],
     env_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 420_000,
+    grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=N,N"), tyro.conf.UseAppendAction] = (),
 ) -> int:
-    """Tune each method of a study by its preset's grid on validation tasks, for `study --tuned FOLDER`.
+    """Tune each method of a study by a grid on validation tasks, for `study --tuned FOLDER`.
 
     The other arguments are those of the study. An optimum at the edge of the grid widens it.
 
     Args:
         arguments: Of the study.
         env_steps: Tuning env steps of each method, its pretrainings included: as many seeds as fit.
+        grid: Instead of the preset's, once for each axis: adapt.learning_rate=1e-3,5e-3 (of methods that take
+            gradients on the test task), pretrain.learning_rate=... or config.kl_weight=... (of the others).
     """
     from study.tune import run_tuning
 
-    return run_tuning(arguments, env_steps)
+    return run_tuning(arguments, env_steps, grid)
 
 
 COMMANDS: dict[str, Callable[..., int]] = {

@@ -7,12 +7,14 @@ tune.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
 from study.config import Settings, StudyConfig
+from study.errors import StudyError, unknown
 from study.learners import kind_of
 from study.methods import Method
 
@@ -85,6 +87,52 @@ def at_point(config: StudyConfig, method: Method, point: Point) -> StudyConfig:
         part, _, name = axis.partition(".")
         parts.setdefault(part, dict(getattr(own, part)))[name] = value
     return replace(config, settings={**config.settings, method.pretraining: replace(own, **parts)})
+
+
+def read_grid(config: StudyConfig, words: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Returns the grid that words such as "adapt.learning_rate=1e-3,5e-3" ask for, values in rising order.
+
+    Raises:
+        StudyError: An axis that no method of the study has, or values that are no two different numbers.
+    """
+    known = numbers_of(config)
+    grid: dict[str, tuple[float, ...]] = {}
+    for word in words:
+        axis, _, given = word.partition("=")
+        if axis not in known:
+            raise unknown("axis of a grid", axis, known)
+        settings, name = known[axis], axis.partition(".")[2]
+        number = type(getattr(settings, name))
+        try:
+            values = sorted({number(value) for value in given.split(",")})
+        except ValueError:
+            values = []
+        if len(values) < 2 or not all(map(math.isfinite, values)):
+            what = "whole numbers" if number is int else "numbers"
+            raise StudyError(f"--grid {word}: give two different {what} or more, as in {axis}=1,2")
+        try:
+            for value in values:
+                replace(settings, **{name: value})
+        except ValueError as error:
+            raise StudyError(f"--grid {word}: {error}") from None
+        if axis in grid:
+            raise StudyError(f"--grid {axis} came twice; give its values once, with commas between them")
+        grid[axis] = tuple(values)
+    return grid
+
+
+def numbers_of(config: StudyConfig) -> dict[str, Any]:
+    """Returns the numbers that a grid may vary, each with the settings that it is one of."""
+    methods = map(Method.parse, config.methods)
+    paradigms = [method.kind.made_by(kind_of(config.pretrain.learner)) for method in methods]
+    parts = [(ADAPT, config.adapt.learner), ("pretrain", config.pretrain.learner)]
+    parts += [("config", paradigm.Config()) for paradigm in paradigms if paradigm.Config]
+    return {
+        f"{part}.{one.name}": settings
+        for part, settings in parts
+        for one in fields(settings)
+        if type(getattr(settings, one.name)) in (int, float)
+    }
 
 
 def _word(axis: str) -> str:

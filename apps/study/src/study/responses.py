@@ -145,14 +145,18 @@ def widened(config: StudyConfig, found: pl.DataFrame) -> dict[str, tuple[float, 
             best = along.filter(pl.col(axis).is_in(inner)).group_by("method").agg(pl.col("mean").max())
             if len(there.join(best, on="method").filter(pl.col("there") > pl.col("mean") + FLAT)):
                 at.add(edge)
-        low = [_rounded(values[0] ** 2 / values[1])] if values[0] in at else []
-        high = [_rounded(values[-1] ** 2 / values[-2])] if values[-1] in at else []
+        low = _beyond(values[0], values[1]) if values[0] in at else ()
+        high = _beyond(values[-1], values[-2]) if values[-1] in at else ()
         grid[axis] = (*low, *values, *high)
     return grid
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.2g}")
+def _beyond(edge: float, neighbour: float) -> tuple[float, ...]:
+    """Returns the value as far from an edge as its neighbour, by ratio; none beyond 0."""
+    if edge <= 0:
+        return ()
+    value = type(edge)(float(f"{edge**2 / neighbour if neighbour > 0 else 2 * edge:.2g}"))
+    return () if value in (0, edge) else (value,)
 
 
 def settings_of(config: StudyConfig, chosen: Mapping[str, str]) -> dict[str, Settings]:

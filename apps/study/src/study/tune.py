@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from study.config import StudyConfig
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.files import canonical_json, write_bytes
+from study.grid import read_grid
 from study.plan import Plan
 from study.plan_file import PlanFile, write_plan
 from study.resolve import resolve_all
@@ -48,7 +49,10 @@ def tune(
         StudyError: There is nothing to tune, or the folder holds something else.
     """
     if not tuned_arms(config):
-        raise StudyError(f"preset {config.preset} of {config.benchmark} has no grid to tune on")
+        raise StudyError(
+            f"preset {config.preset} of {config.benchmark} has no grid to tune on; give one, as in "
+            "--grid adapt.learning_rate=1e-3,5e-3"
+        )
     options = options_of(arguments, device)
     store = Store(root)
     store.claim(config.identity, config.spec, {}, plugins.loaded())
@@ -74,11 +78,17 @@ def tune(
         store.close()
 
 
-def run_tuning(arguments: Arguments, env_steps: int) -> int:
-    """Tunes what the arguments ask for, each study by itself; returns the exit status."""
+def run_tuning(arguments: Arguments, env_steps: int, axes: Sequence[str] = ()) -> int:
+    """Tunes what the arguments ask for, each study by itself; returns the exit status.
+
+    Raises:
+        StudyError: There is no grid, or `axes` are none.
+    """
     arguments, device = made_ready(arguments)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     for config in configs:
+        if axes:
+            config = replace(config, grid=read_grid(config, axes))
         root = folder_of(arguments, config, configs)
         if arguments.output is None:
             root = root.with_name(f"{root.name}-tuning")
