@@ -47,6 +47,7 @@ def test_what_was_forgotten_is_the_score_before_minus_after_on_the_same_tasks():
 def test_plain_fine_tuning_is_tuned_only_with_its_three_arms():
     whole = ("multitask", "multitask+critic-warm-up", "multitask+entropy-off", "multitask:encoder")
     assert tuned(whole, 4).holds is True
+    assert tuned((*whole[:3], "multitask+head-reset"), 4).holds is True
     without = tuned(whole[:2], 0)
     assert without.holds is False
     assert without.reason == "no tuning trials; no arm with entropy off or head reset"

@@ -47,7 +47,7 @@ class ReptileConfig:
         eps_schedule: Eps at the first and at the last env step; 1 moves theta all the way.
         inner_updates: k, the base learner's updates on one task. More: theta_k lies nearer to the task's own
             optimum and says less about the others.
-        meta_batch: Tasks whose displacements are averaged, each on its share of the envs.
+        meta_batch: Tasks whose displacements are averaged, one after another, each on that share of the envs.
         inner_optimiser: "fresh" for each inner loop, or "kept" from one to the next.
     """
 
