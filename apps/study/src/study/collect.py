@@ -265,9 +265,10 @@ def estimand_of(config: StudyConfig, num_tasks: int) -> str:
     """Returns the sentence that says what is estimated."""
     learner = config.adapt.learner
     acts = kind_of(learner).acts(learner)
+    these = f"each of these {num_tasks} held-out tasks" if num_tasks > 1 else "this held-out task"
     return (
         f"Expected episode return of the adapted agent, its actions {acts}, after "
-        f"{config.adapt.env_steps:,} env steps of adaptation on each of these {num_tasks} held-out tasks of "
+        f"{config.adapt.env_steps:,} env steps of adaptation on {these} of "
         f"{config.family} (tasks fixed), and on a new task chosen by the same rule (tasks random)."
     )
 

@@ -126,8 +126,8 @@ def _adaptation(analysis: Analysis) -> Picture:
         text = f"Mean score over {plural(len(study.tasks), 'task')}, each with equal weight. {limits}{best}"
         return Picture("adaptation", figures.adaptation, "Score by env step", text)
     text = (
-        f"Mean score of frozen snapshots over {len(study.tasks)} held-out tasks, each with equal weight, "
-        f"in fresh episodes without learning. {limits}{best}{_remembers(analysis)}"
+        f"Mean score of frozen snapshots over {plural(len(study.tasks), 'held-out task')}, each with equal "
+        f"weight, in fresh episodes without learning. {limits}{best}{_remembers(analysis)}"
     )
     return Picture("adaptation", figures.adaptation, "Adaptation to held-out tasks", text)
 
