@@ -84,13 +84,13 @@ import study.job
 from study.job import run_baseline
 
 # In every worker: a job whose envs are processes, as coppeliasim's and make_vec(..., num_processes=2) are.
-def with_children(job, store):
+def with_children(*of):
     import multiprocessing
     child = multiprocessing.get_context("spawn").Process(target=print, args=("a child plays",))
     child.start()
     child.join()
     assert child.exitcode == 0
-    run_baseline(job, store)
+    run_baseline(*of)
 
 study.job.run_baseline = with_children
 
