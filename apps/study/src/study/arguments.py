@@ -41,7 +41,7 @@ class Arguments:
     """Python module or file that registers benchmarks, learners, methods, measures or claims of your own
     (docs/plugins.md); once for each."""
     preset: Annotated[str | None, shown("NAME")] = None
-    """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen 1.5 hours,
+    """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen six hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
     and pearl (both by default), map (hours; `study tune` comes before it), quick, or untuned, which --tune
     started from. rlbench: quick, small (hours),
