@@ -14,6 +14,7 @@ from study.config import Phase, Settings
 from study.errors import StudyError
 from study.grid import read_grid
 from study.presets import toy
+from study.presets.rlbench import PLAYERS_PRESET
 from study.presets.toy_map import MAP
 from study.responses import (
     FIRST_SEED,
@@ -100,6 +101,11 @@ def test_a_grid_in_words_has_numbers_of_the_settings_in_rising_order() -> None:
 def test_a_grid_that_is_none_is_a_sentence(words: list[str], said: str) -> None:
     with pytest.raises(StudyError, match=re.escape(said)):
         read_grid(TINY, words)
+
+
+def test_players_have_no_grid() -> None:
+    with pytest.raises(StudyError, match="nothing learns in preset players of rlbench: leave --grid out"):
+        read_grid(PLAYERS_PRESET, ["adapt.learning_rate=1,2"])
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,11 @@ def read_grid(config: StudyConfig, words: Sequence[str]) -> dict[str, tuple[floa
     """Returns the grid that words such as "adapt.learning_rate=1e-3,5e-3" ask for, values in rising order.
 
     Raises:
-        StudyError: An axis that no method of the study has, or values that are no two different numbers.
+        StudyError: Nothing learns in the study; an axis that no method of it has; or values that are no two
+            different numbers.
     """
+    if not config.methods:
+        raise StudyError(f"nothing learns in preset {config.preset} of {config.benchmark}: leave --grid out")
     known = numbers_of(config)
     grid: dict[str, tuple[float, ...]] = {}
     for word in words:
