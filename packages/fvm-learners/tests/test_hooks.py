@@ -132,6 +132,22 @@ def test_rainbow_resumes_its_hooks(catch, make, assert_same):
     assert_same(resumed.state_dict(), rainbow.state_dict())
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a"), ("b", "b")])
+def test_a_state_from_a_file_that_sorts_its_names_fits(catch, make, names):
+    hooks = [Fading() for _ in names]
+    for hook, name in zip(hooks, names, strict=True):
+        hook.name = name
+    learner = make(catch(num_envs=4), hooks=hooks)
+    hooks[0].strength, hooks[1].strength = 0.25, 0.5
+    state = dict(sorted(learner.state_dict()["hooks"]["hooks"].items()))
+    again = [Fading() for _ in names]
+    for hook, name in zip(again, names, strict=True):
+        hook.name = name
+    other = make(catch(num_envs=4), hooks=again)
+    other.load_state_dict({**learner.state_dict(), "hooks": {"steps": 0, "hooks": state}})
+    assert [hook.strength for hook in again] == [0.25, 0.5]
+
+
 class Teacher(Hook):
     """What a recurrent teacher, with a memory of its own, thinks of the actions that the student took."""
 

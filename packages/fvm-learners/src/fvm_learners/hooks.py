@@ -187,9 +187,10 @@ class HookList:
         Raises:
             ValueError: It was of other hooks.
         """
-        if list(state["hooks"]) != list(self._hooks):
+        # A file may sort the names, so their order says nothing.
+        if sorted(state["hooks"]) != sorted(self._hooks):
             raise ValueError(
-                f"this learner has hooks {list(self._hooks)}, the state is of {list(state['hooks'])}: make "
+                f"this learner has hooks {sorted(self._hooks)}, the state is of {sorted(state['hooks'])}: make "
                 "it with the hooks it was saved with"
             )
         for label, hook in self._hooks.items():
