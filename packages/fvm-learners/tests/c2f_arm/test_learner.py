@@ -64,14 +64,14 @@ def test_it_learns_to_touch_a_ball_from_five_demonstrations(ball, demos, tiny):
 
 @pytest.mark.parametrize("exploration", ["noise", "boltzmann"])
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
-def test_resumed_it_goes_on_bit_for_bit(ball, demos, tiny, exploration, mode):
+def test_resumed_it_goes_on_bit_for_bit(ball, demos, tiny, filed, exploration, mode):
     config = replace(tiny, exploration=exploration, updates_per_env_step=0.5)
     envs, again = ball(mode=mode), ball(mode=mode)
     agent = make(envs, config)
     agent.add_demonstrations(demos(2))
     for _ in range(3):
         agent.iteration(envs)
-    state, world = agent.state_dict(), envs.state_dict()
+    state, world = filed(agent.state_dict()), filed(envs.state_dict())
     for _ in range(3):
         agent.iteration(envs)
     other = make(again, config)
