@@ -230,7 +230,7 @@ class Reinforce:
         surprise = to_go * (action - chances(theta, obs))
         own = -np.einsum("tn,tnd->d", surprise, obs) / obs.shape[1]
         batch = Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
-        # Linear in theta: not the loss's value, but its slope, for which no tape is needed if nobody adds to it.
+        # Linear in theta: not the loss's value, but its slope. No tape is needed if nobody adds to it.
         slope = torch.from_numpy(own)
         linear = theta @ slope
         loss, metrics = self.hooks.added(linear, self.policy, batch, torch.mean)
