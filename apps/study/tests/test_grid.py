@@ -93,7 +93,7 @@ def test_a_retention_s_coefficient_is_an_axis_of_those_that_have_one(small: Stud
     assert (both["l2"]["coef"], both["l2"]["decay"]) == (10.0, 0.9)
     assert kept["multitask:gradient+bc, rate 0.002 coef 0"]["bc"]["coef"] == 0.0
     assert len({job.key for job in adapted if "multitask" in job.method}) == 2 * (1 + 1 + 2 + 2) * 2
-    with pytest.raises(StudyError, match="unknown axis of a grid 'retain.coef'"):
+    with pytest.raises(StudyError, match=r"unknown axis of a grid 'retain\.coef'"):
         read_grid(replace(small, methods=("scratch", "multitask")), words)
     with pytest.raises(StudyError, match="coef=-1"):
         read_grid(config, ["retain.coef=-1,1"])
