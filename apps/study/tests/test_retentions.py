@@ -11,6 +11,7 @@ from study.config import StudyConfig
 from study.errors import StudyError
 from study.methods import Method
 from study.plan import Plan, make_plan
+from study.presets.atari import ATARI
 from study.resolve import check, with_arms
 from study.retentions import KINDS, look_back_env_steps, read
 from study.store import Store
@@ -83,7 +84,7 @@ def test_em_is_for_learners_with_a_replay(small: StudyConfig, small_rainbow: Stu
     check(config)
     retain = next(job.spec["retain"] for job in make_plan(config).jobs if "retain" in job.spec)
     assert retain["em"] == {"version": 1, "transitions": 10_000, "share": 0.1}
-    with pytest.raises(StudyError, match="rainbow"):
+    with pytest.raises(StudyError, match="rainbow or c2f_arm"):
         check(replace(small, methods=("multitask:gradient+em",)))
 
 
@@ -101,6 +102,15 @@ def test_acting_epsilon_greedily_is_a_setting_of_the_learner(small_rainbow: Stud
     assert learners == {"multitask": None, "multitask:gradient+eps-greedy": 0.2}
     with pytest.raises(StudyError, match="retention eps-greedy: eps=2"):
         make_plan(replace(config, retain={"eps-greedy": {"eps": 2}}))
+
+
+def test_an_arm_that_all_fine_tuning_is_already_is_refused(small_rainbow: StudyConfig) -> None:
+    """Atari's presets reset the sigmas of everything that fine-tunes."""
+    config = replace(small_rainbow, methods=("multitask", "multitask:gradient+l2+sigmas"))
+    check(config)
+    with pytest.raises(StudyError, match=r"does what 'sigmas' does \(reset_sigmas\), so the arm would be"):
+        check(replace(config, reset_sigmas=True))
+    assert ATARI.presets["small"].reset_sigmas
 
 
 @pytest.mark.parametrize("learner", ["ppo", "rainbow"])

@@ -95,7 +95,7 @@ LEARNERS = (
         name="c2f_arm",
         config=C2FARMConfig,
         learner="fvm_learners.c2f_arm.learner:C2FARM",
-        capabilities=frozenset({"inner", "replay", "latent", "parts", "demos", "distribution"}),
+        capabilities=frozenset({"inner", "replay", "latent", "parts", "demos", "distribution", "protected"}),
         memory_nbytes=_frames_nbytes,
         as_measured=_poses_at_once,
         words=_latent_words,
@@ -103,7 +103,7 @@ LEARNERS = (
         demonstration=Demonstration.of,
         lasting=(*outlook.FIELDS, "context_hidden_size"),
         # A state takes some seconds of simulation and 100 KB a camera.
-        retain={"bc": {"states": 64, "batch_size": 8}, "ewc": {"states": 32}},
+        retain={"bc": {"states": 64, "batch_size": 8}, "ewc": {"states": 32}, "em": {"transitions": 64}},
     ),
     LearnerKind(
         name="reinforce",

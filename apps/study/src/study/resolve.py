@@ -15,6 +15,7 @@ from study.errors import StudyError, unknown
 from study.learners import differing, kind_of
 from study.methods import Method
 from study.registry import Benchmark, registered
+from study.retentions import KINDS
 
 # What has no meaning where nothing is trained.
 OF_TRAINING = (
@@ -211,6 +212,7 @@ def check(config: StudyConfig) -> None:
     for name in config.methods:
         check_learner(Method.parse(name), config)
         check_lasting(Method.parse(name), config)
+        check_adds(Method.parse(name), config)
     if config.methods:
         check_demos(config)
     pool: Iterable[Any] = config.train_pool
@@ -244,6 +246,18 @@ def check_lasting(method: Method, config: StudyConfig) -> None:
             f"{method.name} is pretrained with {has[0]} and would go on from those weights with {has[1]}; "
             "give both phases the same"
         )
+
+
+def check_adds(method: Method, config: StudyConfig) -> None:
+    """Raises StudyError if an arm is what all fine-tuning of the study does anyway, under another name."""
+    for name in method.retained:
+        field = KINDS[name].already
+        if field is not None and getattr(config, field):
+            raise StudyError(
+                f"{method.name}: all fine-tuning in preset {config.preset} of {config.benchmark} does what "
+                f"{name!r} does ({field}), so the arm would be {method.pretraining} under another name; "
+                "leave it out"
+            )
 
 
 def with_folds(preset: StudyConfig, held_out: Sequence[str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Kind:
         version: Of a hook's results, in the key of a job that uses it; None of what changes a learner's
             config, which is in the key itself.
         keeps: Whether it holds on to what was pretrained.
+        already: The field of a study's config with which all fine-tuning does this anyway, if there is one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Kind:
     needs: frozenset[str] = frozenset()
     version: int | None = None
     keeps: bool = False
+    already: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,7 @@ KINDS: Mapping[str, Kind] = {
         _hook("head reset", retention.HeadResetConfig, retention.HeadReset),
         _hook("encoder frozen", retention.FreezeConfig, retention.Freeze),
         _hook("shrink and perturb", retention.ShrinkPerturbConfig, retention.ShrinkPerturb),
-        _hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas),
+        replace(_hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas), already="reset_sigmas"),
         Kind(name="low-rate", label="low rate", config=LowRateConfig),
         Kind(name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})),
         Kind(name="eps-greedy", label="eps-greedy", config=EpsGreedyConfig, needs=frozenset({"eps"})),

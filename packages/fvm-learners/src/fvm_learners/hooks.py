@@ -190,8 +190,8 @@ class HookList:
         # A file may sort the names, so their order says nothing.
         if sorted(state["hooks"]) != sorted(self._hooks):
             raise ValueError(
-                f"this learner has hooks {sorted(self._hooks)}, the state is of {sorted(state['hooks'])}: make "
-                "it with the hooks it was saved with"
+                f"this learner has hooks {sorted(self._hooks)}, the state is of {sorted(state['hooks'])}: "
+                "make it with the hooks it was saved with"
             )
         for label, hook in self._hooks.items():
             hook.load_state_dict(state["hooks"][label])

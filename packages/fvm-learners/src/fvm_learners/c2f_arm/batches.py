@@ -19,6 +19,7 @@ from fvm_learners.c2f_arm.replay import ArmReplay
 from fvm_learners.c2f_arm.scene import scene_of
 from fvm_learners.c2f_arm.transitions import COLUMNS, Transitions
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
+from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.replay.samplers import draw_tasks
 
 
@@ -49,8 +50,11 @@ def make_batch(
     rng: np.random.Generator,
     device: torch.device,
     latent: Tensor | None = None,
+    protected: Protected[ArmReplay] | None = None,
 ) -> ArmBatch:
     """A batch with equal shares (to within one transition) from the replays of `tasks`.
+
+    What is protected has its own share first (`replay/protected.py`).
 
     Args:
         replays: Of all tasks.
@@ -61,17 +65,23 @@ def make_batch(
         rng: Draws transitions and augmentation.
         device: Of the tensors.
         latent: [len(tasks), latent_size], one for all transitions of a task.
+        protected: Transitions of which each batch has a share; no latent is known of them.
     """
-    shares = [len(part) for part in np.array_split(np.arange(config.batch_size), len(tasks))]
+    rest = config.batch_size - (0 if protected is None else protected.count)
+    shares = [len(part) for part in np.array_split(np.arange(rest), len(tasks))]
+    sources = {task: replays[task] for task in tasks}
+    if protected is not None:
+        shares.append(protected.count)
+        sources[PROTECTED] = protected.replay
     rows, likelihood, parts, views = [], [], [], []
-    for task, share in zip(tasks, shares, strict=True):
-        drawn, probability = replays[task].draw(share, rng)
+    for replay, share in zip(sources.values(), shares, strict=True):
+        drawn, probability = replay.draw(share, rng)
         rows.append(drawn)
-        likelihood.append(probability * replays[task].num_transitions)
-        parts.append(replays[task].transitions(drawn))
-        views.append(replays[task].views(parts[-1].frame))
+        likelihood.append(probability * replay.num_transitions)
+        parts.append(replay.transitions(drawn))
+        views.append(replay.views(parts[-1].frame))
     moves = Transitions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS})
-    task_index = np.repeat(np.asarray(tasks, dtype=np.int64), shares)
+    task_index = np.repeat(np.array(list(sources), dtype=np.int64), shares)
     repeats = torch.tensor(shares, device=device)
     told = None if latent is None else latent.repeat_interleave(repeats, dim=0)
 
@@ -94,7 +104,7 @@ def make_batch(
     unknown: list[int] = []
     keys: list[Key] = []
     for i in np.flatnonzero(~moves.done).tolist():
-        serial = replays[task_index[i]].serial_of(int(moves.next_frame[i]))
+        serial = sources[task_index[i]].serial_of(int(moves.next_frame[i]))
         key = (int(task_index[i]), serial, float(moves.next_time[i]))
         value = None if known is None else known.get(key)
         if value is not None:
@@ -106,7 +116,7 @@ def make_batch(
     if unknown:
         still = None if config.cached_targets else motion
         next_scene = scene_of(
-            _joined([replays[task_index[i]].views(moves.next_frame[[i]]) for i in unknown]),
+            _joined([sources[task_index[i]].views(moves.next_frame[[i]]) for i in unknown]),
             eye,
             config,
             device,

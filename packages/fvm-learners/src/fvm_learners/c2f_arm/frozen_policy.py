@@ -15,7 +15,7 @@ from fvm_learners.c2f_arm.acting import choose
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.networks import ArmNetworks
 from fvm_learners.c2f_arm.scene import scene_of
-from fvm_learners.c2f_arm.views import Eye
+from fvm_learners.c2f_arm.views import Eye, Views
 from fvm_learners.latent import LatentDistribution, LatentPolicy
 from fvm_learners.weights import network_weights
 
@@ -57,7 +57,17 @@ class FrozenArmPolicy(LatentPolicy):
             episode_start: [B] bool, `obs` is an episode's first; a latent is drawn then.
             rngs: One for each slot: a slot's episode does not depend on its neighbours.
         """
+        return self.act_on(self.eye.read(obs), state, episode_start, rngs)
+
+    def act_on(
+        self,
+        views: Views,
+        state: Tensor | None,
+        episode_start: NDArray[np.bool_],
+        rngs: Sequence[np.random.Generator],
+    ) -> tuple[NDArray[np.float32], Tensor | None]:
+        """Returns what `act` does, of observations [B] that were read already."""
         if state is not None:
             state = self.drawn(state, episode_start, rngs)
-        scene = scene_of(self.eye.read(obs), self.eye, self.config, self._device, latent=state)
+        scene = scene_of(views, self.eye, self.config, self._device, latent=state)
         return choose(self.network.networks, scene, self.config, self.eye), state

@@ -30,12 +30,14 @@ from fvm_learners.c2f_arm.networks import (
     load_weights,
 )
 from fvm_learners.c2f_arm.outlook import check_outlook, outlook_of
-from fvm_learners.c2f_arm.replay import make_replays
+from fvm_learners.c2f_arm.protecting import played
+from fvm_learners.c2f_arm.replay import ArmReplay, make_replays
 from fvm_learners.c2f_arm.slots import ArmSlots, act, take_row
 from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State
+from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.weights import network_weights
 
 
@@ -97,6 +99,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
         self._slots: ArmSlots | None = None
         self._frozen: set[str] = set()
         self._values = KeptValues()
+        self.protected: Protected[ArmReplay] | None = None
         if config.compile:
             for network in (*self.policy.depths, *self.target.depths):
                 network.compile()
@@ -188,7 +191,24 @@ class C2FARM(IteratedLearner, ArmDistribution):
     ) -> ArmBatch:
         """A prioritised batch with equal shares from the replays of `tasks`; `latent` has a row a task."""
         known = self._values if self.config.cached_targets and latent is None else None
-        return make_batch(self.replays, tasks, self.config, self.eye, known, rng, self.device, latent)
+        return make_batch(
+            self.replays, tasks, self.config, self.eye, known, rng, self.device, latent, self.protected
+        )
+
+    def protect(self, policy: FrozenArmPolicy, envs: Envs, num: int, share: float, seed: int) -> None:
+        """Keep `num` env steps of a frozen policy on `envs`, of which each batch has a share from now on.
+
+        They are never overwritten, and in no state: who resumes protects them again. `seed` is that of the
+        envs and of the actions.
+
+        Raises:
+            ValueError: A batch has no such share, the policy has other grids or cameras, or the networks are
+                told by a latent what they play.
+        """
+        self.check_policy(policy)
+        steps = played(policy, envs, num, seed, self.config, self.eye)
+        self.protected = Protected(steps, share, self.config.batch_size)
+        self._values.clear()
 
     def update(self, *, copy_target: bool = True) -> dict[str, float]:
         """One optimiser step; its metrics. Takes one from `updates_due`.
@@ -218,7 +238,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
             group["lr"] = config.learning_rate_at(self.updates)
         self.optimiser.step()
         surprise = priority.cpu().numpy()
-        for task in np.unique(batch.task_index):
+        for task in np.unique(batch.task_index[batch.task_index != PROTECTED]):
             own = batch.task_index == task
             self.replays[task].update_priorities(batch.rows[own], surprise[own])
         self.updates += 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,19 +13,7 @@ from fvm_learners.rainbow.acting import Slots, leave, take_row
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay, make_replays
-
-
-class _ForAll(Sequence[Replay]):
-    """One replay for whatever task is played."""
-
-    def __init__(self, replay: Replay) -> None:
-        self._replay = replay
-
-    def __getitem__(self, task: Any) -> Any:
-        return self._replay
-
-    def __len__(self) -> int:
-        return sys.maxsize
+from fvm_learners.replay.protected import OneForAll
 
 
 def played(
@@ -70,7 +56,7 @@ def played(
         priority_exponent=config.priority_exponent,
         device=device,
     )
-    kept = _ForAll(replay)
+    kept = OneForAll(replay)
     slots = Slots.begin(*envs.reset(seed=seed))
     state = policy.initial_state(envs.num_envs)
     rngs = [np.random.default_rng([seed, slot]) for slot in range(envs.num_envs)]

@@ -33,7 +33,7 @@ from fvm_learners.rainbow.frozen_q_policy import FrozenQPolicy
 from fvm_learners.rainbow.gradient_step import Noise, RecordedStep
 from fvm_learners.rainbow.protecting import played
 from fvm_learners.rainbow.q_network import QNetwork
-from fvm_learners.replay import make_replays
+from fvm_learners.replay import Replay, make_replays
 from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.replay.samplers import ReplayBatch, Sampler, TaskBalanced, prioritised_batch
 from fvm_learners.weights import (
@@ -137,7 +137,7 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
             priority_exponent=config.priority_exponent,
             device=self.device,
         )
-        self.protected: Protected | None = None
+        self.protected: Protected[Replay] | None = None
         self.env_step, self.updates, self.updates_due = 0, 0, 0.0
         self.target_due = False
         self._noise_rng = torch.Generator(self.device).manual_seed(noise_seed)

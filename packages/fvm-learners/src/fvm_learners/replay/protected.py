@@ -9,17 +9,29 @@ priority of theirs can decay, so what an agent predicts well already is not lost
 
 from __future__ import annotations
 
-from fvm_learners.replay.replay import Replay
+import sys
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 PROTECTED = -1
 """In place of the number of a task, of what comes from here."""
 
 
-class Protected:
+class Counted(Protocol):
+    """A replay that says how many of its transitions can be drawn."""
+
+    @property
+    def num_transitions(self) -> int: ...  # noqa: D102
+
+
+R = TypeVar("R", bound=Counted)
+
+
+class Protected(Generic[R]):
     """A replay beside those of the tasks.
 
     Args:
-        replay: Holds them, and is written to no more.
+        replay: Holds them, and is written to no more; it draws uniformly while nobody updates its priorities.
         share: Of each batch.
         batch_size: Of a batch.
 
@@ -30,7 +42,7 @@ class Protected:
         ValueError: That would be none of a batch, or all of it; or there are none.
     """
 
-    def __init__(self, replay: Replay, share: float, batch_size: int) -> None:
+    def __init__(self, replay: R, share: float, batch_size: int) -> None:
         self.replay, self.share = replay, share
         self.count = round(share * batch_size)
         if not 0 < self.count < batch_size:
@@ -40,3 +52,16 @@ class Protected:
             )
         if not replay.num_transitions:
             raise ValueError("there are no transitions to protect: give more env steps")
+
+
+class OneForAll(Sequence[R]):
+    """One replay for whatever task is played, in place of a replay a task."""
+
+    def __init__(self, replay: R) -> None:
+        self._replay = replay
+
+    def __getitem__(self, task: Any) -> Any:
+        return self._replay
+
+    def __len__(self) -> int:
+        return sys.maxsize

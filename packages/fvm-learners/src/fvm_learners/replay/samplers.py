@@ -61,7 +61,7 @@ class LearnerView(Protocol):
     @property
     def replays(self) -> Sequence[Replay]: ...  # noqa: D102
     @property
-    def protected(self) -> Protected | None: ...  # noqa: D102
+    def protected(self) -> Protected[Replay] | None: ...  # noqa: D102
     @property
     def ready_tasks(self) -> Sequence[int]: ...  # noqa: D102
     @property
