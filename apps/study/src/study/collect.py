@@ -21,7 +21,7 @@ from rich.table import Table
 
 from study import diverged
 from study.claims import claims_of
-from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, NEW_TRIALS, TRIALS
+from study.claims.arms import BY_DEMOS, BY_LATENT, BY_MOMENT, BY_TASK, NEW_TRIALS, TRAINED, TRIALS
 from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.environments import suite_of
@@ -36,7 +36,17 @@ from study.registry import Finished, registered
 from study.store import Store
 from study.tables import write_tables
 
-SCORES = (BY_TASK, BY_MOMENT, BY_LATENT, TRIALS, NEW_TRIALS, NEW_LEVELS)  # summaries of normalised scores
+# Summaries of normalised scores.
+SCORES = (
+    BY_TASK,
+    BY_MOMENT,
+    BY_DEMOS,
+    BY_LATENT,
+    TRAINED,
+    TRIALS,
+    NEW_TRIALS,
+    NEW_LEVELS,
+)
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 

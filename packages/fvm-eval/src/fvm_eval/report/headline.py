@@ -15,6 +15,8 @@ from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone, was_run
 from fvm_eval.report.text import capital, estimated, limits, number, plural
 
+_MOST = 5  # methods that a sentence of scores names
+
 
 def header(analysis: Analysis) -> Markup:
     """Returns title, answer, notes and the study's size."""
@@ -46,11 +48,13 @@ def _answer(analysis: Analysis) -> dict[str, Any]:
         return _of_comparison(analysis, *analysis.verdicts[0])
     summary, scale = analysis.summaries[0], analysis.scale
     best = sorted(summary.fixed, key=lambda method: -summary.fixed[method].mean)
-    scores = ", ".join(
-        f"{analysis.study.label(m)} {number(scale.value(summary.fixed[m].mean))}" for m in best
-    )
+    shown = best if len(best) <= _MOST else best[: _MOST - 1]
+    scores = [f"{analysis.study.label(m)} {number(scale.value(summary.fixed[m].mean))}" for m in shown]
+    if rest := best[len(shown) :]:
+        high, low = (number(scale.value(summary.fixed[m].mean)) for m in (rest[0], rest[-1]))
+        scores.append(f"{len(rest)} others {high} to {low}")
     no = "No comparison was fixed beforehand, so none is decided."
-    return {"label": "", "tone": "", "decision": f"{scores}.", "numbers": no}
+    return {"label": "", "tone": "", "decision": f"{', '.join(scores)}.", "numbers": no}
 
 
 def _unfinished(analysis: Analysis) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _iqm(analysis: Analysis, result: Summary) -> str:
     study, shown = analysis.study, analysis.scale.value
     rows = [("secondary", "interquartile mean", "95 % these tasks")]
     for method in study.methods:
-        interval = jackknife(result.cells, {method: 1.0}, iqm).interval()
+        interval = jackknife(result.cells, {method: 1.0}, iqm).interval().within(analysis.score_bounds)
         rows.append((visible(study.label(method)), estimated(interval, shown), limits(interval, shown)))
     return aligned(rows)
 

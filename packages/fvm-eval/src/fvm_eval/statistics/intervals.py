@@ -148,7 +148,7 @@ def _new_tasks(
         for low, high in limits:  # by its larger df it could come out narrower
             if low is not None and high is not None:
                 whole = whole.widened_to(low, high)
-        return whole
+        return whole.within(found.bounds)
     none = replace(
         base, low=None, high=None, df=None, how="none", note="neither tasks nor checkpoints differ"
     )
