@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from fvm_envs import make_vec
+from fvm_eval import Budget
+from fvm_meta import MultiTask, Snapshot
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.learners import kind_of, make
 from study.methods import Method
 from study.plan import Plan, make_plan
 from study.presets.atari import ATARI
 from study.resolve import check, with_arms
 from study.retentions import KINDS, look_back_env_steps, read
+from study.state_file import read_state, write_state
 from study.store import Store
 
 
@@ -137,3 +144,67 @@ def test_a_study_of_them_logs_what_is_kept(
         costs = store.note(job, "costs")
         assert costs["env_steps"] == job.budget_env_steps
         assert costs["retention_env_steps"] >= 64 + 48 * (learner == "rainbow")
+
+
+def together(capabilities: frozenset[str]) -> list[str]:
+    """Every retention that a learner with these capabilities can have, in the order of their names."""
+    return [name for name, kind in KINDS.items() if kind.version is not None and kind.needs <= capabilities]
+
+
+SMALLER = {
+    "bc": {"states": 16, "batch_size": 8},
+    "ewc": {"states": 4},
+    "em": {"transitions": 64, "share": 0.5},
+    "critic-warm-up": {"updates": 3},
+    "drift": {"every": 3},
+}
+HEADS = {  # of a learner of values
+    "critic-warm-up": {"updates": 3, "part": "head"},
+}
+
+
+@pytest.mark.parametrize("learner", ["ppo", "rainbow"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_all_retentions_together_go_on_from_a_checkpoint_file_in_either_order(
+    learner: str, backwards: bool, small: StudyConfig, small_rainbow: StudyConfig, tmp_path: Path
+) -> None:
+    """All at once, and in the opposite order: so any two are there in both orders."""
+    config = small if learner == "ppo" else small_rainbow
+    kind = kind_of(config.adapt.learner)
+    names = together(kind.capabilities)
+    assert {"bc", "ks", "drift", "l2", "freeze"} <= set(names)
+    assert ("em" in names) == (learner == "rainbow")
+    settings = {**SMALLER, **(HEADS if learner == "rainbow" else {})}
+    retain = [KINDS[name].config(**settings.get(name, {})) for name in names]
+
+    def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
+        return make(
+            kind, config.adapt.learner, observation_space, action_space, seed=seed, device="cpu", **options
+        )
+
+    def make_envs(tasks: Any, *, seed: int, on_episode_end: Any, **_: Any) -> Any:
+        return make_vec(list(tasks), 4, seed, on_episode_end=on_episode_end, cell_pixels=1)
+
+    tasks = ["toy/catch/0", "toy/catch/1"]
+    budget = Budget(env_steps=96)
+    *_, known = MultiTask(make_learner, make_envs).pretrain(tasks, budget, np.random.default_rng(0))
+
+    def adapt(resume: dict[str, Any] | None = None) -> list[Snapshot]:
+        kept = {"retain": retain[::-1] if backwards else retain, "retained_tasks": tasks}
+        stream = MultiTask(make_learner, make_envs, **kept).adapt(
+            known, "toy/catch/84", budget, np.random.default_rng(1), resume=resume
+        )
+        found = []
+        for snapshot in stream:
+            write_state(tmp_path / str(snapshot.env_step), snapshot.state())
+            found.append(snapshot)
+        return found
+
+    whole = adapt()
+    expected = (tmp_path / "96").read_bytes()
+    assert len({(tmp_path / str(s.env_step)).read_bytes() for s in whole}) == len(whole) == 7
+    (tmp_path / "96").unlink()
+    rest = adapt(read_state(tmp_path / "48"))
+    assert [s.env_step for s in rest] == [64, 80, 96]
+    assert (tmp_path / "96").read_bytes() == expected
+    assert [s.metrics for s in rest] == [s.metrics for s in whole[-3:]]

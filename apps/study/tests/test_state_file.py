@@ -116,6 +116,27 @@ def test_leaves_that_share_memory_are_saved_each(path: Path) -> None:
     assert back["rest"].tolist() == [3, 4, 5]
 
 
+def test_numbers_of_numpys_come_back_as_pythons(path: Path) -> None:
+    write_state(path, {"steps": np.int64(3), "done": np.bool_(True), "rate": [np.float32(0.5)]})
+    back = read_state(path)
+    assert back == {"steps": 3, "done": True, "rate": [0.5]}
+    assert [type(value) for value in (back["steps"], back["done"], back["rate"][0])] == [int, bool, float]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        ({"seen": {1, 2}}, "^/hooks/mine/seen of a state is a set, which no file keeps: give tensors"),
+        ({3: "red"}, "^/hooks/mine has a key 3, which would come back as text: use text"),
+        ({"fell": np.datetime64("2026-01-01")}, "fell of a state is a date"),
+    ],
+)
+def test_what_would_come_back_as_something_else_is_refused(path: Path, leaf: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        write_state(path, {"hooks": {"mine": leaf}})
+    assert not path.exists()
+
+
 def test_what_is_read_can_be_changed(path: Path) -> None:
     write_state(path, {"x": np.zeros(2), "y": torch.zeros(2)})
     back = read_state(path)

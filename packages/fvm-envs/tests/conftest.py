@@ -1,6 +1,8 @@
 import importlib.util
+import json
 from collections import defaultdict
 
+import numpy as np
 import pytest
 from fvm_envs.atari import env as atari_env
 from fvm_envs.procgen.native import data_folder
@@ -54,3 +56,21 @@ def recycled_natives(monkeypatch, idle_natives):
     yield
     for key, native in lent:
         idle_natives[key].append(native)
+
+
+def filed(state):
+    """What a file gives back of a state: sorted keys, lists for tuples, JSON beside arrays."""
+    if isinstance(state, dict):
+        assert all(isinstance(key, str) for key in state)
+        return {key: filed(state[key]) for key in sorted(state)}
+    if isinstance(state, list | tuple):
+        return [filed(part) for part in state]
+    if isinstance(state, np.ndarray):
+        assert state.dtype.kind in "biuf"
+        return state.copy()
+    return json.loads(json.dumps(state))
+
+
+@pytest.fixture(scope="session", name="filed")
+def filed_fixture():
+    return filed

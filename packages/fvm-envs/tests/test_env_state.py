@@ -113,8 +113,21 @@ def test_what_is_saved_is_arrays_and_json_and_a_copy():
     env.step(1)
     assert state["at"].tolist() == [0]
 
-    env.state_dict = lambda: {"game": object()}
-    with pytest.raises(ValueError, match="holds a object: give arrays and JSON values only"):
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"game": object()}, "holds a object: give arrays of numbers and JSON values only"),
+        ({"seen": {1, 2}}, "holds a set: give arrays"),
+        ({"names": np.array(["a", "b"])}, "holds a <U1 array: give arrays of numbers"),
+        ({"rooms": {3: "red"}}, "has a key 3: give text, since a file keeps no other keys"),
+    ],
+)
+def test_what_no_file_keeps_is_refused(state, message):
+    env = Saving()
+    env.reset(seed=0)
+    env.state_dict = lambda: state
+    with pytest.raises(ValueError, match=message):
         own_state(env)
 
 

@@ -128,7 +128,7 @@ def same(one, two):
 
 @pytest.mark.parametrize("options", [{}, {"autoreset": "next_step"}, {"trials": 2}])
 @pytest.mark.parametrize("steps", [0, 7, 33])
-def test_it_goes_on_bit_for_bit_in_a_fresh_instance(make, steps, options):
+def test_it_goes_on_bit_for_bit_in_a_fresh_instance(make, filed, steps, options):
     one, two = make(seed=1, **options), make(seed=2, **options)
     one.reset()
     play(one, steps)
@@ -137,7 +137,7 @@ def test_it_goes_on_bit_for_bit_in_a_fresh_instance(make, steps, options):
         assert isinstance(leaf, np.ndarray) or json.loads(json.dumps(leaf)) == leaf
     two.reset()
     play(two, 5)
-    two.load_state_dict(state)
+    two.load_state_dict(filed(state))
     nobody = {"reset_mask": np.zeros(3, dtype=bool)}
     same([list(leaves(one.reset(options=nobody)[0]))], [list(leaves(two.reset(options=nobody)[0]))])
     same(play(one, 40, seed=5), play(two, 40, seed=5))
@@ -169,6 +169,44 @@ def test_what_cannot_be_saved_restarts_bit_for_bit():
     assert one.can_save
     two.load_state_dict(one.state_dict())
     same(play(one, 25, seed=4), play(two, 25, seed=4))
+
+
+class Levers(gym.Env):
+    """Two levers under names; a broken one pays NaN."""
+
+    observation_space = gym.spaces.Box(-99, 99, (1,), np.float32)
+    action_space = gym.spaces.Dict({"left": gym.spaces.Discrete(3), "pair": gym.spaces.MultiDiscrete([2, 2])})
+
+    def __init__(self, broken):
+        self.broken = broken
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.sum = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.sum += int(action["left"]) + 3 * int(np.sum(action["pair"]))
+        reward = np.nan if self.broken else float(self.sum)
+        return np.array([self.sum], np.float32), reward, self.sum > 50, False, {}
+
+
+def test_actions_of_several_parts_and_rewards_of_nan_are_replayed(filed):
+    one, two = (
+        from_gymnasium(lambda task: Levers(task.level), "levers/broken/0:2", 2, seed, on_episode_end="stay")
+        for seed in (1, 2)
+    )
+    assert one.saves == "replay"
+    one.reset()
+    one.action_space.seed(0)
+    actions = [one.action_space.sample() for _ in range(14)]
+    for action in actions[:4]:
+        one.step(action)
+    assert np.isnan(one.returns).tolist() == [False, True]
+    two.load_state_dict(filed(one.state_dict()))
+    for action in actions[4:]:
+        mine, theirs = one.step(action), two.step(action)
+        same([list(leaves(mine[:4]))], [list(leaves(theirs[:4]))])
 
 
 def test_a_replay_that_leads_elsewhere_is_refused_and_changes_nothing():

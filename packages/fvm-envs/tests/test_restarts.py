@@ -43,7 +43,7 @@ def test_whoever_has_not_ended_is_truncated_and_shown_its_last_observation():
     assert not np.array_equal(obs, continued)
 
 
-def test_a_run_goes_on_from_a_restart_as_if_it_had_never_stopped():
+def test_a_run_goes_on_from_a_restart_as_if_it_had_never_stopped(filed):
     envs, rng = made(), np.random.default_rng(0)
     envs.reset(seed=3)
     play(envs, 20, rng)
@@ -52,7 +52,7 @@ def test_a_run_goes_on_from_a_restart_as_if_it_had_never_stopped():
     expected = play(envs, 25, rng)
 
     other = made(seed=99)
-    other.load_state_dict(state)
+    other.load_state_dict(filed(state))
     rng.bit_generator.state = drawn
     assert play(other, 25, rng) == expected
 
@@ -110,7 +110,7 @@ def test_a_reset_that_cannot_be_done_again_cannot_be_saved():
 
 
 @pytest.mark.parametrize("on_episode_end", ["stay", "resample"])
-def test_moved_slots_are_restored_on_the_tasks_that_they_were_moved_to(on_episode_end):
+def test_moved_slots_are_restored_on_the_tasks_that_they_were_moved_to(filed, on_episode_end):
     def fresh(seed):
         return Restarts(make_vec("toy/hidden-catch/0:6", 2, seed, on_episode_end=on_episode_end), seed, 20)
 
@@ -123,7 +123,7 @@ def test_moved_slots_are_restored_on_the_tasks_that_they_were_moved_to(on_episod
     assert on_episode_end == "resample" or tasks == [5, 3]
     expected = play(envs, 25, rng)
     other = fresh(1)
-    other.load_state_dict(state)
+    other.load_state_dict(filed(state))
     assert moved(other) == tasks
     rng.bit_generator.state = drawn
     assert play(other, 25, rng) == expected

@@ -259,7 +259,7 @@ def test_returned_arrays_are_not_overwritten_later(make):
                     np.testing.assert_array_equal(leaf, copy[key])
 
 
-def test_state_goes_on_in_a_fresh_instance(make):
+def test_state_goes_on_in_a_fresh_instance(make, filed):
     if not make().saves_state:
         pytest.skip("cannot save its state")
     for on_episode_end in ("resample", "stay"):
@@ -269,7 +269,7 @@ def test_state_goes_on_in_a_fresh_instance(make):
             obs = one.step(action)[0]
         state = one.state_dict()
         frozen = {key: np.copy(leaf) for key, leaf in leaves(state)}
-        two.load_state_dict(state)
+        two.load_state_dict(filed(state))
         again, _ = two.reset(options={"reset_mask": np.zeros(NUM_ENVS, dtype=bool)})
         same(obs, again)
         for action in actions_for(one, 300, seed=1):

@@ -1,5 +1,6 @@
 """Small envs with known answers. One thread: two of them change float32 sums in the last bits."""
 
+import json
 from dataclasses import replace
 
 import gymnasium as gym
@@ -362,3 +363,24 @@ def make():
 @pytest.fixture
 def transitions():
     return all_transitions
+
+
+def filed(state):
+    """What a file gives back of a state: sorted keys, lists for tuples, JSON beside arrays and tensors."""
+    if isinstance(state, dict):
+        assert all(isinstance(key, str) for key in state)
+        return {key: filed(state[key]) for key in sorted(state)}
+    if isinstance(state, list | tuple):
+        return [filed(part) for part in state]
+    if isinstance(state, np.ndarray):
+        assert state.dtype.kind in "biuf"
+        return state.copy()
+    if isinstance(state, torch.Tensor):
+        assert state.device.type == "cpu"
+        return state.clone()
+    return json.loads(json.dumps(state))
+
+
+@pytest.fixture(scope="session", name="filed")
+def filed_fixture():
+    return filed

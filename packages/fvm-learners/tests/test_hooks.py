@@ -97,7 +97,7 @@ class Fading(Hook):
         self.strength, self.steps = state["strength"], state["steps"]
 
 
-def test_a_schedule_goes_on_after_a_resume(recall, assert_same):
+def test_a_schedule_goes_on_after_a_resume(recall, assert_same, filed):
     envs = recall(num_envs=4, delay=1)
     hook = Fading()
     ppo = make_ppo(envs, [hook])
@@ -105,7 +105,7 @@ def test_a_schedule_goes_on_after_a_resume(recall, assert_same):
     for _ in range(2):
         ppo.iteration(envs)
     assert hook.steps == ppo.updates == 8
-    state, envs_state = deepcopy(ppo.state_dict()), envs.state_dict()
+    state, envs_state = filed(ppo.state_dict()), filed(envs.state_dict())
     last = ppo.iteration(envs)
 
     other_envs = recall(num_envs=4, delay=1)
@@ -118,11 +118,11 @@ def test_a_schedule_goes_on_after_a_resume(recall, assert_same):
     assert last.metrics["fading/strength"] == pytest.approx(np.mean(0.9 ** np.arange(8, 12)))
 
 
-def test_rainbow_resumes_its_hooks(catch, make, assert_same):
+def test_rainbow_resumes_its_hooks(catch, make, assert_same, filed):
     envs = catch(num_envs=4)
     rainbow = make(envs, hooks=[Fading()])
     rainbow.iteration(envs)
-    state, envs_state = deepcopy(rainbow.state_dict()), envs.state_dict()
+    state, envs_state = filed(rainbow.state_dict()), filed(envs.state_dict())
     rainbow.iteration(envs)
     other_envs = catch(num_envs=4)
     other_envs.load_state_dict(envs_state)

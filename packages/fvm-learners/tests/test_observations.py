@@ -251,13 +251,13 @@ def test_chunks_give_the_minibatchs_gradient(recall_trials, recurrent):
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_resume_equals_uninterrupted(recall_trials, recurrent, assert_same):
+def test_resume_equals_uninterrupted(recall_trials, recurrent, assert_same, filed):
     make_envs = partial(recall_trials, num_envs=4, delay=2, trials=3)
     envs = make_envs()
     ppo = make(envs, recurrent=recurrent)
     for _ in range(3):
         ppo.iteration(envs)
-    saved = copy.deepcopy((ppo.state_dict(), envs.state_dict()))
+    saved = filed((ppo.state_dict(), envs.state_dict()))
     expected = [ppo.iteration(envs) for _ in range(3)]
 
     envs2 = make_envs()

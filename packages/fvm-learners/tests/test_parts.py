@@ -1,6 +1,5 @@
 """Parts of a network: loaded, frozen and drawn anew alone, by every learner alike."""
 
-from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -60,7 +59,7 @@ def test_one_part_is_loaded_alone(new):
     assert changed(learner, new(0)[0].weights()) == {"encoder"}
 
 
-def test_a_frozen_part_stays_until_it_is_unfrozen(new):
+def test_a_frozen_part_stays_until_it_is_unfrozen(new, filed):
     learner, envs = new()
     every = set(learner.part_names())
     before = learner.weights()
@@ -68,7 +67,7 @@ def test_a_frozen_part_stays_until_it_is_unfrozen(new):
     learner.iteration(envs)
     assert changed(learner, before) == every - {"encoder"}
 
-    state = deepcopy(learner.state_dict())
+    state = filed(learner.state_dict())
     resumed, _ = new(1)
     resumed.load_state_dict(state)
     before = resumed.weights()
@@ -82,12 +81,12 @@ def test_a_frozen_part_stays_until_it_is_unfrozen(new):
     assert changed(resumed, before) == every
 
 
-def test_a_part_is_drawn_anew_with_its_moments_forgotten(new, assert_same):
+def test_a_part_is_drawn_anew_with_its_moments_forgotten(new, assert_same, filed):
     learner, envs = new()
     learner.iteration(envs)
     before = learner.weights()
     twin, _ = new(1)
-    twin.load_state_dict(deepcopy(learner.state_dict()))
+    twin.load_state_dict(filed(learner.state_dict()))
     learner.reset_parts("encoder")
     twin.reset_parts("encoder")
     assert changed(learner, before) == {"encoder"}

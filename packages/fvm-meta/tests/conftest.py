@@ -1,5 +1,6 @@
 """A family of tasks with a known best return, small enough to learn within a second, and a learner for it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -292,3 +293,24 @@ def family():
 @pytest.fixture(scope="session")
 def budget():
     return Budget
+
+
+def filed(state):
+    """What a file gives back of a state: sorted keys, lists for tuples, JSON beside arrays and tensors."""
+    if isinstance(state, dict):
+        assert all(isinstance(key, str) for key in state)
+        return {key: filed(state[key]) for key in sorted(state)}
+    if isinstance(state, list | tuple):
+        return [filed(part) for part in state]
+    if isinstance(state, np.ndarray):
+        assert state.dtype.kind in "biuf"
+        return state.copy()
+    if isinstance(state, torch.Tensor):
+        assert state.device.type == "cpu"
+        return state.clone()
+    return json.loads(json.dumps(state))
+
+
+@pytest.fixture(scope="session", name="filed")
+def filed_fixture():
+    return filed

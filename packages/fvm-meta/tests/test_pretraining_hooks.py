@@ -72,7 +72,7 @@ def start(paradigm, lab, replay_lab, budget, hooked=True, resume=None):
 
 
 @pytest.mark.parametrize("paradigm", [MultiTask, Reptile, ReplayReptile, RL2, PEARL])
-def test_a_hook_of_the_users_counts_and_resumes(paradigm, lab, replay_lab, budget, same):
+def test_a_hook_of_the_users_counts_and_resumes(paradigm, lab, replay_lab, budget, same, filed):
     stream, made = start(paradigm, lab, replay_lab, budget)
     whole = [(snapshot, copy.deepcopy(snapshot.state())) for snapshot in stream]
     (hook,) = made
@@ -88,7 +88,7 @@ def test_a_hook_of_the_users_counts_and_resumes(paradigm, lab, replay_lab, budge
     assert any(not torch.equal(tensor, weights[name]) for name, tensor in last.policy.weights.items())
 
     middle = len(whole) // 2
-    rest, made = start(paradigm, lab, replay_lab, budget, resume=whole[middle][1])
+    rest, made = start(paradigm, lab, replay_lab, budget, resume=filed(whole[middle][1]))
     again = [(snapshot, copy.deepcopy(snapshot.state())) for snapshot in rest]
     assert same(again[-1][1], whole[-1][1])
     assert again[-1][0].metrics == last.metrics

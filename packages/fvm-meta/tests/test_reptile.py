@@ -1,6 +1,5 @@
 """Reptile: the outer step by hand, its schedules, its share of envs and budget, exact resume."""
 
-import copy
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -174,7 +173,7 @@ def test_distinct_tasks_are_counted_and_an_inner_loop_plays_one_task_alone(lab, 
 
 
 @pytest.mark.parametrize("config", [{}, {"meta_batch": 2}, {"inner_optimiser": "kept"}])
-def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, budget, same, config):
+def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, budget, same, filed, config):
     def stream(resume=None):
         return record(
             pretrain(lab, budget, steps=2 * OUTER + 44, at=(0, 7, 71, 164), resume=resume, **config)
@@ -183,7 +182,7 @@ def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, b
     whole = stream()
     assert [s.env_step for s, _ in whole] == [0, 7, 60, 71, 120, 164]
     for position, (_, state) in enumerate(whole):
-        rest = stream(copy.deepcopy(state))
+        rest = stream(filed(state))
         assert len(rest) == len(whole) - position - 1
         for (snapshot, resumed), (expected, kept) in zip(rest, whole[position + 1 :], strict=True):
             assert same(resumed, kept)

@@ -44,11 +44,11 @@ def memory_of(snapshot):
     return None if memory is None else (memory.state, memory.feedback)
 
 
-def assert_resumes(stream, same):
+def assert_resumes(stream, same, filed):
     """`stream(resume)`: from each of its snapshots it goes on bit for bit, memories included."""
     whole = record(stream(None))
     for position, (_, state) in enumerate(whole):
-        rest = record(stream(copy.deepcopy(state)))
+        rest = record(stream(filed(state)))
         assert len(rest) == len(whole) - position - 1
         for (snapshot, resumed), (expected, kept) in zip(rest, whole[position + 1 :], strict=True):
             assert same(resumed, kept)
@@ -78,13 +78,13 @@ def test_pretraining_plays_lifetimes_of_all_tasks_and_reports_their_mean_trials(
     assert memory_of(snapshots[-1]) is None
 
 
-def test_pretraining_resumes_bit_for_bit_from_every_snapshot(lab, budget, same):
+def test_pretraining_resumes_bit_for_bit_from_every_snapshot(lab, budget, same, filed):
     """The last rollout has 5 of its 8 rows; lifetimes are under way at the end of each."""
 
     def stream(resume):
         return rl2(lab).pretrain(TASKS, budget(84), np.random.default_rng(0), at=(0, 13, 40), resume=resume)
 
-    assert [s.env_step for s in assert_resumes(stream, same)] == [0, 13, 32, 40, 64, 84]
+    assert [s.env_step for s in assert_resumes(stream, same, filed)] == [0, 13, 32, 40, 64, 84]
 
 
 def test_a_learner_without_memory_is_refused(lab, budget, pretrained):
@@ -185,11 +185,11 @@ def test_context_begins_without_memory_whatever_the_snapshot_remembers(lab, budg
     assert again[-1].episodes == fresh[-1].episodes
 
 
-def test_context_resumes_bit_for_bit_from_every_snapshot(lab, budget, pretrained, same):
+def test_context_resumes_bit_for_bit_from_every_snapshot(lab, budget, pretrained, same, filed):
     def stream(resume):
         return live(lab, pretrained, budget, at=(0, 1, 4, 30, 40), resume=resume)
 
-    assert [s.env_step for s in assert_resumes(stream, same)] == [0, 1, 4, 30, 40]
+    assert [s.env_step for s in assert_resumes(stream, same, filed)] == [0, 1, 4, 30, 40]
 
 
 def test_where_snapshots_fall_changes_nothing_that_is_remembered(lab, budget, pretrained):
@@ -301,11 +301,13 @@ def test_both_deploys_from_where_a_training_slot_last_began_another_trial(lab, b
 
 
 @pytest.mark.parametrize("adaptation", ["both", "gradient"])
-def test_fine_tuning_resumes_bit_for_bit_from_every_snapshot(lab, budget, pretrained, same, adaptation):
+def test_fine_tuning_resumes_bit_for_bit_from_every_snapshot(
+    lab, budget, pretrained, same, filed, adaptation
+):
     def stream(resume):
         return tuned(lab, pretrained, budget, adaptation, at=(0, 13, 40), resume=resume)
 
-    steps = [s.env_step for s in assert_resumes(stream, same)]
+    steps = [s.env_step for s in assert_resumes(stream, same, filed)]
     assert steps == [0, 13, 32, 40, 64, 84]
 
 

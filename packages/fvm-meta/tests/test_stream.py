@@ -79,11 +79,11 @@ def test_where_snapshots_fall_changes_nothing_that_is_learned(lab, budget, strea
 
 
 @pytest.mark.parametrize("stream", ["pretrain", "adapt"])
-def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, budget, stream):
+def test_resume_from_any_snapshot_is_bit_for_bit_the_uninterrupted_stream(lab, budget, filed, stream):
     whole = record(streams(lab, budget, stream, AT))
     assert sum(len(s.episodes) for s, _ in whole) == whole[-1][0].spent.episodes > 0
     for position, (_, state) in enumerate(whole):
-        rest = record(streams(lab, budget, stream, AT, resume=copy.deepcopy(state)))
+        rest = record(streams(lab, budget, stream, AT, resume=filed(state)))
         assert [facts(s) for s, _ in rest] == [facts(s) for s, _ in whole[position + 1 :]]
         for (snapshot, resumed), (expected, uninterrupted) in zip(rest, whole[position + 1 :], strict=True):
             assert same(resumed, uninterrupted)

@@ -39,7 +39,7 @@ def work(
 
     Args:
         folder: The study's output folder, shared by all workers.
-        device: cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one here.
+        device: One of cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one here.
         checkpoint_every_s: Time between checkpoints, instead of the plan's.
         memory: What this worker may take, such as 6G: jobs that need more by the plan are left to others.
         plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.

@@ -1,4 +1,4 @@
-"""config -> jobs: which baselines, pretrainings, adaptations and measures a study consists of.
+"""From a config to its jobs: the baselines, pretrainings, adaptations and measures of a study.
 
 A job's key is the SHA-256 of the canonical JSON of its spec, in which its parent's key stands. The spec
 holds all that decides the job's results, and nothing else: no device, no number of workers, no path, no

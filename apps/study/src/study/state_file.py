@@ -27,6 +27,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
     Raises:
         StudyError: The disk is full, or the file cannot be written for another reason.
+        TypeError: A leaf is of another kind, or a key is no text.
     """
     tensors: dict[str, torch.Tensor] = {}
     outline = json.dumps(_split(state, "", tensors), sort_keys=True)
@@ -81,14 +82,22 @@ def _split(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         tensors[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in taken else tensor
         return {ARRAY: name, "numpy": is_numpy}
     if isinstance(value, dict):
-        return {key: _split(item, f"{name}/{_escaped(key)}", tensors) for key, item in value.items()}
+        return {key: _split(item, f"{name}/{_escaped(key, name)}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_split(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
-    return value
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(
+        f"{name} of a state is a {type(value).__name__}, which no file keeps: give tensors, arrays of "
+        "numbers or JSON values"
+    )
 
 
-def _escaped(key: str) -> str:
+def _escaped(key: str, where: str) -> str:
     """Returns a key as a JSON pointer (RFC 6901) has it: {"a/b": ...} and {"a": {"b": ...}} stay apart."""
+    if not isinstance(key, str):
+        raise TypeError(f"{where or 'a state'} has a key {key!r}, which would come back as text: use text")
     return key.replace("~", "~0").replace("/", "~1")
 
 

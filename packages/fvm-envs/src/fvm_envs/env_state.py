@@ -138,18 +138,22 @@ def own_state(env: gym.Env[Any, Any]) -> State:
 def _plain(value: Any, owner: str) -> Any:
     """A state with numbers of Python's in place of numpy's."""
     if isinstance(value, Mapping):
+        named = [key for key in value if not isinstance(key, str)]
+        if named:
+            raise ValueError(
+                f"state_dict of {owner} has a key {named[0]!r}: give text, since a file keeps no other keys"
+            )
         return {key: _plain(part, owner) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part, owner) for part in value]
-    if isinstance(value, np.ndarray) and value.dtype != object:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return value.copy()
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (str, int, float, type(None))):
         return value
-    raise ValueError(
-        f"state_dict of {owner} holds a {type(value).__name__}: give arrays and JSON values only"
-    )
+    kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+    raise ValueError(f"state_dict of {owner} holds a {kind}: give arrays of numbers and JSON values only")
 
 
 def load_own_state(env: gym.Env[Any, Any], state: Mapping[str, Any]) -> None:

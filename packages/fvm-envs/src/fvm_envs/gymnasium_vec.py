@@ -218,7 +218,7 @@ class GymnasiumVec(SlotEnv):
             terminated[slot], truncated[slot] = ended, cut and not ended
             self._obs[slot] = copied(obs)
             if self.saves == "replay":
-                self._actions[slot].append(np.array(each[slot]))
+                self._actions[slot].append(copied(each[slot]))
             info = self._add_info(info, {key: said[key] for key in said if key not in _OURS}, slot)
         return reward, terminated, truncated, info
 
@@ -271,10 +271,10 @@ class GymnasiumVec(SlotEnv):
         state: State = {"task": int(self.task_index[slot])}
         if self.saves == "own":
             return state | {"env": own_state(self.env_of(slot)), "obs": packed(self._obs[slot])}
-        actions = self._actions[slot]
+        actions = [packed(action) for action in self._actions[slot]]
         return state | {
             "seed": self._seeds[slot],
-            "actions": np.stack(actions) if actions else np.zeros(0),
+            "actions": _joined(actions),
             "return": float(self.returns[slot]),
             "obs_digest": digest_of(self._obs[slot]),
         }
@@ -310,7 +310,9 @@ class GymnasiumVec(SlotEnv):
                 old.close()
             self._keep_env(kept, int(saved["task"]), env)
             self._obs[slot], self._seeds[slot] = obs, int(saved.get("seed", 0))
-            self._actions[slot] = list(saved.get("actions", ()))
+            self._actions[slot] = [
+                unpacked(action, self.single_action_space) for action in saved.get("actions", ())
+            ]
 
     def _loaded(self, env: gym.Env[Any, Any], saved: Mapping[str, Any]) -> Any:
         """The observation at which an environment stands once the saved state is loaded or replayed."""
@@ -321,12 +323,21 @@ class GymnasiumVec(SlotEnv):
         total = 0.0
         space = self.single_action_space
         for action in saved["actions"]:
-            obs, reward, *_ = env.step(space.dtype.type(action) if isinstance(space, Discrete) else action)
+            taken = space.dtype.type(action) if isinstance(space, Discrete) else unpacked(action, space)
+            obs, reward, *_ = env.step(taken)
             total += float(reward)
-        if digest_of(copied(obs)) != saved["obs_digest"] or total != saved["return"]:
+        same_return = np.array_equal(total, saved["return"], equal_nan=True)
+        if digest_of(copied(obs)) != saved["obs_digest"] or not same_return:
             raise ValueError(
                 f"replaying {len(saved['actions'])} actions of {self.tasks[int(saved['task'])]} leads "
                 "elsewhere: its environment is not determined by seed and actions, so make it with "
                 "saves='none' and use fvm_envs.restarts.Restarts"
             )
         return copied(obs)
+
+
+def _joined(actions: list[Any]) -> Any:
+    """The actions of an episode so far as one array, where they are arrays."""
+    if actions and isinstance(actions[0], dict):
+        return actions
+    return np.stack(actions) if actions else np.zeros(0)

@@ -71,14 +71,14 @@ def test_other_modes_too(game):
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_state_in_mid_episode_goes_on_in_a_fresh_instance(game):
+def test_state_in_mid_episode_goes_on_in_a_fresh_instance(game, filed):
     tasks = f"procgen/{game}-hard/0:40"
     one, two = make_vec(tasks, 3, 0), make_vec(tasks, 3, 1)
     one.reset()
     rng = np.random.default_rng(0)
     for _ in range(60):
         obs = one.step(rng.integers(15, size=3))[0]
-    two.load_state_dict(one.state_dict())
+    two.load_state_dict(filed(one.state_dict()))
     np.testing.assert_array_equal(two.reset(options={"reset_mask": np.zeros(3, dtype=bool)})[0], obs)
     for _ in range(300):
         actions = rng.integers(15, size=3)

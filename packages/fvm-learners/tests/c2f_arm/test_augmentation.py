@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fvm_learners.c2f_arm import C2FARMConfig
 from fvm_learners.c2f_arm.augmentation import Motion, draw_jitter, draw_motions, rotation_bins
-from fvm_learners.c2f_arm.rotation import about_z
+from fvm_learners.c2f_arm.rotation import about_z, matrices_of
 
 CONFIG = C2FARMConfig(low_dim=(), yaw_degrees=45.0, shift=(0.1, 0.1, 0.03))
 INSIDE = np.random.default_rng(0).uniform([-0.1, -0.3, 0.8], [0.5, 0.3, 1.4], (64, 3))
@@ -78,3 +78,40 @@ def test_jitter_is_of_each_finer_grid_within_its_share():
     jitter = draw_jitter(200, config, np.random.default_rng(0))
     assert jitter.shape == (2, 200, 3)
     assert 0.24 < np.abs(jitter).max() <= 0.25
+
+
+def test_a_motion_moves_points_cameras_and_actions_alike():
+    config = C2FARMConfig(yaw_degrees=45, shift=(0.1, 0.1, 0.03))
+    rng = np.random.default_rng(0)
+    position = rng.uniform([0, -0.2, 0.8], [0.4, 0.2, 1.0], (50, 3))
+    motion = draw_motions(position, config, rng)
+    moved = motion.points(position)
+    assert (np.abs(moved - position).max(axis=0) > 0.05)[:2].all()
+    # A camera's points p = t + d R ray: moved cameras show moved points.
+    rotation, translation = rng.standard_normal((50, 1, 3, 3)), rng.standard_normal((50, 1, 3))
+    turned, shifted = motion.rays(rotation, translation)
+    ray = np.array([3.0, 4.0, 1.0]) * 0.7
+    seen = motion.points(translation + rotation @ ray)
+    np.testing.assert_allclose(shifted + turned @ ray, seen, atol=1e-12)
+    # Distances to the axis of the turn change by the shift alone.
+    np.testing.assert_allclose(np.linalg.det(motion.turn), 1.0)
+    assert (np.abs(moved[:, 2] - position[:, 2]) <= 0.03).all()
+
+
+def test_motions_keep_actions_in_bounds():
+    config = C2FARMConfig(yaw_degrees=45, shift=(0.3, 0.3, 0.3), workspace=(0, -0.3, 0.75, 0.5, 0.3, 1.2))
+    rng = np.random.default_rng(1)
+    position = rng.uniform([0.01, -0.29, 0.76], [0.49, 0.29, 1.19], (200, 3))
+    moved = draw_motions(position, config, rng).points(position)
+    assert (moved >= [0, -0.3, 0.75]).all()
+    assert (moved <= [0.5, 0.3, 1.2]).all()
+
+
+def test_symmetric_grasps_have_one_label():
+    config = C2FARMConfig(gripper_symmetry=True)
+    q = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])  # half turns about x and y: both look down
+    assert np.allclose(matrices_of(q)[:, :, 2], [0, 0, -1])
+    bins = rotation_bins(q, np.broadcast_to(np.eye(3), (2, 3, 3)), config)
+    assert bins[0].tolist() == bins[1].tolist()
+    plain = rotation_bins(q, np.broadcast_to(np.eye(3), (2, 3, 3)), C2FARMConfig())
+    assert plain[0].tolist() != plain[1].tolist()

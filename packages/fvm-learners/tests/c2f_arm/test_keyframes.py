@@ -1,9 +1,6 @@
 """Trajectories whose keyframes can be told by eye."""
 
 import numpy as np
-import pytest
-from fvm_learners.c2f_arm import Demonstration
-from fvm_learners.c2f_arm.demonstrations import Move, moves_of
 from fvm_learners.c2f_arm.keyframes import keyframes_of, merged
 
 
@@ -50,37 +47,3 @@ def test_keyframes_of_one_pose_are_merged_into_the_last():
     turned = poses.copy()
     turned[1, 3:] = [0, 0, np.sin(np.radians(10)), np.cos(np.radians(10))]  # 20 degrees away from the next
     assert merged((1, 2, 3, 4), turned) == (1, 2, 4)
-
-
-@pytest.mark.parametrize("solves", [True, False])
-def test_merging_is_taken_back_where_it_does_not_solve_the_episode(solves):
-    gripper = np.array([1.0] * 8 + [0.0] * 8)
-    poses = pose(*np.linspace(0, 0.5, 7), *[0.5] * 3, *np.linspace(0.5, 0.2, 6))
-    asked = []
-
-    def solved_by(actions):
-        asked.append(actions)
-        return solves
-
-    frames = {"gripper_pose": poses, "gripper_open": gripper, "joint_velocities": moving(16, stops=[6, 7])}
-    demo = Demonstration(frames, lambda frame, time: {}, solved_by)
-    assert demo.chosen_keyframes(merge=False) == (6, 8, 15)
-    assert demo.chosen_keyframes(merge=True) == ((8, 15) if solves else (6, 8, 15))
-    assert asked[0].tolist() == demo.actions((8, 15)).tolist()
-    assert asked[0][:, 7].tolist() == [0.0, 0.0]
-
-
-def test_episodes_start_at_every_third_frame_and_end_at_the_last_keyframe():
-    moves = moves_of((4, 7), start_every=3)
-    assert moves == [
-        Move(0, 4, 0, False),
-        Move(4, 7, 1, True),
-        Move(3, 4, 0, False),
-        Move(4, 7, 1, True),
-        Move(6, 7, 0, True),
-    ]
-
-
-def test_a_demonstration_says_what_it_lacks():
-    with pytest.raises(ValueError, match="frames lack gripper_open, joint_velocities"):
-        Demonstration({"gripper_pose": pose(0, 1)}, lambda frame, time: {})

@@ -1,53 +1,13 @@
 import pytest
 import torch
-import torch.nn.functional as F
 from fvm_learners.c2f_arm.inception import (
-    SLOPE,
-    Inception,
     InceptionNetwork,
-    ReplicatePad,
-    convolved,
-    num_parameters,
-    summary,
 )
-from fvm_learners.c2f_arm.patch import InVoxelOrder, PatchNetwork
+from fvm_learners.c2f_arm.patch import PatchNetwork
 
 
 def rng():
     return torch.Generator().manual_seed(0)
-
-
-def test_arms_numbers_of_parameters():
-    assert num_parameters(InceptionNetwork(16, 64, 4, "replicate", rng(), 0)) == 879_105
-    assert num_parameters(InceptionNetwork(16, 64, 4, "replicate", rng(), 218)) == 1_186_011
-
-
-@pytest.mark.parametrize("padding", ["replicate", "zeros"])
-def test_the_fused_block_is_the_block_of_single_convolutions(padding):
-    block = Inception(10, 16, padding, rng(), constant=6)
-    x, constant = torch.randn(2, 10, 8, 8, 8), torch.randn(2, 6)
-
-    def act(y):
-        return F.leaky_relu(y, SLOPE)
-
-    def conv3(y, layer):
-        y = F.pad(y, (1,) * 6, mode="replicate" if padding == "replicate" else "constant")
-        return act(F.conv3d(y, layer.weight, layer.bias))
-
-    whole = torch.cat((x, constant[:, :, None, None, None].expand(-1, -1, 8, 8, 8)), dim=1)
-    one, two, three = (
-        act(F.conv3d(whole, weight, bias))
-        for weight, bias in zip(block.entry.split([8, 32, 32]), block.bias.split([8, 32, 32]), strict=True)
-    )
-    expected = torch.cat((one, conv3(two, block.one), conv3(conv3(three, block.two[0]), block.two[1])), dim=1)
-    torch.testing.assert_close(block(x, constant), expected, atol=1e-5, rtol=1e-5)
-
-
-def test_soft_argmax_finds_a_peak():
-    x = torch.zeros(1, 2, 5, 5, 5)
-    x[0, 0, 4, 2, 0], x[0, 1, 0, 0, 3] = 1.0, 2.0
-    expected = torch.tensor([[1.0, 0.0, -1.0, -1.0, -1.0, 0.5, 1.0, 2.0]])
-    torch.testing.assert_close(summary(x), expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("kind", [InceptionNetwork, PatchNetwork])
@@ -58,58 +18,3 @@ def test_shapes(kind, latent):
     q, features = network(grid, torch.rand(2, 4), torch.rand(2, 3) if latent else None)
     assert q.shape == (2, 512)
     assert network.values(features, torch.tensor([0, 511])).shape == (2, 218)
-
-
-def test_a_patch_networks_values_belong_to_their_voxels():
-    """Q of sub-voxel s is output s of its patch: with a bias of s each voxel says its place in its patch."""
-    network = PatchNetwork(8, 8, 4, "zeros", rng(), 0)
-    with torch.no_grad():
-        network.head["translation"].bias.copy_(torch.arange(8))
-    q, _ = network(torch.rand(1, 4, 4, 4, 56), torch.rand(1, 4))
-    x, y, z = torch.meshgrid(*[torch.arange(8)] * 3, indexing="ij")
-    torch.testing.assert_close(q.view(8, 8, 8), (x % 2 * 4 + y % 2 * 2 + z % 2).float())
-
-
-def test_q_in_voxel_order_takes_its_gradient_back_to_the_patches():
-    q = torch.randn(2, 64, requires_grad=True)
-    weights = torch.randn(2, 64)
-    x, y, z = torch.meshgrid(*[torch.arange(4)] * 3, indexing="ij")
-    at = ((x // 2 * 2 + y // 2) * 2 + z // 2) * 8 + x % 2 * 4 + y % 2 * 2 + z % 2  # patch by patch
-    ordered = InVoxelOrder.apply(q, 4)
-    assert torch.equal(ordered, q[:, at.flatten()])
-    (ordered * weights).sum().backward()
-    assert torch.equal(q.grad[:, at.flatten()], weights)
-
-
-@pytest.mark.parametrize("padding", ["replicate", "zeros"])
-@pytest.mark.parametrize("samples", [1, 3])
-def test_a_convolution_is_torchs_however_few_samples_there_are(padding, samples):
-    """On one thread torch itself would take another algorithm for so few."""
-    x = torch.randn(samples, 5, 4, 4, 4, requires_grad=True)
-    y = x.detach().clone().requires_grad_()
-    weight, bias = torch.randn(7, 5, 3, 3, 3), torch.randn(7)
-    own = convolved(x, weight, bias, padding)
-    padded = F.pad(y, (1,) * 6, mode="replicate" if padding == "replicate" else "constant")
-    theirs = F.conv3d(padded, weight, bias)
-    torch.testing.assert_close(own, theirs, atol=1e-5, rtol=1e-5)
-    own.square().sum().backward()
-    theirs.square().sum().backward()
-    torch.testing.assert_close(x.grad, y.grad, atol=1e-3, rtol=1e-4)
-
-
-def test_a_new_patch_network_values_nothing():
-    network = PatchNetwork(8, 8, 4, "zeros", rng(), 218)
-    q, features = network(torch.rand(1, 4, 4, 4, 56), torch.rand(1, 4))
-    assert not q.any()
-    assert not network.values(features, torch.tensor([5])).any()
-
-
-def test_padding_and_its_gradient_are_torchs():
-    x = torch.randn(2, 3, 4, 5, 6, requires_grad=True)
-    y = x.detach().clone().requires_grad_()
-    weights = torch.randn(2, 3, 6, 7, 8)
-    own, theirs = ReplicatePad.apply(x), F.pad(y, (1,) * 6, mode="replicate")
-    torch.testing.assert_close(own, theirs, rtol=0, atol=0)
-    (own * weights).sum().backward()
-    (theirs * weights).sum().backward()
-    torch.testing.assert_close(x.grad, y.grad)

@@ -126,13 +126,13 @@ def test_demonstrations_are_part_of_a_context_if_asked_for():
         assert context.reward.tolist() == ([1.0] if wanted else [])
 
 
-def test_it_goes_on_where_it_was_saved():
+def test_it_goes_on_where_it_was_saved(filed):
     one, two = ArmReplay(9, EYE, 1.0), ArmReplay(9, EYE, 1.0)
     rows = one.write(views(1, 2), pinned=True)
     one.append_demonstration(rows[0], rows[1], np.zeros(8), 0.0, done=False, time=1.0, next_time=0.8)
     play(one, 10, 4)
     play(two, 50, 3)  # what a used replay held is gone afterwards
-    two.load_state_dict(one.state_dict())
+    two.load_state_dict(filed(one.state_dict()))
     for replay in (one, two):
         play(replay, 20, 4)
     assert stored(one) == stored(two)

@@ -118,13 +118,13 @@ def test_same_seed_same_bits_and_no_global_rng(recall, recurrent, assert_same):
 
 @pytest.mark.parametrize("anneal_env_steps", [None, 500])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_resume_equals_uninterrupted(recall, recurrent, anneal_env_steps, assert_same):
+def test_resume_equals_uninterrupted(recall, recurrent, anneal_env_steps, assert_same, filed):
     config = {"recurrent": recurrent, "anneal_env_steps": anneal_env_steps, "num_steps": 7}  # mid-episode
     envs = recall(num_envs=4, delay=2)
     ppo = make(envs, **config)
     for _ in range(3):
         ppo.iteration(envs)
-    saved = copy.deepcopy((ppo.state_dict(), envs.state_dict()))
+    saved = filed((ppo.state_dict(), envs.state_dict()))
     expected = [ppo.iteration(envs) for _ in range(3)]
 
     envs2 = recall(num_envs=4, delay=2)
@@ -137,7 +137,7 @@ def test_resume_equals_uninterrupted(recall, recurrent, anneal_env_steps, assert
     assert envs2.num_resets == 0
 
 
-def test_resume_of_a_convolutional_network_is_bit_exact(images, flat, assert_same):
+def test_resume_of_a_convolutional_network_is_bit_exact(images, flat, assert_same, filed):
     class Noise(gym.vector.VectorEnv):
         metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
         num_envs, single_observation_space, single_action_space = 2, images, gym.spaces.Discrete(3)
@@ -158,7 +158,7 @@ def test_resume_of_a_convolutional_network_is_bit_exact(images, flat, assert_sam
     envs = Noise()
     ppo = make(envs, **config)
     ppo.iteration(envs)
-    saved, t = copy.deepcopy(ppo.state_dict()), envs.t
+    saved, t = filed(ppo.state_dict()), envs.t
     ppo.iteration(envs)
     for leaf in flat(saved).values():
         assert not isinstance(leaf, torch.Tensor) or leaf.is_contiguous()
@@ -290,12 +290,12 @@ def test_continuous_actions():
     assert not torch.equal(ppo.weights()["head.log_std"], before["head.log_std"])
 
 
-def test_a_reset_optimiser_takes_the_steps_of_a_fresh_one(recall, assert_same):
+def test_a_reset_optimiser_takes_the_steps_of_a_fresh_one(recall, assert_same, filed):
     """Weights, rng and envs go on; only Adam's moments and their count start again."""
     envs = recall(num_envs=4, delay=1)
     ppo = make(envs)
     ppo.iteration(envs)
-    saved, state = copy.deepcopy(envs.state_dict()), ppo.state_dict()
+    saved, state = filed(envs.state_dict()), filed(ppo.state_dict())
     where = {entry["exp_avg"].data_ptr() for entry in ppo.optimiser.state.values()}
     ppo.reset_optimiser()
     assert {entry["exp_avg"].data_ptr() for entry in ppo.optimiser.state.values()} == where  # in place

@@ -246,12 +246,12 @@ def test_what_a_latent_depends_on_is_trained(catch, make):
     assert torch.equal(before["context_encoder.hidden.weight"], after["context_encoder.hidden.weight"])
 
 
-def test_latents_of_the_running_episodes_are_saved(catch, make, assert_same):
+def test_latents_of_the_running_episodes_are_saved(catch, make, assert_same, filed):
     envs = catch(num_envs=3)
     rainbow = make(envs, sampler=Counting(), latent_size=2)
     rainbow.collect(envs, 3)
     resumed = make(envs, seed=1, sampler=Counting(), latent_size=2)
-    resumed.load_state_dict(rainbow.state_dict())
+    resumed.load_state_dict(filed(rainbow.state_dict()))
     assert_same(resumed.state_dict(), rainbow.state_dict())
     assert resumed.state_dict()["slots"]["latent"].tolist() == [[0, 0], [1, 1], [2, 2]]
 

@@ -37,14 +37,14 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("env", "config"), KINDS)
-def test_resume_equals_uninterrupted(catch, assert_same, env, config, make):
+def test_resume_equals_uninterrupted(catch, assert_same, filed, env, config, make):
     envs = catch(num_envs=4, **env)
     tasks = env.get("tasks", 1)
     rainbow = make(envs, num_tasks=tasks, **config)
     rainbow.freeze("encoder")
     for _ in range(4):
         rainbow.iteration(envs, 28)  # mid-episode
-    saved = copy.deepcopy((rainbow.state_dict(), envs.state_dict()))
+    saved = filed((rainbow.state_dict(), envs.state_dict()))
     expected = [rainbow.iteration(envs) for _ in range(3)]
     assert rainbow.updates > 40
 
@@ -56,6 +56,21 @@ def test_resume_equals_uninterrupted(catch, assert_same, env, config, make):
     assert [resumed.iteration(envs2) for _ in range(3)] == expected
     assert_same(resumed.state_dict(), rainbow.state_dict())
     assert envs2.num_resets == 0
+
+
+def test_a_target_copy_that_is_due_is_still_due_after_a_resume(catch, make, filed):
+    """A caller that copies itself may be stopped between an update and the copy."""
+    envs = catch(num_envs=4)
+    rainbow = make(envs, target_period_updates=2)
+    rainbow.collect(envs, 20)
+    for _ in range(2):
+        rainbow.update(copy_target=False)
+    resumed = make(envs, target_period_updates=2)
+    resumed.load_state_dict(filed(rainbow.state_dict()))
+    assert resumed.target_due
+    old = {name: part for name, part in rainbow.state_dict().items() if name != "target_due"}
+    resumed.load_state_dict(old)  # as written before it was kept
+    assert not resumed.target_due
 
 
 def test_the_state_is_contiguous_tensors_and_json_and_a_copy(catch, flat, assert_same, make):

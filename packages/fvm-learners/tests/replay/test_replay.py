@@ -342,7 +342,7 @@ def test_channels_of_stacked_frames_come_back_in_the_envs_order():
 
 
 @pytest.mark.parametrize("rows", [5, 200])  # before and after the ring is full
-def test_a_restored_replay_goes_on_as_the_one_it_was(rows, assert_same):
+def test_a_restored_replay_goes_on_as_the_one_it_was(rows, assert_same, filed):
     kind = {"num_slots": 3, "frame_stack": 4, "n_step": 3, "capacity": 90}
     ours, theirs = World(1, **kind), World(1, **kind)
     for world in (ours, theirs):
@@ -350,7 +350,7 @@ def test_a_restored_replay_goes_on_as_the_one_it_was(rows, assert_same):
     drawn = np.flatnonzero(ours.replay._tree.priorities > 0)
     for world in (ours, theirs):
         world.replay.update_priorities(drawn, np.linspace(0.1, 3, len(drawn)))
-    state = ours.replay.state_dict()
+    state = filed(ours.replay.state_dict())
     ours.replay = World(99, **kind).replay
     World(5, **kind).play(50)
     ours.replay.load_state_dict(state)

@@ -1,6 +1,5 @@
 """EM: old transitions in every batch, charged to a column of their own, the same again after a resume."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -60,14 +59,14 @@ def test_each_batch_has_the_share_of_what_the_pretrained_agent_did(replay_lab, b
     assert replay_lab.envs[-1].steps_taken == 60
 
 
-def test_it_composes_and_resumes_bit_for_bit(replay_lab, budget, pretrained, retaining, same):
+def test_it_composes_and_resumes_bit_for_bit(replay_lab, budget, pretrained, retaining, same, filed):
     last = pretrained(replay_lab)
     kept = (EM, L2Config(coef=1.0), BCConfig(states=64, batch_size=32))
     whole = [(s, s.state()) for s in retaining(replay_lab, budget, kept, last)]
     assert {"l2/loss", "bc/kl"} <= whole[-1][0].metrics.keys()
     assert whole[-1][0].spent.retention_env_steps == 60 + 256 + 64  # BC's states, and its temperature's
     for stopped in (1, len(whole) // 2, len(whole) - 2):
-        resume = copy.deepcopy(whole[stopped][1])
+        resume = filed(whole[stopped][1])
         rest = [(s, s.state()) for s in retaining(replay_lab, budget, kept, last, resume=resume)]
         assert same(dict(rest[-1][0].policy.weights), dict(whole[-1][0].policy.weights))
         assert same(rest[-1][1], whole[-1][1])

@@ -1,7 +1,5 @@
 """Arms that hold parts of a network still, or draw them anew: which weights move, and when."""
 
-import copy
-
 import pytest
 import torch
 from fvm_meta.retention import (
@@ -29,14 +27,12 @@ def test_the_critic_warms_up_alone_and_then_all_learn(lab, budget, pretrained, r
             assert same == (not moved and not name.startswith("value.")), name
 
 
-def test_a_warm_up_that_was_killed_goes_on(lab, budget, pretrained, retaining, same):
+def test_a_warm_up_that_was_killed_goes_on(lab, budget, pretrained, retaining, same, filed):
     last = pretrained(lab)
     config = CriticWarmUpConfig(updates=8)
     for stopped in (0, 1):
         whole = [(s, s.state()) for s in retaining(lab, budget, (config,), last, steps=80)]
-        rest = list(
-            retaining(lab, budget, (config,), last, steps=80, resume=copy.deepcopy(whole[stopped][1]))
-        )
+        rest = list(retaining(lab, budget, (config,), last, steps=80, resume=filed(whole[stopped][1])))
         assert same(dict(rest[-1].policy.weights), dict(whole[-1][0].policy.weights))
 
 

@@ -1,6 +1,5 @@
 """Retentions in whole adaptations: what they keep, that they compose, that a resumed one is the same."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -52,14 +51,13 @@ def test_a_coefficient_of_0_is_plain_fine_tuning_bit_for_bit(
 
 
 @pytest.mark.parametrize("which", LABS)
-def test_all_together_resume_bit_for_bit(labs, budget, pretrained, retaining, same, which):
+def test_all_together_resume_bit_for_bit(labs, budget, pretrained, retaining, same, filed, which):
     lab = labs[which]
     last = pretrained(lab)
     whole = [(s, s.state()) for s in retaining(lab, budget, BOTH, last)]
     for stopped in (1, len(whole) // 2):
         resumed = [
-            (s, s.state())
-            for s in retaining(lab, budget, BOTH, last, resume=copy.deepcopy(whole[stopped][1]))
+            (s, s.state()) for s in retaining(lab, budget, BOTH, last, resume=filed(whole[stopped][1]))
         ]
         assert len(resumed) == len(whole) - stopped - 1
         assert same(dict(resumed[-1][0].policy.weights), dict(whole[-1][0].policy.weights))

@@ -370,6 +370,7 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
             "env_step": self.env_step,
             "updates": self.updates,
             "updates_due": self.updates_due,
+            "target_due": self.target_due,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -392,4 +393,4 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
         self._noise_rng.set_state(state["noise_rng"])
         self._rng.bit_generator.state = state["rng"]
         self.env_step, self.updates = state["env_step"], state["updates"]
-        self.updates_due = state["updates_due"]
+        self.updates_due, self.target_due = state["updates_due"], state.get("target_due", False)

@@ -1,13 +1,13 @@
-"""What C2F-ARM refuses, each in a sentence: another's weights, cameras, demonstrations, spaces."""
+"""What an agent's numbers mean nothing without, told by whoever is given another's."""
 
 from dataclasses import replace
 
 import gymnasium as gym
-import numpy as np
 import pytest
 import torch
 from fvm_learners import Agent, load_agent
-from fvm_learners.c2f_arm import C2FARM, Demonstration
+from fvm_learners.c2f_arm import C2FARM
+from fvm_learners.c2f_arm.outlook import check_outlook, outlook_of, told_by
 
 OTHERS = {
     "depths": {"grid_sizes": (8, 8, 8), "half_sides": (0.15, 0.04)},
@@ -77,13 +77,6 @@ def test_a_checkpoint_of_another_camera(ball, tiny):
         learner.check_policy(agent.frozen_policy())
 
 
-def test_a_checkpoint_of_other_tasks_or_of_another_learner(ball, tiny):
-    with pytest.raises(ValueError, match="of 2 tasks, this learner has 1"):
-        make(ball(), tiny).load_state_dict(make(ball(), tiny, num_tasks=2).state_dict())
-    with pytest.raises(ValueError, match="holds weights, optimiser and no outlook"):
-        make(ball(), tiny).load_state_dict({"weights": {}, "optimiser": {}})
-
-
 def test_a_saved_agent_of_other_grids(ball, tiny, tmp_path):
     Agent.of(make(ball(), tiny)).save(tmp_path)
     path = tmp_path / "agent.json"
@@ -92,58 +85,24 @@ def test_a_saved_agent_of_other_grids(ball, tiny, tmp_path):
         load_agent(tmp_path)
 
 
-def test_a_camera_that_is_not_there(ball, tiny):
-    with pytest.raises(ValueError, match="there is no camera 'wrist': the observations have front"):
-        make(ball(), replace(tiny, cameras=("front", "wrist")))
+def test_an_outlook_is_the_same_after_a_file(tiny, filed):
+    own = outlook_of(tiny)
+    assert own["bounds"] == [-0.3, -0.5, 0.6, 0.7, 0.5, 1.6]
+    check_outlook(filed(own), own, "this checkpoint is")
+    with pytest.raises(ValueError, match="made with cameras=none, where this learner has cameras=") as said:
+        check_outlook({name: value for name, value in own.items() if name != "cameras"}, own, "this is")
+    assert "bounds" not in str(said.value)
 
 
-def test_a_camera_without_depth(ball, tiny):
-    envs = ball()
-    del envs.single_observation_space.spaces["front_depth"]
-    with pytest.raises(ValueError, match="front_rgb but not front_point_cloud"):
-        make(envs, tiny)
-
-
-def test_observations_of_another_camera_or_size(ball, tiny):
-    envs = ball()
-    agent = make(envs, tiny)
-    obs, _ = envs.reset(seed=0)
-    policy, start, rngs = agent.frozen_policy(), np.ones(2, bool), [np.random.default_rng(0)] * 2
-    renamed = {name.replace("front", "wrist"): part for name, part in obs.items()}
-    with pytest.raises(ValueError, match=r"have no front_rgb, front_depth.*they have .*wrist_rgb"):
-        policy.act(renamed, None, start, rngs)
-    with pytest.raises(ValueError, match=r"has .*wrist_rgb and no front_"):
-        Agent.of(agent).predict(renamed)
-    obs["front_depth"] = obs["front_depth"][:, ::2]
-    with pytest.raises(ValueError, match=r"front_depth has shape \(16, 32\): .*32 x 32 pixels"):
-        policy.act(obs, None, start, rngs)
-
-
-def test_demonstrations_of_another_camera_or_kind(ball, demos, tiny):
-    learner = make(Wrist(ball()), replace(tiny, cameras=("wrist",)))
-    with pytest.raises(ValueError, match="these observations have no wrist_rgb"):
-        learner.add_demonstrations(demos(1))
-    with pytest.raises(TypeError, match=r"is a dict: give Demonstration\.of\(demo\)"):
-        learner.add_demonstrations([{"frames": []}])
-    with pytest.raises(TypeError, match="a dict is no recorded demonstration: it has no frames, keyframes"):
-        Demonstration.of({})
-
-
-def test_demonstrations_of_a_task_that_is_not_there(ball, demos, tiny):
-    with pytest.raises(ValueError, match="there is no task 2: this learner has tasks 0 to 1"):
-        make(ball(), tiny, num_tasks=2).add_demonstrations(demos(1), task=2)
-
-
-def test_spaces_of_another_kind(ball, tiny):
-    envs = ball()
-    with pytest.raises(ValueError, match=r"needs a Box of shape \(8,\)"):
-        C2FARM(envs.single_observation_space, gym.spaces.Discrete(3), tiny, seed=0)
-    with pytest.raises(TypeError, match="needs a Dict with cameras"):
-        C2FARM(gym.spaces.Box(0, 1, (3,)), envs.single_action_space, tiny, seed=0)
-
-
-def test_a_replay_that_is_too_small(ball, tiny):
-    envs = ball()
-    agent = make(envs, replace(tiny, replay_capacity=8))
-    with pytest.raises(ValueError, match="raise replay_capacity so that each task has"):
-        agent.collect(envs, 1)
+def test_what_shapes_tell_by_hand(ball, tiny):
+    """Grids of 8 and 8, 8 channels, two numbers to look at, 72 bins an angle."""
+    assert told_by(make(ball(), tiny).weights()) == {
+        "network": "patch",
+        "depths": 2,
+        "channels": 8,
+        "rotation_bins": 72,
+        "numbers in low_dim": 2,
+        "latent_size": 0,
+        "grid_sizes": [8, 8],
+    }
+    assert told_by({"value.weight": torch.zeros(1)}) == {}

@@ -6,10 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fvm_learners.c2f_arm import C2FARM, C2FARMConfig, scene
-from fvm_learners.c2f_arm.augmentation import draw_motions, rotation_bins
+from fvm_learners.c2f_arm import C2FARMConfig
 from fvm_learners.c2f_arm.c2f_arm import ArmBatch, c2f_arm_loss, next_values
-from fvm_learners.c2f_arm.rotation import matrices_of
 from fvm_learners.c2f_arm.scene import Scene
 from fvm_learners.c2f_arm.views import Eye
 from fvm_learners.c2f_arm.voxels import Cloud
@@ -138,93 +136,3 @@ def test_labels_are_smoothed_round_the_circle():
     ]
     gained = math.log(4) - (-near + math.log(math.e + 3))
     assert (losses[1] - losses[0]).item() == pytest.approx(gained, abs=1e-5)
-
-
-def test_a_motion_moves_points_cameras_and_actions_alike():
-    config = C2FARMConfig(yaw_degrees=45, shift=(0.1, 0.1, 0.03))
-    rng = np.random.default_rng(0)
-    position = rng.uniform([0, -0.2, 0.8], [0.4, 0.2, 1.0], (50, 3))
-    motion = draw_motions(position, config, rng)
-    moved = motion.points(position)
-    assert (np.abs(moved - position).max(axis=0) > 0.05)[:2].all()
-    # A camera's points p = t + d R ray: moved cameras show moved points.
-    rotation, translation = rng.standard_normal((50, 1, 3, 3)), rng.standard_normal((50, 1, 3))
-    turned, shifted = motion.rays(rotation, translation)
-    ray = np.array([3.0, 4.0, 1.0]) * 0.7
-    seen = motion.points(translation + rotation @ ray)
-    np.testing.assert_allclose(shifted + turned @ ray, seen, atol=1e-12)
-    # Distances to the axis of the turn change by the shift alone.
-    np.testing.assert_allclose(np.linalg.det(motion.turn), 1.0)
-    assert (np.abs(moved[:, 2] - position[:, 2]) <= 0.03).all()
-
-
-def test_motions_keep_actions_in_bounds():
-    config = C2FARMConfig(yaw_degrees=45, shift=(0.3, 0.3, 0.3), workspace=(0, -0.3, 0.75, 0.5, 0.3, 1.2))
-    rng = np.random.default_rng(1)
-    position = rng.uniform([0.01, -0.29, 0.76], [0.49, 0.29, 1.19], (200, 3))
-    moved = draw_motions(position, config, rng).points(position)
-    assert (moved >= [0, -0.3, 0.75]).all()
-    assert (moved <= [0.5, 0.3, 1.2]).all()
-
-
-def test_symmetric_grasps_have_one_label():
-    config = C2FARMConfig(gripper_symmetry=True)
-    q = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])  # half turns about x and y: both look down
-    assert np.allclose(matrices_of(q)[:, :, 2], [0, 0, -1])
-    bins = rotation_bins(q, np.broadcast_to(np.eye(3), (2, 3, 3)), config)
-    assert bins[0].tolist() == bins[1].tolist()
-    plain = rotation_bins(q, np.broadcast_to(np.eye(3), (2, 3, 3)), C2FARMConfig())
-    assert plain[0].tolist() != plain[1].tolist()
-
-
-def taken(agent, rng=0, **changes):
-    agent.config = replace(agent.config, **changes)
-    return agent.make_batch([0], np.random.default_rng(rng))
-
-
-def make(ball, demos, config):
-    envs = ball()
-    agent = C2FARM(envs.single_observation_space, envs.single_action_space, config, seed=0)
-    agent.add_demonstrations(demos(3))
-    return agent
-
-
-def test_a_batchs_action_lies_in_its_voxels_and_its_scene_moves_with_it(ball, demos, tiny):
-    """The ball's red points lie about the last keyframe's action, wherever augmentation puts both."""
-    agent = make(ball, demos, tiny)
-    drawn = taken(agent)
-    grids = tiny.grids
-    fine = grids.position(1, drawn.centres[1].double().numpy(), grids.unflat(1, drawn.voxels[1].numpy()))
-    red = drawn.scene.cloud.rgb[0] > 0.9
-    last = np.flatnonzero(drawn.reward.numpy() == 1)
-    assert len(last)
-    for i in last:
-        own = red & (drawn.scene.cloud.sample == i)
-        middle = drawn.scene.cloud.xyz[:, own].mean(dim=1).numpy()
-        assert np.linalg.norm(middle - fine[i]) < 0.05
-
-
-@pytest.mark.parametrize("quirk", ["corner_centres", "unguarded_jitter"])
-def test_quirks_of_the_finer_grid_differ(ball, demos, tiny, quirk):
-    plain, odd = (taken(make(ball, demos, tiny), quirks=quirks, jitter=0.75) for quirks in ((), (quirk,)))
-    np.testing.assert_array_equal(plain.rows, odd.rows)
-    assert not torch.equal(plain.centres[1], odd.centres[1])
-    if quirk == "unguarded_jitter":
-        again = taken(make(ball, demos, replace(tiny, yaw_degrees=0, shift=(0, 0, 0))), quirks=(quirk,))
-        more = taken(make(ball, demos, replace(tiny, yaw_degrees=0, shift=(0, 0, 0))), rng=1, quirks=(quirk,))
-        shared = set(again.rows.tolist()) & set(more.rows.tolist())
-        for row in shared:  # a transition's jitter is always the same
-            one, two = list(again.rows).index(row), list(more.rows).index(row)
-            torch.testing.assert_close(again.centres[1, one], more.centres[1, two])
-
-
-def test_the_pixel_crop_hides_points_far_from_the_finer_grids_centre(ball, demos, tiny, monkeypatch):
-    agent = make(ball, demos, tiny)
-    drawn = taken(agent)
-    inside = scene._in_crop(drawn.scene, drawn.centres[1], agent.eye)
-    assert inside.all()  # pictures of 32 pixels are smaller than the crop
-    monkeypatch.setattr(scene, "CROP_PIXELS", 8)
-    inside = scene._in_crop(drawn.scene, drawn.centres[1], agent.eye)
-    assert 0 < inside.sum() < len(inside)
-    # What stays is 8 x 8 pixels at most of each sample.
-    assert torch.bincount(drawn.scene.cloud.sample[inside]).max() <= 64

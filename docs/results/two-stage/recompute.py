@@ -1,0 +1,143 @@
+"""A cell's numbers again, from its parquet files: polars, numpy and scipy, nothing of fvm.
+
+    python docs/results/two-stage/recompute.py docs/results/two-stage/m2-s75
+
+Prints each method's area under the adaptation curve, its score at both ends and what it lost on FAR, with
+95 % t limits over pretrainings, and the differences that the predictions are about, paired by pretraining
+where both arms start from one. They are held against `numbers.json` beside the files to seven digits, or that
+file is written (`--write`). Any difference ends it with status 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+BUDGET, WINDOW = 98_304, 24_576  # env steps of an adaptation, and over which a loss on FAR is averaged
+PLAIN, BC, KS = "multitask", "multitask:gradient+bc", "multitask:gradient+ks"
+EWC, RESET = "multitask:gradient+ewc", "multitask:gradient+head-reset"
+PAIRS = (
+    (BC, PLAIN),
+    (KS, PLAIN),
+    (EWC, PLAIN),
+    (BC, KS),
+    (RESET, PLAIN),
+    (PLAIN, "scratch"),
+    (RESET, "scratch"),
+)
+Runs = dict[int, float]  # by seed
+
+
+def curves(episodes: pl.DataFrame) -> pl.DataFrame:
+    """Returns the mean score of each run's snapshots: method, seed, task, env_step, value."""
+    key = ["method", "seed", "task", "env_step"]
+    return episodes.group_by(key).agg(value=pl.col("score").mean()).sort(key)
+
+
+def by_seed(cells: pl.DataFrame) -> dict[str, Runs]:
+    """Returns by method and seed the mean value over tasks."""
+    means = cells.group_by("method", "seed").agg(pl.col("value").mean()).sort("method", "seed")
+    found: dict[str, Runs] = {}
+    for method, seed, value in means.iter_rows():
+        found.setdefault(method, {})[seed] = value
+    return found
+
+
+def areas(points: pl.DataFrame) -> pl.DataFrame:
+    """Returns each run's area under its curve, as a share of the budget: method, seed, task, value."""
+    rows = [
+        (*key, float(np.trapezoid(run["value"], run["env_step"])) / BUDGET)
+        for key, run in points.group_by("method", "seed", "task", maintain_order=True)
+    ]
+    return pl.DataFrame(rows, schema=["method", "seed", "task", "value"], orient="row")
+
+
+def lost(far: pl.DataFrame) -> pl.DataFrame:
+    """Returns the teacher's score on FAR minus the mean over the window, of each run."""
+    key = ["method", "seed", "task"]
+    teacher = far.filter(policy="teacher").group_by(key).agg(known=pl.col("score").mean())
+    kept = far.filter((pl.col("policy") == "agent") & pl.col("env_step").is_between(1, WINDOW))
+    means = kept.group_by(key).agg(kept=pl.col("score").mean()).join(teacher, on=key)
+    return means.with_columns(value=pl.col("known") - pl.col("kept"))
+
+
+def limits(values: list[float]) -> list[float]:
+    """Returns the mean and its 95 % t limits."""
+    mean, n = float(np.mean(values)), len(values)
+    half = float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return [mean, mean - half, mean + half]
+
+
+def difference(one: Runs, other: Runs, *, paired: bool) -> list[float]:
+    """Returns the mean difference with limits: of pairs by seed, or Welch's."""
+    if paired:
+        return limits([one[seed] - other[seed] for seed in sorted(one)])
+    sides = [list(one.values()), list(other.values())]
+    parts = [np.var(side, ddof=1) / len(side) for side in sides]
+    mean, error = float(np.mean(sides[0]) - np.mean(sides[1])), float(np.sqrt(sum(parts)))
+    df = sum(parts) ** 2 / sum(p**2 / (len(s) - 1) for p, s in zip(parts, sides, strict=True))
+    half = float(stats.t.ppf(0.975, df)) * error
+    return [mean, mean - half, mean + half]
+
+
+def numbers(folder: Path) -> dict[str, list[float]]:
+    """Returns all numbers of a cell by what they are: mean and limits."""
+    points = curves(pl.read_parquet(folder / "results.parquet"))
+    far = pl.read_parquet(folder / "far.parquet")
+    tasks = sorted(points["task"].unique())
+    found: dict[str, list[float]] = {}
+    for policy in ("teacher", "random"):
+        rows = far.filter(policy=policy, method=PLAIN, task=far["task"].min())
+        mine = rows.group_by("seed").agg(value=pl.col("score").mean()).sort("seed")
+        found[f"FAR of {policy}"] = limits(mine["value"].to_list())
+    for task in tasks:
+        here = points.filter(task=task)
+        learned = here.filter(pl.col("env_step").max().over("method") > 0)  # not the frozen agents
+        summaries = {
+            "AUC": by_seed(areas(learned)),
+            "at 0": by_seed(here.filter(env_step=0)),
+            "at the budget": by_seed(here.filter(env_step=BUDGET)),
+            "lost on FAR": by_seed(lost(far.filter(task=task))),
+        }
+        for name, arms in summaries.items():
+            for method, runs in arms.items():
+                if method != "random":
+                    found[f"{task} {name}: {method}"] = limits(list(runs.values()))
+            for one, other in PAIRS:
+                if one in arms and other in arms:
+                    paired = other != "scratch"
+                    label = f"{task} {name}: {one} - {other}"
+                    found[label] = difference(arms[one], arms[other], paired=paired)
+    logged = pl.read_parquet(folder / "terms.parquet")
+    for method, metric, quarter in (
+        logged.select("method", "metric", "quarter").unique().sort(pl.all()).rows()
+    ):
+        mine = logged.filter(method=method, metric=metric, quarter=quarter).sort("seed")["value"]
+        found[f"{metric}, quarter {quarter + 1}: {method}"] = limits(mine.to_list())
+    return found
+
+
+def main(folder: Path, *, write: bool) -> int:
+    """Prints a cell's numbers and returns 1 if one differs from `numbers.json`."""
+    found, path = numbers(folder), folder / "numbers.json"
+    for name, (mean, low, high) in found.items():
+        print(f"{name:60} {mean:6.3f} [{low:.3f}, {high:.3f}]")
+    if write:
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    known = json.loads(path.read_text())
+    wrong = [
+        name
+        for name in known.keys() | found.keys()
+        if not np.allclose(known.get(name, np.nan), found.get(name, np.nan), rtol=1e-7, atol=1e-9)
+    ]
+    print(f"{3 * len(found)} numbers, {len(wrong)} different: {', '.join(wrong)}")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), write="--write" in sys.argv))

@@ -1,0 +1,47 @@
+"""The page of Catch in two stages: its numbers from its files without fvm, and what it prints from those."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "two-stage"
+CELLS = sorted(path.parent for path in PAGE.glob("*/numbers.json"))
+TRIPLE = re.compile(r"(-?\d?\.\d{3}) \[(-?\d?\.\d{3}), (-?\d?\.\d{3})\]")
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda path: path.name)
+def test_every_number_is_found_again(cell):
+    command = [sys.executable, PAGE / "recompute.py", cell]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d{3} numbers, 0 different", done.stdout)
+
+
+def test_a_changed_episode_is_noticed(tmp_path):
+    import polars as pl
+
+    for name in ("far", "terms"):
+        (tmp_path / f"{name}.parquet").write_bytes((CELLS[0] / f"{name}.parquet").read_bytes())
+    (tmp_path / "numbers.json").write_bytes((CELLS[0] / "numbers.json").read_bytes())
+    table = pl.read_parquet(CELLS[0] / "results.parquet")
+    first = (pl.col("method") == "scratch") & (pl.col("episode") == 0)
+    table.with_columns(score=pl.when(first).then(1.0).otherwise("score")).write_parquet(
+        tmp_path / "results.parquet"
+    )
+    command = [sys.executable, PAGE / "recompute.py", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "AUC: scratch" in done.stdout.splitlines()[-1]
+
+
+def test_each_interval_on_the_page_is_one_of_them():
+    known = [json.loads((cell / "numbers.json").read_text()).values() for cell in CELLS]
+    rounded = {tuple(round(value, 3) + 0.0 for value in numbers) for cell in known for numbers in cell}
+    rounded |= {(-mean, -high, -low) for mean, low, high in rounded}  # a difference the other way round
+    printed = [tuple(map(float, found)) for found in TRIPLE.findall((PAGE / "README.md").read_text())]
+    assert len(printed) > 20
+    assert [triple for triple in printed if triple not in rounded] == []
