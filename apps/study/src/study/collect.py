@@ -82,8 +82,8 @@ class Results:
     def table(self) -> Table:
         """Returns the main numbers for a terminal, in raw scores with 95 % intervals over checkpoints."""
         scale, summaries = self.analysis.scale, self.analysis.summaries
-        tasks = len(self.study.tasks)
-        table = Table(title=f"{scale.label} on {tasks} held-out tasks [95 %]", title_justify="left")
+        on = counted(len(self.study.tasks), "held-out task")
+        table = Table(title=f"{scale.label} on {on} [95 %]", title_justify="left")
         table.add_column("")
         for summary in reversed(summaries):
             table.add_column(summary.name, justify="right")

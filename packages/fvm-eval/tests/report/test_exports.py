@@ -133,6 +133,17 @@ def test_a_difference_has_no_limit_beyond_the_span():
         assert all(-1 <= end <= 1 for pair in limits for end in pair if end is not None)
 
 
+def test_one_task_is_said_in_the_singular(synthetic):
+    rows = [(m, s, "t", v + 0.1 * s) for m, v in (("a", 1.0), ("b", 0.0)) for s in range(3)]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    pages = [compare(frame).files, render(synthetic(seeds=2, tasks=1))]
+    for page in (re.sub("<[^>]+>", " ", files["report.html"].decode()) for files in pages):
+        assert re.findall(r"(?<![\d,.])1 [a-z-]* ?(?:tasks|seeds|episodes|runs)\b", page) == []
+        assert "these 1" not in page
+        assert "these tasks" not in page[: page.index("Fairness checklist")]
+        assert "equal weight" not in page
+
+
 def test_a_headline_names_few_of_many_methods():
     rows = [(f"m{i:02d}", s, "t", i + 0.1 * s) for i in range(26) for s in range(2)]
     frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")

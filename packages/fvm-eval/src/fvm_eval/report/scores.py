@@ -12,7 +12,7 @@ from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, grouped, pa
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, estimated, limits, number, plural
+from fvm_eval.report.text import capital, estimated, limits, number, plural, these
 from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
@@ -29,7 +29,7 @@ def scores(analysis: Analysis) -> Markup:
     """Returns every method's summaries and their differences, over these tasks and over new tasks."""
     study, scale = analysis.study, analysis.scale
     caption = (
-        f"{scale.label}, with 95 % intervals. “These”: for these {plural(len(study.tasks), 'task')}, over "
+        f"{scale.label}, with 95 % intervals. “These”: for {_which(len(study.tasks))}, over "
         "checkpoints. “New”: for new tasks of the same population, over checkpoints and tasks."
     )
     if (same := same_checkpoints(analysis)) is not None:
@@ -48,6 +48,10 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def _which(tasks: int) -> str:
+    return "this one task" if tasks == 1 else f"these {tasks:,} tasks"
 
 
 def _notes(analysis: Analysis) -> list[str]:
@@ -73,7 +77,7 @@ def _how(analysis: Analysis) -> str:
     wide = [wider(how, min(i.checkpoints for i in intervals if i.how == how)) for how in sorted(found)]
     said = "; ".join(filter(None, wide))
     said = f" Wider than 95 % needs: {said}." if said else ""
-    return f" Over these tasks: {', '.join(named)}; t elsewhere.{beside}{said}"
+    return f" Over {these(len(analysis.study.tasks))}: {', '.join(named)}; t elsewhere.{beside}{said}"
 
 
 def cut(analysis: Analysis) -> list[str]:

@@ -13,18 +13,22 @@ from fvm_eval.report.cells import Cell, Grid, Row
 from fvm_eval.report.families import family_label
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.sections import tables
-from fvm_eval.report.text import capital, estimated, limits, number, p_value
+from fvm_eval.report.text import capital, estimated, limits, number, p_value, these
 from fvm_eval.statistics.estimates import Interval
 
 _INTRO = (
     "The mean decides. These say whether other questions have the same answer; intervals are 95 % over "
-    "checkpoints, on these tasks."
+    "checkpoints, on {on}."
 )
 
 
 def secondary(analysis: Analysis, found: Secondary) -> Markup:
     """Returns aggregates, who beats whom, times to a threshold, what checkpoints share, further measures."""
-    return tables("Other ways to look at it", _INTRO, grids(analysis, found))
+    return tables(
+        "Other ways to look at it",
+        _INTRO.format(on=these(len(analysis.study.tasks))),
+        grids(analysis, found),
+    )
 
 
 def grids(analysis: Analysis, found: Secondary) -> list[Grid]:

@@ -152,7 +152,8 @@ def splits(analysis: Analysis) -> Markup:
         found = study.leak_audit
         leaked = ", ".join(found.leaked) if found.leaked else "none"
         audit = (
-            f"Leak audit: {found.audited:,} held-out tasks against {found.against:,} training tasks by "
+            f"Leak audit: {plural(found.audited, 'held-out task')} against "
+            f"{plural(found.against, 'training task')} by "
             f"{found.how}. Leaked and excluded: {leaked}."
         )
     return filled(
