@@ -31,7 +31,18 @@ def header(analysis: Analysis) -> Markup:
         steps: f"{study.final_step:,}" if study.final_step else "",
         "Evaluation episodes" if study.adaptation else "Scores": f"{len(study.episodes):,}",
     }
-    return filled("header.html", title=study.title, answer=answer(analysis), notes=study.notes, facts=facts)
+    return filled(
+        "header.html",
+        title=study.title,
+        answer=answer(analysis),
+        notes=[*study.notes, *copies(analysis)],
+        facts=facts,
+    )
+
+
+def copies(analysis: Analysis) -> list[str]:
+    """Returns what must be said of checkpoints that have the very same episodes; empty if there are none."""
+    return [f"{analysis.copies} Copies make intervals too narrow."] if analysis.copies else []
 
 
 def answer(analysis: Analysis) -> Markup:
