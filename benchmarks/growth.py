@@ -1,9 +1,10 @@
 """What a study of some 10,000 jobs takes besides its jobs: seconds to plan, schedule and collect, and memory.
 
-    uv run python benchmarks/growth.py [SEEDS]
+    uv run python benchmarks/growth.py [SEEDS] [FOLDER]
 
 The jobs are not run: each files the results of one tiny run of its kind and method, under its own key. Each
-step is timed in a process of its own, on what lies in the folder.
+step is timed in a process of its own, on what lies in the folder. A folder that is named is kept, and what
+was filed there is not filed again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from study.config import Evaluation, Phase, StudyConfig
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.files import parse_table
+from study.job_record import short
 from study.plan import Job, make_plan
 from study.presets import toy
 from study.store import Store
@@ -126,20 +128,19 @@ def peak_mb() -> float:
     return int(line.split()[1]) / 1024
 
 
-def main() -> None:
+def main(seeds: int, root: Path) -> None:
     """Prints a line a step."""
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 125
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        for folder in ("study", "empty", "tiny"):
-            (root / folder).mkdir()
-        (root / "study" / "jobs").mkdir()
-        started = time.perf_counter()
-        file_all(Store(root / "study"), make_plan(config_of(seeds, 25)).jobs, root / "tiny")
-        print(f"filed in {time.perf_counter() - started:.1f} s", flush=True)
-        for what in ("plan", "schedule", "collect"):
-            found = measured(what, seeds, root)
-            print(what, {name: round(value, 2) for name, value in found.items()}, flush=True)
+    for folder in ("study/jobs", "empty", "tiny"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    store = Store(root / "study")
+    started, there = time.perf_counter(), store.finished()
+    missing = tuple(job for job in make_plan(config_of(seeds, 25)).jobs if short(job.key) not in there)
+    if missing:
+        file_all(store, missing, root / "tiny")
+        print(f"{len(missing)} jobs filed in {time.perf_counter() - started:.1f} s", flush=True)
+    for what in ("plan", "schedule", "collect"):
+        found = measured(what, seeds, root)
+        print(what, {name: round(value, 2) for name, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":
@@ -147,4 +148,6 @@ if __name__ == "__main__":
         *_, what, seeds, root = sys.argv
         print(json.dumps(step(what, int(seeds), Path(root))))
     else:
-        main()
+        seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 125
+        with tempfile.TemporaryDirectory() as name:
+            main(seeds, Path(sys.argv[2] if len(sys.argv) > 2 else name))

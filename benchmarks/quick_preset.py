@@ -1,6 +1,6 @@
 """Which network and which updates Procgen's `quick` preset should have, chosen on validation levels.
 
-    OMP_NUM_THREADS=1 python benchmarks/quick_preset.py FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/quick_preset.py FOLDER [NUMBER ...]
 
 Trains from scratch and by multi-task pretraining + fine-tuning, three seeds, with each candidate; the first
 four validation levels stand where held-out ones would. Prints each one's scores and the seconds of its jobs.
@@ -54,9 +54,11 @@ CANDIDATES = {
 }
 
 
-def main(folder: Path) -> None:
-    """Runs the candidates that are not finished and prints what each reached."""
+def main(folder: Path, numbers: set[int]) -> None:
+    """Runs those of these candidates that are not finished and prints what each reached."""
     for number, (name, config) in enumerate(CANDIDATES.items()):
+        if number not in numbers:
+            continue
         into = folder / str(number)
         run(config, Options(output=into))
         results, costs = (pl.read_parquet(into / f"{table}.parquet") for table in ("results", "costs"))
@@ -67,4 +69,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), set(map(int, sys.argv[2:])) or set(range(len(CANDIDATES))))

@@ -13,7 +13,7 @@ from fvm_meta.multitask import MultiTask
 from fvm_meta.pearl import PEARL, PEARLConfig
 from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import ReptileConfig
-from fvm_meta.retention import BCConfig, DriftConfig, EWCConfig, KSConfig
+from fvm_meta.retention import BCConfig, DriftConfig, EMConfig, EWCConfig, KSConfig
 from fvm_meta.scratch import Scratch
 
 torch.set_num_threads(1)
@@ -121,6 +121,7 @@ KEPT = (
     BCConfig(coef=1.0, states=8, batch_size=4),
     KSConfig(coef=1.0, decay=0.9),
     EWCConfig(coef=1.0, states=2),
+    EMConfig(transitions=6, share=0.25),
     DriftConfig(every=2),
 )
 
@@ -146,7 +147,7 @@ def test_it_keeps_what_it_knew_and_goes_on_bit_for_bit():
     kept, cut = list(stream(KEPT)), stream(KEPT)
     assert {"bc/kl", "ks/kl", "ewc/distance", "drift/kl"} <= kept[1].metrics.keys()
     assert kept[-1].metrics["bc/kl"] > 0
-    assert kept[-1].spent.retention_env_steps == 32 + 8 + 2  # the temperature's, BC's, the Fisher's
+    assert kept[-1].spent.retention_env_steps == 32 + 8 + 2 + 6  # the temperature's, BC's, the Fisher's, EM's
     plain = list(stream(()))[-1].policy.weights
     weights = kept[-1].policy.weights
     assert any(not torch.equal(plain[part], weights[part]) for part in plain)

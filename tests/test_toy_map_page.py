@@ -112,13 +112,32 @@ def test_few_trials_pick_wrong_winners_more_often(folder):
     arms = [
         (
             np.clip(rng.normal(mean[:, None, None], 0.15, (4, 4, 4)), 0, 1),
-            np.clip(rng.normal(mean[:, None], 0.02, (4, 10)), 0, 1),
+            np.clip(rng.normal(mean[:, None], 0.02, (4, 5)), 0, 1),
         )
         for mean in truth
     ]
-    wrong = {
-        recipe: sum(audit.verdict(recipe, arms, np.random.default_rng(i)) == -1 for i in range(200))
-        for recipe in audit.RECIPES
-    }
-    assert wrong["full grid"] < 20
+    sums = {recipe: dict.fromkeys((-1, 0, 1), 0.0) for recipe in audit.RECIPES}
+    for recipe, chance, _, named in audit.verdicts(arms):
+        for who in sums[recipe]:
+            sums[recipe][who] += float(chance[named == who].sum())
+    assert all(sum(shares.values()) == pytest.approx(1) for shares in sums.values())
+    wrong = {recipe: shares[-1] for recipe, shares in sums.items()}
+    assert wrong["oracle rival"] <= wrong["full grid"] < 0.1
     assert wrong["four trials"] > 2 * wrong["full grid"]
+    drawn = script("drawn")  # the same shares by drawing, within four standard errors
+    for recipe in audit.RECIPES:
+        named = [drawn.verdict(recipe, arms, np.random.default_rng(i)) for i in range(200)]
+        for who, share in sums[recipe].items():
+            assert np.mean(np.equal(named, who)) == pytest.approx(
+                share, abs=4 * (share * (1 - share) / 200) ** 0.5 + 0.005
+            )
+
+
+def test_a_rate_is_chosen_as_often_as_it_is_the_best(folder):
+    audit = script("audit")
+    # One order counts as two: a trial sees both, so each is the mean of a seed.
+    validation = np.array([[[0.2, 0.2], [0.6, 0.6]], [[0.4, 0.4], [0.4, 0.4]]])
+    # Four draws from {.2, .6 | .4, .4}: .6 is among them with 1 - (3/4)^4, else .4 with (3/4)^4 - (1/4)^4.
+    assert audit.by_four_trials(validation) == pytest.approx([1 - 80 / 256, 80 / 256])
+    # Two seeds drawn from two: means of the first rate .2, .4, .6 with 1/4, 1/2, 1/4; a tie is the first's.
+    assert audit.by_full_grid(validation) == pytest.approx([0.75, 0.25])

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from study.collect import conditions_of
+from study.config import StudyConfig
 from study.engines.schedule import Schedule
-from study.grid import points_of
+from study.errors import StudyError
+from study.grid import points_of, read_grid
 from study.methods import Method, Row, label_of
 from study.plan import make_plan, training_folds
 from study.presets.toy_map import MAP
@@ -61,6 +63,40 @@ def test_a_study_at_chosen_points_has_one_row_a_method_at_those() -> None:
     assert len(points_of(replace(config, on_validation=True), Method.parse("scratch"))) == 4
     with pytest.raises(ValueError, match="which the grid does not have"):
         points_of(replace(config, chosen={"scratch": "rate 0.1"}), Method.parse("scratch"))
+
+
+def test_a_retention_s_coefficient_is_an_axis_of_those_that_have_one(small: StudyConfig) -> None:
+    """The same grid for each, 0 on it: plain fine-tuning, bit for bit."""
+    methods = (
+        "scratch",
+        "multitask",
+        *(f"multitask:gradient+{kept}" for kept in ("bc", "head-reset", "bc+l2")),
+    )
+    words = ["retain.coef=0,10", "adapt.learning_rate=1e-3,2e-3"]
+    config = replace(small, methods=methods, retain={"bc": {"states": 64}, "l2": {"decay": 0.9}})
+    config = replace(config, grid=read_grid(config, words))
+    adapted = [job for job in make_plan(config).jobs if job.kind == "adapt"]
+    rows = {job.method: job.spec.get("retain", {}) for job in adapted}
+    rates = ("rate 0.001", "rate 0.002")
+    assert {row for row in rows if "+" not in row or "head-reset" in row} == {
+        f"{method}, {rate}" for method in (*methods[:2], methods[3]) for rate in rates
+    }
+    kept = {row: retain for row, retain in rows.items() if "bc" in row}
+    assert set(kept) == {
+        f"multitask:gradient+{names}, {rate} coef {coef}"
+        for names in ("bc", "bc+l2")
+        for rate in rates
+        for coef in (0, 10)
+    }
+    both = kept["multitask:gradient+bc+l2, rate 0.001 coef 10"]
+    assert (both["bc"]["coef"], both["bc"]["states"]) == (10.0, 64)
+    assert (both["l2"]["coef"], both["l2"]["decay"]) == (10.0, 0.9)
+    assert kept["multitask:gradient+bc, rate 0.002 coef 0"]["bc"]["coef"] == 0.0
+    assert len({job.key for job in adapted if "multitask" in job.method}) == 2 * (1 + 1 + 2 + 2) * 2
+    with pytest.raises(StudyError, match=r"unknown axis of a grid 'retain\.coef'"):
+        read_grid(replace(small, methods=("scratch", "multitask")), words)
+    with pytest.raises(StudyError, match="coef=-1"):
+        read_grid(config, ["retain.coef=-1,1"])
 
 
 def test_a_row_says_its_point_and_its_demonstrations() -> None:

@@ -185,7 +185,7 @@ BAD = {
     "--benchmark progen": ("unknown benchmark 'progen'", "'procgen'"),
     "--benchmark minecraft": ("unknown benchmark 'minecraft'", "procgen, rlbench, toy"),
     "--benchmark toy --preset quik": ("'quik'", "did you mean 'quick'"),
-    "--benchmark toy --preset large": ("'large'", "choose one of map, pearl, quick, schedules"),
+    "--benchmark toy --preset large": ("'large'", "choose one of map, map-pearl, pearl, quick, schedules"),
     "--benchmark procgen --game coinrum": ("'coinrum'", "'coinrun'"),
     "--benchmark procgen --mode eazy": ("'eazy'", "'easy'"),
     "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),

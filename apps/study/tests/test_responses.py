@@ -10,9 +10,11 @@ import polars as pl
 import pytest
 from fvm_learners import PPOConfig
 from study.cli import run
+from study.commands import run_command
 from study.config import Phase, Settings
 from study.errors import StudyError
-from study.grid import read_grid
+from study.grid import points_of, read_grid
+from study.methods import Method
 from study.presets import toy
 from study.presets.rlbench import PLAYERS_PRESET
 from study.presets.toy_map import MAP
@@ -20,10 +22,12 @@ from study.responses import (
     FIRST_SEED,
     best_points,
     curves,
+    next_points,
     seeds_of,
     settings_of,
     trials_of,
     tuned_arms,
+    unsure,
     widened,
 )
 from study.tuned import read_tuned, with_tuned
@@ -164,11 +168,99 @@ def test_a_control_takes_over_what_its_method_chose() -> None:
     assert settings["rl2-reset"].config == {}
 
 
+def scored(seeds: int, *gaps: float) -> pl.DataFrame:
+    """Returns scratch's runs at two rates; the second is ahead by one of `gaps` in turn."""
+    rows = [
+        ("scratch", f"rate {rate:g}", seed, "a", gaps[seed % len(gaps)] * (rate > 1e-3), 4)
+        for seed in range(seeds)
+        for rate in (1e-3, 2e-3)
+    ]
+    names = ["method", "point", "seed", "task", "value", "episodes"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "gaps", "left"),
+    [
+        (3, (0.1,), []),
+        (2, (0.1,), ["scratch"]),  # no spread of two is luck
+        (4, (0.0, 0.1), []),  # sd .0577 over sqrt 4 = .0289
+        (3, (0.0, 0.1), ["scratch"]),  # .0577 over sqrt 3 = .0333
+    ],
+)
+def test_neighbours_that_cannot_be_told_apart_are_named(
+    seeds: int, gaps: tuple[float, ...], left: list[str]
+) -> None:
+    config = replace(FEW, methods=("scratch",), grid={"adapt.learning_rate": (1e-3, 2e-3)})
+    assert unsure(config, curves(config, scored(seeds, *gaps)), 0.03) == left
+    one = replace(config, grid={"adapt.learning_rate": (1e-3,)})
+    assert unsure(one, curves(one, scored(seeds, *gaps).with_columns(point=pl.lit(""))), 0.03) == []
+
+
+def test_neighbours_differ_in_one_setting_by_one_value() -> None:
+    grid = {"adapt.learning_rate": (1e-3, 2e-3), "adapt.entropy_coef": (0.01, 0.02, 0.05)}
+    after = next_points(points_of(replace(FEW, grid=grid), Method.parse("scratch")))
+    assert after["entropy 0.01 rate 0.001"] == ["entropy 0.02 rate 0.001", "entropy 0.01 rate 0.002"]
+    assert after["entropy 0.01 rate 0.002"] == ["entropy 0.02 rate 0.002"]
+    assert after["entropy 0.05 rate 0.002"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--env-steps 0", "--env-steps 0: give a whole number from 1 on"),
+        ("--env-steps 500 --most-env-steps 400", "--most-env-steps 400: give --env-steps 500 or more"),
+        ("--error nan", "--error nan: give a number above 0"),
+        ("--error 0", "--error 0.0: give a number above 0"),
+    ],
+)
+def test_an_effort_that_is_none_is_a_sentence(words: str, said: str) -> None:
+    with pytest.raises(StudyError, match=re.escape(said)):
+        run_command("tune", ["--benchmark", "toy", "--preset", "map", *words.split()])
+
+
+def test_a_dry_run_of_a_tuning_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(toy.PRESETS, "tiny", replace(TINY, methods=("scratch",)))
+    line = "tune --benchmark toy --preset tiny --game hidden-catch --workers 1 --dry-run --env-steps 500"
+    assert run([*line.split(), "--output", str(tmp_path / "tuning")]) == 0
+    assert not list(tmp_path.iterdir())
+    said = capsys.readouterr().out
+    assert "6 jobs" in said
+    assert "384" in said  # 2 seeds of 3 rates x 64 env steps
+    assert "up to 4 times as much until neighbouring points' standard error is 0.03" in said
+
+
+def test_seeds_are_added_until_neighbours_can_be_told_apart_or_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = replace(TINY, methods=("scratch",), grid={"adapt.learning_rate": (1e-3, 5e-3)})
+    monkeypatch.setitem(toy.PRESETS, "tiny", one)
+    monkeypatch.setattr("study.tune.MOST_WIDENINGS", 0)
+    line = "tune --benchmark toy --preset tiny --game hidden-catch --workers 0 --env-steps 128"
+    tune = [*line.split(), "--output", str(tmp_path)]
+    assert run([*tune, "--most-env-steps", "128"]) == 0
+    first = read_tuned(tmp_path)
+    assert (first.env_steps, first.unsure) == (128, ("scratch",))  # one seed of 2 rates x 64 env steps
+    before = {path.name for path in (tmp_path / "jobs").iterdir()}
+    assert run([*tune, "--error", "1"]) == 0  # by default up to four times as much
+    tuned = read_tuned(tmp_path)
+    assert (tuned.env_steps, tuned.unsure) == (512, ())  # two seeds were too few, four are not
+    assert "256 env steps for every method" in capsys.readouterr().out
+    assert pl.read_parquet(tmp_path / "curves.parquet")["seeds"].to_list() == [4, 4]
+    spent = pl.read_parquet(tmp_path / "spent.parquet")
+    assert spent["env_steps"].sum() == 512
+    assert before < {path.name for path in (tmp_path / "jobs").iterdir()}
+    assert len(list((tmp_path / "jobs").iterdir())) == len(spent) == 2 * 4
+
+
 def test_a_study_takes_over_its_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(toy.PRESETS, "tiny", TINY)
     words = "--benchmark toy --preset tiny --game hidden-catch --workers 0 --no-tracking"
     study = words.split()
-    assert run(["tune", *study, "--output", str(tmp_path / "tuning"), "--env-steps", "500"]) == 0
+    tune = ["tune", *study, "--output", str(tmp_path / "tuning"), "--env-steps", "500"]
+    assert run([*tune, "--most-env-steps", "500"]) == 0
     tuned = read_tuned(tmp_path / "tuning")
     assert tuned.grid.keys() == TINY.grid.keys()
     assert set(tuned.chosen) == {"scratch", "rl2", "rl2:both"}

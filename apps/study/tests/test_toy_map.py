@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from fvm_eval.claims import Precondition
+from study.arguments import Arguments
 from study.claims.arms import learned
+from study.claims.toy import toy_claims
 from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, chosen, map_claims, rows, value_after
 from study.claims.toy_map_cells import (
     best_mean_trial,
@@ -19,9 +23,13 @@ from study.claims.toy_map_cells import (
     preconditions_of,
     whole_seeds,
 )
+from study.errors import StudyError
 from study.methods import Method, Row
-from study.plan import training_folds
+from study.plan import make_plan, training_folds
+from study.presets.toy import MAP_PEARL
 from study.presets.toy_map import MAP
+from study.resolve import resolve_all
+from study.tuned import TUNED, with_tuned
 
 GRID = {axis: values for axis, values in MAP.grid.items() if axis.startswith("adapt.")}
 CHOSEN = {name: "rate 0.005" for name in MAP.methods if name not in ("rl2", "rl2-reset")}
@@ -174,3 +182,37 @@ def test_rl2_explores_if_it_comes_near_the_best_mean_trial() -> None:
     worse = table.with_columns(optimum=pl.lit(0.82))
     assert not preconditions_of(worse)[EXPLORES].holds
     assert preconditions_of(table)[learned(RL2)].holds
+
+
+def test_every_method_pretrains_so_many_times_as_long() -> None:
+    asked = Arguments(benchmark="toy", preset="map", set=("game=hidden-catch", "pretraining=.125"))
+    (config,) = resolve_all(asked, "quick")
+    budgets = {job.method: job.budget_env_steps for job in make_plan(config).jobs if job.kind == "pretrain"}
+    assert budgets["multitask"] == 6_912
+    assert {steps for method, steps in budgets.items() if "rl2" in method} == {27_648}
+    assert next(job.budget_env_steps for job in make_plan(config).jobs if job.kind == "adapt") == 3_072
+    for times in ("0", "nan", "-1", "1.00001"):
+        with pytest.raises(StudyError, match=f"--set pretraining={times} makes .* env steps"):
+            resolve_all(Arguments(benchmark="toy", preset="map", set=(f"pretraining={times}",)), "quick")
+
+
+def test_how_long_a_method_pretrains_is_not_taken_over_from_a_tuning(tmp_path: Path) -> None:
+    settings = {"rl2": {"pretrain": {"learning_rate": 1e-3}, "pretrain_env_steps": 221_184}}
+    tuned = {"grid": {}, "settings": settings, "chosen": {}}
+    (tmp_path / TUNED).write_text(json.dumps(tuned))
+    longer = replace(MAP, settings={"rl2": replace(MAP.settings["rl2"], pretrain_env_steps=5)})
+    found = with_tuned(longer, tmp_path).settings["rl2"]
+    assert (found.pretrain_env_steps, found.pretrain) == (5, {"learning_rate": 1e-3})
+    assert with_tuned(MAP, tmp_path).settings["rl2"].pretrain_env_steps == 221_184
+
+
+def test_pearls_table_is_decided_at_every_rate_of_what_fine_tunes() -> None:
+    assert toy_claims(MAP_PEARL) == []  # its KL is not chosen yet
+    hidden = replace(MAP_PEARL, grid={"adapt.learning_rate": (5e-4, 1e-3)})
+    ahead = next(claim for claim in toy_claims(hidden) if claim.id == "T6")
+    played = {job.method for job in make_plan(hidden).jobs if job.kind == "adapt"}
+    named = {arm for part in ahead.components for arm in part.weights}
+    assert named == played - {"multitask:none"}
+    assert len(ahead.components) == 3 * 2
+    seen = replace(hidden, family="toy/visible-long-catch", chosen={"scratch": "rate 0.001"})
+    assert toy_claims(seen)[0].assay.weights == {"multitask:none": 1, "scratch, rate 0.001": -1}  # type: ignore[union-attr]

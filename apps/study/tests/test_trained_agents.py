@@ -110,6 +110,13 @@ def test_what_an_agent_has_inferred_of_its_task_goes_with_it(
         assert action == same
 
 
+def test_a_folder_without_a_study_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("no folder")
+    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "a file"):
+        with pytest.raises(StudyError, match="holds no study: give the folder that"):
+            study.load_agent(folder, "multitask")
+
+
 @pytest.mark.parametrize(
     ("choice", "words"),
     [

@@ -99,7 +99,8 @@ def main(folder: Path) -> None:
         "map": cells_of_map(runs, configs),
     }
     if look:
-        kept = runs.filter(pl.col("seed") < MAP.first_seed + look)
+        whole = [marks for marks, n in seeds.items() if n >= look]  # a family short of a seed waits
+        kept = runs.filter(pl.col("seed") < MAP.first_seed + look, pl.col("marks").is_in(whole))
         hidden = configs["hidden-catch"]
         visible = configs.get("visible-catch", replace(hidden, family="toy/visible-catch"))  # else not run
         mine = returns.filter(pl.col("seed") < MAP.first_seed + look)

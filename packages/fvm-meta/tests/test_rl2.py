@@ -265,6 +265,16 @@ def test_fine_tuning_plays_lifetimes_of_the_new_task(lab, budget, pretrained, ad
     assert all((memory_of(s) is None) == (adaptation == "gradient") for s in snapshots)
 
 
+def test_within_a_rollout_both_remembers_what_it_did_when_the_rollout_began(lab, budget, pretrained):
+    """Rollouts of 32 steps: nothing until the first one ends, and at 40 what was remembered at 32."""
+    memories = {s.env_step: memory_of(s) for s in tuned(lab, pretrained, budget, "both", at=(0, 13, 40))}
+    assert list(memories) == [0, 13, 32, 40, 64, 84]
+    assert memories[0] is None
+    assert memories[13] is None
+    assert all(map(torch.equal, memories[40], memories[32]))
+    assert not all(map(torch.equal, memories[64], memories[40]))
+
+
 def test_both_deploys_from_where_a_training_slot_last_began_another_trial(lab, budget, pretrained):
     """By a spy between learner and envs: what it was shown then, and the memory it had at that time."""
     shown = []

@@ -19,11 +19,12 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from study import learners, retentions
 from study.environments import env_options, make_envs, threads_of
 from study.errors import StudyError
+from study.finished_jobs import WEIGHTS
 from study.job_record import damaged
 from study.learners import read_spec
 from study.plan import Job
 from study.registry import registered
-from study.store import WEIGHTS, Store
+from study.store import Store
 
 
 @dataclass

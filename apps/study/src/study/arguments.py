@@ -43,7 +43,7 @@ class Arguments:
     preset: Annotated[str | None, shown("NAME")] = None
     """procgen and atari: quick (minutes on 2 cores, the default without a GPU), small (procgen six hours,
     atari half an hour a seed) or paper (GPUs); atari also: authors (their code's oddities). toy: schedules
-    and pearl (both by default), map (hours; `study tune` comes before it), quick, or untuned, which --tune
+    and pearl (both by default), map, map-pearl (hours, after `study tune`), quick, or untuned, which --tune
     started from. rlbench: quick, small (hours),
     paper (GPUs), or players, in which nothing learns. apple: interfering or separate. two-stage: ppo or
     rainbow."""
@@ -77,8 +77,8 @@ class Arguments:
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()
-    """One of the benchmark's own options: game (procgen, toy), mode (procgen), simulator, cameras
-    (rlbench)."""
+    """One of the benchmark's own options: game (procgen, toy), mode (procgen), pretraining (toy), simulator,
+    cameras (rlbench)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, one-mark-catch, two-mark-catch, visible-catch,
     hidden-long-catch, visible-long-catch), instead of the preset's."""

@@ -339,9 +339,12 @@ def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:
 
 def environments_of(jobs: Sequence[Job], store: Store) -> Mapping[str, Any]:
     """Returns what ran the jobs; several kinds are named, with how many jobs each ran."""
-    kinds: dict[str, list[Job]] = {}
+    alike: dict[int, list[Job]] = {}  # by the manifest, which the store keeps once for many jobs
     for job in jobs:
-        kinds.setdefault(canonical_json(_environment(job, store)), []).append(job)
+        alike.setdefault(id(store.manifest(job)), []).append(job)
+    kinds: dict[str, list[Job]] = {}
+    for mine in alike.values():
+        kinds.setdefault(canonical_json(_environment(mine[0], store)), []).extend(mine)
     if len(kinds) == 1:
         return _environment(jobs[0], store)
     return {f"mixed: {len(mine)} jobs": _environment(mine[0], store) for mine in kinds.values()}

@@ -80,7 +80,7 @@ def open_regular(path: Path) -> IO[bytes]:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Damaged("not a regular file")
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb", buffering=0)  # most are read whole, or in large parts
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
@@ -112,16 +112,19 @@ def parse_json(data: bytes) -> Any:
     Raises:
         Damaged: It is none, or has NaN or infinity in it.
     """
-
-    def refuse(name: str) -> Any:
-        raise ValueError(f"it has {name} in it, which is no number")
-
     try:
-        return json.loads(data, parse_constant=refuse)
+        return _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except RecursionError:
         raise Damaged("nested too deeply") from None
     except ValueError as error:
         raise Damaged(" ".join(str(error).split())[:120]) from None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"it has {name} in it, which is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
 
 
 def read_json(path: Path) -> Any:

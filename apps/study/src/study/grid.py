@@ -2,7 +2,7 @@
 
 Axes are named by the part of a method's settings and the field, as in "adapt.learning_rate". What is varied
 while adapting is of methods that take gradients on the test task; the others have only their pretraining to
-tune.
+tune. "retain.coef" is of those that keep something with such a setting, each beside its own defaults.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from study.config import Settings, StudyConfig
 from study.errors import StudyError, unknown
 from study.learners import kind_of
 from study.methods import Method
+from study.retentions import numbers_of_all
 
-ADAPT = "adapt"
+ADAPT, RETAIN = "adapt", "retain"
+WHILE_ADAPTING = (f"{ADAPT}.", f"{RETAIN}.")
 WORDS = {"learning_rate": "rate", "entropy_coef": "entropy", "kl_weight": "KL"}
 
 
@@ -40,12 +42,16 @@ class Point:
 def axes_of(config: StudyConfig, method: Method) -> dict[str, tuple[float, ...]]:
     """Returns the axes of a study's grid that are a method's."""
     learns = method.way.does == "learns"
-    taken = {axis: values for axis, values in config.grid.items() if axis.startswith(f"{ADAPT}.") == learns}
+    taken = {
+        axis: values for axis, values in config.grid.items() if axis.startswith(WHILE_ADAPTING) == learns
+    }
     if method.way.zero_shot:  # as it was pretrained
         return {}
     paradigm = method.kind.made_by(kind_of(config.pretrain.learner))
     known = {f"config.{one.name}" for one in fields(paradigm.Config)} if paradigm.Config else set[str]()
-    return {axis: v for axis, v in taken.items() if not axis.startswith("config.") or axis in known}
+    known |= {f"{RETAIN}.{name}" for name in numbers_of_all(method.retained)}
+    own = ("config.", f"{RETAIN}.")
+    return {axis: v for axis, v in taken.items() if not axis.startswith(own) or axis in known}
 
 
 def points_of(config: StudyConfig, method: Method) -> list[Point]:
@@ -62,7 +68,7 @@ def points_of(config: StudyConfig, method: Method) -> list[Point]:
     for values in product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         names = {axis: f"{_word(axis)} {point[axis]:g}" for axis in varied}
-        before = " ".join(name for axis, name in names.items() if not axis.startswith(f"{ADAPT}."))
+        before = " ".join(name for axis, name in names.items() if not axis.startswith(WHILE_ADAPTING))
         found.append(Point(values=point, name=" ".join(names.values()), of_pretraining=before))
     if not config.only_chosen or config.on_validation:
         return found
@@ -83,10 +89,17 @@ def at_point(config: StudyConfig, method: Method, point: Point) -> StudyConfig:
         return config
     own = config.settings.get(method.pretraining, Settings())
     parts: dict[str, Any] = {}
+    retain = {**config.retain}
     for axis, value in point.values.items():
         part, _, name = axis.partition(".")
-        parts.setdefault(part, dict(getattr(own, part)))[name] = value
-    return replace(config, settings={**config.settings, method.pretraining: replace(own, **parts)})
+        if part == RETAIN:
+            for kept in method.retained:
+                if name in numbers_of_all((kept,)):
+                    retain[kept] = {**retain.get(kept, {}), name: value}
+        else:
+            parts.setdefault(part, dict(getattr(own, part)))[name] = value
+    settings = {**config.settings, method.pretraining: replace(own, **parts)} if parts else config.settings
+    return replace(config, settings=settings, retain=retain)
 
 
 def read_grid(config: StudyConfig, words: Sequence[str]) -> dict[str, tuple[float, ...]]:
@@ -130,15 +143,17 @@ def numbers_of(config: StudyConfig) -> dict[str, Any]:
     paradigms = [method.kind.made_by(kind_of(config.pretrain.learner)) for method in methods]
     parts = [(ADAPT, config.adapt.learner), ("pretrain", config.pretrain.learner)]
     parts += [("config", paradigm.Config()) for paradigm in paradigms if paradigm.Config]
-    return {
+    known = {
         f"{part}.{one.name}": settings
         for part, settings in parts
         for one in fields(settings)
         if type(getattr(settings, one.name)) in (int, float)
     }
+    kept = numbers_of_all([name for method in config.methods for name in Method.parse(method).retained])
+    return {**known, **{f"{RETAIN}.{name}": settings for name, settings in kept.items()}}
 
 
 def _word(axis: str) -> str:
     part, _, name = axis.partition(".")
     word = WORDS.get(name, name)
-    return word if part in (ADAPT, "config") else f"meta-{word}"
+    return word if part in (ADAPT, RETAIN, "config") else f"meta-{word}"

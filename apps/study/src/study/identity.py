@@ -105,7 +105,9 @@ def sources(module: str) -> list[Path]:
 
 def _without_docstrings(path: Path) -> ast.Module:
     tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
+    left: list[ast.AST] = [tree]
+    while left:  # statements alone: no expression holds a docstring
+        node = left.pop()
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             and node.body
@@ -114,4 +116,6 @@ def _without_docstrings(path: Path) -> ast.Module:
             and isinstance(node.body[0].value.value, str)
         ):
             node.body = node.body[1:]
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            left += getattr(node, block, ())
     return tree

@@ -17,12 +17,13 @@ from fvm_eval.curves import normalise
 
 from study.config import Settings, StudyConfig
 from study.environments import score_range_of
-from study.grid import ADAPT, at_point, axes_of, points_of
+from study.grid import ADAPT, Point, at_point, axes_of, points_of
 from study.methods import Method, Row
 from study.plan import Plan, make_plan
 from study.store import Store
 
 FLAT = 0.02  # of the score range
+LEAST_SEEDS = 3  # of a point: the standard error of fewer is luck
 FIRST_SEED = 2_000_000  # of the tuning's seeds; those of random trials begin at 1,000,000
 
 
@@ -81,8 +82,8 @@ def responses(config: StudyConfig, plans: Mapping[str, Plan], store: Store) -> p
 def curves(config: StudyConfig, table: pl.DataFrame) -> pl.DataFrame:
     """Returns a row for each point: method, point, its axes, mean, seeds, env steps; in the grid's order.
 
-    `se_to_next` is the standard error of the difference to the next point of the row's last varied axis,
-    paired by seed; null where there is one seed, or no next point.
+    `se_to_next` is the largest standard error of a difference to the next point along an axis, paired by
+    seed; null where there is one seed, or no next point.
     """
     rows: list[dict[str, Any]] = []
     played = set(table["method"])
@@ -92,14 +93,16 @@ def curves(config: StudyConfig, table: pl.DataFrame) -> pl.DataFrame:
         mine = table.filter(pl.col("method") == method.name)
         by_seed = mine.group_by("point", "seed").agg(pl.col("value").mean())
         points = points_of(config, method)
-        for point, after in zip(points, [*points[1:], None], strict=True):
+        after = next_points(points)
+        for point in points:
             here = by_seed.filter(pl.col("point") == point.name)
-            se = None
-            if after is not None:
-                both = here.join(by_seed.filter(pl.col("point") == after.name), on="seed")
-                gaps = both["value"] - both["value_right"]
-                spread = gaps.std()
-                se = None if spread is None else float(spread) / len(gaps) ** 0.5  # type: ignore[arg-type]
+            errors = []
+            for other in after[point.name]:
+                both = here.join(by_seed.filter(pl.col("point") == other), on="seed")
+                gaps = (both["value"] - both["value_right"]).to_numpy()
+                errors.append(None if len(gaps) < 2 else float(gaps.std(ddof=1)) / len(gaps) ** 0.5)
+            known = [error for error in errors if error is not None]
+            se = max(known) if known and len(known) == len(errors) else None
             mean = here["value"].mean()
             rows.append(
                 {
@@ -116,6 +119,34 @@ def curves(config: StudyConfig, table: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(
         rows, schema={**schema, "mean": pl.Float64, "seeds": pl.Int64, "se_to_next": pl.Float64}
     )
+
+
+def next_points(points: Sequence[Point]) -> dict[str, list[str]]:
+    """Returns by point those that have the next larger value of one axis, and are else the same."""
+    by_values = {tuple(sorted(point.values.items())): point.name for point in points}
+    found: dict[str, list[str]] = {point.name: [] for point in points}
+    for point in points:
+        for axis, value in point.values.items():
+            if larger := [other.values[axis] for other in points if other.values[axis] > value]:
+                after = {**point.values, axis: min(larger)}
+                found[point.name].append(by_values[tuple(sorted(after.items()))])
+    return found
+
+
+def unsure(config: StudyConfig, found: pl.DataFrame, error: float) -> list[str]:
+    """Returns the methods of whose neighbouring points some cannot be told apart.
+
+    A standard error larger than `error` is one reason, fewer than `LEAST_SEEDS` seeds are another.
+    """
+    left = []
+    for method in tuned_arms(config):
+        mine = found.filter(pl.col("method") == method.name)
+        if len(mine) > 1:
+            widest = mine["se_to_next"].max()
+            few = int(mine["seeds"].min()) < LEAST_SEEDS  # type: ignore[arg-type]
+            if few or widest is None or float(widest) > error:  # type: ignore[arg-type]
+                left.append(method.name)
+    return left
 
 
 def best_points(found: pl.DataFrame) -> dict[str, str]:

@@ -8,7 +8,7 @@ which a retention must stand: a comparison with fine-tuning that nobody has tune
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fvm_meta import retention
@@ -161,6 +161,17 @@ def config_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:
         return KINDS[name].config(**settings.get(name, {}))
     except (TypeError, ValueError) as error:
         raise StudyError(f"retention {name}: {error}") from error
+
+
+def numbers_of_all(names: Sequence[str]) -> dict[str, Any]:
+    """Returns the numbers among the settings of any of these, each with the settings that have it."""
+    found: dict[str, Any] = {}
+    for name in names:
+        settings = KINDS[name].config()
+        for one in fields(settings):
+            if type(getattr(settings, one.name)) in (int, float):
+                found.setdefault(one.name, settings)
+    return found
 
 
 def learner_of(config: Any, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -14,7 +14,7 @@ from study.errors import StudyError
 from study.files import is_folder
 from study.methods import Row
 from study.plan import Job
-from study.plan_file import read_plan
+from study.plan_file import PLAN, read_plan
 from study.resources import choose_device
 from study.store import Store
 
@@ -51,6 +51,8 @@ def trained_agents(folder: str | Path) -> list[TrainedAgent]:
         StudyError: The folder holds no study.
     """
     root = Path(folder).expanduser()
+    if not (root / PLAN).is_file():
+        raise StudyError(f"{folder} holds no study: give the folder that a study had as its --output")
     jobs, store = read_plan(root).jobs, Store(root)
     users: dict[str, dict[str, None]] = {}
     for job in jobs:

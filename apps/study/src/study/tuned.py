@@ -26,11 +26,15 @@ class Tuned:
         grid: Its axes, as far as they were widened.
         settings: Of pretrainings whose own settings were chosen.
         chosen: By method, its best point.
+        env_steps: What each method might take at last; 0 where the tuning does not say.
+        unsure: Methods whose neighbouring points were not told apart when it ended.
     """
 
     grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     settings: Mapping[str, Settings] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
+    env_steps: int = 0
+    unsure: tuple[str, ...] = ()
 
 
 def read_tuned(folder: Path) -> Tuned:
@@ -43,7 +47,9 @@ def read_tuned(folder: Path) -> Tuned:
         value: Any = read_json(folder / TUNED)
         settings = {name: Settings(**own) for name, own in value["settings"].items()}
         grid = {axis: tuple(values) for axis, values in value["grid"].items()}
-        return Tuned(grid=grid, settings=settings, chosen=dict(value["chosen"]))
+        ended = int(value.get("env_steps", 0)), tuple(value.get("unsure", ()))
+        chosen = dict(value["chosen"])
+        return Tuned(grid=grid, settings=settings, chosen=chosen, env_steps=ended[0], unsure=ended[1])
     except FileNotFoundError:
         raise StudyError(f"{folder} holds no finished tuning; run `study tune` first") from None
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
@@ -53,11 +59,16 @@ def read_tuned(folder: Path) -> Tuned:
 def with_tuned(config: StudyConfig, folder: Path) -> StudyConfig:
     """Returns a study with the grid, settings and choices of its tuning.
 
-    Axes of a pretraining are settled by the tuning; those of adaptation stay rows of the study.
+    Axes of a pretraining are settled by the tuning; those of adaptation stay rows of the study. How long a
+    method pretrains is the study's.
     """
     tuned = read_tuned(folder)
     grid = {axis: values for axis, values in tuned.grid.items() if axis.startswith("adapt.")}
-    return replace(config, grid=grid, settings=tuned.settings, chosen=tuned.chosen)
+    budgets = {name: own.pretrain_env_steps for name, own in config.settings.items()}
+    settings = {
+        name: replace(own, pretrain_env_steps=budgets.get(name)) for name, own in tuned.settings.items()
+    }
+    return replace(config, grid=grid, settings=settings, chosen=tuned.chosen)
 
 
 def tuning_folder(folder: Path, family: str) -> Path:

@@ -141,7 +141,7 @@ def test_the_context_encoder_gives_a_gaussian_for_each_transition():
 
 
 def test_spaces_it_cannot_take():
-    with pytest.raises(TypeError, match="is not Discrete: Rainbow compares every action"):
+    with pytest.raises(TypeError, match="not Discrete, and Rainbow compares every action: use PPO, or wrap"):
         QNetwork(VECTOR, VECTOR, SMALL, torch.Generator())
     with pytest.raises(TypeError, match="is not a Box: flatten it"):
         network(gym.spaces.Dict({"obs": VECTOR}))

@@ -16,6 +16,9 @@ which a training slot last began a trial other than its lifetime's first. "gradi
 that is reset at each trial.
 
 What is remembered of a trial counts from its end on: only there a policy was trained to begin another one.
+A snapshot within a rollout is the agent as it was when that rollout began (`stream.py`), its memory as well.
+So "both" plays without memory at step 0, as "context" does there, and up to the end of its first rollout,
+where "context" remembers already: points of its curve before that end say nothing against it.
 
 With trials=1 this is the control whose memory is reset at each trial.
 """

@@ -128,6 +128,24 @@ class Pull(Hook):
         return 3.0 * (policy.theta**2).sum(), {}
 
 
+class Nothing(Pull):
+    """Adds 0 by the tape, as a step without hooks does without one."""
+
+    def term(self, policy, batch):
+        return 0.0 * policy.theta.sum(), {}
+
+
+def test_a_step_without_a_tape_is_the_same_bit_for_bit():
+    learned = []
+    for hooks in ((), (Nothing(),)):
+        envs = Line(2)
+        learner = make(envs, hooks)
+        for _ in range(20):
+            learner.iteration(envs)
+        learned.append(learner.policy.theta.detach().clone())
+    assert torch.equal(*learned)
+
+
 def test_a_hook_s_term_is_added_and_a_resumed_run_is_the_same():
     envs = Line(2)
     learner = make(envs, (Pull(),))

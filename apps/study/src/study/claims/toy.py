@@ -19,8 +19,10 @@ from study.claims.arms import (
     trial,
     with_latent,
 )
+from study.claims.toy_map import chosen, rows
 from study.config import StudyConfig
-from study.methods import label_of, pretraining_of
+from study.grid import ADAPT
+from study.methods import Method, label_of, pretraining_of
 
 # Which of two schedules was predicted to be better, by toy family.
 REPTILES = {
@@ -31,10 +33,10 @@ REPTILES = {
 
 def toy_claims(config: StudyConfig) -> list[Claim]:
     """Returns what was predicted of a toy family before it was played; the map's are of all its families."""
+    if "pearl" in config.methods:
+        return pearl_claims(config) if set(axes_within(config)) <= {ADAPT} else []
     if config.grid:
         return []
-    if "pearl" in config.methods:
-        return pearl_claims(config)
     family, trials = config.family.rsplit("/", 1)[-1], trained_trials(config)
     claims = []
     if family in REPTILES:
@@ -101,6 +103,11 @@ def toy_claims(config: StudyConfig) -> list[Claim]:
     return claims
 
 
+def axes_within(config: StudyConfig) -> list[str]:
+    """Returns what part of a method's settings each axis of a study's grid varies."""
+    return [axis.partition(".")[0] for axis, values in config.grid.items() if len(values) > 1]
+
+
 def pearl_claims(config: StudyConfig) -> list[Claim]:
     """What PEARL is for: it gains where the task is hidden, and has nothing to gain where it can be seen."""
     hidden = FAMILIES[config.family.rsplit("/", 1)[-1]].hidden
@@ -130,20 +137,19 @@ def pearl_claims(config: StudyConfig) -> list[Claim]:
             for latent in ("another task's", "zero")
         ]
         statement = "Where the task is hidden, PEARL beats the same network without a latent, by inferring."
-        return [
-            Claim(
-                id="T4",
-                statement=statement,
-                components=[better, gain, *heard],
-                preconditions=preconditions,
-            )
-        ]
+        claim = Claim(
+            id="T4",
+            statement=statement,
+            components=[better, gain, *heard],
+            preconditions=preconditions,
+        )
+        return [claim, *([ahead_of_gradients(config)] if config.grid else [])]
     no_better = replace(better, weights={"pearl": -1, alone: 1}, kind="non-inferiority")
     no_better = replace(no_better, name=f"{label_of(alone)} − {label}")
     sees = Component(
         name=f"{label_of(alone)} − Scratch, before adapting",
         summary=ZERO_SHOT,
-        weights={alone: 1, "scratch": -1},
+        weights={alone: 1, chosen(config, "scratch"): -1},
         margin=config.margin,
     )
     return [
@@ -156,3 +162,25 @@ def pearl_claims(config: StudyConfig) -> list[Claim]:
             assay=sees,
         )
     ]
+
+
+def ahead_of_gradients(config: StudyConfig) -> Claim:
+    """Returns that PEARL has more under its curve than whoever fine-tunes, at every point of their grid."""
+    learners = [name for name in config.methods if Method.parse(name).way.does == "learns"]
+    return Claim(
+        id="T6",
+        statement="Where the task is hidden, PEARL has more under its curve than what fine-tunes",
+        scope="however that is tuned",
+        components=[
+            Component(
+                name=f"{label_of('pearl')} − {label_of(row)}, area under the curve",
+                summary=AREA,
+                weights={"pearl": 1, row: -1},
+                margin=0,
+                detect=config.margin,
+            )
+            for name in learners
+            for row in rows(config, name)
+        ],
+        preconditions=[learned("pearl")],
+    )

@@ -12,11 +12,11 @@ from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.method_styles import method_styles
 from matplotlib.figure import Figure
 
-from study.config import StudyConfig
 from study.evidence import SHIPPED
 from study.grid import ADAPT
 from study.methods import Row
 from study.registry import Findings, Finished, Measure
+from study.tuned import read_tuned
 
 if TYPE_CHECKING:
     from fvm_eval.analysis import Analysis
@@ -43,16 +43,24 @@ def findings(finished: Finished) -> Findings:
         "held-out task was played.",
         draw=partial(draw, curves=curves, axis=drawn[0], chosen=finished.config.chosen),
     )
-    return Findings(panels=[panel], notes=[note(curves, finished.config)])
+    tuned = read_tuned(path.parent)
+    return Findings(panels=[panel], notes=[note(curves, tuned.env_steps if tuned.unsure else 0)])
 
 
-def note(curves: pl.DataFrame, config: StudyConfig) -> str:
-    """Returns a sentence on how well the tuning tells neighbours apart."""
+def note(curves: pl.DataFrame, cap: int = 0) -> str:
+    """Returns a sentence on how well the tuning tells neighbours apart.
+
+    Args:
+        curves: Of the tuning.
+        cap: Env steps of a method at which it ended without telling them all apart; 0 where it did, or does
+            not say.
+    """
     errors = curves.drop_nulls("se_to_next")
     alone = sorted(set(curves["method"]) - set(errors["method"]))
     wide = len(errors.filter(pl.col("se_to_next") > 0.03))
     text = f"Tuning: {wide} of {len(errors)} pairs of neighbouring points have a standard error above .03"
-    return f"{text}; one seed, hence none, of {', '.join(alone)}." if alone else f"{text}."
+    text += f"; one seed, hence none, of {', '.join(alone)}" if alone else ""
+    return f"{text}; it ended at its cap of {cap:,} env steps a method." if cap else f"{text}."
 
 
 def draw(

@@ -18,7 +18,7 @@ from fvm_learners.rainbow.config import SMALL
 
 from study.claims.toy import toy_claims
 from study.config import Evaluation, Phase, Settings, StudyConfig
-from study.errors import unknown
+from study.errors import StudyError, unknown
 from study.presets.toy_map import FAMILIES as MAPPED
 from study.presets.toy_map import MAP
 from study.registry import Benchmark
@@ -163,7 +163,28 @@ PEARL = replace(
     trials=0,
 )
 
-PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED, MAP)}
+# The map's second table: PEARL, whose KL the tuning chooses, beside what fine-tunes with the same learner.
+MAP_PEARL = replace(
+    PEARL,
+    preset="map-pearl",
+    family="toy/hidden-long-catch",
+    methods=("scratch", "multitask:none", "multitask", "multitask:gradient+head-reset", "pearl"),
+    seeds=10,
+    first_seed=200,  # used by nothing before
+    looks=(5, 10),
+    train_sizes=(),
+    pool=MAP.pool,
+    validation=(),
+    held_out=(),
+    split=MAP.split,
+    grid={
+        "adapt.learning_rate": (5e-4, 1e-3, 2e-3, 4e-3),  # around RAINBOW's
+        "config.kl_weight": (1e-3, 3e-3, 1e-2),
+    },
+    settings={"pearl": replace(PEARL.settings["pearl"], config={})},
+)
+
+PRESETS = {preset.preset: preset for preset in (SCHEDULES, PEARL, QUICK, NOT_TUNED, MAP, MAP_PEARL)}
 SHORT = ({"game": "visible-catch"}, {"game": "hidden-catch"})
 LONG = ({"game": "visible-long-catch"}, {"game": "hidden-long-catch"})
 
@@ -178,7 +199,7 @@ CATCH_LEVELS: Mapping[str, Any] = {
 def of_family(preset: StudyConfig, family: str) -> Mapping[str, Any]:
     """Returns what another family than the presets' own changes in one of them."""
     levels = CATCH_LEVELS if family == "toy/catch" else {}
-    if preset.preset in (PEARL.preset, MAP.preset):
+    if preset.preset in (PEARL.preset, MAP.preset, MAP_PEARL.preset):
         return levels
     tuned = preset.settings != UNTUNED
     if family == "toy/hidden-catch":
@@ -193,9 +214,11 @@ class Options:
     Attributes:
         game: The family: catch, hidden-catch, one-mark-catch, two-mark-catch, visible-catch,
             hidden-long-catch or visible-long-catch.
+        pretraining: How many times as long every method pretrains, such as .125 or 4.
     """
 
     game: str | None = None
+    pretraining: float = 1.0
 
 
 def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
@@ -204,12 +227,37 @@ def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
     Raises:
         StudyError: There is no such family.
     """
-    if options.game is None:
-        return {}
-    if options.game not in FAMILIES:
-        raise unknown("toy family", options.game, FAMILIES)
-    family = f"toy/{options.game}"
-    return {} if family == preset.family else {"family": family, **of_family(preset, family)}
+    changed: dict[str, Any] = {}
+    if options.game is not None:
+        if options.game not in FAMILIES:
+            raise unknown("toy family", options.game, FAMILIES)
+        family = f"toy/{options.game}"
+        changed = {} if family == preset.family else {"family": family, **of_family(preset, family)}
+    if options.pretraining != 1:
+        changed |= pretrained_for(replace(preset, **changed), options.pretraining)
+    return changed
+
+
+def pretrained_for(preset: StudyConfig, times: float) -> Mapping[str, Any]:
+    """Returns what changes where every method of a preset pretrains so many times as long.
+
+    Raises:
+        StudyError: That is no whole number of env steps.
+    """
+    own = {name: one.pretrain_env_steps for name, one in preset.settings.items() if one.pretrain_env_steps}
+    budgets = [steps * times for steps in (preset.pretrain.env_steps, *own.values())]
+    if not all(steps >= 1 and steps == int(steps) for steps in budgets):  # a NaN is neither
+        raise StudyError(
+            f"--set pretraining={times:g} makes {', '.join(f'{steps:g}' for steps in budgets)} env steps; "
+            "give a number that makes whole ones, such as .125 or 4"
+        )
+    longer = {name: int(steps * times) for name, steps in own.items()}
+    return {
+        "pretrain": replace(preset.pretrain, env_steps=int(budgets[0])),
+        "settings": {
+            name: replace(one, pretrain_env_steps=longer.get(name)) for name, one in preset.settings.items()
+        },
+    }
 
 
 TOY = Benchmark(
@@ -226,6 +274,7 @@ TOY = Benchmark(
         **dict.fromkeys(PRESETS, SHORT),
         "pearl": LONG,
         "map": tuple({"game": family} for family in MAPPED),
+        "map-pearl": LONG,
     },
     claims=toy_claims,
 )

@@ -181,17 +181,17 @@ def check_numbers(values: Rows) -> Rows:
 
 def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
     """Returns the checkpoints grouped so that groups share no task."""
-    groups: list[tuple[set[str], list[Cluster]]] = []
-    for cluster, tasks in values.items():
-        joined: tuple[set[str], list[Cluster]] = (set(tasks), [cluster])
-        apart = []
-        for group in groups:
-            if group[0] & joined[0]:
-                joined = (group[0] | joined[0], group[1] + joined[1])
-            else:
-                apart.append(group)
-        groups = [*apart, joined]
-    return [members for _, members in groups]
+    members: dict[int, list[Cluster]] = {}  # of each group, by its last checkpoint's number
+    reach: dict[int, set[str]] = {}  # its tasks
+    group_of: dict[str, int] = {}  # the group that has a task
+    for number, (cluster, tasks) in enumerate(values.items()):
+        joined, theirs = [cluster], set(tasks)
+        for group in sorted({group_of[task] for task in tasks if task in group_of}):
+            joined = members.pop(group) + joined
+            theirs |= reach.pop(group)
+        members[number], reach[number] = joined, theirs
+        group_of.update(dict.fromkeys(theirs, number))
+    return list(members.values())
 
 
 def splits_are_redrawn(values: Mapping[Cluster, Mapping[str, float]]) -> bool:

@@ -57,7 +57,11 @@ class QNetwork(nn.Module):
         super().__init__()
         self.obs_shape, self.obs_dtype = check_observation_space(observation_space, config.encoder, "encoder")
         if not isinstance(action_space, spaces.Discrete):
-            raise TypeError(f"action space {action_space} is not Discrete: Rainbow compares every action")
+            raise TypeError(
+                f"action space {action_space} is not Discrete, and Rainbow compares every action: use PPO, "
+                "or wrap the envs so that it is (MultiDiscrete([n, m]) becomes Discrete(n * m), action -> "
+                "divmod(action, m))"
+            )
         self.num_actions, self.first_action = int(action_space.n), int(action_space.start)
         self.num_atoms, self.output_relu, self.latent_size = (
             config.num_atoms,

@@ -230,9 +230,12 @@ class Reinforce:
         surprise = to_go * (action - chances(theta, obs))
         own = -np.einsum("tn,tnd->d", surprise, obs) / obs.shape[1]
         batch = Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
-        # Linear in theta: not the loss's value, but its slope.
-        loss, metrics = self.hooks.added(theta @ torch.from_numpy(own), self.policy, batch, torch.mean)
-        (slope,) = torch.autograd.grad(loss, (theta,))
+        # Linear in theta: not the loss's value, but its slope. No tape is needed if nobody adds to it.
+        slope = torch.from_numpy(own)
+        linear = theta @ slope
+        loss, metrics = self.hooks.added(linear, self.policy, batch, torch.mean)
+        if loss is not linear:
+            (slope,) = torch.autograd.grad(loss, (theta,))
         with torch.no_grad():
             theta.sub_(slope, alpha=self.config.learning_rate)
         self.hooks.after_step()
