@@ -197,7 +197,7 @@ def _lines(axes: Axes, panels: Sequence[Panel], frames: Sequence[_Frame]) -> Non
             axes.add_collection(lines, autolim=False)
 
 
-def _tick(axes: Axes, x: float, y: float, text: str, **placed: str) -> None:
+def _tick(axes: Axes, x: float, y: float, text: str, **placed: Any) -> None:
     axes.text(x, y, text, fontsize=8, color=MUTED, **placed)
 
 
