@@ -146,6 +146,12 @@ def test_a_curve_has_a_mean_for_each_point_and_paired_errors_between_neighbours(
     assert best_points(found) == {"scratch": "rate 0.005"}
 
 
+def test_a_curve_is_the_same_to_the_last_bit_each_time() -> None:
+    seeds = scored(40, 0.1, 0.23, 0.31)  # a sum that depends on its order
+    config = replace(FEW, methods=("scratch",), grid={"adapt.learning_rate": (1e-3, 2e-3)})
+    assert len({tuple(curves(config, seeds)["mean"]) for _ in range(30)}) == 1
+
+
 @pytest.mark.parametrize(
     ("scores", "rates"),
     [
