@@ -27,6 +27,7 @@ from torch import Tensor
 
 CAMERAS = ("front", "left_shoulder", "right_shoulder", "wrist")
 CPU_DEVICE = torch.device("cpu")
+NATIVE = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def least(rounds: int, **functions: Callable[[], object]) -> dict[str, float]:
@@ -138,11 +139,13 @@ def measure_update(rounds: int, batch_size: int) -> None:
 
     same = Same()
     agent.sampler = same
+    lower = agent_of(replace(config, cpu_bfloat16=True)) if NATIVE else agent
+    lower.sampler = same
 
-    def ours(rows: Tensor, scene: object) -> Callable[[], object]:
+    def ours(rows: Tensor, scene: object, learner: C2FARM = agent) -> Callable[[], object]:
         def run() -> None:
             same.rows, same.scene = rows, scene
-            agent.update()
+            learner.update()
 
         return run
 
@@ -153,6 +156,7 @@ def measure_update(rounds: int, batch_size: int) -> None:
         ours=ours(every, following),
         rows=ours(batch.next_rows, batch.next_scene),
         kept=ours(every[:0], None),
+        lower=ours(every, following, lower),
     )
     print(f"\nOne update at ARM's shapes, batch {batch_size}, both depths, s")
     print(f"  rival, s' of all rows                      {best['theirs']:.2f}")
@@ -160,6 +164,7 @@ def measure_update(rounds: int, batch_size: int) -> None:
         ("ours", "ours, s' of all rows"),
         ("rows", f"ours, s' of the {waiting} rows not done"),
         ("kept", "ours, all V(s') kept (3 of 5 forwards)"),
+        ("lower", f"ours, s' of all rows, bfloat16: {NATIVE}"),
     ):
         print(f"  {label:42s} {best[name]:.2f}  ratio {best['theirs'] / best[name]:.1f}")
 

@@ -73,7 +73,7 @@ def plain_summary(x: Tensor) -> Tensor:
 class Plain(torch.nn.Module):
     """The function of an `InceptionNetwork`, of whose parameters it has contiguous copies."""
 
-    kind = "arm"
+    kind, needs_float32 = "arm", True
 
     def __init__(self, network: InceptionNetwork) -> None:
         super().__init__()

@@ -14,16 +14,17 @@ VALUE, AREA, ZERO_SHOT = "Value at budget", "Area under the curve", "Zero-shot (
 Cells = dict[str, dict[str, pl.DataFrame]]
 
 
-def cells_of(folder: Path, report: Mapping[str, Any]) -> Cells:
+def cells_of(folder: Path, report: Mapping[str, Any], beside: Path) -> Cells:
     """Returns every summary's cells by arm: from the parquet files, else from the report's cells.csv.
 
     Args:
         folder: Of the study.
         report: Its report.json, for what counts as 0 and 1, and the budget.
+        beside: The folder of report.json.
     """
     found: dict[str, pl.DataFrame] = {}
-    if (folder / "report" / "cells.csv").is_file():
-        table = pl.read_csv(folder / "report" / "cells.csv", schema_overrides={"checkpoint": pl.String})
+    if (beside / "cells.csv").is_file():
+        table = pl.read_csv(beside / "cells.csv", schema_overrides={"checkpoint": pl.String})
         found |= {str(name): mine.drop("summary") for (name,), mine in table.group_by("summary")}
     found |= of_curves(curves_of(folder, report), report["budget"])
     if (folder / "trials.parquet").is_file():
@@ -76,6 +77,7 @@ def of_curves(runs: pl.DataFrame, budget: int) -> dict[str, pl.DataFrame]:
         VALUE: final,
         AREA: pl.DataFrame(areas, schema=schema, orient="row"),
         ZERO_SHOT: runs.filter(env_step=0).drop("env_step"),
+        "Value at budget by demos": final.select(*RUN, "value"),
         "Value at budget by task": final.select(*RUN, "value").with_columns(
             method=pl.format("{} on {}", "method", "task")
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from cells import Cells
-from formulas import FEW, Group, groups, holm, interval, p_beyond
+from formulas import FEW, Group, cut, groups, holm, interval, p_beyond, possible
 from scipy import stats
 
 Row = Mapping[str, Any]
@@ -32,11 +32,9 @@ def verdicts(report: Mapping[str, Any], cells: Cells) -> Iterator[tuple[str, Any
                 "contradicted",
                 "seeds_needed",
             ):
-                printed = (
-                    (row["low"], row["high"])
-                    if name == "limits" and row["low"] is not None
-                    else row.get(name)
-                )
+                printed = row.get(name)
+                if name == "limits" and row["low"] is not None:
+                    printed = cut((row["low"], row["high"]), found.get("possible"))
                 yield f"{claim}, {row['part']} ({row['summary']}): {name}", found.get(name), printed
         assay = next((found for found, row in zip(tested, rows, strict=True) if row["assay"]), None)
         yield f"{claim}: verdict", label(rows, parts, assay, held), rows[0]["verdict"]
@@ -53,7 +51,8 @@ def part(
     limits, p, against = interval(found, 1 - row["alpha"]), p_for(row, found), p_against(row, found)
     result: dict[str, Any] = {
         "estimate": sum(one.mean for one in found),
-        "limits": limits,
+        "limits": cut(limits, possible(found)),
+        "possible": possible(found),
         "p": p,
         "p_against_holm": against,
         "passed": False,

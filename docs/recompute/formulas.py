@@ -188,6 +188,19 @@ def interval(found: list[Group], level: float = 0.95) -> Ends | None:
     return mean - below, mean + above
 
 
+def possible(found: list[Group]) -> Ends | None:
+    """Returns between what the sum of groups lies whatever comes out; None where that is unknown."""
+    known = [one.bounds for one in found if one.bounds is not None]
+    return (sum(b[0] for b in known), sum(b[1] for b in known)) if len(known) == len(found) else None
+
+
+def cut(limits: Ends | None, bounds: Ends | None) -> Ends | None:
+    """Returns limits without what is impossible."""
+    if limits is None or bounds is None:
+        return limits
+    return max(limits[0], bounds[0]), min(limits[1], bounds[1])
+
+
 def over_new_tasks(found: list[Group], fixed: Ends | None) -> Ends | None:
     """Returns the limits for new tasks: checkpoints + tasks - residual, never within those of these tasks."""
     names = sorted(found[0].task_means)

@@ -103,6 +103,11 @@ def expected(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         p = "<0.001" if row["p"] < 0.001 else f"{row['p']:.3f}"
         pair = f"{labels[row['left']]} − {labels[row['right']]}"
         yield f"improvement, {pair}", [pair, mean, ends, p]
+    for row in report.get("shared", ()):
+        span = "" if row["low"] is None else f"[{row['low']:.2f}, {row['high']:.2f}]"
+        sds = [number(score["span"] * row[name]) for name in ("shared_sd", "residual_sd")]
+        texts = [labels[row["method"]], f"{row['icc']:.2f}", *filter(None, [span]), *sds]
+        yield f"what checkpoints of {row['method']} share", texts
     for row in report.get("costs", ()):
         texts = [
             labels[row["method"]],
@@ -117,7 +122,13 @@ def against_page(report: Mapping[str, Any], page: str) -> list[str]:
     """Returns which rows the page lacks: all of a row's texts must stand in one row, in their order."""
     parser = Tables()
     parser.feed(page)
-    rows = [[text for cell in row for text in cell] for row in parser.rows]
+    rows: list[list[str]] = []
+    heading = ""
+    for row in ([text for cell in row for text in cell] for row in parser.rows):
+        if len(row) == 1:
+            heading = row[0]  # of the rows below it, as a number of demonstrations
+        elif row:
+            rows += [row, [f"{row[0]}, {heading}", *row[1:]]]
     return [what for what, texts in expected(report) if not any(_within(texts, row) for row in rows)]
 
 

@@ -5,14 +5,13 @@
 
 Nothing of fvm is imported. The numbers are held against `report.json` to seven digits, and against the page
 as it prints them (`page.py`): means, limits of every kind (t, Welch, paired t, Korn-Graubard, Gaffke, MOVER;
-over new tasks), aggregates, probabilities of improvement with their tests, times to a threshold, curves, the
-claims with their p values and verdicts, preconditions where their returns ship, costs, counts of the
-checklist. Any difference ends it with status 1.
+over new tasks), aggregates, probabilities of improvement with their tests, times to a threshold, curves, what
+checkpoints share, profiles with their bands where `profiles.csv` ships, the claims with their p values,
+verdicts and seeds needed, preconditions where their returns ship, costs, counts of the checklist. Any
+difference ends it with status 1. A limit beyond what is possible, as early pages print it, is its end.
 
-Not computed again, and why: the bands of performance profiles (a bootstrap's own draws; the shares they are
-about are the runs'), the shared sd of the intra-checkpoint correlation, seeds needed (`docs/statistics.md`
-has its table), what a plan, a ledger or an audit says, returns while training and preconditions of studies
-whose returns do not ship.
+Not computed again: what a plan, a ledger or an audit says, and returns while training and preconditions of
+studies whose returns do not ship.
 """
 
 from __future__ import annotations
@@ -29,9 +28,10 @@ import numpy as np
 import polars as pl
 from cells import VALUE, Cells, cells_of, curves_of
 from claims import verdicts
-from formulas import Ends, Group, groups, holm, interval, jackknife, over_new_tasks, p_beyond
+from formulas import Ends, Group, cut, groups, holm, interval, jackknife, over_new_tasks, p_beyond, possible
 from page import against_page
 from scipy import stats
+from spread import profile, shared
 
 Line = tuple[str, Any, Any]  # what, recomputed, printed
 
@@ -39,13 +39,14 @@ Line = tuple[str, Any, Any]  # what, recomputed, printed
 def estimated(what: str, found: list[Group], row: dict[str, Any], *, new: bool = False) -> Iterator[Line]:
     """Yields a mean and its limits beside what the report has."""
     yield f"{what}: mean", sum(one.mean for one in found), row["mean"]
-    fixed = interval(found)
-    yield f"{what}: limits", fixed, ends(row, "low", "high")
+    fixed, bounds = interval(found), possible(found)
+    yield f"{what}: limits", cut(fixed, bounds), cut(ends(row, "low", "high"), bounds)
     if row.get("t_low") is not None:
         as_t = [replace(one, how="t") for one in found]
-        yield f"{what}: t beside", interval(as_t), ends(row, "t_low", "t_high")
+        yield f"{what}: t beside", cut(interval(as_t), bounds), cut(ends(row, "t_low", "t_high"), bounds)
     if new and row["new_low"] is not None:
-        yield f"{what}: new tasks", over_new_tasks(found, fixed), ends(row, "new_low", "new_high")
+        again = over_new_tasks(found, fixed)
+        yield f"{what}: new tasks", cut(again, bounds), cut(ends(row, "new_low", "new_high"), bounds)
 
 
 def ends(row: dict[str, Any], low: str, high: str) -> Ends | None:
@@ -75,15 +76,20 @@ def aggregates(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
             arm.group_by("task").agg(value=(1 - pl.col("value")).clip(0).mean())["value"].mean()
         ),
     }
+    bounds = report["score_bounds"].get(VALUE)
+    gap = None if bounds is None else (max(1 - bounds[1], 0.0), max(1 - bounds[0], 0.0))
     for row in report["aggregates"]:
         what = f"{row['measure']}, {row['arm']}"
         if row["measure"] in by_task:
             value, limits = jackknife(cells[VALUE][row["arm"]], by_task[row["measure"]])
             yield f"{what}: mean", value, row["mean"]
             if row["low"] is not None:
-                yield f"{what}: limits", limits, ends(row, "low", "high")
+                known = gap if row["measure"] == "Optimality gap" else bounds
+                yield f"{what}: limits", cut(limits, known), cut(ends(row, "low", "high"), known)
         elif row["measure"] in cells and row["arm"] in cells[row["measure"]]:
-            yield from estimated(what, groups(cells[row["measure"]], {row["arm"]: 1.0}, None), row)
+            known = report["score_bounds"].get(row["measure"])
+            known = known if row["how"] in ("Gaffke", "Korn-Graubard") else None  # early pages: t
+            yield from estimated(what, groups(cells[row["measure"]], {row["arm"]: 1.0}, known), row)
 
 
 def times(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
@@ -187,7 +193,22 @@ def curves(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
         found = groups({"m": at}, {"m": 1.0}, bounds)
         what = f"curve of {row['method']} at {row['env_step']}"
         yield f"{what}: mean", found[0].mean, row["value"]
-        yield f"{what}: limits", interval(found), ends(row, "low", "high")
+        yield f"{what}: limits", cut(interval(found), bounds), cut(ends(row, "low", "high"), bounds)
+
+
+def spreads(report: dict[str, Any], beside: Path, cells: Cells) -> Iterator[Line]:
+    """Yields what each method's checkpoints share, and its profile where the table of profiles ships."""
+    for row in report.get("shared", ()):
+        again = shared(cells[VALUE][row["method"]]) or {}
+        for name in ("shared_sd", "residual_sd", "icc", "low", "high"):
+            yield f"checkpoints of {row['method']}: {name}", again.get(name), row[name]
+    if (beside / "profiles.csv").is_file():
+        table = pl.read_csv(beside / "profiles.csv", infer_schema_length=None)
+        for (method,), mine in table.group_by("method", maintain_order=True):
+            found = profile(cells[VALUE][str(method)], mine["threshold"].to_list())
+            for name, again in zip(("share", "low", "high"), found, strict=True):
+                if mine[name].null_count() < len(mine):
+                    yield f"profile of {method}: {name}", tuple(again), tuple(mine[name])
 
 
 def costs(folder: Path, report: dict[str, Any], cells: Cells) -> Iterator[Line]:
@@ -241,7 +262,7 @@ def main(arguments: list[str]) -> int:
         folder = Path(name)
         beside = folder / "report" if (folder / "report" / "report.json").is_file() else folder
         report = json.loads((beside / "report.json").read_text(encoding="utf-8"))
-        cells, runs = cells_of(folder, report), curves_of(folder, report)
+        cells, runs = cells_of(folder, report, beside), curves_of(folder, report)
         lines = [
             *summaries(report, cells),
             *aggregates(report, cells),
@@ -249,6 +270,7 @@ def main(arguments: list[str]) -> int:
             *checklist(report, folder, runs),
             *improvement(report, cells),
             *curves(report, runs),
+            *spreads(report, beside, cells),
             *costs(folder, report, cells),
             *preconditions(report, cells),
             *verdicts(report, cells),

@@ -10,6 +10,7 @@ audits how the arms were tuned.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from study.costs import cost_table
 from study.plan import Plan, make_plan
 from study.presets.toy_map import FAMILIES, MAP
 from study.store import Store
-from study.tuned import TUNED, with_tuned
+from study.tuned import TABLES, TUNED, with_tuned
 
 HERE = Path(__file__).parent
 
@@ -80,6 +81,10 @@ def main(folder: Path) -> None:
     found = tables(folder, configs)
     for name, table in found.items():
         table.write_parquet(HERE / f"{name}.parquet")
+    for family in configs:  # what `--tuned docs/results/toy-map/tuning` takes over
+        (HERE / "tuning" / family).mkdir(parents=True, exist_ok=True)
+        for name in (TUNED, *TABLES):
+            shutil.copyfile(folder / "tuning" / family / name, HERE / "tuning" / family / name)
     runs, returns = found.get("runs"), found.get("returns")
     if runs is None or returns is None or runs.is_empty():
         print("no whole seed yet")

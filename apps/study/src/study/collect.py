@@ -21,7 +21,7 @@ from rich.table import Table
 
 from study import diverged
 from study.claims import claims_of
-from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, NEW_TRIALS, TRIALS
+from study.claims.arms import BY_DEMOS, BY_LATENT, BY_MOMENT, BY_TASK, NEW_TRIALS, TRAINED, TRIALS
 from study.config import StudyConfig
 from study.costs import cost_summary, cost_table, spent_by
 from study.environments import suite_of
@@ -36,7 +36,17 @@ from study.registry import Finished, registered
 from study.store import Store
 from study.tables import write_tables
 
-SCORES = (BY_TASK, BY_MOMENT, BY_LATENT, TRIALS, NEW_TRIALS, NEW_LEVELS)  # summaries of normalised scores
+# Summaries of normalised scores.
+SCORES = (
+    BY_TASK,
+    BY_MOMENT,
+    BY_DEMOS,
+    BY_LATENT,
+    TRAINED,
+    TRIALS,
+    NEW_TRIALS,
+    NEW_LEVELS,
+)
 ROW_ORDER = ["method", "fold", "seed", "checkpoint", "task", "env_step", "episode"]
 
 
@@ -72,8 +82,8 @@ class Results:
     def table(self) -> Table:
         """Returns the main numbers for a terminal, in raw scores with 95 % intervals over checkpoints."""
         scale, summaries = self.analysis.scale, self.analysis.summaries
-        tasks = len(self.study.tasks)
-        table = Table(title=f"{scale.label} on {tasks} held-out tasks [95 %]", title_justify="left")
+        on = counted(len(self.study.tasks), "held-out task")
+        table = Table(title=f"{scale.label} on {on} [95 %]", title_justify="left")
         table.add_column("")
         for summary in reversed(summaries):
             table.add_column(summary.name, justify="right")

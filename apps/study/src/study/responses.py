@@ -91,7 +91,7 @@ def curves(config: StudyConfig, table: pl.DataFrame) -> pl.DataFrame:
         if method.name not in played:
             continue
         mine = table.filter(pl.col("method") == method.name)
-        by_seed = mine.group_by("point", "seed").agg(pl.col("value").mean())
+        by_seed = mine.group_by("point", "seed", maintain_order=True).agg(pl.col("value").mean())
         points = points_of(config, method)
         after = next_points(points)
         for point in points:

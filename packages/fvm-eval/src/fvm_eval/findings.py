@@ -165,7 +165,7 @@ def of_reading(
     step = f" at env step {int(reading.episodes['env_step'].to_numpy().max()):,}" if reading.has_steps else ""
     study = StudyResults(
         title=title or f"Scores of {visible(reading.name)}",
-        estimand=f"Expected score on the tasks of the table{step}, each with equal weight.",
+        estimand=f"Expected score{step} on {_of(len(tasks))}.",
         episodes=reading.episodes,
         score_name="Score",
         normalised_name=label,
@@ -190,3 +190,10 @@ def of_reading(
             comparisons=[claim for claim in claims if isinstance(claim, Comparison)],
         )
     return Findings(study, reading)
+
+
+def _of(tasks: int) -> str:
+    """Returns what the scores of a table are expected on."""
+    return (
+        "the task of the table" if tasks == 1 else f"the {tasks:,} tasks of the table, each of equal weight"
+    )

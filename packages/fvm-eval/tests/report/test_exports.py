@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -108,13 +109,47 @@ def test_words_fit_a_table_without_adaptation(odd):
     assert "final score" in page
 
 
-def test_limits_outside_the_range_are_said():
+def test_no_limit_lies_outside_the_range_and_where_it_is_cut_is_said():
     # Two tasks half the range apart say next to nothing of a third one.
     rows = [("a", s, t, v + 0.01 * s) for t, v in (("t", 0.95), ("u", 0.5)) for s in range(4)]
     frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
-    page = compare(frame, score_range=(0.0, 1.0)).files["report.html"].decode()
-    assert "Some limits lie outside the possible scores, 0.00 to 1.00: a (new)" in page
-    assert "limits lie outside" not in compare(frame).files["report.html"].decode()
+    found = compare(frame, score_range=(0.0, 1.0))
+    new = found.analysis.summaries[0].new["a"]
+    assert (new.low, new.high) == (0.0, 1.0)
+    said = "t does not know that scores lie in 0.00 to 1.00: its limits are cut to what is possible."
+    assert said in found.files["report.html"].decode()
+    free = compare(frame)
+    assert free.analysis.summaries[0].new["a"].high > 1
+    assert "its limits are cut" not in free.files["report.html"].decode()
+
+
+def test_a_difference_has_no_limit_beyond_the_span():
+    rows = [(m, s, t, v) for m, v in (("a", 1.0), ("b", 0.0)) for s in range(2) for t in "tu"]
+    rows[0] = ("a", 0, "t", 0.2)
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    for found in compare(frame, score_range=(0.0, 1.0)).analysis.differences:
+        limits = [(found.fixed.low, found.fixed.high), (found.new.low, found.new.high)]
+        limits += [] if found.fixed.beside is None else [found.fixed.beside[:2]]
+        assert all(-1 <= end <= 1 for pair in limits for end in pair if end is not None)
+
+
+def test_one_task_is_said_in_the_singular(synthetic):
+    rows = [(m, s, "t", v + 0.1 * s) for m, v in (("a", 1.0), ("b", 0.0)) for s in range(3)]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    pages = [compare(frame).files, render(synthetic(seeds=2, tasks=1))]
+    for page in (re.sub("<[^>]+>", " ", files["report.html"].decode()) for files in pages):
+        assert re.findall(r"(?<![\d,.])1 [a-z-]* ?(?:tasks|seeds|episodes|runs)\b", page) == []
+        assert "these 1" not in page
+        assert "these tasks" not in page[: page.index("The estimand is a sentence")]
+        assert not re.search(r"1 \S*\s?task, each|the task, each", page)
+
+
+def test_a_headline_names_few_of_many_methods():
+    rows = [(f"m{i:02d}", s, "t", i + 0.1 * s) for i in range(26) for s in range(2)]
+    frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    page = compare(frame).files["report.html"].decode()
+    head = re.search(r'<p class="answer">(.*?)</p>', page).group(1)
+    assert head == "m25 25.05, m24 24.05, m23 23.05, m22 22.05, 22 others 21.05 to 0.05."
 
 
 def test_report_in_one_line(odd, tmp_path):

@@ -12,6 +12,7 @@ from fvm_eval.analysis.secondary import secondary_of
 from fvm_eval.report.captions import pictures
 from fvm_eval.report.secondary import secondary
 from fvm_eval.statistics.bounded import gaffke_limits
+from scipy import stats
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +58,35 @@ def test_times_to_a_threshold_lie_between_0_and_the_budget(study):
     assert (time.mean, time.low, time.high) == pytest.approx((40 / 3, 20 * low, 20 * high))
 
 
-def test_an_aggregate_s_limit_beyond_the_possible_is_said(study):
-    assert "Some limits lie beyond" not in text_of(study)
+def test_no_limit_of_an_aggregate_lies_beyond_what_is_possible():
+    """Of 16 rare successes t's limits of mean, interquartile mean and gap reach below 0 and above 1."""
     rng = np.random.default_rng(0)
     rows = [("a", s, t, float(rng.random() < 0.1)) for s in range(4) for t in "tuvw"]
     frame = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
-    page = compare(frame, score_range=(0.0, 1.0)).files["report.html"].decode()
-    assert re.search(
-        r"Some limits lie beyond what is possible \([a-z ,]*\): a t interval does not know", page
+    found = compare(frame, score_range=(0.0, 1.0))
+    aggregates = secondary_of(found.analysis).aggregates
+    gap = aggregates["Optimality gap"]["a"]
+    values = frame.group_by("seed").agg(pl.col("score").mean())["score"].to_numpy()
+    half = stats.t.ppf(0.975, 3) * stats.sem(values)
+    assert values.mean() - half < 0, "uncut it would lie beyond"
+    assert (gap.low, gap.high) == (pytest.approx(1 - values.mean() - half), 1.0)
+    assert aggregates["Interquartile mean"]["a"].low in (None, 0.0)
+    assert "by the jackknife, cut to what is possible" in found.files["report.html"].decode()
+
+
+def test_a_further_measure_that_is_a_rate_has_limits_of_rates(study):
+    """Two pretrainings at .2 and .8 of rates: t says [-3.3, 4.3]; within 0 to 1 Gaffke's limits decide."""
+    cells = pl.DataFrame(
+        {
+            **{"method": ["mt", "mt"], "fold": [0, 0], "seed": [0, 1], "checkpoint": ["a", "b"]},
+            **{"task": ["t", "t"], "value": [0.2, 0.8]},
+        }
     )
+    measured = replace(study, cells={"Rate": cells}, cell_bounds={"Rate": (0.0, 1.0)})
+    rate = secondary_of(analyse(measured)).measures["Rate"]["mt"]
+    assert (rate.low, rate.high) == pytest.approx(gaffke_limits([0.2, 0.8]))
+    assert rate.beside is not None
+    assert rate.beside[:2] == (0.0, 1.0)
 
 
 def test_few_against_many_print_their_simulated_coverage_on_the_page_and_in_the_terminal():

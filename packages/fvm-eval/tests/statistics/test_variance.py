@@ -4,7 +4,7 @@ import pytest
 from fvm_eval.statistics.aggregate import Scores
 from fvm_eval.statistics.contrasts import contrast
 from fvm_eval.statistics.intervals import difference_interval, mean_interval, new_tasks_interval
-from fvm_eval.statistics.variance import estimate, lacking
+from fvm_eval.statistics.variance import estimate, lacking, rows_of
 from scipy import stats
 
 
@@ -61,7 +61,7 @@ def test_structured_gaps_are_estimated_on_common_cells_and_said(cells):
     assert "on 3 of 6 tasks, since some checkpoints lack t3, t4, t5" in found.note
     assert hits / studies > 0.92
     assert naive / studies < 0.90
-    assert lacking(arm) == {"t3", "t4", "t5"}
+    assert lacking(rows_of(arm)) == {"t3", "t4", "t5"}
 
 
 def test_splits_drawn_anew_have_their_checkpoint_for_unit(cells):

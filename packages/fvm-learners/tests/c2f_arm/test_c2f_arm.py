@@ -19,7 +19,7 @@ CONFIG = C2FARMConfig(grid_sizes=(4, 4), half_sides=(0.2,), rotation_bins=4, imi
 class Table(torch.nn.Module):
     """Says the same Q at every moment, and remembers where it was asked."""
 
-    kind = "patch"
+    kind, needs_float32 = "patch", False
 
     def __init__(self, voxels, values=None):
         super().__init__()

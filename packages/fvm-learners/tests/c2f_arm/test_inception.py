@@ -1,5 +1,7 @@
 """ARM's network: its published numbers of parameters, and its fused pieces against torch's single ones."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -76,3 +78,40 @@ def test_padding_and_its_gradient_are_torchs():
     (own * weights).sum().backward()
     (theirs * weights).sum().backward()
     torch.testing.assert_close(x.grad, y.grad)
+
+
+NATIVE = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@pytest.mark.skipif(not NATIVE, reason="a CPU with instructions for bfloat16 is needed")
+@pytest.mark.parametrize("padding", ["replicate", "zeros"])
+def test_in_bfloat16_q_and_its_gradients_are_those_of_float32_nearly(padding):
+    """Bfloat16 has 8 bits: values agree to a few hundredths, gradients point the same way."""
+    network = InceptionNetwork(8, 16, 4, padding, rng(), 0)
+    grid, told = torch.rand(2, 8, 8, 8, 10, generator=rng()), torch.rand(2, 4, generator=rng())
+    seen, found = [], []
+    network.encoder["f1"].register_forward_hook(lambda _, __, out: seen.append(out.dtype))
+    for lower in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            q, _ = network(grid, told)
+        q.float().square().mean().backward()
+        gradient = torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+        found.append((q.detach().float(), gradient))
+    assert seen == [torch.float32, torch.bfloat16]
+    (exact, slope), (near, lower_slope) = found
+    assert not torch.equal(exact, near)
+    assert (exact - near).abs().max() < 0.025 * exact.abs().max()
+    assert torch.cosine_similarity(slope, lower_slope, dim=0) > 0.99
+
+
+def test_only_a_network_that_reads_rotation_from_the_soft_argmax_needs_float32():
+    """Two peaks whose heights differ by a rounding of bfloat16 at 1, .004: their weights differ by e^.4."""
+    assert InceptionNetwork(8, 16, 4, "zeros", rng(), 5).needs_float32
+    assert not InceptionNetwork(8, 16, 4, "zeros", rng(), 0).needs_float32
+    x = torch.zeros(1, 1, 8, 8, 8)
+    x[..., 0], x[..., -1] = 1.0, 1.0039
+    assert torch.equal(x.bfloat16(), torch.where(x > 0, 1.0, 0.0))
+    z, rounded = summary(x)[0, 2], summary(x.bfloat16())[0, 2]
+    assert rounded.item() == pytest.approx(0, abs=1e-5)
+    assert z.item() == pytest.approx(math.tanh(0.39 / 2), abs=1e-3)

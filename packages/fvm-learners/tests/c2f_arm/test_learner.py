@@ -277,3 +277,20 @@ def test_a_replay_that_is_too_small(ball, tiny):
     agent = make(envs, replace(tiny, replay_capacity=8))
     with pytest.raises(ValueError, match="raise replay_capacity so that each task has"):
         agent.collect(envs, 1)
+
+
+@pytest.mark.parametrize("network", ["patch", "upstream"])
+def test_bfloat16_on_a_cpu_learns_or_says_why_it_cannot(ball, demos, tiny, network, monkeypatch):
+    config = replace(tiny, network=network, channels=8, cpu_bfloat16=True, batch_size=4)
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        agents = [make(ball(), replace(config, cpu_bfloat16=lower)) for lower in (False, True)]
+        for agent in agents:
+            agent.add_demonstrations(demos(1))
+        exact, near = (agent.update()["loss"] for agent in agents)
+        assert near == pytest.approx(exact, rel=0.03)
+        ours, theirs = (agent.weights() for agent in agents)
+        assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    with pytest.raises(ValueError, match="cpu_bfloat16 asks for bfloat16, and this CPU has no instructions"):
+        make(ball(), config)

@@ -9,7 +9,8 @@ import torch
 from fvm_learners import PPO, PPOConfig
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.minibatches import Batch
-from fvm_learners.ppo.ppo import bfloat16_devices, chunk_size_of, ppo_loss
+from fvm_learners.ppo.ppo import chunk_size_of, ppo_loss
+from fvm_learners.precision import bfloat16_devices, check_bfloat16
 from gymnasium import spaces
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
@@ -51,7 +52,7 @@ def test_on_cuda_a_loss_stays_on_its_device_in_the_precision_that_was_asked_for(
         mlp_sizes=(),
         lstm_size=8 if recurrent else None,
         rng=torch.Generator(),
-        bfloat16_on=bfloat16_devices(config, CUDA),
+        bfloat16_on=bfloat16_devices(config),
     )
     for module in policy.encoder.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -96,7 +97,10 @@ def test_a_cpu_without_bfloat16_says_so(monkeypatch):
         monkeypatch.setattr(torch.cpu, name, lambda: False)
     with pytest.raises(ValueError, match="this CPU has no instructions for it"):
         PPO(IMAGES, ACTIONS, replace(SMALL, cpu_bfloat16=True), seed=0)
-    assert bfloat16_devices(replace(SMALL, cpu_bfloat16=True, autocast=True), CUDA) == ["cuda", "cpu"]
+    both = replace(SMALL, cpu_bfloat16=True, autocast=True)
+    check_bfloat16(both, CUDA)
+    assert bfloat16_devices(both) == ["cuda", "cpu"]
+    assert bfloat16_devices(SMALL) == []
 
 
 def test_chunks_are_the_encoders_own_on_a_cpu_and_as_said_on_any_device():

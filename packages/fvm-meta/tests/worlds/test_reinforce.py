@@ -146,7 +146,7 @@ def test_a_step_without_a_tape_is_the_same_bit_for_bit():
     assert torch.equal(*learned)
 
 
-def test_a_hook_s_term_is_added_and_a_resumed_run_is_the_same():
+def test_a_hook_s_term_is_added_and_a_resumed_run_is_the_same(filed):
     envs = Line(2)
     learner = make(envs, (Pull(),))
     plain = make(envs)
@@ -155,7 +155,7 @@ def test_a_hook_s_term_is_added_and_a_resumed_run_is_the_same():
             one.iteration(envs)
     assert not torch.equal(learner.policy.theta, plain.policy.theta)
     other = make(envs, (Pull(),), seed=9)
-    other.load_state_dict(learner.state_dict())
+    other.load_state_dict(filed(learner.state_dict()))
     for _ in range(5):
         assert learner.iteration(envs).metrics == other.iteration(envs).metrics
     assert torch.equal(learner.policy.theta, other.policy.theta)

@@ -54,7 +54,8 @@ def returns_of(plan: Plan, store: Store, marks: int) -> pl.DataFrame:
         best = best_mean_trial(spec["tasks"], trials)
         table = store.table([job], "rows")
         for (policy,), mine in table.group_by("policy", maintain_order=True):
-            value = float(mine.group_by("task").agg(pl.col("score").mean())["score"].to_numpy().mean())
+            by_task = mine.group_by("task", maintain_order=True).agg(pl.col("score").mean())
+            value = float(by_task["score"].to_numpy().mean())
             rows.append((marks, job.method, job.seed, policy, value, best))
     columns = ["marks", "method", "seed", "policy", "value", "optimum"]
     return pl.DataFrame(rows, schema=columns, orient="row")

@@ -68,7 +68,7 @@ def decide_claims(
             Decided(
                 verdict(claim, study.level),
                 None if smaller is None else verdict(smaller, study.level),
-                None if study.level == ALPHA else verdict(claim, ALPHA),
+                None if math.isclose(study.level, ALPHA, rel_tol=1e-3) else verdict(claim, ALPHA),
             )
         )
     return tuple(found)

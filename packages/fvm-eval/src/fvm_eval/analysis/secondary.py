@@ -24,6 +24,7 @@ from fvm_eval.statistics.pairs import Pair
 from fvm_eval.statistics.profiles import performance_profile
 
 _POINTS, _SEED, _HALF = 41, 0, 0.5
+_GAP = "Optimality gap"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,16 @@ def secondary_of(analysis: Analysis) -> Secondary:
     study, cells = analysis.study, analysis.summaries[0].cells
     chosen: dict[str, Aggregate] = {"Interquartile mean": iqm, "Median": median}
     if study.score_ranges is not None:
-        chosen["Optimality gap"] = partial(optimality_gap, gamma=1.0)
+        chosen[_GAP] = partial(optimality_gap, gamma=1.0)
+    possible = dict.fromkeys(chosen, analysis.score_bounds)
+    if analysis.score_bounds is not None:
+        lowest, highest = analysis.score_bounds
+        possible[_GAP] = max(1 - highest, 0.0), max(1 - lowest, 0.0)
     aggregates = {
-        name: {m: jackknife({m: cells[m]}, {m: 1.0}, aggregate).interval() for m in study.methods}
+        name: {
+            m: jackknife({m: cells[m]}, {m: 1.0}, aggregate).interval().within(possible[name])
+            for m in study.methods
+        }
         for name, aggregate in chosen.items()
     }
     threshold = _HALF if study.score_ranges is not None and analysis.has_curve else None
@@ -90,7 +98,10 @@ def secondary_of(analysis: Analysis) -> Secondary:
         threshold=threshold,
         reached=reached,
         measures={
-            name: {str(arm): mean_interval(mine) for (arm,), mine in table.group_by("method")}
+            name: {
+                str(arm): mean_interval(mine, score_bounds=_holding(table, study.cell_bounds.get(name)))
+                for (arm,), mine in table.group_by("method")
+            }
             for name, table in sorted(study.cells.items())
         },
     )
@@ -118,6 +129,13 @@ def _pairs(analysis: Analysis) -> list[Pair]:
         return found
     shown = {frozenset((d.left, d.right)) for d in analysis.differences}
     return [pair for pair in found if frozenset((pair.left, pair.right)) in shown]
+
+
+def _holding(table: pl.DataFrame, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Returns the bounds if all values lie within them."""
+    if bounds is None or not table["value"].is_between(*bounds).all():
+        return None
+    return bounds
 
 
 def _shared(cells: pl.DataFrame) -> CheckpointVariance | str:

@@ -25,6 +25,7 @@ from fvm_eval.analysis.summaries import (
 from fvm_eval.claims import ClaimVerdict, Comparison, judge
 from fvm_eval.curves import normalise, pooled_curves, run_curves
 from fvm_eval.fairness import Check, baselines, completeness, snapshots, spending, splits
+from fvm_eval.fairness.copies import copied
 from fvm_eval.statistics.intervals import Interval
 from fvm_eval.statistics.pairs import Pair, compare_pairs
 
@@ -51,6 +52,7 @@ class Analysis:
         claims: Verdicts on the claims.
         device_seconds: Of one pretraining, by arm; empty where they were not given.
         baselines: Mean scores, lowest first.
+        copies: Which checkpoints have the very same episodes; empty if none.
         checks: The rules, in order.
     """
 
@@ -71,6 +73,7 @@ class Analysis:
     claims: tuple[Decided, ...]
     device_seconds: Mapping[str, DeviceSeconds]
     baselines: Mapping[str, float]
+    copies: str
     checks: tuple[Check, ...]
 
     @cached_property
@@ -102,6 +105,7 @@ def analyse(study: StudyResults) -> Analysis:
         episodes = normalise(episodes, study.score_ranges)
         baselines = None if baselines is None else normalise(baselines, study.score_ranges)
     runs = run_curves(episodes, score_bounds=bounds)
+    twice = copied(runs, episodes)
     summaries = summaries_of(study, runs, bounds)
     verdicts = []
     for comparison in study.comparisons if study.complete else ():
@@ -141,13 +145,15 @@ def analyse(study: StudyResults) -> Analysis:
         claims=claims,
         device_seconds=device_seconds(study),
         baselines={name: means[name] for name in sorted(means, key=lambda n: means[n])},
-        checks=_checks(study, runs, summaries, [verdict for _, verdict in verdicts], claims),
+        copies=twice,
+        checks=_checks(study, runs, twice, summaries, [verdict for _, verdict in verdicts], claims),
     )
 
 
 def _checks(
     study: StudyResults,
     runs: pl.DataFrame,
+    twice: str,
     summaries: tuple[Summary, ...],
     verdicts: list[ClaimVerdict],
     claims: tuple[Decided, ...],
@@ -176,7 +182,7 @@ def _checks(
         snapshots.check_curves(runs, study.online, study.plan),
         snapshots.check_episodes(study.episodes, study.plan),
         snapshots.check_summaries(runs, study.episodes, study.final_step, study.plan),
-        completeness.check_complete(runs, study.episodes, study.plan, study.spending),
+        completeness.check_complete(runs, twice, study.plan, study.spending),
         completeness.check_size([*verdicts, *(decided.verdict for decided in claims)], study.looks, fewest),
     ]
     given = {check.rule: check for check in study.checks}

@@ -9,7 +9,7 @@ import polars as pl
 
 from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT, StudyResults
 from fvm_eval.curves import area_under_curve, value_at
-from fvm_eval.statistics.intervals import Interval, difference_interval, mean_interval, new_tasks_interval
+from fvm_eval.statistics.intervals import Interval, both_intervals
 
 Pair = tuple[str, str]
 MAX_PAIRS = 6
@@ -108,8 +108,8 @@ def summaries_of(
     summaries = []
     for name, table in tables:
         cells = {method: table.filter(pl.col("method") == method) for method in study.methods}
-        fixed = {method: mean_interval(cells[method], score_bounds=bounds) for method in cells}
-        new = {method: new_tasks_interval(cells[method], score_bounds=bounds) for method in cells}
+        both = {method: both_intervals(mine, score_bounds=bounds) for method, mine in cells.items()}
+        fixed, new = ({method: pair[i] for method, pair in both.items()} for i in (0, 1))
         summaries.append(Summary(name, cells, fixed, new))
     return tuple(summaries)
 
@@ -138,8 +138,7 @@ def differences_of(
             sides = summary.cells[left], summary.cells[right]
             if set(sides[0]["task"]) != set(sides[1]["task"]):
                 continue
-            fixed = difference_interval(*sides, score_bounds=bounds)
-            new = new_tasks_interval(*sides, score_bounds=bounds)
+            fixed, new = both_intervals(*sides, score_bounds=bounds)
             differences.append(Difference(left, right, summary.name, fixed, new))
     return tuple(differences)
 

@@ -111,6 +111,25 @@ class Component:
         sign = 1 if self.kind == "superiority" else -1
         return _two_sided(estimate.p_below(sign * self.margin))
 
+    def settled(self, bounds: tuple[float, float] | None) -> str:
+        """Returns why no data could pass, or none could contradict; empty where both are possible.
+
+        Args:
+            bounds: Lowest and highest possible value of the contrast; None where unknown.
+        """
+        if bounds is None:
+            return ""
+        low, high = bounds
+        threshold = -self.margin if self.kind == "non-inferiority" else self.margin
+        within = f"the contrast lies in {low:.2g} to {high:.2g} whatever comes out"
+        if self.kind == "superiority" and high <= threshold:
+            return f"nothing could pass: {within}"
+        if self.kind == "equivalence":
+            sure = -self.margin < low and high < self.margin
+        else:
+            sure = high < threshold if self.kind == "no gain" else low > threshold
+        return f"nothing could contradict it: {within}" if sure else ""
+
     def seeds_needed(self, estimate: Estimate, *, alpha: float = 0.05, target: float = 0.8) -> int | None:
         """Returns the seeds per arm that would show the component with this power at the observed spread.
 
@@ -186,6 +205,9 @@ def assess(
         return ComponentVerdict(component, doubt="no interval", reason=f"cannot be compared ({error})")
     if not isfinite(estimate.mean):
         return ComponentVerdict(component, doubt="not estimable", reason=estimate.note)
+    if settled := component.settled(estimate.bounds):
+        verdict = ComponentVerdict(component, estimate, estimate.interval(1 - alpha))
+        return replace(verdict, doubt="no interval", reason=settled)
     needed = component.seeds_needed(estimate, alpha=alpha)
     verdict = ComponentVerdict(
         component,

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import lgamma, log
 
 import polars as pl
 
 from fvm_eval.claims import LABELS, ClaimVerdict, Look
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
 
-_SURPRISE_BITS = 60  # of two checkpoints' episodes in one order: beyond any number of pairs compared
-
 
 def check_complete(
-    runs: pl.DataFrame, episodes: pl.DataFrame, plan: pl.DataFrame | None, spending: pl.DataFrame | None
+    runs: pl.DataFrame, twice: str, plan: pl.DataFrame | None, spending: pl.DataFrame | None
 ) -> Check:
     """Rule 9: the runs of the table are those of the plan and of the ledger, each with episodes of its own.
 
     Args:
         runs: Curves of the table.
-        episodes: Of the table.
+        twice: Which checkpoints have the very same episodes (`fvm_eval.fairness.copies`); empty if none.
         plan: Columns of a run.
         spending: Columns of a run: whose envs counted steps.
     """
@@ -31,7 +28,7 @@ def check_complete(
     if missing:
         return Check(9, "fails", f"{missing} runs of the grid are missing from the table")
     if plan is None:
-        return Check(9, "cannot be checked", f"{len(table)} runs without a hole, but {NO_PLAN}")
+        return Check(9, "cannot be checked", twice or f"{len(table)} runs without a hole, but {NO_PLAN}")
     wanted = plan.select(RUN).unique()
     dropped, added = wanted.join(table, on=RUN, how="anti"), table.join(wanted, on=RUN, how="anti")
     if len(dropped):
@@ -49,38 +46,9 @@ def check_complete(
             row = hidden.row(0, named=True)
             who = f"{row['method']}, seed {row['seed']} on {row['task']}"
             return Check(9, "fails", f"{len(hidden)} runs took env steps and are not in the plan: {who}")
-    if copied := _copied(episodes):
-        return Check(9, "cannot be checked", copied)
+    if twice:
+        return Check(9, "cannot be checked", twice)
     return Check(9, "holds", f"all {len(wanted)} planned runs are in the table, none dropped")
-
-
-def _copied(episodes: pl.DataFrame) -> str:
-    """Returns which checkpoints have the very same episodes, where chance cannot explain it; empty if none.
-
-    The order of a point's scores, given how often each occurs, is one of n! / prod k_i!; checkpoints that
-    share it at every point are one run counted twice, unless their agents are the same or their tasks leave
-    nothing to chance.
-    """
-    point = ["method", "fold", "checkpoint", "task", "env_step"]
-    points = episodes.sort([*point, "episode"]).group_by(point, maintain_order=True).agg("score")
-    whole = (
-        points.with_columns(told=pl.struct("task", "env_step", pl.col("score").hash()).hash())
-        .group_by("method", "fold", "checkpoint", maintain_order=True)
-        .agg(told=pl.col("told").sort())
-    )
-    for (method, _), same in whole.group_by("method", "told", maintain_order=True):
-        if len(same) > 1:
-            first, second = same["checkpoint"][:2]
-            mine = points.filter((pl.col("method") == method) & (pl.col("checkpoint") == first))
-            if sum(map(_orders, mine["score"])) > _SURPRISE_BITS:
-                return f"{second} of {method} has the very same episodes as {first}: one run counted twice?"
-    return ""
-
-
-def _orders(scores: pl.Series) -> float:
-    """Returns the logarithm to base 2 of the number of orders that these scores can come in."""
-    counts = scores.value_counts()["count"].to_list()
-    return (lgamma(len(scores) + 1) - sum(lgamma(count + 1) for count in counts)) / log(2)
 
 
 def check_size(verdicts: Sequence[ClaimVerdict], looks: Sequence[Look] = (), checkpoints: int = 0) -> Check:

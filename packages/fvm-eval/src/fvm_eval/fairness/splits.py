@@ -133,8 +133,8 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[st
         return Check(3, "cannot be checked", "no leak audit was handed in")
     kept = sorted(set(audit.leaked) & set(tasks))
     if kept:
-        return Check(3, "fails", f"{len(kept)} leaked tasks are in the table: {', '.join(kept[:5])}")
-    counts = f"{audit.audited:,} held-out tasks against {audit.against:,} training tasks"
+        return Check(3, "fails", f"{_counted(len(kept), 'leaked task')} in the table: {', '.join(kept[:5])}")
+    counts = f"{_counted(audit.audited, 'held-out task')} against {_counted(audit.against, 'training task')}"
     train = {task for fold in folds.values() for task in fold.train}
     shared = sorted(set(tasks) & train) if len(folds) == 1 else []
     if shared:
@@ -142,3 +142,7 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[st
     if audit.audited < len(set(tasks)) or audit.against < 1 or not audit.how.strip():
         return Check(3, "cannot be checked", f"the audit compared {counts}; the table has {len(set(tasks))}")
     return Check(3, "holds", f"{counts}, {len(audit.leaked)} leaked and excluded ({audit.how})")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -86,6 +86,11 @@ def assign(
             found[role] = column
             if column != role:
                 said.append(f"{role} from column {column!r}")
+    if other := next((role for role in found if role != "score" and found[role] == found.get("score")), ""):
+        raise TableError(
+            f"column {shown_name(found['score'])!r} of {name} cannot be {other} and score at once; say which "
+            f"column is the other by --map {other}=COLUMN or --map score=COLUMN"
+        )
     return found, said
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from fvm_eval.reading import columns, layouts
 from fvm_eval.reading.clusters import clusters_said, refuse_false_clusters
 from fvm_eval.reading.episode_rows import completed, joined, refuse_twice, typed
+from fvm_eval.reading.lookalikes import refuse_lookalikes
 from fvm_eval.reading.numerals import Mark, decimal_mark
 from fvm_eval.reading.opening import open_all
 from fvm_eval.reading.request import Request
@@ -78,7 +79,7 @@ def _read(given: Any, request: Request) -> Reading:
     said = _summed_up(said, [place.name for place in places])
     rows, heard = joined(tables)
     tables.clear()
-    said += heard
+    said += [*heard, *refuse_lookalikes(rows)]
     had_checkpoints = "checkpoint" in rows.columns
     if had_checkpoints:
         refuse_false_clusters(rows, request.columns.get("checkpoint", "checkpoint"))

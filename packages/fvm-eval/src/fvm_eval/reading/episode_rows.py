@@ -49,11 +49,16 @@ def typed(
     for role, value in constants.items():
         kind = pl.Int64 if role in _WHOLE else pl.Float64 if role == "score" else pl.String
         try:
-            table = table.with_columns(pl.lit(value.strip()).cast(kind).alias(role))
+            given = pl.Series([value.strip()]).cast(kind)
         except pl.exceptions.PolarsError:
-            raise TableError(
-                f"--set {role}={value}: expected a {'whole ' * (role in _WHOLE)}number"
-            ) from None
+            given = pl.Series([None], dtype=kind)
+        fits = given.is_not_null() & ((given >= 0) if role in _WHOLE else True)
+        if role == "score":
+            fits &= given.is_finite()
+        if not fits.all():
+            wanted = "a whole number, 0 or more" if role in _WHOLE else "a finite number"
+            raise TableError(f"--set {role}={value}: expected {wanted}")
+        table = table.with_columns(pl.lit(given[0], dtype=kind).alias(role))
     return table
 
 
@@ -134,7 +139,7 @@ def _whole(values: pl.Series, role: str, source: Source, frame: pl.DataFrame, ma
 
 
 def _score(values: pl.Series, role: str, source: Source, frame: pl.DataFrame, mark: Mark) -> pl.Series:
-    found = numbers(values, mark)
+    found = numbers(_truths(values), mark)
     bad = found.is_null()
     if bad.any():
         _refuse(values, role, source, frame, bad, "is not a number")
@@ -143,6 +148,17 @@ def _score(values: pl.Series, role: str, source: Source, frame: pl.DataFrame, ma
         wanted = "a finite number (score a diverged run with the task's lowest score, do not drop it)"
         _refuse(values, role, source, frame, bad, f"is not {wanted}")
     return found.rename(role)
+
+
+def _truths(values: pl.Series) -> pl.Series:
+    """Returns a column of True and False, as pandas writes them, as truth values; any other as it is."""
+    if values.dtype != pl.String or not len(values):
+        return values
+    told = {text: (text or "").strip().lower() for text in values.unique().to_list()}
+    if not set(told.values()) <= {"true", "false"}:
+        return values
+    truths = {text: word == "true" for text, word in told.items()}
+    return values.replace_strict(truths, return_dtype=pl.Boolean)
 
 
 def _refuse(

@@ -15,7 +15,7 @@ from fvm_eval.report import figures
 from fvm_eval.report.families import family_label, groups, sizes
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
-from fvm_eval.report.text import plural
+from fvm_eval.report.text import tasks_text, these
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
             if len(shown_pairs(study, analysis.differences)) < len(every)
             else ""
         )
-        text = f"Thick: 95 % on these tasks. Thin: 95 % on new tasks of the same population.{margin}{some}"
+        text = (
+            f"Thick: 95 % on {these(len(study.tasks))}. Thin: 95 % on new tasks of the same population."
+            f"{margin}{some}"
+        )
         found.append(Picture("differences", figures.differences, "Differences", text, within=True))
     if analysis.online is not None:
         text = (
@@ -67,7 +70,7 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
         which = (
             "new levels, never trained on"
             if NEW_LEVELS in study.cells
-            else "the held-out tasks, at env step 0"
+            else f"the held-out task{'s' * (len(study.tasks) > 1)}, at env step 0"
         )
         text = (
             f"Score without any adaptation on {which}. Bars: 95 % over checkpoints. Families are moved apart."
@@ -111,10 +114,11 @@ def _profiles(analysis: Analysis) -> str:
 
 def _adaptation(analysis: Analysis) -> Picture:
     study = analysis.study
-    limits = "Band: 95 % over checkpoints, on these tasks."
+    on = these(len(study.tasks))
+    limits = f"Band: 95 % over checkpoints, on {on}."
     if _many(analysis) and analysis.has_curve:
         last = "at the budget" if study.adaptation else "at the last step"
-        limits = f"Bars at the right: 95 % {last} over checkpoints, on these tasks."
+        limits = f"Bars at the right: 95 % {last} over checkpoints, on {on}."
     if not analysis.has_curve:
         limits = limits.replace("Band", "Bar")
     if not analysis.pooled["low"].count():
@@ -123,11 +127,11 @@ def _adaptation(analysis: Analysis) -> Picture:
     if not analysis.has_curve:
         return Picture("adaptation", figures.adaptation, "Scores", f"Task-equal mean. {limits}")
     if not study.adaptation:
-        text = f"Mean score over {plural(len(study.tasks), 'task')}, each with equal weight. {limits}{best}"
+        text = f"Mean score over {tasks_text(len(study.tasks))}. {limits}{best}"
         return Picture("adaptation", figures.adaptation, "Score by env step", text)
     text = (
-        f"Mean score of frozen snapshots over {plural(len(study.tasks), 'held-out task')}, each with equal "
-        f"weight, in fresh episodes without learning. {limits}{best}{_remembers(analysis)}"
+        f"Mean score of frozen snapshots over {tasks_text(len(study.tasks), 'held-out task')}, in fresh "
+        f"episodes without learning. {limits}{best}{_remembers(analysis)}"
     )
     return Picture("adaptation", figures.adaptation, "Adaptation to held-out tasks", text)
 
@@ -173,7 +177,10 @@ def _by_task(analysis: Analysis) -> list[Picture]:
 
 def _trials(analysis: Analysis) -> str:
     trained = analysis.study.trained_trials
-    text = "Mean over lifetimes on the held-out tasks, without gradients. Band: 95 % over checkpoints."
+    several = "s" * (len(analysis.study.tasks) > 1)
+    text = (
+        f"Mean over lifetimes on the held-out task{several}, without gradients. Band: 95 % over checkpoints."
+    )
     rows = analysis.trials
     if trained and rows is not None and int(rows["trial"].to_numpy().max()) > min(trained.values()):
         counts = " or ".join(str(count) for count in sorted(set(trained.values())))

@@ -15,6 +15,8 @@ from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone, was_run
 from fvm_eval.report.text import capital, estimated, limits, number, plural
 
+_MOST = 5  # methods that a sentence of scores names
+
 
 def header(analysis: Analysis) -> Markup:
     """Returns title, answer, notes and the study's size."""
@@ -29,7 +31,18 @@ def header(analysis: Analysis) -> Markup:
         steps: f"{study.final_step:,}" if study.final_step else "",
         "Evaluation episodes" if study.adaptation else "Scores": f"{len(study.episodes):,}",
     }
-    return filled("header.html", title=study.title, answer=answer(analysis), notes=study.notes, facts=facts)
+    return filled(
+        "header.html",
+        title=study.title,
+        answer=answer(analysis),
+        notes=[*study.notes, *copies(analysis)],
+        facts=facts,
+    )
+
+
+def copies(analysis: Analysis) -> list[str]:
+    """Returns what must be said of checkpoints that have the very same episodes; empty if there are none."""
+    return [f"{analysis.copies} Copies make intervals too narrow."] if analysis.copies else []
 
 
 def answer(analysis: Analysis) -> Markup:
@@ -46,11 +59,13 @@ def _answer(analysis: Analysis) -> dict[str, Any]:
         return _of_comparison(analysis, *analysis.verdicts[0])
     summary, scale = analysis.summaries[0], analysis.scale
     best = sorted(summary.fixed, key=lambda method: -summary.fixed[method].mean)
-    scores = ", ".join(
-        f"{analysis.study.label(m)} {number(scale.value(summary.fixed[m].mean))}" for m in best
-    )
+    shown = best if len(best) <= _MOST else best[: _MOST - 1]
+    scores = [f"{analysis.study.label(m)} {number(scale.value(summary.fixed[m].mean))}" for m in shown]
+    if rest := best[len(shown) :]:
+        high, low = (number(scale.value(summary.fixed[m].mean)) for m in (rest[0], rest[-1]))
+        scores.append(f"{len(rest)} others {high} to {low}")
     no = "No comparison was fixed beforehand, so none is decided."
-    return {"label": "", "tone": "", "decision": f"{scores}.", "numbers": no}
+    return {"label": "", "tone": "", "decision": f"{', '.join(scores)}.", "numbers": no}
 
 
 def _unfinished(analysis: Analysis) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fvm_eval.analysis import Analysis
 from fvm_eval.analysis.summaries import Summary
 from fvm_eval.naming import visible
 from fvm_eval.reading import Reading
+from fvm_eval.report.headline import copies
 from fvm_eval.report.text import capital, estimated, limits, p_value
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
@@ -33,6 +34,7 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
     intervals = [i for s in analysis.summaries for i in s.fixed.values()]
     notes = {i.note for i in (*intervals, *(d.fixed for d in analysis.differences)) if i.note}
     lines = [f"Note: {note}." for note in sorted(notes)]
+    lines += [f"Note: {visible(text)}" for text in copies(analysis)]
     if reading is not None:
         lines += [f"Read: {visible(text)}." for text in reading.said]
         lines += [f"Clusters: {visible(reading.clusters)}."]
@@ -76,7 +78,7 @@ def _iqm(analysis: Analysis, result: Summary) -> str:
     study, shown = analysis.study, analysis.scale.value
     rows = [("secondary", "interquartile mean", "95 % these tasks")]
     for method in study.methods:
-        interval = jackknife(result.cells, {method: 1.0}, iqm).interval()
+        interval = jackknife(result.cells, {method: 1.0}, iqm).interval().within(analysis.score_bounds)
         rows.append((visible(study.label(method)), estimated(interval, shown), limits(interval, shown)))
     return aligned(rows)
 

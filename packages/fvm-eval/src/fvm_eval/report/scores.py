@@ -12,11 +12,11 @@ from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, grouped, pa
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, estimated, limits, number, plural
+from fvm_eval.report.text import capital, estimated, limits, number, plural, these
 from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
-_ROUNDING = 1e-9
+_BY_T = ("cluster-t", "paired cluster-t", "Welch", "two-way")
 _FORMULAS = {
     "Korn-Graubard": "Korn and Graubard’s limits for rates",
     "Gaffke": "Gaffke’s for scores with known ends",
@@ -29,7 +29,7 @@ def scores(analysis: Analysis) -> Markup:
     """Returns every method's summaries and their differences, over these tasks and over new tasks."""
     study, scale = analysis.study, analysis.scale
     caption = (
-        f"{scale.label}, with 95 % intervals. “These”: for these {plural(len(study.tasks), 'task')}, over "
+        f"{scale.label}, with 95 % intervals. “These”: for {_which(len(study.tasks))}, over "
         "checkpoints. “New”: for new tasks of the same population, over checkpoints and tasks."
     )
     if (same := same_checkpoints(analysis)) is not None:
@@ -37,7 +37,7 @@ def scores(analysis: Analysis) -> Markup:
     caption += _how(analysis)
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
-    notes = [*_notes(analysis), *beyond(analysis)]
+    notes = [*_notes(analysis), *cut(analysis)]
     pairs = shown_pairs(study, analysis.differences)
     return filled(
         "results.html",
@@ -48,6 +48,10 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def _which(tasks: int) -> str:
+    return "this one task" if tasks == 1 else f"these {tasks:,} tasks"
 
 
 def _notes(analysis: Analysis) -> list[str]:
@@ -73,31 +77,31 @@ def _how(analysis: Analysis) -> str:
     wide = [wider(how, min(i.checkpoints for i in intervals if i.how == how)) for how in sorted(found)]
     said = "; ".join(filter(None, wide))
     said = f" Wider than 95 % needs: {said}." if said else ""
-    return f" Over these tasks: {', '.join(named)}; t elsewhere.{beside}{said}"
+    return f" Over {these(len(analysis.study.tasks))}: {', '.join(named)}; t elsewhere.{beside}{said}"
 
 
-def beyond(analysis: Analysis) -> list[str]:
-    """Returns a sentence where a limit of a mean lies outside the possible scores; empty if none does."""
+def cut(analysis: Analysis) -> list[str]:
+    """Returns a sentence where a t interval reached beyond the possible scores; empty if none did."""
     if analysis.score_bounds is None:
         return []
     lowest, highest = analysis.score_bounds
-    over = [
-        f"{analysis.study.label(method)} ({kind})"
-        for kind in ("these", "new")
-        for method in analysis.study.methods
-        for interval in [getattr(analysis.summaries[0], "fixed" if kind == "these" else "new")[method]]
-        if interval.low is not None
-        and interval.high is not None
-        and (interval.low < lowest - _ROUNDING or interval.high > highest + _ROUNDING)
-    ]
-    if not over:
+    span = highest - lowest
+    means = [i for s in analysis.summaries for i in (*s.fixed.values(), *s.new.values())]
+    differences = [i for d in analysis.differences for i in (d.fixed, d.new)]
+    touching = any(ends_at(i, lowest, highest) for i in means)
+    touching = touching or any(ends_at(i, -span, span) for i in differences)
+    if not touching:
         return []
     low, high = (number(analysis.scale.value(bound)) for bound in (lowest, highest))
-    some = f"{', '.join(over[:4])}{' and others' if len(over) > 4 else ''}"
-    return [
-        f"Some limits lie outside the possible scores, {low} to {high}: {some}. A t interval does not know "
-        "the range: one that reaches beyond reaches its end. Figures are cut there."
-    ]
+    return [f"t does not know that scores lie in {low} to {high}: its limits are cut to what is possible."]
+
+
+def ends_at(interval: Interval, low: float, high: float) -> bool:
+    """Whether a t interval, or one beside the one that decides, ends at what is possible."""
+    by_t = [] if interval.beside is None else [interval.beside[:2]]
+    if interval.how in _BY_T and interval.low is not None and interval.high is not None:
+        by_t.append((interval.low, interval.high))
+    return any(first <= low or last >= high for first, last in by_t)
 
 
 def methods_grid(analysis: Analysis) -> Grid:

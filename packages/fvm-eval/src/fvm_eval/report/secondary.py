@@ -13,19 +13,22 @@ from fvm_eval.report.cells import Cell, Grid, Row
 from fvm_eval.report.families import family_label
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.sections import tables
-from fvm_eval.report.text import capital, estimated, limits, number, p_value
+from fvm_eval.report.text import capital, estimated, limits, number, p_value, these
 from fvm_eval.statistics.estimates import Interval
 
-_ROUNDING = 1e-9
 _INTRO = (
     "The mean decides. These say whether other questions have the same answer; intervals are 95 % over "
-    "checkpoints, on these tasks."
+    "checkpoints, on {on}."
 )
 
 
 def secondary(analysis: Analysis, found: Secondary) -> Markup:
     """Returns aggregates, who beats whom, times to a threshold, what checkpoints share, further measures."""
-    return tables("Other ways to look at it", _INTRO, grids(analysis, found))
+    return tables(
+        "Other ways to look at it",
+        _INTRO.format(on=these(len(analysis.study.tasks))),
+        grids(analysis, found),
+    )
 
 
 def grids(analysis: Analysis, found: Secondary) -> list[Grid]:
@@ -56,30 +59,11 @@ def aggregates(analysis: Analysis, found: Secondary) -> Grid:
     gap = ""
     if len(found.aggregates) > 2:
         gap = " Optimality gap: how far scores fall short of the range’s upper end."
-    gap += _outside(analysis, found)
+    if analysis.score_bounds is not None:
+        gap += " Limits are t’s by the jackknife, cut to what is possible."
     note = f"Interquartile mean: of the middle half of all runs, whatever their task.{gap}"
     title = f"Aggregates of the {study.summary_label(analysis.summaries[0].name).lower()}"
     return Grid(["", *found.aggregates], rows, title=title, note=note)
-
-
-def _outside(analysis: Analysis, found: Secondary) -> str:
-    """Returns a sentence where an aggregate's limit lies outside the possible scores; empty if none does."""
-    if analysis.score_bounds is None:
-        return ""
-    lowest, highest = analysis.score_bounds
-    ends = {"Optimality gap": (max(1 - highest, 0.0), 1 - lowest)}
-    over = [
-        name
-        for name, by_method in found.aggregates.items()
-        for low, high in [ends.get(name, (lowest, highest))]
-        for interval in by_method.values()
-        if interval.low is not None
-        and interval.high is not None
-        and (interval.low < low - _ROUNDING or interval.high > high + _ROUNDING)
-    ]
-    which = ", ".join(dict.fromkeys(over)).lower()
-    text = f" Some limits lie beyond what is possible ({which}): a t interval does not know the range."
-    return text if over else ""
 
 
 def improvement(analysis: Analysis, found: Secondary) -> Grid:

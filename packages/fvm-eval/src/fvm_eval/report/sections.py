@@ -15,7 +15,7 @@ from fvm_eval.fairness import RULES
 from fvm_eval.naming import visible
 from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, limits, number, plural
+from fvm_eval.report.text import capital, limits, number, plural, these
 
 _SHOWN_TASKS, _UNFOLDED = 60, 6
 _NOTHING = Markup("")
@@ -55,7 +55,7 @@ def _comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdic
         "estimand": comparison.estimand,
         "verdict": str(verdict),
         "facts": {
-            "95 % on these tasks": limits(verdict.interval, scale, signed=True),
+            f"95 % on {these(len(analysis.study.tasks))}": limits(verdict.interval, scale, signed=True),
             f"Margin{', share of range' if share else ''}": f"{number(scale(comparison.margin))}{share}",
             "Checkpoints, required": f"{verdict.interval.checkpoints}, {comparison.min_checkpoints}",
             "Would decide": "" if needed is None else f"{plural(needed, 'seed')} a method",
@@ -152,7 +152,8 @@ def splits(analysis: Analysis) -> Markup:
         found = study.leak_audit
         leaked = ", ".join(found.leaked) if found.leaked else "none"
         audit = (
-            f"Leak audit: {found.audited:,} held-out tasks against {found.against:,} training tasks by "
+            f"Leak audit: {plural(found.audited, 'held-out task')} against "
+            f"{plural(found.against, 'training task')} by "
             f"{found.how}. Leaked and excluded: {leaked}."
         )
     return filled(

@@ -49,7 +49,7 @@ tbody>tr.group>th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
 .supported{color:var(--good)}.contradicted{color:var(--bad)}.undecided{color:var(--doubt)}
 table.claims{margin:.8rem 0 0;table-layout:fixed}
 .claims>thead th:first-child{width:31%}.claims>thead th:last-child{width:28%}
-.measured{display:grid;grid-template-columns:22% 50% 28%;text-align:right;white-space:nowrap}
+.measured{display:grid;grid-template-columns:17fr 45fr 38fr;gap:0 .9rem;text-align:right}
 .measured .which{grid-column:1/4;white-space:normal;text-align:right}
 .claims>tbody>tr:first-child>td{padding:.9rem 1.1rem .7rem 0}.claims tr.parts>td{padding-top:0}
 .claims>tbody>tr:first-child:not(:last-child)>td{border-bottom:0}

@@ -76,6 +76,16 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def tasks_text(count: int, noun: str = "task") -> str:
+    """Returns "the task" of one, else their number and that all weigh the same."""
+    return f"the {noun}" if count == 1 else f"{plural(count, noun)}, each with equal weight"
+
+
+def these(count: int) -> str:
+    """Returns "these tasks", or "this task" of one."""
+    return "this task" if count == 1 else "these tasks"
+
+
 def plural(count: int, noun: str) -> str:
     """Returns "1 seed", "2 seeds"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from fvm_eval.statistics.variance import by_checkpoint, strata
+from fvm_eval.statistics.variance import Rows, check_numbers, rows_of, strata
 
 Array = npt.NDArray[np.float64]
 
@@ -49,7 +49,16 @@ class Scores:
         """
         if cells.is_empty():
             raise ValueError("no cells: nothing to aggregate")
-        rows = by_checkpoint(cells)
+        return cls.of_rows(rows_of(cells))
+
+    @classmethod
+    def of_rows(cls, rows: Rows) -> Scores:
+        """Returns the scores of each checkpoint's values by task.
+
+        Raises:
+            NotEstimableError: One is no number.
+        """
+        check_numbers(rows)
         names = sorted({task for row in rows.values() for task in row})
         number = {name: i for i, name in enumerate(names)}
         index = {cluster: i for i, cluster in enumerate(rows)}

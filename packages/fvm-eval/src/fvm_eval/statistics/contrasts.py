@@ -20,9 +20,18 @@ import numpy as np
 import polars as pl
 
 from fvm_eval.statistics.estimates import Estimate, Term
-from fvm_eval.statistics.variance import LARGEST, Arm, estimate, lacking, left_out
+from fvm_eval.statistics.variance import (
+    LARGEST,
+    Arm,
+    Rows,
+    estimate_rows,
+    lacking,
+    left_out,
+    rows_of,
+    tasks_of,
+    without,
+)
 
-_UNIT = ["fold", "checkpoint"]
 _ZERO = 1e-12
 _OUTSIDE = 1e-9
 EPISODES = "won_of"
@@ -48,85 +57,89 @@ def contrast(
             would compare tasks, not methods; or they share some of their checkpoints but not all.
     """
     used = nonzero(weights)
-    lost, tasks = _lost(cells, used)
+    rows = {arm: rows_of(cells[arm]) for arm in used if arm in cells}
+    lost, tasks = _lost(rows)
     gaps = left_out(lost, tasks)
     if lost and lost >= tasks:
-        fewest = min(cells[arm].select(_UNIT).n_unique() for arm in used)
+        fewest = min(map(len, rows.values()))
         return Estimate((Term(Arm(math.nan, {}, (), (), fewest, f"not estimable: {gaps}", gaps=gaps)),))
-    if lost:
-        cells = {arm: cells[arm].filter(~pl.col("task").is_in(list(lost))) for arm in used}
+    rows = {arm: without(mine, lost) for arm, mine in rows.items()}
     terms = []
-    for arms in comparable(cells, weights):
-        combined = _combined([cells[arm] for arm in arms], [used[arm] for arm in arms])
+    for arms in comparable(rows, weights):
+        combined = _combined([rows[arm] for arm in arms], [used[arm] for arm in arms])
         bounds = episodes = None
         if score_bounds is not None:
             low, high = score_bounds
             ends = [sorted((used[arm] * low, used[arm] * high)) for arm in arms]
             bounds = sum(end[0] for end in ends), sum(end[1] for end in ends)
-            _check_range([cells[arm] for arm in arms], score_bounds)
-            episodes = _episodes(cells[arms[0]]) if len(arms) == 1 else None
-        arm = replace(estimate(combined), gaps=gaps)
+            _check_range([cells[arm] for arm in arms], lost, score_bounds)
+            episodes = _episodes(cells[arms[0]], lost) if len(arms) == 1 else None
+        arm = replace(estimate_rows(combined), gaps=gaps)
         terms.append(Term(arm, len(arms), bounds, episodes, used[arms[0]]))
     return Estimate(tuple(terms))
 
 
-def _check_range(arms: Sequence[pl.DataFrame], bounds: tuple[float, float]) -> None:
+def _check_range(arms: Sequence[pl.DataFrame], lost: set[str], bounds: tuple[float, float]) -> None:
     low, high = bounds
     if not (low < high and math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"score_bounds={bounds}: expected two finite numbers, the lower one first")
     for arm in arms:
-        outside = arm.filter((pl.col("value") < low - _OUTSIDE) | (pl.col("value") > high + _OUTSIDE))
-        outside = outside.filter(pl.col("value").abs() < LARGEST)  # beyond: not estimable, and said so
-        if len(outside):
-            first = outside.row(0, named=True)
-            raise ValueError(
-                f"{first['value']} of {first['checkpoint']} on {first['task']} lies outside the range of "
-                f"scores {bounds}"
-            )
+        values = arm["value"].cast(pl.Float64).to_numpy()
+        outside = (values < low - _OUTSIDE) | (values > high + _OUTSIDE)
+        outside &= np.abs(values) < LARGEST  # beyond: not estimable, and said so
+        for place in np.flatnonzero(outside):
+            row = arm.row(int(place), named=True)
+            if row["task"] not in lost:
+                raise ValueError(
+                    f"{row['value']} of {row['checkpoint']} on {row['task']} lies outside the range of "
+                    f"scores {bounds}"
+                )
 
 
-def _lost(cells: Mapping[str, pl.DataFrame], used: Mapping[str, float]) -> tuple[set[str], set[str]]:
+def _lost(rows: Mapping[str, Rows]) -> tuple[set[str], set[str]]:
     """Returns the tasks of which some arm's checkpoint lacks its cell, and all tasks.
 
     A task that an arm lacks altogether is no gap: such arms are refused.
     """
-    rows = {
-        arm: set(cells[arm].select(*_UNIT, "task").iter_rows())
-        for arm in used
-        if arm in cells and len(cells[arm])
-    }
-    tasks = {arm: {task for *_, task in mine} for arm, mine in rows.items()}
-    lost: set[str] = set().union(*(lacking(cells[arm]) for arm in rows))
+    tasks = {arm: tasks_of(mine) for arm, mine in rows.items()}
+    lost: set[str] = set().union(*map(lacking, rows.values()))
     for arm, other in combinations(rows, 2):
-        if {row[:2] for row in rows[arm]} == {row[:2] for row in rows[other]}:  # paired
-            lost |= {task for *_, task in rows[arm] ^ rows[other]} & tasks[arm] & tasks[other]
+        if rows[arm].keys() == rows[other].keys():  # paired
+            apart = (rows[arm][cluster].keys() ^ rows[other][cluster].keys() for cluster in rows[arm])
+            lost |= set().union(*apart) & tasks[arm] & tasks[other]
     return lost, set().union(*tasks.values())
 
 
-def _episodes(cells: pl.DataFrame) -> int | None:
+def _episodes(cells: pl.DataFrame, lost: set[str]) -> int | None:
     """Returns of how many episodes the values are success rates; None where they are not."""
-    if EPISODES not in cells.columns or cells[EPISODES].null_count():
+    if EPISODES not in cells.columns:
         return None
-    return int(cells[EPISODES].to_numpy().sum())
+    if lost:
+        cells = cells.filter(~pl.col("task").is_in(list(lost)))
+    return None if cells[EPISODES].null_count() else int(cells[EPISODES].to_numpy().sum())
 
 
-def comparable(cells: Mapping[str, pl.DataFrame], weights: Mapping[str, float]) -> list[list[str]]:
+def comparable(rows: Mapping[str, Rows], weights: Mapping[str, float]) -> list[list[str]]:
     """Returns the arms with a weight, grouped by shared checkpoints.
+
+    Args:
+        rows: By arm, each checkpoint's values (`fvm_eval.statistics.variance.rows_of`).
+        weights: By arm.
 
     Raises:
         ValueError: As `contrast`.
     """
     used = nonzero(weights)
-    lacking = [arm for arm in used if arm not in cells or cells[arm].is_empty()]
-    if not used or lacking:
-        what = f"no cells of {', '.join(lacking)}" if lacking else "every weight is 0"
+    empty = [arm for arm in used if not rows.get(arm)]
+    if not used or empty:
+        what = f"no cells of {', '.join(empty)}" if empty else "every weight is 0"
         raise ValueError(f"{what}: nothing to average")
-    tasks = {arm: set(cells[arm]["task"]) for arm in used}
+    tasks = {arm: tasks_of(rows[arm]) for arm in used}
     shared, every = set.intersection(*tasks.values()), set.union(*tasks.values())
     if odd := sorted(every - shared):
         which = "one of the two methods was" if len(used) == 2 else "some of the arms were"
         raise ValueError(f"only {which} tested on {', '.join(odd[:5])}; compare on shared tasks")
-    return _sharing({arm: set(cells[arm].select(_UNIT).iter_rows()) for arm in used})
+    return _sharing({arm: set(rows[arm]) for arm in used})
 
 
 def nonzero(weights: Mapping[str, float]) -> dict[str, float]:
@@ -168,20 +181,16 @@ def _sharing(units: Mapping[str, set[tuple[int, str]]]) -> list[list[str]]:
     return groups
 
 
-def _combined(arms: Sequence[pl.DataFrame], weights: Sequence[float]) -> pl.DataFrame:
+def _combined(arms: Sequence[Rows], weights: Sequence[float]) -> Rows:
     """Returns the weighted sum within each checkpoint and task."""
-    key = [*_UNIT, "task"]
-    means = [arm.group_by(key).agg(pl.col("value").mean()) for arm in arms]
-    total = means[0].with_columns(pl.col("value") * weights[0], size=(pl.col("value") * weights[0]).abs())
-    for mean, weight in zip(means[1:], weights[1:], strict=True):
-        added = mean.select(*key, added=pl.col("value") * weight)
-        total = total.join(added, on=key).select(
-            *key,
-            value=pl.col("value") + pl.col("added"),
-            size=pl.max_horizontal("size", pl.col("added").abs()),
-        )
-    # What is left of a sum of equal numbers is rounding, no spread; NaN <= NaN holds in Polars.
-    left = pl.col("value").abs() <= _ZERO * pl.col("size")
-    rounded = pl.when(left & pl.col("size").is_finite()).then(0.0).otherwise(pl.col("value"))
-    total = total.select(*key, value=rounded)
+    total: Rows = {}
+    for cluster, row in arms[0].items():
+        total[cluster] = {}
+        for task in row:
+            if all(task in arm[cluster] for arm in arms):
+                added = [arm[cluster][task] * weight for arm, weight in zip(arms, weights, strict=True)]
+                value, size = sum(added), max(map(abs, added))
+                # What is left of a sum of equal numbers is rounding, no spread.
+                left = math.isfinite(size) and abs(value) <= _ZERO * size
+                total[cluster][task] = 0.0 if left else value
     return total

@@ -77,6 +77,21 @@ class Interval:
             return self
         return replace(self, low=min(self.low, low), high=max(self.high, high))
 
+    def within(self, bounds: tuple[float, float] | None) -> Interval:
+        """Returns the interval, its limits cut to what is possible: what lies beyond cannot be the truth."""
+        if bounds is None:
+            return self
+        lowest, highest = bounds
+
+        def cut(low: float, high: float) -> tuple[float, float]:
+            return min(max(low, lowest), highest), max(min(high, highest), lowest)
+
+        beside = None if self.beside is None else (*cut(*self.beside[:2]), self.beside[2])
+        if self.low is None or self.high is None:
+            return replace(self, beside=beside)
+        low, high = cut(self.low, self.high)
+        return replace(self, low=low, high=high, beside=beside)
+
 
 @dataclass(frozen=True)
 class Term:
@@ -174,6 +189,14 @@ class Estimate:
         return min(term.arm.checkpoints for term in self.terms)
 
     @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Lowest and highest possible value; None where unknown."""
+        ends = [term.bounds for term in self.terms if term.bounds is not None]
+        if len(ends) < len(self.terms):
+            return None
+        return math.fsum(low for low, _ in ends), math.fsum(high for _, high in ends)
+
+    @property
     def spreads(self) -> tuple[float, ...]:
         """Standard deviation of a checkpoint's mean, by term; empty where some term has one checkpoint."""
         return () if self._problem else tuple(term.spread for term in self.terms)
@@ -249,14 +272,15 @@ class Estimate:
         return next((term.arm.gaps for term in self.terms if term.arm.gaps), "")
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Returns the two-sided interval of this coverage."""
+        """Returns the two-sided interval of this coverage, no limit beyond what is possible."""
         limits, spreads = self._limits(level), self.spreads
         low, high = (None, None) if limits is None else limits
         sd = math.sqrt(sum(s**2 for s in spreads) / len(spreads)) if spreads else None
         beside = None
         if self.how not in _T and self._t_df is not None:
             beside = (*self._t_limits(level), "t")
-        return Interval(self.mean, low, high, self.how, self.checkpoints, sd, self.df, self.note, beside)
+        found = Interval(self.mean, low, high, self.how, self.checkpoints, sd, self.df, self.note, beside)
+        return found.within(self.bounds)
 
     def p_above(self, threshold: float) -> float | None:
         """Returns the p value of "the truth lies above the threshold"; None where none can be had.

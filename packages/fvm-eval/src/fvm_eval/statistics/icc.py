@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from fvm_eval.statistics.variance import by_checkpoint, strata
+from fvm_eval.statistics.variance import check_numbers, rows_of, strata
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def checkpoint_variance(cells: pl.DataFrame) -> CheckpointVariance:
         ValueError: No two checkpoints were tested on the same two tasks, or those tested on some of the same
             tasks were not tested on all.
     """
-    rows = by_checkpoint(cells)
+    rows = check_numbers(rows_of(cells))
     between = within = means_over_m = 0.0
     df_between = df_within = 0
     sizes = set()

@@ -12,7 +12,7 @@ from fvm_eval.statistics.aggregate import Array, Scores
 from fvm_eval.statistics.contrasts import comparable
 from fvm_eval.statistics.estimates import Interval
 from fvm_eval.statistics.jackknife import leave_one_out
-from fvm_eval.statistics.variance import estimate, satterthwaite
+from fvm_eval.statistics.variance import estimate_rows, rows_of, satterthwaite
 
 
 def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level: float = 0.95) -> Interval:
@@ -30,8 +30,10 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
     Raises:
         ValueError: As `fvm_eval.statistics.contrasts.contrast`.
     """
-    groups = comparable({"left": left, "right": right}, {"left": 1.0, "right": 1.0})
-    arms, found = (Scores.of(left), Scores.of(right)), (estimate(left), estimate(right))
+    rows = {"left": rows_of(left), "right": rows_of(right)}
+    groups = comparable(rows, {"left": 1.0, "right": 1.0})
+    arms = Scores.of_rows(rows["left"]), Scores.of_rows(rows["right"])
+    found = estimate_rows(rows["left"]), estimate_rows(rows["right"])
     pairs = []  # by task: which scores of left and right, and who wins
     for task in range(len(arms[0].task_names)):
         ours, theirs = (np.flatnonzero(arm.tasks == task) for arm in arms)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -23,10 +24,10 @@ from scipy import special
 
 from fvm_eval.statistics.bounded import gaffke_limits
 from fvm_eval.statistics.contrasts import contrast
-from fvm_eval.statistics.estimates import FEW, Interval
+from fvm_eval.statistics.estimates import FEW, Estimate, Interval
 from fvm_eval.statistics.feasible import ASSUMED
 
-__all__ = ["Interval", "difference_interval", "mean_interval", "new_tasks_interval"]
+__all__ = ["Interval", "both_intervals", "difference_interval", "mean_interval", "new_tasks_interval"]
 
 _ROUNDING = 1e-9
 
@@ -92,9 +93,33 @@ def new_tasks_interval(
         level: Two-sided coverage.
         score_bounds: As in `mean_interval`.
     """
+    return both_intervals(left, right, level=level, score_bounds=score_bounds)[1]
+
+
+def both_intervals(
+    left: pl.DataFrame,
+    right: pl.DataFrame | None = None,
+    *,
+    level: float = 0.95,
+    score_bounds: tuple[float, float] | None = None,
+) -> tuple[Interval, Interval]:
+    """Returns the mean, or the difference, over these tasks and over new ones, from one estimate.
+
+    Args:
+        left: Cells of one method.
+        right: Cells of another, as in `difference_interval`; without it the mean of left.
+        level: Two-sided coverage.
+        score_bounds: As in `mean_interval`.
+    """
     sides = {"left": left} if right is None else {"left": left, "right": right}
     weights = {"left": 1.0, "right": -1.0} if right is not None else {"left": 1.0}
     found = contrast(sides, weights, score_bounds=score_bounds)
+    return found.interval(level), _new_tasks(found, list(weights.values()), level, score_bounds)
+
+
+def _new_tasks(
+    found: Estimate, weights: Sequence[float], level: float, score_bounds: tuple[float, float] | None
+) -> Interval:
     base, arms = found.interval(level), [term.arm for term in found.terms]
     note = next((arm.problem for arm in arms if arm.problem), "")
     by_task = [] if note else [sum(a.task_means[task] for a in arms) for task in sorted(arms[0].task_means)]
@@ -123,13 +148,13 @@ def new_tasks_interval(
         for low, high in limits:  # by its larger df it could come out narrower
             if low is not None and high is not None:
                 whole = whole.widened_to(low, high)
-        return whole
+        return whole.within(found.bounds)
     none = replace(
         base, low=None, high=None, df=None, how="none", note="neither tasks nor checkpoints differ"
     )
     if score_bounds is None or base.low is None or base.high is None:
         return none
-    ends = [sorted((weight * score_bounds[0], weight * score_bounds[1])) for weight in weights.values()]
+    ends = [sorted((weight * score_bounds[0], weight * score_bounds[1])) for weight in weights]
     lowest, span = sum(end[0] for end in ends), sum(end[1] - end[0] for end in ends)
     low, high = (
         lowest + span * end

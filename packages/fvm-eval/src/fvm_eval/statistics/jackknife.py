@@ -19,7 +19,7 @@ import polars as pl
 from fvm_eval.statistics.aggregate import Aggregate, Array, Scores
 from fvm_eval.statistics.contrasts import comparable
 from fvm_eval.statistics.estimates import Estimate, Term
-from fvm_eval.statistics.variance import Arm, Parts, estimate
+from fvm_eval.statistics.variance import Arm, Parts, Rows, estimate_rows, rows_of
 
 _AGREE = "leaving out any checkpoint changes nothing: no spread, so no interval"
 
@@ -39,9 +39,10 @@ def jackknife(
     Raises:
         ValueError: As `fvm_eval.statistics.contrasts.contrast`.
     """
-    groups = comparable(cells, weights)
+    rows = {arm: rows_of(mine) for arm, mine in cells.items()}
+    groups = comparable(rows, weights)
     return Estimate(
-        tuple(_term([cells[a] for a in arms], [weights[a] for a in arms], aggregate) for arms in groups)
+        tuple(_term([rows[a] for a in arms], [weights[a] for a in arms], aggregate) for arms in groups)
     )
 
 
@@ -63,15 +64,15 @@ def leave_one_out(arms: Sequence[Scores], statistic: Callable[[list[Array]], Arr
     return tuple(parts)
 
 
-def _term(cells: Sequence[pl.DataFrame], weights: Sequence[float], aggregate: Aggregate) -> Term:
-    arms = [Scores.of(arm) for arm in cells]
+def _term(rows: Sequence[Rows], weights: Sequence[float], aggregate: Aggregate) -> Term:
+    arms = [Scores.of_rows(mine) for mine in rows]
 
     def total(kept: list[Array]) -> Array:
         each = [w * aggregate(a, k) for w, a, k in zip(weights, arms, kept, strict=True)]
         return np.asarray(np.sum(each, axis=0), np.float64)
 
     value = float(total([arm.once for arm in arms])[0])
-    found = [estimate(arm) for arm in cells]
+    found = [estimate_rows(mine) for mine in rows]
     fewest = min(arm.checkpoints for arm in found)
     problem = next((arm.problem for arm in found if arm.problem), "")
     parts = () if problem else leave_one_out(arms, total)

@@ -15,6 +15,7 @@ so: half of the tasks by 2 of 8 checkpoints would make a .95 interval cover .82.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,19 +78,26 @@ def estimate(cells: pl.DataFrame) -> Arm:
     Raises:
         ValueError: There are none.
     """
-    if cells.is_empty():
+    return estimate_rows(rows_of(cells))
+
+
+def estimate_rows(values: Rows) -> Arm:
+    """Returns the estimate from each checkpoint's values by task, as `rows_of` has them.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not values:
         raise ValueError("no cells: nothing to average")
-    lost, tasks = lacking(cells), set(cells["task"])
+    lost, tasks = lacking(values), tasks_of(values)
     gaps = left_out(lost, tasks)
     if lost >= tasks:
-        count = cells.select("fold", "checkpoint").n_unique()
-        return Arm(float("nan"), {}, (), (), count, f"not estimable: {gaps}", gaps=gaps)
-    if lost:
-        cells = cells.filter(~pl.col("task").is_in(list(lost)))
+        return Arm(float("nan"), {}, (), (), len(values), f"not estimable: {gaps}", gaps=gaps)
+    values = without(values, lost)
     try:
-        values = by_checkpoint(cells)
+        check_numbers(values)
     except NotEstimableError as error:
-        return Arm(float("nan"), {}, (), (), cells.select("fold", "checkpoint").n_unique(), str(error))
+        return Arm(float("nan"), {}, (), (), len(values), str(error))
     by_task: dict[str, list[float]] = defaultdict(list)
     for row in values.values():
         for task, value in row.items():
@@ -122,24 +130,53 @@ def estimate(cells: pl.DataFrame) -> Arm:
     return Arm(mean, task_means, tuple(parts), tuple(residual_parts), fewest, "", units, shares, gaps)
 
 
-def by_checkpoint(cells: pl.DataFrame) -> Rows:
+def rows_of(cells: pl.DataFrame) -> Rows:
     """Returns each checkpoint's value by task, several adaptations of it averaged; both in order.
 
-    Raises:
-        NotEstimableError: A value is no number.
+    A value that is missing is NaN, whatever it is averaged with.
     """
-    bad = cells.filter(~(pl.col("value").is_finite() & (pl.col("value").abs() < LARGEST)).fill_null(False))
-    if len(bad):
-        lost, every = (table.select("fold", "checkpoint").n_unique() for table in (bad, cells))
+    found: dict[Cluster, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for fold, checkpoint, task, value in cells.select("fold", "checkpoint", "task", "value").rows():
+        found[fold, checkpoint][task].append(math.nan if value is None else value)
+    return {
+        cluster: {task: sum(row[task]) / len(row[task]) for task in sorted(row)}
+        for cluster, row in sorted(found.items())
+    }
+
+
+def tasks_of(values: Rows) -> set[str]:
+    """Returns the tasks that any checkpoint was tested on."""
+    return set[str]().union(*values.values())
+
+
+def without(values: Rows, lost: set[str]) -> Rows:
+    """Returns the values on all tasks but these; checkpoints without any are left out."""
+    if not lost:
+        return values
+    kept = {c: {task: value for task, value in row.items() if task not in lost} for c, row in values.items()}
+    return {cluster: row for cluster, row in kept.items() if row}
+
+
+def check_numbers(values: Rows) -> Rows:
+    """Returns the values, all of them numbers.
+
+    Raises:
+        NotEstimableError: One is none.
+    """
+    bad = [
+        (checkpoint, task, value)
+        for (_, checkpoint), row in values.items()
+        for task, value in row.items()
+        if not abs(value) < LARGEST
+    ]
+    if bad:
+        lost = sum(any(not abs(value) < LARGEST for value in row.values()) for row in values.values())
+        checkpoint, task, value = bad[0]
         raise NotEstimableError(
-            f"not estimable: {lost} of {every} checkpoints have a value that is no number, "
-            f"as {bad['checkpoint'][0]} on {bad['task'][0]} ({bad['value'][0]})"
+            f"not estimable: {lost} of {len(values)} checkpoints have a value that is no number, "
+            f"as {checkpoint} on {task} ({value})"
         )
-    merged = cells.group_by("fold", "checkpoint", "task").agg(pl.col("value").mean())
-    values: dict[Cluster, dict[str, float]] = defaultdict(dict)
-    for fold, checkpoint, task, value in merged.sort("fold", "checkpoint", "task").iter_rows():
-        values[fold, checkpoint][task] = value
-    return dict(values)
+    return values
 
 
 def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
@@ -162,16 +199,11 @@ def splits_are_redrawn(values: Mapping[Cluster, Mapping[str, float]]) -> bool:
     return any(len({frozenset(values[c]) for c in group}) > 1 for group in strata(values))
 
 
-def lacking(cells: pl.DataFrame) -> set[str]:
+def lacking(rows: Rows) -> set[str]:
     """Returns the tasks that some checkpoint of a fold lacks and another of that fold has.
 
     Checkpoints that share no task with others of their fold, as runs from scratch, lack nothing.
     """
-    rows: dict[Cluster, dict[str, float]] = defaultdict(dict)
-    for fold, checkpoint, task in (
-        cells.select("fold", "checkpoint", "task").unique().sort(pl.all()).iter_rows()
-    ):
-        rows[fold, checkpoint][task] = 0.0
     lost: set[str] = set()
     for fold in dict.fromkeys(fold for fold, _ in rows):
         mine = {cluster: row for cluster, row in rows.items() if cluster[0] == fold}

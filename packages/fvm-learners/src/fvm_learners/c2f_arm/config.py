@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fvm_learners.c2f_arm.grid import Grids, check_reach
@@ -87,7 +87,8 @@ class C2FARMConfig:
             code).
         detach_latent: Whether only depth 0 trains the context encoder, as the authors' code does.
         quirks: Names out of `QUIRKS`.
-        autocast: Whether to compute in bfloat16 on a GPU.
+        autocast: Whether to compute in bfloat16 on a GPU, but where the network cannot (`needs_float32`).
+        cpu_bfloat16: The same on a CPU, which must have instructions for it.
         compile: Whether `torch.compile` compiles the networks.
     """
 
@@ -145,6 +146,7 @@ class C2FARMConfig:
     quirks: tuple[str, ...] = ()
     autocast: bool = False
     compile: bool = False
+    cpu_bfloat16: bool = field(default=False, metadata={"since": 2})
 
     def __post_init__(self) -> None:
         """Check each value.

@@ -73,10 +73,13 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor, padding: str) -> Tensor:
 
     On one CPU thread torch gives small inputs to its oldest convolution, which takes eight times as long.
     """
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        lower = torch.get_autocast_dtype("cpu")
+        x, weight, bias = x.to(lower), weight.to(lower), bias.to(lower)
     if padding != "zeros":
         x = ReplicatePad.apply(x)
     width = (int(padding == "zeros"),) * 3
-    if x.device.type == "cpu" and x.dtype == torch.float32 and ONE_DNN:
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and ONE_DNN:
         return torch.mkldnn_convolution(x, weight, bias, width, (1, 1, 1), (1, 1, 1), 1)
     return F.conv3d(x, weight, bias, padding=width)
 
@@ -192,6 +195,10 @@ def summary(x: Tensor) -> Tensor:
 class InceptionNetwork(nn.Module):
     """ARM's Q network of one depth.
 
+    Attributes:
+        needs_float32: Whether it may not compute in bfloat16: it reads rotation from the soft-argmax, whose
+            temperature of .01 makes a rounding by .4 % one of exponents by .4.
+
     Args:
         size: Voxels along each axis, a multiple of 4.
         channels: K, ARM has 64.
@@ -216,6 +223,7 @@ class InceptionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         k, self.size = channels, size
+        self.needs_float32 = num_values > 0
         told = 16 if latent_size else 0
         encoder: dict[str, nn.Module] = {
             "grid": Inception(10, k, padding, rng),

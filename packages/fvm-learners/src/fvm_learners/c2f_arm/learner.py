@@ -37,6 +37,7 @@ from fvm_learners.c2f_arm.views import Eye, check_actions
 from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State
+from fvm_learners.precision import check_bfloat16
 from fvm_learners.replay.protected import PROTECTED, Protected
 from fvm_learners.weights import network_weights
 
@@ -78,6 +79,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
         check_actions(action_space)
         self.observation_space, self.action_space = observation_space, action_space
         self.config, self.device, self.episode_length = config, torch.device(device), episode_length
+        check_bfloat16(config, self.device)
         self.hooks = HookList(hooks, self.device, seed)
         self.sampler = sampler or EqualShares()
         self.eye = Eye.of(observation_space, config)

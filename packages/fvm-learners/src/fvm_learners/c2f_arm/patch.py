@@ -20,6 +20,7 @@ class PatchNetwork(nn.Module):
     """See the module; the arguments are `inception.InceptionNetwork`'s, `size` a multiple of 4."""
 
     kind = "patch"
+    needs_float32 = False
 
     def __init__(
         self,

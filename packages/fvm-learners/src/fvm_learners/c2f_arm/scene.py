@@ -15,6 +15,7 @@ from fvm_learners.c2f_arm.inception import InceptionNetwork
 from fvm_learners.c2f_arm.patch import PatchNetwork
 from fvm_learners.c2f_arm.views import Eye, Views, rays_of, rays_to_world
 from fvm_learners.c2f_arm.voxels import Cloud, arm_grid, cloud_of, patch_grid, voxelise
+from fvm_learners.precision import bfloat16_devices
 
 Network = InceptionNetwork | PatchNetwork
 CROP_PIXELS = 64
@@ -119,7 +120,7 @@ def look(
 
 def asked(network: Network, grid: Tensor, scene: Scene, config: C2FARMConfig) -> tuple[Tensor, Any]:
     """Q of each voxel [B, V^3] of a grid of the scene, and features for the network's `values`."""
-    enabled = config.autocast and grid.device.type == "cuda"
+    enabled = grid.device.type in bfloat16_devices(config) and not network.needs_float32
     with torch.autocast(grid.device.type, torch.bfloat16, enabled=enabled):
         q, features = network(grid, scene.low_dim, scene.latent)
     return q.float(), features

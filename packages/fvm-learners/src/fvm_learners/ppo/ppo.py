@@ -31,6 +31,7 @@ from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import Batch, masked_mean, minibatches
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.ppo.rollout import Carry, Rollout, begin, collect
+from fvm_learners.precision import bfloat16_devices, check_bfloat16
 from fvm_learners.weights import (
     load_optimiser_state,
     optimiser_state,
@@ -72,21 +73,6 @@ def chunk_size_of(config: PPOConfig, encoder: Any, device: torch.device) -> int 
     return own if config.chunk_size is None else config.chunk_size
 
 
-def bfloat16_devices(config: PPOConfig, device: torch.device) -> list[str]:
-    """Types of devices on which the encoder computes in bfloat16.
-
-    Raises:
-        ValueError: The CPU lacks the instructions, without which it takes ten times as long.
-    """
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    if config.cpu_bfloat16 and device.type == "cpu" and not native:
-        raise ValueError(
-            "cpu_bfloat16 asks for bfloat16, and this CPU has no instructions for it (AVX512-BF16 or AMX): "
-            "use cpu_bfloat16=False, or another machine"
-        )
-    return ["cuda"] * config.autocast + ["cpu"] * config.cpu_bfloat16
-
-
 def _mean_of_term(valid: Tensor, term: Tensor) -> Tensor:
     """Mean over the samples that count of a hook's term, be it one a sample or a scalar."""
     return masked_mean(term, valid) if term.shape == valid.shape else term.mean()
@@ -122,6 +108,7 @@ class PPO(IteratedLearner, PartedLearner):
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
         self.config, self.device = config, torch.device(device)
+        check_bfloat16(config, self.device)
         self.hooks = HookList(hooks, self.device, seed)
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2, np.uint64) >> 1)
         # Before any weights are loaded: `copy_` into these parameters then keeps the format.
@@ -147,7 +134,7 @@ class PPO(IteratedLearner, PartedLearner):
             mlp_sizes=self.config.mlp_sizes,
             lstm_size=self.config.lstm_size if self.config.recurrent else None,
             rng=torch.Generator().manual_seed(seed),
-            bfloat16_on=bfloat16_devices(self.config, self.device),
+            bfloat16_on=bfloat16_devices(self.config),
         )
 
     def iteration(self, envs: Envs, max_env_steps: int | None = None) -> Iteration:

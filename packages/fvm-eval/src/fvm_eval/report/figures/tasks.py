@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.report.families import methods_of
 from fvm_eval.report.figures import labels, paper
+from fvm_eval.report.figures.multiples import Line, Panel, multiples
 from fvm_eval.report.method_styles import method_styles
 
 MAX_TASKS, MAX_RUNS = 24, 12
@@ -32,58 +31,48 @@ def by_task(
         size: Of the training set, whose methods are drawn unless some are named.
         methods: To draw.
     """
-    tasks, methods = analysis.study.tasks[:MAX_TASKS], methods or methods_of(analysis.study, size)
-    few = len(methods) * analysis.study.episodes["seed"].n_unique() <= MAX_RUNS
+    study = analysis.study
+    tasks, methods = study.tasks[:MAX_TASKS], methods or methods_of(study, size)
     columns = min(2 if narrow else 5, len(tasks))
     if not narrow and 5 < len(tasks) < 9:  # two even rows
         columns = math.ceil(len(tasks) / 2)
-    rows = math.ceil(len(tasks) / columns)
-    height = (1.5 if narrow else 1.6) * rows + 0.5 + labels.legend_height(len(methods), narrow)
-    figure = Figure(figsize=(paper.NARROW if narrow else paper.WIDE, height), layout="constrained")
-    drawn = figure.subplots(rows, columns, squeeze=False)
-    points = analysis.runs.group_by("method", "task", "env_step").agg(pl.col("value").mean())
-    means = points.sort("method", "task", "env_step").partition_by("method", "task", as_dict=True)
-    single: dict[tuple[str, str], list[pl.DataFrame]] = defaultdict(list)
-    if few:
-        for run in analysis.runs.partition_by("method", "task", "fold", "checkpoint", "seed"):
-            single[run["method"][0], run["task"][0]].append(run)
-    for axes in drawn.flat[len(tasks) :]:
-        axes.set_axis_off()
-    styles = method_styles(analysis.study)
-    for task, axes in zip(tasks, drawn.flat, strict=False):
-        for method in methods:
-            style = styles[method]
-            for run in single.get((method, task), ()):
-                values = [analysis.scale.value(v) for v in run["value"]]
-                axes.plot(run["env_step"], values, color=style.colour, linewidth=0.7, alpha=0.45)
-            mean = means.get((method, task), points.clear())
-            values = [analysis.scale.value(v) for v in mean["value"]]
-            axes.plot(mean["env_step"], values, color=style.colour, linestyle=style.linestyle, linewidth=1.6)
-        if task in analysis.best:
-            labels.Reference(analysis.scale.value(analysis.best[task]), "", best=True).draw(axes)
-        axes.set_title(labels.short(task, tasks), fontsize=9)
-    _share(list(drawn.flat[: len(tasks)]), columns, [analysis.steps[0], analysis.steps[-1]])
-    labels.legend(figure, analysis, methods, narrow, markers=False)
-    figure.supxlabel(
-        "Env steps of adaptation" if analysis.study.adaptation else "Env steps", fontsize=9, color=paper.MUTED
+    lines = _lines(analysis, methods)
+    figure = multiples(
+        [
+            Panel(
+                labels.short(task, tasks),
+                [line for method in methods for line in lines[method, task]],
+                analysis.scale.value(analysis.best[task]) if task in analysis.best else None,
+            )
+            for task in tasks
+        ],
+        columns=columns,
+        width=paper.NARROW if narrow else paper.WIDE,
+        row=1.5 if narrow else 1.6,
+        above=labels.legend_height(len(methods), narrow),
+        steps={step: labels.steps_text(step) for step in (analysis.steps[0], analysis.steps[-1])},
+        names=("Env steps of adaptation" if study.adaptation else "Env steps", analysis.scale.label),
     )
-    figure.supylabel(analysis.scale.label, fontsize=9, color=paper.MUTED)
+    labels.legend(figure, analysis, methods, narrow, markers=False)
     return figure
 
 
-def _share(panels: Sequence[Axes], columns: int, steps: Sequence[int]) -> None:
-    """Gives panels the same limits and ticks, written at the left and at the bottom of each column.
-
-    Matplotlib's own sharing asks all panels about each of them, which takes as long as drawing them.
-    """
-    low = min(axes.get_ylim()[0] for axes in panels)
-    high = max(axes.get_ylim()[1] for axes in panels)
-    ticks = [tick for tick in MaxNLocator(3).tick_values(low, high) if low <= tick <= high]
-    span = min(axes.get_xlim()[0] for axes in panels), max(axes.get_xlim()[1] for axes in panels)
-    for place, axes in enumerate(panels):
-        axes.set_xlim(*span)
-        axes.set_ylim(low, high)
-        axes.set_xticks(steps, [labels.steps_text(step) for step in steps])
-        axes.set_yticks(ticks, [labels.plain(tick) for tick in ticks])
-        bottom = place + columns >= len(panels)
-        axes.tick_params(labelsize=8, labelleft=place % columns == 0, labelbottom=bottom)
+def _lines(analysis: Analysis, methods: Sequence[str]) -> dict[tuple[str, str], list[Line]]:
+    """Returns the lines of each method and task: single runs where they are few, over them their mean."""
+    few = len(methods) * analysis.study.episodes["seed"].n_unique() <= MAX_RUNS
+    styles, shown = method_styles(analysis.study), analysis.scale.value
+    mine = analysis.runs.filter(pl.col("method").is_in(list(methods)))
+    lines: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    key = ["method", "task"]
+    if few:
+        for run in mine.partition_by(*key, "fold", "checkpoint", "seed"):
+            method, task = run.row(0, named=True)["method"], run.row(0, named=True)["task"]
+            values = [shown(v) for v in run["value"]]
+            thin = Line(run["env_step"].to_list(), values, styles[method].colour, width=0.7, alpha=0.45)
+            lines[method, task].append(thin)
+    means = mine.group_by(*key, "env_step").agg(pl.col("value").mean()).sort(*key, "env_step")
+    for (method, task), mean in means.group_by(key, maintain_order=True):
+        style, values = styles[str(method)], [shown(v) for v in mean["value"]]
+        line = Line(mean["env_step"].to_list(), values, style.colour, style.linestyle)
+        lines[str(method), str(task)].append(line)
+    return lines
