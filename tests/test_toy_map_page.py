@@ -88,6 +88,14 @@ def test_every_number_is_found_again_and_a_changed_run_is_noticed(folder, tmp_pa
     assert "DIFFERENT" in done.stdout
 
 
+def test_the_pages_tables_are_those_of_its_files():
+    done = subprocess.run([sys.executable, PAGE / "tables.py"], capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    page = (PAGE / "README.md").read_text().splitlines()
+    assert len(rows) >= 18
+    assert [row for row in rows if row not in page] == []
+
+
 def test_the_map_has_a_cell_for_each_family_and_snapshot(folder):
     page = json.loads((folder / "map.json").read_text())
     found = [(cell["marks"], cell["env_step"]) for cell in page["map"]]

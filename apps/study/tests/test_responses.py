@@ -243,7 +243,6 @@ def test_seeds_are_added_until_neighbours_can_be_told_apart_or_the_cap(
 ) -> None:
     one = replace(TINY, methods=("scratch",), grid={"adapt.learning_rate": (1e-3, 5e-3)})
     monkeypatch.setitem(toy.PRESETS, "tiny", one)
-    monkeypatch.setattr("study.tune.MOST_WIDENINGS", 0)
     line = "tune --benchmark toy --preset tiny --game hidden-catch --workers 0 --env-steps 128"
     tune = [*line.split(), "--output", str(tmp_path)]
     assert run([*tune, "--most-env-steps", "128"]) == 0
