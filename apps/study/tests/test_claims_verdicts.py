@@ -12,9 +12,11 @@ import polars as pl
 import pytest
 from fvm_eval.claims import Claim, ClaimVerdict, Component, Precondition, decide
 from study.claims import claims_of
+from study.claims.arms import AREA_BY_ORDER
 from study.claims.retention import retention_claims
 from study.claims.rlbench import rlbench_claims
 from study.config import StudyConfig
+from study.plan import make_plan
 from study.presets import atari, procgen, rlbench, toy
 
 SIZED = replace(
@@ -35,7 +37,13 @@ MANIPULATION = replace(
     adapt=atari.SMALL.adapt,
 )
 RETAINED = SimpleNamespace(
-    methods=("multitask", "multitask+bc"), unit="task", margin=0.1, adapt=toy.SCHEDULES.adapt
+    methods=("multitask", "multitask+bc"),
+    unit="task",
+    margin=0.1,
+    adapt=toy.SCHEDULES.adapt,
+    train_sizes=(16,),
+    folds=(),
+    demos=(),
 )
 
 
@@ -62,6 +70,28 @@ def test_only_what_keeps_something_is_claimed_to_prevent_forgetting() -> None:
         "C11 bc",
         "C11 head-reset+ewc",
     ]
+
+
+@pytest.mark.parametrize(
+    ("config", "ids"),
+    [
+        (rlbench.QUICK, ["C11 em, 0 demos", "C11 em, 1 demo", "C11 em, 2 demos"]),
+        (
+            replace(procgen.QUICK, train_sizes=(100, 1_000)),
+            ["C11 em, 100 training levels", "C11 em, 1,000 training levels"],
+        ),
+        (procgen.QUICK, ["C11 em"]),
+    ],
+)
+def test_forgetting_is_claimed_of_rows_that_the_study_has(config: StudyConfig, ids: list[str]) -> None:
+    config = replace(config, methods=("multitask", "multitask:gradient+em"))
+    claims = retention_claims(config)
+    assert [claim.id for claim in claims] == ids
+    rows = {job.method for job in make_plan(config).jobs}
+    for claim in claims:
+        named = [set(part.weights) for part in claim.components if part.summary != AREA_BY_ORDER]
+        assert set.union(*named) <= rows
+        assert len(set.union(*named)) == 2
 
 
 CLAIMS = every_claim()

@@ -106,9 +106,9 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # Threads for processes, which would not know of the shorter time.
-    monkeypatch.setattr(study.estimate, "MEASURE_S", 0.2)
+    monkeypatch.setattr(study.measuring, "MEASURE_S", 0.2)
     monkeypatch.setattr(
-        study.estimate, "ProcessPoolExecutor", lambda workers, *spawned: ThreadPoolExecutor(workers)
+        study.measuring, "ProcessPoolExecutor", lambda workers, *spawned: ThreadPoolExecutor(workers)
     )
     monkeypatch.chdir(tmp_path)
     assert run(tiny(tmp_path / "deep" / "down", "--dry-run", "--tracking", "--workers", "1")) == 0
@@ -120,9 +120,11 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
         "1 pretrain (multitask) 2,048 2,048",
         "2 adapt (scratch, multitask) 512 1,024",
         "5 in all 3,072",
-        "env steps/s a worker",
-        "2 jobs that play: ",
-        "start and report: ",
+        "What they would take of a worker",
+        "1 pretrain multitask",
+        "1 adapt scratch",
+        "1 baseline random",
+        "tables and report",
         "time about",
         "disk about",
         "memory about",

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import study.estimate
+import study.measuring
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.plan import make_plan
@@ -36,14 +37,14 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
     assert as_measured(config, num_envs, learns=False).learn_start == config.replay_capacity
     for job in make_plan(rare(small_rainbow)).jobs:
         if job.kind == "pretrain":
-            measured = study.estimate._measure(job, "cpu", 0.05)
+            measured = study.measuring._measure(job, "cpu", 0.05)
             assert measured.steps_per_s > 0
             assert measured.checkpoint_bytes > measured.weights_bytes
 
 
 def test_a_context_counts_as_play_and_zero_shot_as_nothing(small_rainbow: StudyConfig) -> None:
     methods = ("multitask", "multitask:none", "pearl", "pearl:both")
-    groups = study.estimate.alike(make_plan(replace(small_rainbow, methods=methods)).jobs)
+    groups = study.measuring.trainings(make_plan(replace(small_rainbow, methods=methods)).jobs)
     kinds = {(kind, does): {job.method for job in jobs} for (kind, _, does), jobs in groups.items()}
     assert kinds["adapt", "acts"] == {"pearl"}
     assert kinds["adapt", ""] == {"multitask:none"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import polars as pl
 import pytest
@@ -83,6 +84,16 @@ def test_conditions_and_figures_reach_the_report(found: tuple[Results, Plan, Sto
     assert {claim.id for claim in study.claims} >= {"A1", "A2", "A3", "C11 bc"}
 
 
+def test_limits_of_what_is_still_known_are_possible_scores(found: tuple[Results, Plan, Store]) -> None:
+    """Two pretrainings: t limits of shares would lie beyond 0 and 1."""
+    panel = found[0].study.panels[0]
+    assert isinstance(panel.draw, partial)
+    old = panel.draw.keywords["old"].drop_nulls("low")
+    assert len(old)
+    assert old["low"].to_numpy().min() >= 0
+    assert old["high"].to_numpy().max() <= 1
+
+
 def test_how_far_it_goes_is_measured_in_plain_fine_tuning_too(found: tuple[Results, Plan, Store]) -> None:
     _, plan, store = found
     plain = [job for job in plan.jobs if job.kind == "adapt" and job.method == "multitask"]
@@ -139,6 +150,23 @@ def test_any_study_can_ask_about_its_training_tasks() -> None:
         assert not_in_them(config)
     own = resolve(Arguments(benchmark="two-stage", far=True), "quick")  # which says where to ask
     assert own == resolve(Arguments(benchmark="two-stage"), "quick")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usual", "env_steps", "window"),
+    [
+        (Arguments(benchmark="procgen", set=("deep=40",)), 8_192, 8_192, 2_048),
+        (Arguments(benchmark="procgen", far=True), 8_192, 16_384, 4_096),
+        (Arguments(benchmark="apple", preset="interfering"), 50_000, 40_000, 10_000),
+        (Arguments(benchmark="two-stage"), 24_576, 49_152, 12_288),
+    ],
+)
+def test_the_window_is_the_first_quarter_of_whatever_budget(
+    arguments: Arguments, usual: int, env_steps: int, window: int
+) -> None:
+    shorter = replace(arguments, adapt_env_steps=env_steps)
+    found = [resolve(one, "quick").far for one in (arguments, shorter)]
+    assert [far.window_env_steps for far in found if far is not None] == [usual, window]
 
 
 def test_procgen_asks_deep_in_training_levels() -> None:

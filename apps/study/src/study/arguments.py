@@ -51,8 +51,9 @@ class Arguments:
     """What to compare: scratch, multitask, reptile, rl2, pearl, ...; with another adaptation than its own
     such as multitask:none (zero-shot), rl2:both (memory and fine-tuning) or multitask:encoder."""
     retain: Annotated[tuple[str, ...], shown("NAME ...")] = ()
-    """Arms that keep what the pretrained agent knew, beside each method that fine-tunes one: bc, ks, em, ewc,
-    l2, critic-warm-up, head-only, freeze, l2-init, shrink-perturb; together as in bc+l2."""
+    """Arms beside each method that fine-tunes a pretrained agent. They keep what it knew: bc, ks, em, ewc,
+    l2, critic-warm-up, freeze, head-only, low-rate, entropy-off; or do the opposite: head-reset, l2-init,
+    shrink-perturb, sigmas, eps-greedy. Together as in bc+l2 (docs/retention.md)."""
     seeds: Annotated[int | None, shown("N")] = None
     """Independent pretrainings of each method. An interval takes at least 2, a verdict at least 5."""
     train_sizes: Annotated[tuple[int, ...] | None, shown("N ...")] = None

@@ -92,13 +92,18 @@ class Far:
 
         `env_options` are those of the envs on which they are played, where they differ from the study's.
         """
-        points = adapt.at(evaluation.snapshots)
-        return cls(
+        asked = cls(
             episodes=evaluation.training_episodes,
             max_steps=evaluation.max_steps,
-            window_env_steps=points[max(1, (len(points) - 1) // 4)],
+            window_env_steps=1,
             env_options=env_options,
         )
+        return asked.over_first_quarter(evaluation, adapt)
+
+    def over_first_quarter(self, evaluation: Evaluation, adapt: Phase) -> Far:
+        """Returns the same, its window up to the last snapshot in `adapt`'s first quarter, one at least."""
+        points = adapt.at(evaluation.snapshots)
+        return replace(self, window_env_steps=points[max(1, (len(points) - 1) // 4)])
 
 
 @dataclass(frozen=True, kw_only=True)

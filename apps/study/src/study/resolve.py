@@ -199,6 +199,8 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
             changed[phase] = replace(getattr(preset, phase), env_steps=steps)
     if arguments.far and preset.far is None:
         changed["far"] = Far.in_training_tasks(preset.evaluation, changed.get("adapt", preset.adapt))
+    elif preset.far is not None and "adapt" in changed:
+        changed["far"] = preset.far.over_first_quarter(preset.evaluation, changed["adapt"])
     return changed
 
 

@@ -8,12 +8,14 @@ larger where CLOSE comes first than where FAR does.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fvm_eval.analysis.study_results import AREA
 from fvm_eval.claims import Claim, Component
 
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.config import StudyConfig
-from study.methods import Method, label_of
+from study.methods import Method, Row, counted, label_of
 from study.retentions import KINDS
 
 TEACHER = "the frozen teacher beats random play on FAR"
@@ -22,42 +24,51 @@ TUNED = "the fine-tuning without retention is tuned, with critic warm-up, entrop
 
 
 def retention_claims(config: StudyConfig) -> list[Claim]:
-    """Returns a claim for each fine-tuning that keeps something, if the study has the plain one too."""
+    """Returns a claim for each fine-tuning that keeps something, if the study has the plain one too.
+
+    Where a study has rows by training-set size or by demonstrations, each pair of rows has its own.
+    """
+    sizes = config.train_sizes if len(config.train_sizes) > 1 and not config.folds else (None,)
+    rows = [Row("", size, demos) for size in sizes for demos in config.demos or (None,)]
     found = []
     for retained in config.methods:
         plain, _, names = retained.partition("+")
         plain = Method.parse(plain).name  # the shortest: "multitask" of "multitask:gradient"
         keeps = names and any(KINDS[name].keeps for name in names.split("+"))
         if keeps and plain in config.methods:
-            found.append(forgets(config, plain, retained))
+            found += [
+                forgets(config, replace(row, method=plain), replace(row, method=retained)) for row in rows
+            ]
     return found
 
 
-def forgets(config: StudyConfig, plain: str, retained: str) -> Claim:
-    """C11 for one retention."""
-    theirs, name = label_of(plain, config.unit), retained.partition("+")[2]
+def forgets(config: StudyConfig, plain: Row, retained: Row) -> Claim:
+    """C11 for one retention, of two rows that differ in nothing else."""
+    theirs, name = label_of(plain.method, config.unit), retained.method.partition("+")[2]
     mine = f"{theirs} + {name.upper()}"
+    of = [] if plain.size is None else [counted(plain.size, f"training {config.unit}")]
+    of += [] if plain.demos is None else [counted(plain.demos, "demo")]
 
     def part(title: str, summary: str, weights: dict[str, float]) -> Component:
         return Component(name=title, summary=summary, weights=weights, margin=0, detect=config.margin)
 
     return Claim(
-        id=f"C11 {name}",
+        id=", ".join([f"C11 {name}", *of]),
         statement=f"{theirs} forgets what it does not visit; {mine} does not, and adapts better for it",
-        scope=f"in {config.adapt.env_steps:,} env steps",
+        scope=", ".join([f"in {config.adapt.env_steps:,} env steps", *of]),
         paper_says="Forgetting of pretrained capabilities, not their lack, is what makes fine-tuning fail.",
         components=[
-            part(f"lost on FAR by {theirs}", FAR_DROP, {plain: 1.0}),
-            part(f"lost on FAR, {theirs} − {mine}", FAR_DROP, {plain: 1.0, retained: -1.0}),
-            part(f"{mine} − {theirs}", AREA, {retained: 1.0, plain: -1.0}),
+            part(f"lost on FAR by {theirs}", FAR_DROP, {plain.name: 1.0}),
+            part(f"lost on FAR, {theirs} − {mine}", FAR_DROP, {plain.name: 1.0, retained.name: -1.0}),
+            part(f"{mine} − {theirs}", AREA, {retained.name: 1.0, plain.name: -1.0}),
             part(
                 f"gain of {mine} where CLOSE comes first − where FAR does",
                 AREA_BY_ORDER,
                 {
-                    first(retained, "CLOSE"): 1.0,
-                    first(plain, "CLOSE"): -1.0,
-                    first(retained, "FAR"): -1.0,
-                    first(plain, "FAR"): 1.0,
+                    first(retained.name, "CLOSE"): 1.0,
+                    first(plain.name, "CLOSE"): -1.0,
+                    first(retained.name, "FAR"): -1.0,
+                    first(plain.name, "FAR"): 1.0,
                 },
             ),
         ],

@@ -12,6 +12,7 @@ from fvm_eval.statistics import mean_interval
 from fvm_eval.statistics.intervals import Interval
 
 from study.claims.arms import FAR_DROP
+from study.environments import normalised_bounds
 from study.measures.columns import RUN
 from study.registry import Findings, Finished
 
@@ -29,10 +30,12 @@ def panels_of(
         found: What it comes to, FAR_DROP among its cells.
         window: Of env steps.
     """
-    agents = table.filter(policy="agent")
-    old = pooled_curves(run_curves(agents.select(*RUN, "env_step", "episode", "score")))
+    agents, config = table.filter(policy="agent"), finished.config
+    bounds = normalised_bounds(config.benchmark, table["begun"].unique().to_list(), config.score_bounds)
+    runs = run_curves(agents.select(*RUN, "env_step", "episode", "score"))
+    old = pooled_curves(runs, score_bounds=bounds)
     teacher = float(table.filter(policy="teacher")["score"].to_numpy().mean())
-    areas = area_under_curve(run_curves(finished.episodes), finished.config.adapt.env_steps)
+    areas = area_under_curve(run_curves(finished.episodes), config.adapt.env_steps)
     paid = [
         ("Score lost on FAR", intervals(found.cells[FAR_DROP])),
         ("KL to the pretrained policy (nats)", intervals(drifts(finished))),
@@ -53,7 +56,7 @@ def panels_of(
             heading="What adapting gains, and what it costs",
             caption="A point a method: the area under its adaptation curve against the score lost on FAR, "
             "the mean KL from the policy in training to the pretrained one on the new task, and the env "
-            "steps of one adaptation. Bars: 95 % over checkpoints. Up and to the left is better.",
+            "steps of one adaptation. Bars: 95 % t intervals over checkpoints. Up and to the left is better.",
             draw=partial(prices, gained=intervals(areas), paid=[one for one in paid if one[1]]),
         ),
     ]
