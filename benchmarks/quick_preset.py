@@ -10,7 +10,7 @@ below the first one's, at least 1 above its scratch, and at least 1 above its ow
 those is taken, since it costs least; if none but the first will do, the first stays.
 
 Numbers 1 and 2 will not do (4.50 and 4.25 where the first one's 5.33 asks for 4.83). Number 3 was added then,
-by the same rule and before its run: the network that stays, with half the samples.
+by the same rule and before its run: the network that stays, with half the samples. It will not do (4.00).
 """
 
 from __future__ import annotations

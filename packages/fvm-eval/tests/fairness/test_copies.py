@@ -39,8 +39,11 @@ def test_a_copied_seed_is_said_where_no_plan_knows_of_it():
 def test_scores_that_leave_nothing_to_chance_are_no_copies():
     by_task = compare(pl.DataFrame(rows(lambda m, s, t, e: (1.0, 5.3, 7.7)[t], seeds=8, tasks=3)))
     assert by_task.analysis.copies == ""
+    rng = np.random.default_rng(1)
     solved = compare(pl.DataFrame(rows(lambda *_: 1.0, seeds=8, tasks=20)))
     assert solved.analysis.copies == ""
+    floor = rows(lambda m, *_: rng.random() if m == "a" else 0.0, seeds=2, tasks=8, episodes=20)
+    assert compare(pl.DataFrame(floor)).analysis.copies == "", "an arm at the floor is no copy of itself"
     rng = np.random.default_rng(0)  # of 10 episodes many seeds have the same share
     rates = compare(pl.DataFrame(rows(lambda *_: rng.random() < 0.9, seeds=20, tasks=1, episodes=10)))
     assert rates.analysis.copies == ""

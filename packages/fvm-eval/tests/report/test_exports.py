@@ -102,11 +102,13 @@ def test_words_fit_a_table_without_adaptation(odd):
         assert word not in page
     assert ">checks<" in page
     steps = [("a", s, "t", step, float(s + step)) for s in range(3) for step in (0, 10, 20)]
+    steps += [("b", s, "t", step, float(s * step)) for s in range(3) for step in (0, 10, 20)]
     curve = compare(pl.DataFrame(steps, schema=["method", "seed", "task", "env_step", "score"], orient="row"))
     page = curve.files["report.html"].decode().lower()
     for word in ("held-out", "jump-start", "adaptation to", "env steps of adaptation", "zero-shot"):
         assert word not in page
     assert "final score" in page
+    assert "at budget" not in page
 
 
 def test_no_limit_lies_outside_the_range_and_where_it_is_cut_is_said():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from math import lgamma, log, log2
 
 import polars as pl
 
 _SURPRISE_BITS = 60  # of two checkpoints' episodes in one order: beyond any number of pairs compared
-_UNLIKELY_BITS = 30  # of one checkpoint's scores, each drawn from what the others scored there
+_UNLIKELY_BITS = 30  # of scores that no other checkpoint has
 _CHECKPOINT = ["method", "fold", "checkpoint"]
 _POINT = [*_CHECKPOINT, "task", "env_step"]
 
@@ -16,10 +15,9 @@ _POINT = [*_CHECKPOINT, "task", "env_step"]
 def copied(runs: pl.DataFrame, episodes: pl.DataFrame) -> str:
     """Returns which checkpoints have the very same episodes, where chance cannot explain it; empty if none.
 
-    The order of a point's scores, given how often each occurs, is one of n! / prod k_i!; and a score that
-    others reach in a share p of their episodes there is found again with that chance. Checkpoints that share
-    all of it are one run counted twice, unless their agents are the same or their tasks leave nothing to
-    chance.
+    The order of a point's scores, given how often each occurs, is one of n! / prod k_i!; and a score that no
+    other checkpoint has is rare. Checkpoints that share all of it are one run counted twice, unless their
+    agents are the same or their tasks leave nothing to chance.
 
     Args:
         runs: Curves of the episodes (`fvm_eval.curves.run_curves`), which tell most checkpoints apart.
@@ -66,16 +64,12 @@ def _orders(scores: pl.Series) -> float:
 
 
 def _chance(mine: pl.DataFrame, others: pl.DataFrame) -> float:
-    """Returns -log2 of the chance of these scores where each is drawn from the others' of its task and step.
+    """Returns -log2 of the chance that another run has these scores, of those that nobody else has at all.
 
-    A score that nobody else has on any task is as rare as one more among all of theirs.
+    Each such score is as rare as one more among all of the others'. A score that comes twice at a point says
+    nothing the second time, and nothing at all where no episode of the point has another.
     """
-    total = sum(map(len, others["score"]))
-    bits = 0.0
-    for task, step, scores in mine.select("task", "env_step", "score").iter_rows():
-        there = others.filter((pl.col("task") == task) & (pl.col("env_step") == step))["score"]
-        seen = Counter(value for values in there for value in values)
-        for value in scores if seen else ():
-            share = seen[value] / seen.total() if seen[value] else 1 / (total + 1)
-            bits -= log2(share)
-    return bits
+    seen = {value for scores in others["score"] for value in scores}
+    bits = log2(sum(map(len, others["score"])) + 1)
+    told = [set(scores) for scores in mine["score"] if len(scores) == 1 or len(set(scores)) > 1]
+    return bits * sum(len(values - seen) for values in told)

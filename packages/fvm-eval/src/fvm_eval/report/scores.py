@@ -60,6 +60,7 @@ def _notes(analysis: Analysis) -> list[str]:
     pairs += [(d.fixed, d.new) for d in analysis.differences]
     these = {fixed.note for fixed, _ in pairs if fixed.note}
     new = {new.note for _, new in pairs if new.note} - these
+    these = {note for note in these if not any(note != other and note in other for other in these)}
     return [f"{capital(note)}." for note in sorted(these)] + [
         f"Over new tasks: {note}." for note in sorted(new)
     ]

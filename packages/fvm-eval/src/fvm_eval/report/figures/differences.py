@@ -41,7 +41,11 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
     alone = len(pairs) == 1
     if alone:
         left, right = pairs[0]
-        rows = [Row(name, [found[left, right, name]]) for name in names if (left, right, name) in found]
+        rows = [
+            Row(analysis.study.summary_label(name), [found[left, right, name]])
+            for name in names
+            if (left, right, name) in found
+        ]
     else:
         rows = _rows(analysis, pairs, names, found)
         names = names[:1] if narrow and len(rows) > _MANY_ROWS else names
@@ -62,7 +66,7 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
         panels.rows_of_names(axes, texts, places)
         axes.xaxis.set_major_formatter(labels.plain)
         if not alone:
-            axes.set_title(names[column])
+            axes.set_title(analysis.study.summary_label(names[column]))
     _cut(drawn.flat[0], analysis)
     for axes in drawn[:, 0]:
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
