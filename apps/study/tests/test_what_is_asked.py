@@ -14,6 +14,7 @@ from study.measures.forgetting import lost
 from study.measures.seen import met_enough
 from study.measures.tuned import tuned
 from study.plan import make_plan
+from study.registry import registered
 from study.resolve import resolve
 from study.store import Store
 
@@ -44,13 +45,24 @@ def test_what_was_forgotten_is_the_score_before_minus_after_on_the_same_tasks():
     assert lost(before, after).select("task", "value").rows() == [("x", 0.25), ("y", 0.75)]
 
 
+ABLE = {name: kind.capabilities for name, kind in registered().learners.items()}
+PPO = ABLE["ppo"]
+
+
 def test_plain_fine_tuning_is_tuned_only_with_its_three_arms():
     whole = ("multitask", "multitask+critic-warm-up", "multitask+entropy-off", "multitask:encoder")
-    assert tuned(whole, 4).holds is True
-    assert tuned((*whole[:3], "multitask+head-reset"), 4).holds is True
-    without = tuned(whole[:2], 0)
+    assert tuned(whole, 4, PPO).holds is True
+    assert tuned((*whole[:3], "multitask+head-reset"), 4, PPO).holds is True
+    without = tuned(whole[:2], 0, PPO)
     assert without.holds is False
     assert without.reason == "no tuning trials; no arm with entropy off or head reset"
+
+
+@pytest.mark.parametrize("learner", ["rainbow", "c2f_arm"])
+def test_a_learner_is_asked_for_those_arms_that_it_can_have(learner):
+    """Its values are its policy: no critic to warm up, nothing paid for being undecided."""
+    assert tuned(("multitask", "multitask+bc"), 4, ABLE[learner]).reason == "no arm with head reset"
+    assert tuned(("multitask", "multitask+head-reset"), 4, ABLE[learner]).holds is True
 
 
 def test_looks_are_a_part_of_what_a_study_is(small):

@@ -62,7 +62,7 @@ LEARNERS = (
         name="ppo",
         config=PPOConfig,
         learner="fvm_learners.ppo.ppo:PPO",
-        capabilities=frozenset({"inner", "memory", "parts", "distribution", "entropy"}),
+        capabilities=frozenset({"inner", "memory", "parts", "critic", "distribution", "entropy"}),
         words=_memory_words,
         lasting=("network", "mlp_sizes", "recurrent", "lstm_size"),
     ),

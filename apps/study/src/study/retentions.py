@@ -115,7 +115,10 @@ KINDS: Mapping[str, Kind] = {
         _hook("EWC", retention.EWCConfig, retention.EWC),
         _hook("L2", retention.L2Config, retention.L2),
         _hook("L2 init", retention.L2InitConfig, retention.L2Init),
-        _hook("critic warm-up", retention.CriticWarmUpConfig, retention.CriticWarmUp),
+        replace(
+            _hook("critic warm-up", retention.CriticWarmUpConfig, retention.CriticWarmUp),
+            needs=frozenset({"parts", "critic"}),
+        ),
         _hook("head only", retention.HeadOnlyConfig, retention.HeadOnly),
         _hook("head reset", retention.HeadResetConfig, retention.HeadReset),
         _hook("encoder frozen", retention.FreezeConfig, retention.Freeze),

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from fvm_eval.claims import Precondition
 
 from study.claims.retention import TUNED
+from study.learners import kind_of
 from study.registry import Findings, Finished, Measure
+from study.retentions import KINDS
 
-# What plain fine-tuning must have been given a chance with, as arms of the study.
+# What plain fine-tuning must have been given a chance with, as arms of the study, where its learner can: a
+# learner whose values are its policy has no critic to warm up, and none is paid for being undecided.
 ASKED = {
     "critic-warm-up": ("+critic-warm-up",),
     "entropy off": ("+entropy-off",),
@@ -17,16 +20,23 @@ ASKED = {
 }
 
 
-def tuned(methods: Sequence[str], trials: int) -> Precondition:
-    """Returns whether a study tunes its fine-tuning and has the arms that plain fine-tuning may need."""
+def tuned(methods: Sequence[str], trials: int, able: frozenset[str]) -> Precondition:
+    """Returns whether a study tunes its fine-tuning and has the arms that plain fine-tuning may need.
+
+    Args:
+        methods: Of the study.
+        trials: With which it was tuned.
+        able: Capabilities of its learner.
+    """
     lacking = [
         what
         for what, marks in ASKED.items()
-        if not any(mark in method for mark in marks for method in methods)
+        if KINDS[marks[0].removeprefix("+")].needs <= able
+        and not any(mark in method for mark in marks for method in methods)
     ]
     reasons = [] if trials else ["no tuning trials"]
     reasons += [f"no arm with {' or '.join(lacking)}"] if lacking else []
-    return Precondition(TUNED, not reasons, "; ".join(reasons) or f"{trials} trials, all three arms were run")
+    return Precondition(TUNED, not reasons, "; ".join(reasons) or f"{trials} trials, all these arms were run")
 
 
 def findings(finished: Finished) -> Findings:
@@ -34,7 +44,8 @@ def findings(finished: Finished) -> Findings:
     methods = finished.config.methods
     if not any("+" in method for method in methods):
         return Findings()
-    return Findings(preconditions=[tuned(methods, finished.config.trials)])
+    able = kind_of(finished.config.adapt.learner).capabilities
+    return Findings(preconditions=[tuned(methods, finished.config.trials, able)])
 
 
 TUNED_BASELINE = Measure(name="tuned", findings=findings)
