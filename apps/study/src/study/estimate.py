@@ -77,7 +77,7 @@ def show(
     console.print(f"time      about {duration(seconds)}, give or take a third")
     if device == "cpu":
         processor_s = sum(one.processor_s for one in takes.values())
-        console.print(f"          {duration(processor_s)} of one core, whatever else runs here")
+        console.print(f"          of it cores at work {duration(processor_s)}, all workers together")
     console.print(
         f"disk      about {(disk + checkpoints) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
         soft_wrap=True,

@@ -29,7 +29,7 @@ class Expected:
 
     @property
     def processor_s(self) -> float:
-        """Processor seconds, which depend less than seconds on what else runs here."""
+        """Processor seconds: on busy cores longer than on quiet ones too, but far less so than seconds."""
         return self.seconds * self.busy_frac
 
 
