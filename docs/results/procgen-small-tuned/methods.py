@@ -1,4 +1,4 @@
-"""The arms of the tuned Coinrun study: those of its preset but for the Reptile that loses on validation levels.
+"""Prints the arms of the tuned Coinrun study: without the Reptile that loses on validation levels.
 
     uv run python docs/results/procgen-small-tuned/methods.py studies/small-tuning
 
