@@ -8,6 +8,7 @@ import polars as pl
 
 from fvm_eval.claims import LABELS, ClaimVerdict, Look
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
+from fvm_eval.naming import plural
 
 
 def check_complete(
@@ -26,7 +27,11 @@ def check_complete(
     filled = table.select("method", "fold", "seed", "task").unique()
     missing = table["method"].n_unique() * len(grid) - len(filled)
     if missing:
-        return Check(9, "fails", f"{missing} runs of the grid are missing from the table")
+        return Check(
+            9,
+            "fails",
+            f"{plural(missing, 'run')} of the grid {'is' if missing == 1 else 'are'} missing from the table",
+        )
     if plan is None:
         return Check(9, "cannot be checked", twice or f"{len(table)} runs without a hole, but {NO_PLAN}")
     wanted = plan.select(RUN).unique()
