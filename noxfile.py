@@ -105,7 +105,7 @@ def gymnasium(session: nox.Session) -> None:
         session.install("--no-config", with_extras, *group("gymnasium"), "moviepy>=2.1", *PYTEST)
         for module in ("cv2", "glfw", "minatar", "minigrid", "moviepy", "stable_baselines3"):
             session.run("python", "-c", f"import {module}")
-        for file in ("test_wrappers.py", "test_sb3.py", "test_gymnasium_vec.py"):
+        for file in ("test_wrappers.py", "test_sb3.py", "test_gymnasium_vec.py", "test_others_envs.py"):
             run_tests(session, "fvm-envs", folder, file)
 
 

@@ -88,7 +88,7 @@ def test_it_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("agents nowhere", "nowhere has no plan"),
+        ("agents nowhere", "nowhere holds no study"),
         ("agents nowhere --seed nan", "--seed 'nan' is not a number"),
         (f"agents nowhere --seed {LONG}", "of 5,000 characters is not a number"),
         (f"agents {WORD}", "File name too long"),

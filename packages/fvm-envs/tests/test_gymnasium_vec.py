@@ -6,7 +6,7 @@ import json
 import gymnasium as gym
 import numpy as np
 import pytest
-from fvm_envs import Task, from_gymnasium
+from fvm_envs import from_gymnasium
 from fvm_envs.env_state import leaves, way_of
 from fvm_envs.restarts import Restarts
 from gymnasium.wrappers import FrameStackObservation, TimeLimit
@@ -373,59 +373,3 @@ def test_frames_come_from_the_environment():
     silent.reset()
     with pytest.raises(ValueError, match="let `make` give it render_mode='rgb_array'"):
         silent.render_slot(0)
-
-
-@pytest.mark.parametrize("name", ["Empty-5x5", "DoorKey-5x5"])
-def test_minigrid(name):
-    pytest.importorskip("minigrid")
-    from minigrid.wrappers import ImgObsWrapper
-
-    def make(task):
-        return ImgObsWrapper(gym.make(f"MiniGrid-{name}-v0", max_steps=10 + task.level))
-
-    one, two = (from_gymnasium(make, "minigrid/steps/0:4", 3, seed) for seed in (1, 2))
-    assert one.saves == "replay"
-    assert one.reset()[0].shape == (3, 7, 7, 3)
-    play(one, 25)
-    two.load_state_dict(one.state_dict())
-    same(play(one, 30, seed=2), play(two, 30, seed=2))
-
-
-def test_minatar():
-    pytest.importorskip("minatar")
-    from minatar.gym import BaseEnv
-
-    def make(task):
-        return TimeLimit(BaseEnv(task.name, use_minimal_action_set=False), 200)
-
-    # Games differ in their channels, so a family is one game; its tasks are how often an action sticks.
-    def sticky(task):
-        env = make(Task("minatar", "breakout"))
-        env.unwrapped.game.sticky_action_prob = task.level / 100
-        return env
-
-    one, two = (from_gymnasium(sticky, "minatar/breakout-sticky/0:50", 3, seed) for seed in (1, 2))
-    obs, _ = one.reset()
-    assert obs.shape == (3, 10, 10, 4)
-    assert obs.dtype == bool
-    play(one, 25)
-    if one.saves_state:
-        two.load_state_dict(one.state_dict())
-        same(play(one, 60, seed=2), play(two, 60, seed=2))
-
-
-@pytest.mark.manipulation
-def test_mujocos_own_robots():
-    pytest.importorskip("glfw")  # gymnasium's robots import it, drawn or not
-
-    def make(task):
-        env = gym.make("InvertedPendulum-v5", max_episode_steps=30)
-        env.unwrapped.model.opt.gravity[2] = -task.level
-        return env
-
-    one, two = (from_gymnasium(make, "pendulum/gravity/5:15", 2, seed) for seed in (1, 2))
-    assert one.saves == "replay"
-    one.reset()
-    play(one, 40)
-    two.load_state_dict(one.state_dict())
-    same(play(one, 40, seed=2), play(two, 40, seed=2))

@@ -38,7 +38,9 @@ def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
         raise ValueError(f"{name} does not say what to tune with {learner}; leave out --tune")
     rng = np.random.default_rng(int(hashlib.sha256(f"{config.family} {name}".encode()).hexdigest(), 16))
     found = [own]
-    for _ in range(trials - 1):
+    draws = 0
+    while len(found) < trials:
+        draws += 1
         drawn: dict[str, dict[str, Any]] = {part: {} for part in ("config", "learner", "pretrain", "adapt")}
         for setting, draw in kind.tuning[learner].items():
             part, _, field = setting.partition(".")
@@ -49,7 +51,10 @@ def candidates(config: StudyConfig, name: str, trials: int) -> list[Settings]:
             if not (part == "config" and field in kind.config):  # a fixed schedule stays fixed
                 drawn[part][field] = value
         merged: dict[str, Any] = {part: {**getattr(own, part), **drawn[part]} for part in drawn}
-        found.append(replace(own, **merged))
+        settings = replace(own, **merged)
+        # Rounded rates can meet; a method with few settings in all has to try some of them twice.
+        if settings not in found or draws > 20 * trials:
+            found.append(settings)
     return found
 
 
