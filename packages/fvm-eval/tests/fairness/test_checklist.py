@@ -56,7 +56,7 @@ def test_one_thing_is_said_in_the_singular(study):
     gap = reasons(episodes(study, lambda table: table.filter(~run)))
     assert gap[9].startswith("1 run of the grid is missing from the table")
     once = reasons(replace(study, tuning=study.tuning.filter(trial=0)))
-    assert once[2].startswith("1 tuning trial, 5,000 env steps a method")
+    assert once[2].startswith("1 fold with the hash recorded before training; 1 tuning trial, 5,000 env")
     perfect = pl.col("baseline").eq("script") & pl.col("task").eq(study.tasks[0])
     full = study.baselines.with_columns(score=pl.when(perfect).then(10.0).otherwise("score"))
     assert "leaves no headroom on 1 task, as" in reasons(replace(study, baselines=full))[5]

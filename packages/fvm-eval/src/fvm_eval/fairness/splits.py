@@ -66,16 +66,18 @@ def check_splits(
     held_out = {task for fold in folds.values() for task in fold.held_out}
     outside = sorted(set(tasks) - held_out)
     if outside:
-        return Check(2, "fails", f"{len(outside)} tasks of the table are held out nowhere, as {outside[0]}")
+        return Check(
+            2, "fails", f"held out nowhere: {plural(len(outside), 'task')} of the table, as {outside[0]}"
+        )
     late = [name for name, fold in folds.items() if fold.sha256 not in recorded]
     if late:
-        what = f"no record from before training has the hash of {len(late)} folds: {late[0]}"
+        what = f"no record from before training has the hash of {plural(len(late), 'fold')}: {late[0]}"
         return Check(2, "fails", what)
     if swapped := _trained_on(folds, tasks, plan):
         return swapped
     tuned = _tuning(methods, tuning, held_out)
     if tuned.status == "holds":
-        found = f"{len(folds)} folds have the hash recorded before training; {tuned.reason}"
+        found = f"{plural(len(folds), 'fold')} with the hash recorded before training; {tuned.reason}"
         return Check(2, "holds", found)
     return tuned
 

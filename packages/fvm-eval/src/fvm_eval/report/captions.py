@@ -162,9 +162,10 @@ def _by_task(analysis: Analysis) -> list[Picture]:
             )
             for number, (title, methods) in enumerate(groups(study))
         ]
-    if len(sizes(study)) == 1:
+    several = [size for size in sizes(study) if size is not None]
+    if len(several) < 2:
         return [Picture("by_task", figures.by_task, "Task by task", text(study.methods))]
-    last = sizes(study)[-1]
+    last = several[-1]
     first = Picture(
         f"by_task_{last}",
         partial(figures.by_task, size=last),
@@ -179,7 +180,7 @@ def _by_task(analysis: Analysis) -> list[Picture]:
             text(methods_of(study, size)),
             folded=True,
         )
-        for size in sizes(study)[:-1]
+        for size in several[:-1]
     ]
     return [first, *others]
 
