@@ -60,8 +60,8 @@ def work(
     has = Needs() if memory is None else Needs(memory=bytes_of(memory))
     options = RunOptions(choose_device(device), every_s, plugin, has=has)
     finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
-    stopped = stop.is_set() or UnderWay(folder).stopped
-    print(f"{plural(finished, 'job')} finished here" + ("; stopped" if stopped else ""))
+    stopped = "; stopped" if stop.is_set() or UnderWay(folder).stopped else ""
+    print(f"{plural(finished, 'job')} finished here{stopped}")
     return 0
 
 
@@ -293,8 +293,7 @@ def import_(
     from study.terminal import plural
 
     came, there = import_study(archive, folder)
-    known = f"; there already: {there}" if there else ""
-    print(f"{plural(came, 'finished job')} imported into {folder}{known}")
+    print(f"{plural(came, 'finished job')} imported into {folder}" + f", {there} were there" * bool(there))
     return 0
 
 
