@@ -13,6 +13,7 @@ from study.errors import StudyError
 from study.grid import points_of, read_grid
 from study.methods import Method, Row, label_of
 from study.plan import make_plan, training_folds
+from study.presets import rlbench
 from study.presets.toy_map import MAP
 from study.store import Store
 
@@ -45,6 +46,24 @@ def test_a_grid_of_one_point_has_the_names_of_none() -> None:
     config = replace(TWO, grid={"adapt.learning_rate": (5e-3,)})
     assert [point.name for point in points_of(config, Method.parse("scratch"))] == [""]
     assert points_of(config, Method.parse("rl2"))[0].values == {}
+
+
+def test_rlbenchs_small_adapts_at_the_rates_its_grid_chose_and_else_stays_as_it_is() -> None:
+    grid = {"adapt.learning_rate": (5e-4, 1e-3, 2e-3, 4e-3)}  # widened by its tuning
+    chosen = {"scratch": "rate 0.004", "multitask": "rate 0.002", "reptile": "rate 0.0005"}
+    before = make_plan(rlbench.SMALL).jobs
+    jobs = make_plan(replace(rlbench.SMALL, grid=grid, chosen=chosen)).jobs
+    assert [job.method for job in jobs] == [job.method for job in before]
+    rates = {
+        (job.method.partition(",")[0], job.spec["phase"]["learner"]["c2f_arm"]["learning_rate"])
+        for job in jobs
+        if job.kind == "adapt"
+    }
+    assert rates == {("scratch", 4e-3), ("multitask", 2e-3), ("reptile", 5e-4), ("pearl", 1e-3)}
+    kept = {job.key for job in before if job.kind == "pretrain" or job.method.startswith("pearl")}
+    assert kept <= {job.key for job in jobs}
+    trained = [job.seed for job in jobs if job.kind != "baseline"]
+    assert trained == sorted(trained)  # stopped halfway, it has whole pretrainings
 
 
 def test_a_study_at_chosen_points_has_one_row_a_method_at_those() -> None:

@@ -130,8 +130,11 @@ SMALL = replace(
     QUICK,
     preset="small",
     seeds=5,
+    looks=(5,),  # one, at the end; and a seed's jobs come before the next one's
     folds=tuple(leave_one_out(task) for task in ("push_button", "take_lid_off_saucepan", "lamp_on")),
     **OF_FOLDS,
+    grid={"adapt.learning_rate": (1e-3, 2e-3, 4e-3)},
+    only_chosen=True,
     pretrain=Phase(
         env_steps=800,
         num_envs=4,
@@ -162,6 +165,9 @@ PAPER_ARM = replace(
 PAPER = replace(
     SMALL,
     preset="paper",
+    looks=(),
+    grid={},
+    only_chosen=False,
     seeds=3,  # adaptation seeds in the paper, of one pretraining; here each has its own
     folds=tuple(leave_one_out(task) for task in TEST_TASKS),
     **OF_FOLDS,
