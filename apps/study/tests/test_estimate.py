@@ -40,6 +40,7 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
             measured = study.measuring._measure(job, "cpu", 0.05)
             assert measured.steps_per_s > 0
             assert measured.checkpoint_bytes > measured.weights_bytes
+            assert 0 < measured.busy_frac <= 1
 
 
 def test_a_context_counts_as_play_and_zero_shot_as_nothing(small_rainbow: StudyConfig) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from study.amounts import AGENT, episodes_of
 from study.config import StudyConfig
+from study.estimate import by_method
 from study.expected import Expected, expected, makespan_s
 from study.measuring import Measured, players, trainings
 from study.plan import Job, make_plan
@@ -52,6 +53,33 @@ def test_seconds_follow_from_env_steps_and_episodes(small: StudyConfig) -> None:
             assert takes[one.key].train_s == 0.0
         if one.kind == "baseline":
             assert takes[one.key].seconds == pytest.approx(small.evaluation.episodes * 0.1)
+
+
+def test_processor_seconds_are_those_of_the_work_that_was_measured(small: StudyConfig) -> None:
+    plan = make_plan(replace(small, methods=("scratch", "multitask")))
+    groups, played = trainings(plan.jobs), players(plan.jobs)
+    shares = {"pretrain": 0.25, "adapt": 0.5}
+    found = {work: Measured(steps_per_s=100.0, episode_s=1.0, busy_frac=shares[work[0]]) for work in groups}
+    takes = expected(plan.jobs, found | dict.fromkeys(played, Measured(episode_s=2.0, busy_frac=1.0)))
+    for one in plan.jobs:
+        if one.kind in shares:
+            assert takes[one.key].processor_s == pytest.approx(takes[one.key].seconds * shares[one.kind])
+        if one.kind == "baseline":
+            assert takes[one.key].processor_s == pytest.approx(small.evaluation.episodes * 2.0)
+
+
+def test_the_points_of_a_grid_are_one_line() -> None:
+    config = replace(registered().benchmarks["procgen"].presets["small"], on_validation=True, seeds=1)
+    jobs = make_plan(config).jobs
+    takes = {one.key: Expected(train_s=1.0, play_s=0.0) for one in jobs}
+    table = by_method(jobs, takes)
+    listed = [str(cell) for cell in table.columns[1].cells]
+    assert len(listed) == len(set(listed))
+    assert "adapt multitask:gradient+head-reset" in listed
+    numbers = [int(str(cell)) for cell in table.columns[0].cells]
+    assert sum(numbers) == len(jobs)
+    points = len(config.grid["adapt.learning_rate"]) * len(config.grid["adapt.entropy_coef"])
+    assert numbers[listed.index("adapt multitask")] == points * len(config.validation)
 
 
 def test_a_child_waits_for_its_parent_and_workers_share() -> None:

@@ -197,7 +197,7 @@ def draw_tuning(curves: pl.DataFrame, theme: Theme = LIGHT) -> Figure:
         axes.set_xlabel("Adaptation rate / 0.001")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("Return on validation orders\nafter 3,072 env steps")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False)
     return dressed(figure, theme)
 
 

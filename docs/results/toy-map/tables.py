@@ -2,8 +2,8 @@
 
     python docs/results/toy-map/tables.py [FOLDER]
 
-Of each family what its arms reach at their chosen points, and at the last step at every point of the grid.
-Intervals are 95 % over (split, pretraining), Korn and Graubard's.
+Of each family what its arms reach at their chosen points, at the last step at every point of the grid, and
+how that grid looked on validation orders. Intervals are 95 % over (split, pretraining), Korn and Graubard's.
 """
 
 from __future__ import annotations
@@ -70,6 +70,41 @@ def whole_grid(marks: int, runs: pl.DataFrame) -> list[str]:
     return lines
 
 
+def tuning(marks: int, folder: Path) -> list[str]:
+    """Returns the lines on tuning: means on validation orders, the chosen in bold, and what it took."""
+    curves = pl.read_parquet(folder / "curves.parquet").filter(marks=marks)
+    steps = pl.read_parquet(folder / "spent.parquet").filter(marks=marks).group_by("method")
+    spent = dict(steps.agg(pl.col("env_steps").sum()).iter_rows())
+    grid = curves.drop_nulls("adapt.learning_rate")
+    columns = grid["adapt.learning_rate"].unique().sort().to_list()
+    head = " | ".join(scientific(str(rate)) for rate in columns)
+    lines = [f"| | {head} | seeds | tuning env steps |", "|---" * (len(columns) + 3) + "|"]
+    for name, label in NAMES.items():
+        mine = grid.filter(method=name).sort("adapt.learning_rate")
+        if len(mine):
+            shown = " | ".join(best_in_bold(mine["mean"]))
+            lines.append(f"| {label} | {shown} | {mine['seeds'][0]} | {spent[name]:,} |")
+    alone = curves.filter(method="rl2").sort("pretrain.learning_rate")
+    rates = map(scientific, alone["pretrain.learning_rate"].cast(str))
+    shown = ", ".join(map(" ".join, zip(rates, best_in_bold(alone["mean"]), strict=True)))
+    errors = grid["se_to_next"].drop_nulls()
+    known, ends = (
+        len(errors.filter(errors <= 0.03)),
+        (f"{error:.3f}"[1:] for error in (errors.min(), errors.max())),
+    )
+    return [
+        *lines,
+        "",
+        f"* RL²'s meta-training rate: {shown} (one seed each, {spent['rl2']:,} env steps).",
+        f"* Standard errors between neighbours: {' to '.join(ends)}; {known} of {len(errors)} at most .03.",
+    ]
+
+
+def best_in_bold(means: pl.Series) -> list[str]:
+    """Returns scores as text, the highest in bold."""
+    return [f"**{number(mean)}**" if mean == means.max() else number(mean) for mean in means]
+
+
 def main(folder: Path) -> None:
     """Prints the tables of every family."""
     page, every = json.loads((folder / "map.json").read_text()), pl.read_parquet(folder / "runs.parquet")
@@ -78,7 +113,8 @@ def main(folder: Path) -> None:
         cells = [cell for cell in page["map"] if cell["marks"] == marks]
         print(f"\n{marks} marks shown, {cells[0]['seeds']} seeds\n")
         print("\n".join(chosen_points(marks, cells, runs)), "", sep="\n")
-        print("\n".join(whole_grid(marks, runs)))
+        print("\n".join(whole_grid(marks, runs)), "", sep="\n")
+        print("\n".join(tuning(marks, folder)))
 
 
 if __name__ == "__main__":

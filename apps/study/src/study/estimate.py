@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -18,10 +19,11 @@ from study.expected import Expected, expected, makespan_s
 from study.learners import read_spec
 from study.machine import memory_bytes
 from study.measuring import Measured, measure, players, trainings
+from study.methods import Row
 from study.needs import Needs, size_words, with_measured
 from study.pace import group_of, report_s
 from study.plan import Job, Plan
-from study.terminal import count, duration
+from study.terminal import count, duration, plural
 
 
 def show(
@@ -43,13 +45,15 @@ def show(
         kind: [job for job in plan.jobs if job.kind == kind]
         for kind in ("baseline", "pretrain", "adapt", "measure")
     }
-    grid = Table(title=f"{config.benchmark} {config.preset}: {len(everything)} jobs", title_justify="left")
+    grid = Table(
+        title=f"{config.benchmark} {config.preset}: {plural(len(everything), 'job')}", title_justify="left"
+    )
     for column in ("jobs", "of", "env steps each", "env steps"):
         grid.add_column(column, justify="left" if column == "of" else "right")
     if tuning:
         grid.add_row(str(len(trials)), "tuning (all methods)", "", f"{tuning.env_steps:,}")
     for kind, jobs in kinds.items():
-        methods = ", ".join(dict.fromkeys(job.method for job in jobs))
+        methods = ", ".join(dict.fromkeys(_without_point(job.method) for job in jobs))
         if jobs:
             budgets = " / ".join(f"{steps:,}" for steps in sorted({job.budget_env_steps for job in jobs}))
             steps = sum(job.budget_env_steps for job in jobs)
@@ -73,6 +77,9 @@ def show(
     free = shutil.disk_usage(_existing(output)).free
     available = psutil.virtual_memory().available
     console.print(f"time      about {duration(seconds)}, give or take a third")
+    if device == "cpu":
+        processor_s = sum(one.processor_s for one in takes.values())
+        console.print(f"          of it cores at work {duration(processor_s)}, all workers together")
     console.print(
         f"disk      about {(disk + checkpoints) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
         soft_wrap=True,
@@ -89,10 +96,11 @@ def show(
 
 
 def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
-    """Returns what the jobs of each kind and method would take, for a terminal."""
+    """Returns what the jobs of each kind and method would take, all points of its grid together."""
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
-        groups.setdefault(group_of(job), []).append(job)
+        kind, name = group_of(job)
+        groups.setdefault((kind, _without_point(name)), []).append(job)
     table = Table(title="What they would take of a worker", title_justify="left")
     for column in ("jobs", "of", "env steps/s", "a job", "played", "in all"):
         table.add_column(column, justify="left" if column == "of" else "right")
@@ -105,6 +113,11 @@ def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
         shown = f"{each:.1f} s" if each < 10 else duration(each)
         table.add_row(str(len(mine)), f"{kind} {method}", speed, shown, played, duration(all_s))
     return table
+
+
+def _without_point(name: str) -> str:
+    """Returns a row's name without its point of the grid: the points of a method take about the same."""
+    return replace(Row.parse(name), point="").name
 
 
 def check_memory(jobs: Sequence[Job], device: str, workers: int) -> None:

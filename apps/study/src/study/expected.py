@@ -16,15 +16,21 @@ from study.retentions import look_back_env_steps
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What one job would take of a worker, in seconds."""
+    """What one job would take of a worker, in seconds, and how many of them a processor is at work for it."""
 
     train_s: float
     play_s: float
+    busy_frac: float = 1.0
 
     @property
     def seconds(self) -> float:
         """Both together."""
         return self.train_s + self.play_s
+
+    @property
+    def processor_s(self) -> float:
+        """Processor seconds: on busy cores longer than on quiet ones too, but far less so than seconds."""
+        return self.seconds * self.busy_frac
 
 
 def expected(jobs: Sequence[Job], found: Mapping[Work, Measured]) -> dict[str, Expected]:
@@ -38,6 +44,8 @@ def expected(jobs: Sequence[Job], found: Mapping[Work, Measured]) -> dict[str, E
     played = [measured.episode_s for measured in found.values() if measured.episode_s]
     typical_s = sum(played) / len(played) if played else 0.0
     episode_s = {work[1]: measured.episode_s for work, measured in found.items() if measured.episode_s}
+    busy = {work[1]: measured.busy_frac for work, measured in found.items()}
+    typical_busy = sum(busy.values()) / len(busy) if busy else 1.0
     takes = {}
     for job in jobs:
         group, work = group_of(job), work_of(job)
@@ -51,7 +59,8 @@ def expected(jobs: Sequence[Job], found: Mapping[Work, Measured]) -> dict[str, E
             number * episode_s.get(player_words(player) if player != AGENT else work[1], typical_s)
             for player, number in episodes[group].items()
         )
-        takes[job.key] = Expected(train_s=train_s, play_s=play_s)
+        busy_frac = found[work].busy_frac if work in found else busy.get(work[1], typical_busy)
+        takes[job.key] = Expected(train_s=train_s, play_s=play_s, busy_frac=busy_frac)
     return takes
 
 

@@ -41,6 +41,8 @@ class Measured:
         checkpoint_bytes: Of a job under way.
         weights_bytes: Of a finished agent.
         gpu_bytes: What the process took of its GPU at most.
+        busy_frac: Processor seconds that a second of the process takes: below 1 where others want the
+            cores, or where it waits for a GPU. A simulator in a process of its own is not counted.
     """
 
     steps_per_s: float = 0.0
@@ -49,6 +51,7 @@ class Measured:
     checkpoint_bytes: int = 0
     weights_bytes: int = 0
     gpu_bytes: int = 0
+    busy_frac: float = 1.0
 
 
 def player_words(name: str) -> str:
@@ -119,14 +122,19 @@ def _mean(found: Sequence[Measured]) -> Measured:
         weights_bytes=found[0].weights_bytes,
         episode_s=sum(m.episode_s for m in found) / len(found),
         gpu_bytes=max(m.gpu_bytes for m in found),
+        busy_frac=sum(m.busy_frac for m in found) / len(found),
     )
 
 
 def _measure(job: Job, device: str, for_s: float) -> Measured:
     torch.set_num_threads(1)
+    started, processor_s = time.perf_counter(), time.process_time()
     if job.kind == "baseline":
-        return Measured(episode_s=_episode_s(job, job.spec["policy"], for_s))
-    return _trained(job, device, for_s)
+        measured = Measured(episode_s=_episode_s(job, job.spec["policy"], for_s))
+    else:
+        measured = _trained(job, device, for_s)
+    busy_frac = (time.process_time() - processor_s) / (time.perf_counter() - started)
+    return replace(measured, busy_frac=min(busy_frac, 1.0))
 
 
 def _trained(job: Job, device: str, for_s: float) -> Measured:

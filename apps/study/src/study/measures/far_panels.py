@@ -48,8 +48,8 @@ def panels_of(
         Panel(
             name="far",
             heading="What agents still know while they adapt",
-            caption="Left, the task that they adapt to; right, states that the pretrained agent knows and "
-            "that fine-tuning does not visit at first. Dashed: the pretrained agents. Shaded: env steps "
+            caption="The new task: what they adapt to. Old states: what the pretrained agent knows and "
+            "fine-tuning does not visit at first. Dashed: the pretrained agents. Shaded: env steps "
             f"{low:,} to {high:,}, over which what is lost is averaged.",
             draw=partial(beside, old=old, window=window, teacher=teacher),
         ),

@@ -119,7 +119,7 @@ QUICK = StudyConfig(
 )
 
 # Reptile with 16 levels a step and rollouts as long as episodes (139 steps on average): 16 levels x 16 envs x
-# 256 steps are 65,536 env steps, so that the same budget has 24 outer steps. With restarts: 128 of one level,
+# 256 steps are 65,536 env steps, so that the same budget has 18 outer steps. With restarts: 96 of one level,
 # which then is seen for its first 192 steps.
 LONG_ROLLOUTS = Settings(config={"inner_updates": 1}, pretrain={"num_steps": 256}, pretrain_num_envs=16)
 SMALL = replace(
@@ -129,8 +129,6 @@ SMALL = replace(
         "scratch",
         "multitask",
         "multitask:gradient+head-reset",
-        "multitask:gradient+critic-warm-up",
-        "multitask:gradient+entropy-off",
         "multitask:gradient+bc",
         "reptile-batch",
         "reptile",
@@ -139,9 +137,9 @@ SMALL = replace(
     ),
     seeds=8,
     looks=(5, 8),
-    validation=EASY_VALIDATION[:8],
-    held_out=EASY_HELD_OUT,
-    pretrain=replace(QUICK.pretrain, env_steps=1_572_864),
+    validation=EASY_VALIDATION[:4],
+    held_out=EASY_HELD_OUT[:8],
+    pretrain=replace(QUICK.pretrain, env_steps=1_179_648),
     grid={
         "adapt.learning_rate": (2.5e-4, 5e-4, 1e-3),
         "adapt.entropy_coef": (0.01, 0.03),
@@ -152,7 +150,7 @@ SMALL = replace(
     trials=0,
     evaluation=replace(QUICK.evaluation, snapshots=6, new_levels=400, new_lifetimes=2, trials=TRIALS),
     note="Not the paper's setting: a small network, 5 actions, plain backgrounds, small budgets, one of its "
-    "training-set sizes. Reptile takes 24 outer steps of 16 levels (with restarts 128 of one level), the "
+    "training-set sizes. Reptile takes 18 outer steps of 16 levels (with restarts 96 of one level), the "
     "paper's 500.",
 )
 
