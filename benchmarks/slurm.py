@@ -106,7 +106,14 @@ class Slurm:
     def says(self, *command: str, text: str = "") -> str:
         """Returns what a command of Slurm prints."""
         shown = subprocess.run(
-            command, env=self.env, input=text, capture_output=True, text=True, timeout=60, check=False
+            command,
+            env=self.env,
+            cwd=self.place,  # where sbatch leaves what a job prints
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         return shown.stdout + shown.stderr
 

@@ -14,12 +14,13 @@ from typing import Any
 import polars as pl
 import pytest
 from study.cli import run
-from study.collect import collect
+from study.collect import collect, environments_of
 from study.config import StudyConfig
 from study.engines import Event, Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.job import Progress, run_job
+from study.job_record import COSTS, MANIFEST, manifest_bytes, read_manifest
 from study.plan import Job, Plan, make_plan
 from study.store import Store, write_table
 
@@ -291,6 +292,23 @@ def test_results_hold_no_time_and_no_place(small: StudyConfig, small_done: tuple
         "device_s", "device",
     }  # fmt: skip
     assert costs["env_steps"].to_list() == [job.budget_env_steps for job in plan.jobs]
+
+
+def test_kinds_of_machine_that_ran_as_many_jobs_are_all_named(
+    small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    """Both halves of a study once stood under one name, and the second took the first one's place."""
+    plan, store = small_done
+    alone = environments_of(plan.jobs, store)
+    moved = copy(store, tmp_path / "s")
+    half = len(plan.jobs) // 2
+    for job in plan.jobs[:half]:
+        there, costs = read_manifest(moved.folder(job))
+        text = manifest_bytes({**there, "device": "another"}, costs[COSTS])
+        (moved.folder(job) / MANIFEST).write_bytes(text)
+    assert environments_of(plan.jobs[: 2 * half], moved) == {
+        "mixed": [{"jobs": half, **alone, "device": "another"}, {"jobs": half, **alone}]
+    }
 
 
 @pytest.mark.usefixtures("no_report")

@@ -170,6 +170,8 @@ def test_time_left_is_what_jobs_of_each_kind_have_taken(plan: Plan, clock: Clock
         clock.now += 12
         terminal.take(Event(what="progress", job=others[0], env_step=step, doing=doing, part=part))
     assert terminal.summary().endswith("about 36 s left")
+    terminal.take(Event(what="finished", job=others[0]))
+    assert terminal.summary().endswith("so far, all have run")
     assert rest  # of methods that this plan lacks
 
 

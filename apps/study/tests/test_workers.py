@@ -350,7 +350,9 @@ def test_a_driver_without_workers_reports_what_others_have_done(
     status = run([*words[:at], *words[at + 2 :]])
     worker.join()
     assert status == 0
-    assert f"waiting for workers: `study work {root}`" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "on cpu with workers started elsewhere" in " ".join(said.split())
+    assert f"waiting for workers: `study work {root}`" in said
     assert (root / "report" / "report.html").exists()
     same_results(root, tiny_done)
 

@@ -19,19 +19,20 @@ from study.terminal import plural
 
 
 def announce(
-    console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, workers: int
+    console: Console, config: StudyConfig, plan: Plan, output: Path, device: str, where: str
 ) -> None:
-    """Says what is about to run."""
+    """Says what is about to run, on which device, and by whom: "2 workers"."""
     if not config.methods:
         suite, episodes = suite_of(config.benchmark), config.evaluation.episodes
         names = " and ".join(suite.label(name).lower() for name in players_of(config))
         console.print(f"{config.benchmark} {config.preset}: {names} on {config.title}")
-        console.print(f"  {len(config.held_out)} tasks, {episodes} episodes of each player on each")
+        console.print(
+            f"  {plural(len(config.held_out), 'task')}, {plural(episodes, 'episode')} of each player on each"
+        )
         console.print(Padding(config.note, (0, 2)), style="yellow")
         console.print(f"  results in {output}\n", soft_wrap=True)
         return
     sizes = " / ".join(f"{size:,}" for size in config.train_sizes)
-    where = plural(workers, "worker") if workers else "this process"
     console.print(
         Text.assemble(
             (f"{config.benchmark} {config.preset}", "bold"),
@@ -73,7 +74,7 @@ def conclude(
     if status is not None:
         console.print(f"mlflow    {status.uri}", soft_wrap=True)
         if status.error:
-            left = f"{status.unsent} runs" + ("" if status.report else " and the report")
+            left = plural(status.unsent, "run") + ("" if status.report else " and the report")
             console.print(
                 f"          not sent: {left} ({status.error}); the same command sends them later",
                 style="yellow",

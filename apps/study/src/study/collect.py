@@ -338,7 +338,7 @@ def audit_leaks(config: StudyConfig, plan: Plan) -> LeakAudit:
 
 
 def environments_of(jobs: Sequence[Job], store: Store) -> Mapping[str, Any]:
-    """Returns what ran the jobs; several kinds are named, with how many jobs each ran."""
+    """Returns what ran the jobs; several kinds are a list, "mixed", with how many jobs each ran."""
     alike: dict[int, list[Job]] = {}  # by the manifest, which the store keeps once for many jobs
     for job in jobs:
         alike.setdefault(id(store.manifest(job)), []).append(job)
@@ -347,7 +347,7 @@ def environments_of(jobs: Sequence[Job], store: Store) -> Mapping[str, Any]:
         kinds.setdefault(canonical_json(_environment(mine[0], store)), []).extend(mine)
     if len(kinds) == 1:
         return _environment(jobs[0], store)
-    return {f"mixed: {len(mine)} jobs": _environment(mine[0], store) for mine in kinds.values()}
+    return {"mixed": [{"jobs": len(mine), **_environment(mine[0], store)} for mine in kinds.values()]}
 
 
 def _environment(job: Job, store: Store) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def work(
     from study.needs import Needs, bytes_of
     from study.plan_file import read_plan
     from study.resources import choose_device
+    from study.terminal import plural
 
     plan = read_plan(folder)
     if UnderWay(folder).stopped:
@@ -59,7 +60,8 @@ def work(
     has = Needs() if memory is None else Needs(memory=bytes_of(memory))
     options = RunOptions(choose_device(device), every_s, plugin, has=has)
     finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
-    print(f"{finished} jobs finished here" + ("; stopped" if stop.is_set() else ""))
+    stopped = "; stopped" if stop.is_set() or UnderWay(folder).stopped else ""
+    print(f"{plural(finished, 'job')} finished here{stopped}")
     return 0
 
 
@@ -269,9 +271,10 @@ def export(
             anew need more.
     """
     from study.archive import export_study
+    from study.terminal import plural
 
     jobs = export_study(folder, archive, weights=weights)
-    print(f"{jobs} finished jobs in {archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
+    print(f"{plural(jobs, 'finished job')} in {archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
     return 0
 
 
@@ -287,9 +290,10 @@ def import_(
         folder: An output folder; the study's own command then adds methods or seeds to it.
     """
     from study.archive import import_study
+    from study.terminal import plural
 
     came, there = import_study(archive, folder)
-    print(f"{came} finished jobs imported into {folder}" + (f", {there} were there" if there else ""))
+    print(f"{plural(came, 'finished job')} imported into {folder}" + f", {there} were there" * bool(there))
     return 0
 
 

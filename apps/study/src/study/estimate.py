@@ -23,7 +23,7 @@ from study.methods import Row
 from study.needs import Needs, size_words, with_measured
 from study.pace import group_of, report_s
 from study.plan import Job, Plan
-from study.terminal import count, duration
+from study.terminal import count, duration, plural
 
 
 def show(
@@ -45,7 +45,9 @@ def show(
         kind: [job for job in plan.jobs if job.kind == kind]
         for kind in ("baseline", "pretrain", "adapt", "measure")
     }
-    grid = Table(title=f"{config.benchmark} {config.preset}: {len(everything)} jobs", title_justify="left")
+    grid = Table(
+        title=f"{config.benchmark} {config.preset}: {plural(len(everything), 'job')}", title_justify="left"
+    )
     for column in ("jobs", "of", "env steps each", "env steps"):
         grid.add_column(column, justify="left" if column == "of" else "right")
     if tuning:

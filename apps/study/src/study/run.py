@@ -37,7 +37,7 @@ from study.resources import (
     with_paths,
     workers_of,
 )
-from study.run_jobs import run_jobs
+from study.run_jobs import run_jobs, who_runs
 from study.store import Store, write_table
 from study.study_file import check_owner
 from study.terminal import duration, plural
@@ -216,7 +216,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
     if arguments.tuned is not None:
         ship(tuning_folder(arguments.tuned, config.family), output)
-    announce(console, config, plan, output, device, workers)
+    announce(console, config, plan, output, device, who_runs(options, workers))
 
     def finish() -> tuple[Results, Path, list[Path]]:
         results = collect(config, plan, store, rerun=rerun, control=arguments.control)
@@ -233,7 +233,7 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path, rerun: 
     console = make_console(arguments)
     plan = make_plan(config)
     workers = workers_of(arguments, "cpu", plan)
-    announce(console, config, plan, output, "cpu", workers)
+    announce(console, config, plan, output, "cpu", plural(workers, "worker") if workers else "this process")
     if arguments.dry_run:
         if output.exists():
             check_owner(output, config.identity)
@@ -325,8 +325,9 @@ def tune(
     try:
         workers = workers_of(arguments, options.device, plan)
         console.print(
-            f"tuning: {tuning.trials} trials of each method on {len(config.validation)} "
-            f"validation {config.unit}s of {config.family}; {len(plan.jobs)} jobs, results in {store.root}"
+            f"tuning: {plural(tuning.trials, 'trial')} of each method on "
+            f"{plural(len(config.validation), f'validation {config.unit}')} of {config.family}; "
+            f"{plural(len(plan.jobs), 'job')}, results in {store.root}"
         )
         every_s = options.checkpoint_every_s
         write_plan(store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s, needs=options.needs))

@@ -15,7 +15,7 @@ from study.pace import examples, report_s
 from study.plan import Plan
 from study.registry import registered
 from study.store import Store
-from study.terminal import Terminal, said_at_once
+from study.terminal import Terminal, plural, said_at_once
 
 
 def run_jobs(
@@ -36,7 +36,7 @@ def run_jobs(
         console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
     store.check(done)  # now, not when the tables are made
     schedule = Schedule(plan.jobs, store)
-    elsewhere = registered().launchers[options.engine].start is None
+    elsewhere = started_elsewhere(options)
     if schedule.waiting and not workers and elsewhere:
         console.print(
             f"waiting for workers: `study work {shlex.quote(str(store.root))}`, wherever it is seen",
@@ -62,6 +62,19 @@ def run_jobs(
                 raise StudyError(event.message)
     if failed:
         raise StudyError(
-            f"{len(failed)} jobs failed, the first with: {failed[0].message.strip().splitlines()[-1]}; "
-            f"the others are kept, and the same command tries the failed ones again"
+            f"{plural(len(failed), 'job')} failed, the first with: "
+            f"{failed[0].message.strip().splitlines()[-1]}; the others are kept, "
+            f"and the same command tries the failed ones again"
         )
+
+
+def started_elsewhere(options: RunOptions) -> bool:
+    """Returns whether the engine starts no workers: they come by `study work FOLDER`."""
+    return registered().launchers[options.engine].start is None
+
+
+def who_runs(options: RunOptions, workers: int) -> str:
+    """Returns who will run a study's jobs, in words."""
+    if workers:
+        return plural(workers, "worker")
+    return "workers started elsewhere" if started_elsewhere(options) else "this process"

@@ -152,6 +152,8 @@ class Terminal:
         elapsed = duration(now - self.started)
         left_s = self.pace.left_s(now)
         left = "measuring" if left_s is None else f"about {duration(left_s)} left"
+        if self.finished == self.total:
+            left = "all have run"
         if not self.plan.env_steps:  # nothing is trained
             return f"{self.finished}/{self.total} jobs, {elapsed} so far, {left}"
         steps = self.steps_done + sum(running.env_step for running in self.running.values())

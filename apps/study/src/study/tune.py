@@ -37,6 +37,7 @@ from study.responses import (
 from study.run import folder_of, made_ready, make_console
 from study.run_jobs import run_jobs
 from study.store import Store, write_table
+from study.terminal import plural
 from study.tuned import TABLES, TUNED, Tuned
 
 MOST_WIDENINGS = 2
@@ -106,7 +107,7 @@ class Workshop:
     def run(self, plan: Plan) -> None:
         """Runs what is missing of a plan of trials."""
         workers = workers_of(self.arguments, self.device, plan)
-        steps = f"{len(plan.jobs)} jobs, {plan.env_steps:,} env steps"
+        steps = f"{plural(len(plan.jobs), 'job')}, {plan.env_steps:,} env steps"
         self.console.print(f"tuning: {steps}, results in {self.store.root}")
         every_s = self.options.checkpoint_every_s
         write_plan(self.store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s))

@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text, files = findings.text(), findings.files
     except FileNotFoundError as error:
         return _refuse(f"there is no file {error.filename}")
-    except (OSError, TableError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+    except OSError as error:
+        named = error.filename or options.table[0]
+        return _refuse(f"{named} cannot be read: {error.strerror or error}")
+    except (TableError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         return _refuse(str(error).split("\n")[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)

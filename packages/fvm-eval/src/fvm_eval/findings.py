@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
 from fvm_eval.reading.published_ranges import Range
+from fvm_eval.table import TableError
 
 _NO_EPISODES = "without a column episode nothing says which episodes were planned"
 
@@ -179,6 +181,8 @@ def of_reading(
     )
     span = scale_of(study).span
     if margin is not None:
+        if not (isfinite(margin) and margin > 0):
+            raise TableError(f"margin={margin:g}: give the smallest difference that matters, above 0")
         study = replace(study, margin=margin / span)
     if isinstance(claims, (str, Path)):
         found = read_claims(Path(claims), study, margin, span)

@@ -1,4 +1,4 @@
-"""Names that others chose: any characters, shown as text."""
+"""Names that others chose, of any characters, shown as text; counts with their nouns."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def visible(name: str) -> str:
         letter.encode("unicode_escape").decode() if unicodedata.category(letter) in _HIDDEN else letter
         for letter in name
     )
+
+
+def plural(count: int, noun: str) -> str:
+    """Returns "1 seed", "2 seeds"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

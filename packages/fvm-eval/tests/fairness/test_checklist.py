@@ -48,6 +48,20 @@ def crossed(study, of_task):
     return replace(study, folds=folds, recorded_splits=hashes, plan=plan, leak_audit=audit)
 
 
+def test_one_thing_is_said_in_the_singular(study):
+    def reasons(told):
+        return {check.rule: check.reason for check in analyse(told).checks}
+
+    run = (pl.col("method") == "scratch") & (pl.col("seed") == 0) & (pl.col("task") == study.tasks[0])
+    gap = reasons(episodes(study, lambda table: table.filter(~run)))
+    assert gap[9].startswith("1 run of the grid is missing from the table")
+    once = reasons(replace(study, tuning=study.tuning.filter(trial=0)))
+    assert once[2].startswith("1 fold with the hash recorded before training; 1 tuning trial, 5,000 env")
+    perfect = pl.col("baseline").eq("script") & pl.col("task").eq(study.tasks[0])
+    full = study.baselines.with_columns(score=pl.when(perfect).then(10.0).otherwise("score"))
+    assert "leaves no headroom on 1 task, as" in reasons(replace(study, baselines=full))[5]
+
+
 # What was done, which rule must not hold, and how; every one is a study that a table alone would let pass.
 
 

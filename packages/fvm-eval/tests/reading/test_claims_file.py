@@ -55,6 +55,20 @@ def test_a_comparison_and_a_claim(claims):
     assert "PPO is better than DQN" in found.files["report.html"].decode()
 
 
+def test_a_refused_size_is_the_one_that_was_written(claims):
+    """Not its share of the range, nor what Python makes of it."""
+    pair = '[[claim]]\n[[claim.part]]\nleft = "ppo"\nright = "dqn"\n'
+    with pytest.raises(TableError, match=r"claim 1, part 1: detect = -2: give the smallest"):
+        claims(pair + "margin = 1\ndetect = -2", score_range=(0.0, 10.0))
+    with pytest.raises(TableError, match=r"claim 1, part 1: margin = -2: give the smallest"):
+        claims(pair + "margin = -2", score_range=(0.0, 10.0))
+    with pytest.raises(TableError, match=r"give detect = SIZE"):
+        claims(pair + "margin = 1\ndetect = 'much'")
+    for wrong in (-2.0, 0.0, float("nan"), float("inf")):
+        with pytest.raises(TableError, match=f"^margin={wrong:g}: give the smallest"):
+            compare(FRAME, margin=wrong, score_range=(0.0, 10.0))
+
+
 def test_margins_are_in_the_unit_of_the_scores(claims):
     found = claims('[[comparison]]\nleft = "ppo"\nright = "dqn"', margin=1.0, score_range=(0.0, 10.0))
     assert found.analysis.verdicts[0][0].margin == pytest.approx(0.1)
@@ -68,7 +82,10 @@ def test_margins_are_in_the_unit_of_the_scores(claims):
         ('[[comparison]]\nleft = "pqo"\nright = "dqn"\nmargin = 1', "no method 'pqo'.*did you mean 'ppo'"),
         ('[[comparison]]\nleft = "ppo"\nrigth = "dqn"', "unknown key 'rigth'; did you mean right"),
         ('[[comparison]]\nleft = "ppo"\nright = "dqn"', "give margin = SIZE"),
-        ('[[comparison]]\nleft = "ppo"\nright = "dqn"\nmargin = -1', "comparison 1: margin=-1"),
+        (
+            '[[comparison]]\nleft = "ppo"\nright = "dqn"\nmargin = -1',
+            "comparison 1: margin = -1: give the",
+        ),
         ('[[claim]]\nid = "A"\nstatement = "x"', "claim 1: claim A has no components"),
         (
             '[[claim]]\n[[claim.part]]\nleft = "ppo"\nright = "dqn"\nmargin = 1\nkind = "more"',

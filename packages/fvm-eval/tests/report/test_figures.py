@@ -1,5 +1,6 @@
 import itertools
 import re
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -11,6 +12,7 @@ from fvm_eval.report.captions import pictures
 from fvm_eval.report.drawing import inline
 from fvm_eval.report.families import family_label, sizes
 from fvm_eval.report.figures.labels import apart
+from fvm_eval.report.figures.tasks import MAX_RUNS
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.scores import scores
 from fvm_eval.statistics.intervals import mean_interval
@@ -85,6 +87,59 @@ def test_nothing_is_written_beyond_the_edges(analysis, narrow):
         width, height = figure.get_size_inches()
         over = (-box.x0, -box.y0, box.x1 - width, box.y1 - height)
         assert max(over) < 0.03, f"{picture.name}: {over} inches beyond left, bottom, right, top"
+
+
+def test_a_long_name_of_the_scores_fits_beside_two_small_panels(design):
+    """On a phone the y axis of one row of panels is shorter than such a name in one line."""
+    long = "Human-normalised score (random 0, human 1)"
+    few = analyse(design(families=3, sizes=(1000,), tasks=2, seeds=2, best_scores=None, normalised_name=long))
+    few = replace(few, scale=replace(few.scale, label=long))
+    (picture,) = (p for p in pictures(few) if p.name == "by_task")
+    figure = picture.draw(few, True)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    (name,) = (text for text in figure.texts if text.get_text().replace("\n", " ") == long)
+    box = name.get_window_extent(renderer)
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+    panels = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+    assert all(box.x1 < panel.x0 + 1 for panel in panels if panel.y1 > box.y0 and panel.y0 < box.y1)
+
+
+def captions(study):
+    return {picture.name: picture.caption for picture in pictures(analyse(study))}
+
+
+def test_captions_say_what_is_drawn_and_nothing_else(design, synthetic):
+    one = captions(synthetic(seeds=3, tasks=1))["differences"]
+    assert "Thin" not in one, "one task tells nothing of new ones"
+    assert "Shaded: the margin" in one
+    two = captions(synthetic(seeds=3, tasks=2, comparisons=[]))["differences"]
+    assert "Thin: 95 % on new tasks" in two
+    assert "Shaded" not in two, "no margin was fixed"
+    # Six methods were adapted and share a panel, four of them were pretrained.
+    many = design(families=6, sizes=(100,), tasks=1, seeds=2)
+    named = sorted(set(many.pretraining["method"]))[:4]
+    four = many.pretraining.filter(pl.col("method").is_in(named))
+    many = captions(replace(many, pretraining=four))
+    assert "Bars at the end" in many["online"]
+    assert "Thin lines: single seeds" in many["pretraining"]
+
+
+def test_thin_lines_are_told_of_where_a_group_has_them(design):
+    """Single seeds are drawn where a group's methods times seeds are few, whatever other groups have."""
+    study = design(families=4, sizes=(100,), tasks=1, seeds=5)
+    few, *others = study.methods
+    parted = replace(study, conditions={few: "alone"} | dict.fromkeys(others, "together"))
+    found = [c for name, c in captions(parted).items() if name.startswith("by_task_")]
+    assert [5 * len(group) <= MAX_RUNS for group in ([few], others)] == ["Thin lines" in c for c in found]
+    assert ["Thin lines" in caption for caption in found] == [True, False]
+
+
+def test_a_size_of_one_is_one_training_task(design):
+    page = render(design(families=2, sizes=(1, 10), tasks=1, seeds=2))["report.html"].decode()
+    assert "1 training task<" in page
+    assert "1 training tasks" not in page
+    assert "10 training tasks" in page
 
 
 def test_a_family_has_one_look_and_schedules_share_a_colour(study):

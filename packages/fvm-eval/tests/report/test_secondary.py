@@ -11,6 +11,7 @@ from fvm_eval.analysis import analyse
 from fvm_eval.analysis.secondary import secondary_of
 from fvm_eval.report.captions import pictures
 from fvm_eval.report.secondary import secondary
+from fvm_eval.report.text import distinct
 from fvm_eval.statistics.bounded import gaffke_limits
 from scipy import stats
 
@@ -40,6 +41,30 @@ def test_where_a_memory_s_steps_end_stands_under_the_curves(study):
     short = study.spending.with_columns(env_steps=pl.when(own).then(484).otherwise("env_steps"))
     caption = pictures(analyse(replace(study, spending=short)))[0].caption
     assert "RL2: env steps within one lifetime, at most 484; beyond, its memory stays as it is." in caption
+
+
+def test_arms_of_further_measures_have_their_methods_names(study):
+    names = ["rl2 trial 1", "random play, rl2", "multitask", "rl22 trial 1"]
+    rows = [(arm, 0, seed, f"{arm}/{seed}", "t", 0.1 * seed) for arm in names for seed in range(3)]
+    columns = ["method", "fold", "seed", "checkpoint", "task", "value"]
+    told = replace(study, cells={"Return": pl.DataFrame(rows, schema=columns, orient="row")}, claims=[])
+    rl2, multitask = (told.labels[name] for name in ("rl2", "multitask"))
+    text = " ".join(text_of(told).split())
+    text = text[text.index("Further measures") :]
+    for name in (f"{rl2} trial 1", f"random play, {rl2}", multitask, "rl22 trial 1"):
+        assert f" {name} 0.10 " in text
+    assert " rl2 trial" not in text
+
+
+def test_a_note_that_another_one_says_stands_once():
+    assert distinct(["b", "cut: t knows no range", "cut"]) == ["b", "cut: t knows no range"]
+    assert distinct({"a", "b"}) == ["a", "b"]
+    # One mean has two rare seeds missing and a difference none: both notes begin alike.
+    rows = [(m, s, t, v + 0.1 * s**2) for m, v in (("a", 1.0), ("b", 0.0)) for s in range(4) for t in "tu"]
+    text = compare(pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")).text()
+    notes = re.findall(r"^Note: (.*)\.$", text, re.MULTILINE)
+    assert notes
+    assert not [a for a in notes for b in notes if a != b and a in b]
 
 
 def test_times_to_a_threshold_lie_between_0_and_the_budget(study):

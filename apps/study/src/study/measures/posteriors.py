@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from fvm_eval.claims import Precondition
-from fvm_eval.report.text import plural
+from fvm_eval.naming import plural
 
 from study.claims.arms import spoken
 from study.methods import label_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -260,5 +261,12 @@ class StudyResults:
         )
 
     def label(self, name: str) -> str:
-        """The readable name of a method or baseline; control characters are written out."""
+        """The readable name of a method, a baseline or an arm; control characters are written out.
+
+        An arm's name that tells of methods, as "rl2 trial 4" or "random play, rl2", has theirs in it.
+        """
+        if name not in self.labels and name not in self.methods:
+            longest = sorted(self.methods, key=len, reverse=True)
+            known = "|".join(map(re.escape, longest))
+            name = re.sub(rf"(?:^|(?<=, ))(?:{known})(?=$|[ ,])", lambda m: self.label(m[0]), name)
         return visible(self.labels.get(name, name))

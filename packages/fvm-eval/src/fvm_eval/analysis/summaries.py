@@ -9,6 +9,7 @@ import polars as pl
 
 from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT, StudyResults
 from fvm_eval.curves import area_under_curve, value_at
+from fvm_eval.naming import plural
 from fvm_eval.statistics.intervals import Interval, both_intervals
 
 Pair = tuple[str, str]
@@ -161,7 +162,7 @@ def pair_groups(study: StudyResults, pairs: Sequence[Pair]) -> dict[tuple[str, s
     groups: dict[tuple[str, str], list[Pair]] = {}
     for left, right in pairs:
         size = study.train_sizes.get(left, study.train_sizes.get(right)) if several else None
-        title = "" if size is None else f"{size:,} training tasks"
+        title = "" if size is None else plural(size, "training task")
         title = study.conditions.get(left, title)
         groups.setdefault((study.family(right), title), []).append((left, right))
     return groups

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,9 @@ The table: a row a score with the columns method, seed, task, score; fold, check
 optional. CSV of any separator and encoding, parquet, JSON, wide tables (a column a task, seed or method), and
 what marl-eval, Weights & Biases and Stable-Baselines3 write (a folder of runs, too). Without a checkpoint
 each method and seed is one training, so all of a seed's tasks share its luck."""
+
+
+_MAPPED = "COLUMN=NAME, as in --map score=episode_reward"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         help="lowest and highest possible score; others are refused",
     )
     made.add_argument(
-        "--margin", type=float, metavar="SIZE", help="the smallest difference that matters, in shown units"
+        "--margin", type=_size, metavar="SIZE", help="the smallest difference that matters, in shown units"
     )
     made.add_argument("--claims", type=Path, metavar="TOML", help="claims fixed beforehand, to be decided")
     made.add_argument("--encoding", help="of text files (default: found out)")
@@ -77,7 +81,8 @@ def pairs(given: Sequence[str], option: str) -> dict[str, str]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise ValueError(f"{option} {text}: expected COLUMN=NAME, as in {option} score=episode_reward")
+            form = "COLUMN=VALUE, as in --set task=pong" if option == "--set" else _MAPPED
+            raise ValueError(f"{option} {text}: expected {form}")
         if key.strip() in found:
             raise ValueError(f"{option} {key.strip()} is given twice")
         found[key.strip()] = value.strip()
@@ -92,12 +97,22 @@ def rerun(arguments: Sequence[str], folder: Path) -> str:
 
 def _steps(text: str) -> int:
     value = float(text.replace("_", "").replace(",", ""))
-    if value != int(value):
+    if not value.is_integer():
         raise ValueError
     return int(value)
 
 
 _steps.__name__ = "number of env steps"
+
+
+def _size(text: str) -> float:
+    size = float(text)
+    if not (isfinite(size) and size > 0):
+        raise argparse.ArgumentTypeError(f"{text}: give the smallest difference that matters, above 0")
+    return size
+
+
+_size.__name__ = "number"
 
 
 def _version() -> str:

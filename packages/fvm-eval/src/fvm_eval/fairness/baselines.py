@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from fvm_eval.fairness.check import Check
+from fvm_eval.naming import plural
 
 _HEADROOM_FRAC = 0.95
 
@@ -44,7 +45,7 @@ def check_baselines(
     full = [place for place, share in shares.items() if not share < _HEADROOM_FRAC]
     if full:
         (who, task), count = full[0], len({task for _, task in full})
-        return Check(5, "fails", f"{who} play leaves no headroom on {count} tasks, as {task}")
+        return Check(5, "fails", f"{who} play leaves no headroom on {plural(count, 'task')}, as {task}")
     for name in sorted(names):
         if elsewhere := [task for task in tasks if (name, task) not in shares]:
             what = f"{name} was not played on {len(elsewhere)} of {len(tasks)} tasks, as {elsewhere[0]}"

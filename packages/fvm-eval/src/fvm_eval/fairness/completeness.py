@@ -8,6 +8,7 @@ import polars as pl
 
 from fvm_eval.claims import LABELS, ClaimVerdict, Look
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
+from fvm_eval.naming import plural
 
 
 def check_complete(
@@ -26,9 +27,15 @@ def check_complete(
     filled = table.select("method", "fold", "seed", "task").unique()
     missing = table["method"].n_unique() * len(grid) - len(filled)
     if missing:
-        return Check(9, "fails", f"{missing} runs of the grid are missing from the table")
+        return Check(
+            9,
+            "fails",
+            f"{plural(missing, 'run')} of the grid {'is' if missing == 1 else 'are'} missing from the table",
+        )
     if plan is None:
-        return Check(9, "cannot be checked", twice or f"{len(table)} runs without a hole, but {NO_PLAN}")
+        return Check(
+            9, "cannot be checked", twice or f"{plural(len(table), 'run')} without a hole, but {NO_PLAN}"
+        )
     wanted = plan.select(RUN).unique()
     dropped, added = wanted.join(table, on=RUN, how="anti"), table.join(wanted, on=RUN, how="anti")
     if len(dropped):
@@ -39,13 +46,15 @@ def check_complete(
         )
     if len(added):
         first = added.sort(RUN)["checkpoint"][0]
-        return Check(9, "fails", f"{len(added)} runs of the table were never planned, as {first}")
+        return Check(9, "fails", f"never planned: {plural(len(added), 'run')} of the table, as {first}")
     if spending is not None:
         hidden = spending.select(RUN).unique().join(wanted, on=RUN, how="anti").sort(RUN)
         if len(hidden):
             row = hidden.row(0, named=True)
             who = f"{row['method']}, seed {row['seed']} on {row['task']}"
-            return Check(9, "fails", f"{len(hidden)} runs took env steps and are not in the plan: {who}")
+            return Check(
+                9, "fails", f"not in the plan: {plural(len(hidden), 'run')} that took env steps: {who}"
+            )
     if twice:
         return Check(9, "cannot be checked", twice)
     return Check(9, "holds", f"all {len(wanted)} planned runs are in the table, none dropped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
+from fvm_eval.naming import plural
 from fvm_eval.table import coded, spelt
 
 _EXACT = 1e-12
@@ -36,7 +37,9 @@ def check_curves(runs: pl.DataFrame, online: pl.DataFrame | None, plan: pl.DataF
         row = unheard.row(0, named=True)
         what = f"{row['method']}, seed {row['seed']} on {row['task']}"
         return Check(
-            6, "cannot be checked", f"{len(unheard)} runs without online return (no episode ended?): {what}"
+            6,
+            "cannot be checked",
+            f"{plural(len(unheard), 'run')} without online return (no episode ended?): {what}",
         )
     return Check(
         6, "holds", f"{len(grids[0])} deployment points a run as planned; {len(online):,} online rows"
@@ -63,8 +66,10 @@ def check_episodes(episodes: pl.DataFrame, plan: pl.DataFrame | None) -> Check:
     if len(odd):
         row = odd.row(0, named=True)
         what = f"{row['count']} of {row['episodes']} episodes that were planned are in the table"
-        return Check(7, "fails", f"at {len(odd)} points, as {row['method']}: {what}")
-    return Check(7, "holds", f"{counts[0]} episodes at each of {len(cells):,} points, as planned")
+        return Check(7, "fails", f"at {plural(len(odd), 'point')}, as {row['method']}: {what}")
+    return Check(
+        7, "holds", f"{plural(counts[0], 'episode')} at each of {plural(len(cells), 'point')}, as planned"
+    )
 
 
 def check_summaries(
@@ -78,11 +83,13 @@ def check_summaries(
     final = runs.filter(pl.col("env_step") == final_step)
     lacking = every.join(final, on=RUN, how="anti").height
     if lacking:
-        return Check(8, "fails", f"{lacking} of {len(every)} runs lack env step {final_step:,}")
+        return Check(8, "fails", f"no env step {final_step:,} in {lacking} of {plural(len(every), 'run')}")
     if suspect := _never_falling(runs, episodes):
         return Check(8, "cannot be checked", suspect)
     if plan is None:
-        return Check(8, "cannot be checked", f"{len(every)} runs at env step {final_step:,}, but {NO_PLAN}")
+        return Check(
+            8, "cannot be checked", f"{plural(len(every), 'run')} at env step {final_step:,}, but {NO_PLAN}"
+        )
     return Check(8, "holds", f"all {len(every)} planned runs at env step {final_step:,}, the plan's last")
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from fvm_eval.budget import MATCHED_AXES, Budget
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
+from fvm_eval.naming import plural
 
 
 def check_budget(
@@ -46,11 +47,11 @@ def check_budget(
     without = wanted.join(spending, on=RUN, how="anti")
     if len(without):
         first = without.sort(RUN)["method"][0]
-        return Check(4, "cannot be checked", f"{len(without)} runs have no ledger, as one of {first}")
+        return Check(4, "cannot be checked", f"no ledger of {plural(len(without), 'run')}, as one of {first}")
     if spending.select(pl.struct(RUN).is_duplicated()).to_series().any():
         return Check(4, "fails", "a run has more than one ledger")
     if plan is None:
-        return Check(4, "cannot be checked", f"{len(wanted)} runs within the budget, but {NO_PLAN}")
+        return Check(4, "cannot be checked", f"{plural(len(wanted), 'run')} within the budget, but {NO_PLAN}")
     given = spending.join(wanted, on=RUN, how="semi")
     demos = given["demos"].unique().sort().to_list()
     if "demos" in plan.columns:
@@ -58,7 +59,7 @@ def check_budget(
         other = both.filter(~(pl.col("demos") == pl.col("asked")).fill_null(False))
         for row in other.iter_rows(named=True):
             what = f"{row['method']} had {row['demos']} of the {row['asked']} planned"
-            return Check(4, "fails", f"{len(other)} runs had other demos than planned: {what}")
+            return Check(4, "fails", f"other demos than planned in {plural(len(other), 'run')}: {what}")
     elif len(demos) > 1:
         return Check(4, "fails", f"runs spent between {min(demos)} and {max(demos)} demos")
     spends = plan.group_by(RUN).agg(pl.col("spends").max()) if "spends" in plan.columns else None
@@ -68,12 +69,13 @@ def check_budget(
         if len(short):
             row = short.row(0, named=True)
             what = f"{row['method']} took {row['env_steps']:,} of the {row['spends']:,} env steps planned"
-            return Check(4, "fails", f"{len(short)} runs were cut short: {what}")
+            return Check(4, "fails", f"cut short: {plural(len(short), 'run')}: {what}")
     elif len(less):
         who = ", ".join(less["method"].unique().sort().to_list())
         what = f"{who} spent less than the budget, and the plan does not say whether they should"
         return Check(4, "cannot be checked", what)
-    spent = f"{len(wanted)} runs, none over {budget.env_steps:,} env steps and {budget.demos} demos"
+    most = f"{budget.env_steps:,} env steps and {plural(budget.demos, 'demo')}"
+    spent = f"{plural(len(wanted), 'run')}, none over {most}"
     spent += f"; {', '.join(map(str, demos))} in rows of their own" if len(demos) > 1 else ""
     if len(less):  # no advantage: a memory that has all it was trained to take in, or no adaptation at all
         spent += f"; as planned fewer: {', '.join(less['method'].unique().sort().to_list())}"

@@ -9,6 +9,7 @@ import polars as pl
 
 from fvm_eval.fairness.check import Check
 from fvm_eval.folds import Fold
+from fvm_eval.naming import plural
 from fvm_eval.statistics.intervals import Interval
 
 
@@ -65,16 +66,18 @@ def check_splits(
     held_out = {task for fold in folds.values() for task in fold.held_out}
     outside = sorted(set(tasks) - held_out)
     if outside:
-        return Check(2, "fails", f"{len(outside)} tasks of the table are held out nowhere, as {outside[0]}")
+        return Check(
+            2, "fails", f"held out nowhere: {plural(len(outside), 'task')} of the table, as {outside[0]}"
+        )
     late = [name for name, fold in folds.items() if fold.sha256 not in recorded]
     if late:
-        what = f"no record from before training has the hash of {len(late)} folds: {late[0]}"
+        what = f"no record from before training has the hash of {plural(len(late), 'fold')}: {late[0]}"
         return Check(2, "fails", what)
     if swapped := _trained_on(folds, tasks, plan):
         return swapped
     tuned = _tuning(methods, tuning, held_out)
     if tuned.status == "holds":
-        found = f"{len(folds)} folds have the hash recorded before training; {tuned.reason}"
+        found = f"{plural(len(folds), 'fold')} with the hash recorded before training; {tuned.reason}"
         return Check(2, "holds", found)
     return tuned
 
@@ -112,19 +115,25 @@ def _tuning(methods: Sequence[str], tuning: pl.DataFrame | None, held_out: set[s
         for mine in (tuning.filter(pl.col("method") == method),)
     }
     if len(set(spent.values())) > 1:
-        listed = ", ".join(f"{m} {trials} trials of {steps:,} steps" for m, (trials, steps) in spent.items())
+        listed = ", ".join(
+            f"{m} {plural(trials, 'trial')} of {steps:,} steps" for m, (trials, steps) in spent.items()
+        )
         return Check(2, "fails", f"tuning differs: {listed}")
     trials, steps = next(iter(spent.values()))
     if not trials:
         return Check(2, "holds", "no method was tuned")
     if "tasks" not in tuning.columns or tuning["tasks"].null_count():
         return Check(
-            2, "cannot be checked", f"{trials} tuning trials a method, no ledger says on which tasks"
+            2,
+            "cannot be checked",
+            f"{plural(trials, 'tuning trial')} a method, no ledger says on which tasks",
         )
     seen = set(tuning["tasks"].explode())
     if seen & held_out:
         return Check(2, "fails", f"tuned on {sorted(seen & held_out)[0]}, which is held out")
-    return Check(2, "holds", f"{trials} tuning trials, {steps:,} env steps a method, none on a held-out task")
+    return Check(
+        2, "holds", f"{plural(trials, 'tuning trial')}, {steps:,} env steps a method, none on a held-out task"
+    )
 
 
 def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[str, Fold]) -> Check:
@@ -133,8 +142,8 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[st
         return Check(3, "cannot be checked", "no leak audit was handed in")
     kept = sorted(set(audit.leaked) & set(tasks))
     if kept:
-        return Check(3, "fails", f"{_counted(len(kept), 'leaked task')} in the table: {', '.join(kept[:5])}")
-    counts = f"{_counted(audit.audited, 'held-out task')} against {_counted(audit.against, 'training task')}"
+        return Check(3, "fails", f"{plural(len(kept), 'leaked task')} in the table: {', '.join(kept[:5])}")
+    counts = f"{plural(audit.audited, 'held-out task')} against {plural(audit.against, 'training task')}"
     train = {task for fold in folds.values() for task in fold.train}
     shared = sorted(set(tasks) & train) if len(folds) == 1 else []
     if shared:
@@ -142,7 +151,3 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[st
     if audit.audited < len(set(tasks)) or audit.against < 1 or not audit.how.strip():
         return Check(3, "cannot be checked", f"the audit compared {counts}; the table has {len(set(tasks))}")
     return Check(3, "holds", f"{counts}, {len(audit.leaked)} leaked and excluded ({audit.how})")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -128,7 +128,8 @@ class _Reader:
                 f"--claims {self.path}, {where}: summary {summary!r}, expected {', '.join(_SUMMARIES)}"
             )
         name = item.get("name", " − ".join(self.study.label(arm) for arm in weights))
-        least, detect = self.size(item, where), item.get("detect")
+        least = self.size(item, where)
+        detect = self.distance("detect", item["detect"], where) if "detect" in item else None
         final = VALUE if self.study.final_step else "Score"
         return self.made(
             where,
@@ -138,7 +139,7 @@ class _Reader:
                 weights={arm: float(weight) for arm, weight in weights.items()},
                 kind=item.get("kind", "superiority"),
                 margin=least,
-                detect=None if detect is None else float(detect) / self.span,
+                detect=detect,
             ),
         )
 
@@ -158,10 +159,18 @@ class _Reader:
         )
 
     def size(self, item: Mapping[str, Any], where: str) -> float:
-        size = item.get("margin", self.margin)
+        return self.distance("margin", item.get("margin", self.margin), where)
+
+    def distance(self, key: str, size: object, where: str) -> float:
+        """Returns a share of the shown span; what is refused is named as the file has it."""
         if not isinstance(size, (int, float)) or isinstance(size, bool):
             raise TableError(
-                f"--claims {self.path}, {where}: give margin = SIZE, the smallest difference that matters"
+                f"--claims {self.path}, {where}: give {key} = SIZE, the smallest difference that matters"
+            )
+        if not 0 <= size < float("inf"):
+            raise TableError(
+                f"--claims {self.path}, {where}: {key} = {size}: give the smallest difference that matters, "
+                "above 0"
             )
         return float(size) / self.span
 

@@ -34,6 +34,9 @@ def ranges_for(tasks: Sequence[str], how: str) -> tuple[dict[str, Range], str]:
         return {task: _atari(task) for task in tasks}, "Human-normalised score (random 0, human 1)"
     if name.lower() == "procgen":
         return {task: _procgen(task, mode.lower()) for task in tasks}, "Normalised score (R_min 0, R_max 1)"
+    if not Path(how).is_file():
+        what = "that is a folder" if how and Path(how).is_dir() else f"there is no file {how!r}"
+        raise TableError(f"--normalise {how}: expected atari, procgen or a file; {what}")
     found = _file(Path(how))
     missing = [task for task in tasks if task not in found]
     if missing:
@@ -72,8 +75,6 @@ def _procgen(task: str, mode: str) -> Range:
 
 
 def _file(path: Path) -> Mapping[str, Range]:
-    if not path.is_file():
-        raise TableError(f"--normalise {path}: expected atari, procgen or a file; there is no file {path}")
     source = open_table(path)
     by_name = {name.strip().lower(): name for name in source.columns}
     task = next((by_name[n] for n in ("task", "env", "env_id", "game") if n in by_name), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,8 +12,9 @@ from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.study_results import NEW_LEVELS
 from fvm_eval.analysis.summaries import shown_pairs
+from fvm_eval.naming import plural
 from fvm_eval.report import figures
-from fvm_eval.report.families import family_label, groups, sizes
+from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
 from fvm_eval.report.text import tasks_text, these
@@ -44,7 +46,8 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
     study = analysis.study
     found = [_adaptation(analysis)]
     if any(d.shown for d in analysis.differences):
-        margin = " Shaded: the margin of the claims." if analysis.verdicts or analysis.claims else ""
+        margin = " Shaded: the margin of the claims." if figures.margin(analysis) is not None else ""
+        new = any(d.shown and d.new.low is not None for d in analysis.differences)
         every = {(d.left, d.right) for d in analysis.differences}
         some = (
             " Only pairs with a reference."
@@ -52,14 +55,14 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
             else ""
         )
         text = (
-            f"Thick: 95 % on {these(len(study.tasks))}. Thin: 95 % on new tasks of the same population."
-            f"{margin}{some}"
+            f"Thick: 95 % on {these(len(study.tasks))}."
+            f"{' Thin: 95 % on new tasks of the same population.' if new else ''}{margin}{some}"
         )
         found.append(Picture("differences", figures.differences, "Differences", text, within=True))
     if analysis.online is not None:
         text = (
             "Episodes that ended during adaptation, learning and exploration included: another question than "
-            f"the deployment score above.{_remembers(analysis)}{_seeds(analysis, 'at the end')}"
+            f"the deployment score above.{_remembers(analysis)}{_seeds(analysis, analysis.online)}"
         )
         found.append(Picture("online", figures.online, "Return while adapting", text))
     if analysis.trials is not None:
@@ -89,7 +92,7 @@ def pictures(analysis: Analysis, secondary: Secondary | None = None) -> list[Pic
     if analysis.has_curve:
         found += _by_task(analysis)
     if analysis.pretraining is not None:
-        text = f"Return of training episodes.{_seeds(analysis, 'at the end')}"
+        text = f"Return of training episodes.{_seeds(analysis, analysis.pretraining)}"
         found.append(Picture("pretraining", figures.pretraining, "Pretraining", text))
     if secondary is not None:
         draw = partial(figures.profiles, found=secondary)
@@ -116,7 +119,7 @@ def _adaptation(analysis: Analysis) -> Picture:
     study = analysis.study
     on = these(len(study.tasks))
     limits = f"Band: 95 % over checkpoints, on {on}."
-    if _many(analysis) and analysis.has_curve:
+    if _most(analysis) > MAX_BANDS and analysis.has_curve:
         last = "at the budget" if study.adaptation else "at the last step"
         limits = f"Bars at the right: 95 % {last} over checkpoints, on {on}."
     if not analysis.has_curve:
@@ -141,36 +144,43 @@ def _by_task(analysis: Analysis) -> list[Picture]:
     shown = min(len(study.tasks), MAX_TASKS)
     task = "held-out task" if study.adaptation else "task"
     which = f"each {task}" if shown == len(study.tasks) else f"the first {shown} {task}s"
-    seeds, most = study.episodes["seed"].n_unique(), _most(analysis)
-    single = " Thin lines: single seeds." if 1 < seeds <= MAX_RUNS / most else ""
+    seeds = study.episodes["seed"].n_unique()
     best = " Dotted: the best possible score." if analysis.best else ""
-    text = f"The same curves on {which}.{single}{best}"
+
+    def text(methods: Sequence[str]) -> str:
+        single = " Thin lines: single seeds." if 1 < seeds <= MAX_RUNS / len(methods) else ""
+        return f"The same curves on {which}.{single}{best}"
+
     if study.conditions:
         return [
             Picture(
                 f"by_task_{number}",
                 partial(figures.by_task, methods=methods),
                 f"Task by task, {title}",
-                text,
+                text(methods),
                 folded=True,
             )
             for number, (title, methods) in enumerate(groups(study))
         ]
-    if len(sizes(study)) == 1:
-        return [Picture("by_task", figures.by_task, "Task by task", text)]
-    last = sizes(study)[-1]
+    several = [size for size in sizes(study) if size is not None]
+    if len(several) < 2:
+        return [Picture("by_task", figures.by_task, "Task by task", text(study.methods))]
+    last = several[-1]
     first = Picture(
-        f"by_task_{last}", partial(figures.by_task, size=last), f"Task by task, {last:,} training tasks", text
+        f"by_task_{last}",
+        partial(figures.by_task, size=last),
+        f"Task by task, {plural(last, 'training task')}",
+        text(methods_of(study, last)),
     )
     others = [
         Picture(
             f"by_task_{size}",
             partial(figures.by_task, size=size),
-            f"Task by task, {size:,} training tasks",
-            text,
+            f"Task by task, {plural(size, 'training task')}",
+            text(methods_of(study, size)),
             folded=True,
         )
-        for size in sizes(study)[:-1]
+        for size in several[:-1]
     ]
     return [first, *others]
 
@@ -203,16 +213,18 @@ def _remembers(analysis: Analysis) -> str:
     return f" {' and '.join(names)}: env steps within one lifetime{ends}."
 
 
-def _seeds(analysis: Analysis, where: str) -> str:
+def _seeds(analysis: Analysis, rows: pl.DataFrame) -> str:
+    """Returns what is drawn of single seeds beside these curves."""
     if analysis.study.episodes["seed"].n_unique() < 2:
         return ""
-    return f" Bars {where}: 95 % over seeds." if _many(analysis) else " Thin lines: single seeds."
+    return (
+        " Bars at the end: 95 % over seeds."
+        if _most(analysis, set(rows["method"])) > MAX_BANDS
+        else " Thin lines: single seeds."
+    )
 
 
-def _many(analysis: Analysis) -> bool:
-    return _most(analysis) > MAX_BANDS
-
-
-def _most(analysis: Analysis) -> int:
-    """Returns how many methods share the fullest panel."""
-    return max(len(methods) for _, methods in groups(analysis.study))
+def _most(analysis: Analysis, drawn: Collection[str] | None = None) -> int:
+    """Returns how many methods share the fullest panel, of all or of those drawn."""
+    drawn = analysis.study.methods if drawn is None else drawn
+    return max(sum(m in drawn for m in methods) for _, methods in groups(analysis.study)) or len(drawn)

@@ -14,8 +14,9 @@ from fvm_eval.analysis.decisions import SECOND_MARGIN, Decided, unit_of
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict
 from fvm_eval.claims.components import ComponentVerdict
+from fvm_eval.naming import plural
 from fvm_eval.report.cells import filled
-from fvm_eval.report.text import capital, largest, limits, number, plural
+from fvm_eval.report.text import capital, largest, limits, number
 
 
 def claims(analysis: Analysis) -> Markup:

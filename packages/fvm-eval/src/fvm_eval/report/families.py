@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fvm_eval.analysis.study_results import StudyResults
+from fvm_eval.naming import plural
 
 
 def family_label(study: StudyResults, method: str) -> str:
@@ -29,7 +30,8 @@ def groups(study: StudyResults) -> list[tuple[str, list[str]]]:
         named = dict.fromkeys(study.conditions.get(method, "") for method in study.methods)
         return [(name, [m for m in study.methods if study.conditions.get(m, "") == name]) for name in named]
     return [
-        ("" if size is None else f"{size:,} training tasks", methods_of(study, size)) for size in sizes(study)
+        ("" if size is None else plural(size, "training task"), methods_of(study, size))
+        for size in sizes(study)
     ]
 
 

@@ -11,9 +11,10 @@ from fvm_eval.analysis.decisions import Decided
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.fairness import RUN
+from fvm_eval.naming import plural
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone, was_run
-from fvm_eval.report.text import capital, estimated, limits, number, plural
+from fvm_eval.report.text import capital, estimated, limits, number
 
 _MOST = 5  # methods that a sentence of scores names
 

@@ -10,7 +10,7 @@ from fvm_eval.analysis.summaries import Summary
 from fvm_eval.naming import visible
 from fvm_eval.reading import Reading
 from fvm_eval.report.headline import copies
-from fvm_eval.report.text import capital, estimated, limits, p_value
+from fvm_eval.report.text import capital, distinct, estimated, limits, p_value
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
 
@@ -33,7 +33,7 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
     blocks += [_verdicts(analysis)]
     intervals = [i for s in analysis.summaries for i in s.fixed.values()]
     notes = {i.note for i in (*intervals, *(d.fixed for d in analysis.differences)) if i.note}
-    lines = [f"Note: {note}." for note in sorted(notes)]
+    lines = [f"Note: {note}." for note in distinct(notes)]
     lines += [f"Note: {visible(text)}" for text in copies(analysis)]
     if reading is not None:
         lines += [f"Read: {visible(text)}." for text in reading.said]

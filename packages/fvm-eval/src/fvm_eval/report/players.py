@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from fvm_eval.naming import plural
 from fvm_eval.report import drawing, sections
 from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.figures.labels import short
 from fvm_eval.report.figures.players import by_player
 from fvm_eval.report.page import document
-from fvm_eval.report.text import plural
 from fvm_eval.statistics.rates import Rate, success_rates
 
 FIGURE, _HEADING = "players", "Task by task"

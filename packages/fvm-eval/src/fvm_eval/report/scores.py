@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, grouped, pair_groups, shown_pairs
+from fvm_eval.naming import plural
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, estimated, limits, number, plural, these
+from fvm_eval.report.text import capital, distinct, estimated, limits, number, these
 from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
@@ -60,8 +61,7 @@ def _notes(analysis: Analysis) -> list[str]:
     pairs += [(d.fixed, d.new) for d in analysis.differences]
     these = {fixed.note for fixed, _ in pairs if fixed.note}
     new = {new.note for _, new in pairs if new.note} - these
-    these = {note for note in these if not any(note != other and note in other for other in these)}
-    return [f"{capital(note)}." for note in sorted(these)] + [
+    return [f"{capital(note)}." for note in distinct(these)] + [
         f"Over new tasks: {note}." for note in sorted(new)
     ]
 
@@ -121,7 +121,7 @@ def methods_grid(analysis: Analysis) -> Grid:
         sized = [
             (size, [m for m in methods_of(study, size) if m in study.train_sizes]) for size in sizes(study)
         ]
-        titled = [("", unsized), *((f"{size:,} training tasks", mine) for size, mine in sized)]
+        titled = [("", unsized), *((plural(size, "training task"), mine) for size, mine in sized if size)]
     rows: list[Row] = []
     for title, methods in titled:
         rows += [[title]] if title else []

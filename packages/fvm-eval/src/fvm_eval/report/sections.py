@@ -12,10 +12,10 @@ from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.budget import AXES
 from fvm_eval.claims import ClaimVerdict, Comparison
 from fvm_eval.fairness import RULES
-from fvm_eval.naming import visible
+from fvm_eval.naming import plural, visible
 from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, limits, number, plural, these
+from fvm_eval.report.text import capital, limits, number, these
 
 _SHOWN_TASKS, _UNFOLDED = 60, 6
 _NOTHING = Markup("")

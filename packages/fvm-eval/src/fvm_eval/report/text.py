@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import floor, log10
 
+from fvm_eval.naming import plural
 from fvm_eval.statistics.intervals import Interval
 
 _ROUNDING, _SMALL, _LARGE = 1e-12, 1e-4, 1e9
@@ -86,6 +87,6 @@ def these(count: int) -> str:
     return "this task" if count == 1 else "these tasks"
 
 
-def plural(count: int, noun: str) -> str:
-    """Returns "1 seed", "2 seeds"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def distinct(notes: Collection[str]) -> list[str]:
+    """Returns the notes in alphabetical order, without those that another one says and adds to."""
+    return [note for note in sorted(notes) if not any(note != other and note in other for other in notes)]

@@ -1,7 +1,7 @@
 """The report's figures, each a function of the analysis and of whether the page is narrow."""
 
 from fvm_eval.report.figures.curves import adaptation, online, pretraining
-from fvm_eval.report.figures.differences import differences
+from fvm_eval.report.figures.differences import differences, margin
 from fvm_eval.report.figures.panels import Draw
 from fvm_eval.report.figures.profiles import profiles
 from fvm_eval.report.figures.schedules import schedules
@@ -15,6 +15,7 @@ __all__ = [
     "by_task",
     "by_trial",
     "differences",
+    "margin",
     "online",
     "pretraining",
     "profiles",

@@ -56,8 +56,10 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
     size = (paper.NARROW if narrow else paper.WIDE, (0.75 + tall * (places[-1] + 1)) * shape[0])
     figure = Figure(figsize=size, layout="constrained")
     drawn = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+    half = margin(analysis)
     for column, axes in enumerate(drawn.flat):
-        _margin(axes, analysis)
+        if half is not None:
+            axes.axvspan(-half, half, color=MUTED, alpha=0.12, linewidth=0)
         for place, row in zip(places, rows, strict=True):
             difference = row.differences[column] if row.differences else None
             if difference is not None:
@@ -127,16 +129,17 @@ def _draw(axes: Axes, place: float, difference: Difference, analysis: Analysis, 
     )
 
 
-def _margin(axes: Axes, analysis: Analysis) -> None:
-    """Shades the margin of the first comparison, or of the first claim about a summary of the scores."""
+def margin(analysis: Analysis) -> float | None:
+    """Returns the margin that is shaded, in shown units; None where none was fixed.
+
+    It is that of the first comparison, or else of the first claim about a summary of the scores.
+    """
     margins = [comparison.margin for comparison, _ in analysis.verdicts[:1]]
     own = {summary.name for summary in analysis.summaries}
     for decided in analysis.claims:
         parts = decided.verdict.claim.components
         margins += [part.margin for part in parts if part.summary in own and part.margin > 0]
-    if margins:
-        half = analysis.scale.difference(margins[0])
-        axes.axvspan(-half, half, color=MUTED, alpha=0.12, linewidth=0)
+    return analysis.scale.difference(margins[0]) if margins else None
 
 
 def _cut(axes: Axes, analysis: Analysis) -> None:

@@ -103,7 +103,8 @@ def multiples(
     x, y = _spread(list(steps)), _spread(_heights(panels))
     ticks = [tick for tick in MaxNLocator(3).tick_values(*y) if y[0] <= tick <= y[1]]
     written = [labels.plain(tick) for tick in ticks]
-    left = _BESIDE + max(map(len, written), default=0) * _LETTER
+    across, upright = names[0], _wrapped(names[1], row * rows)
+    left = _BESIDE + _TITLE_LINE * upright.count("\n") + max(map(len, written), default=0) * _LETTER
     first, *_, last = steps.values() if len(steps) > 1 else [*steps.values()] * 2
     right = max(0.06, len(last) * _LETTER / 2 - 0.04)
     gap = max(0.16, (len(first) + len(last)) * _LETTER / 2)
@@ -134,8 +135,9 @@ def multiples(
         if place + columns >= len(panels):
             for at, text in zip(frame.across(list(steps)), steps.values(), strict=True):
                 _tick(axes, float(at), frame.bottom - 2 * _TICK, text, ha="center", va="top")
-    figure.supxlabel(names[0], fontsize=9, color=MUTED, y=0.05 / height)
-    figure.supylabel(names[1], fontsize=9, color=MUTED, x=0.05 / width)
+    figure.supxlabel(across, fontsize=9, color=MUTED, y=0.05 / height)
+    middle = (frames[0].bottom + tall + frames[-1].bottom) / 2  # of the panels: above them is the legend
+    figure.supylabel(upright, fontsize=9, color=MUTED, x=0.05 / width, y=middle / height)
     return figure
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.study_results import AREA, ZERO_SHOT
 from fvm_eval.analysis.summaries import Summary
+from fvm_eval.naming import plural
 from fvm_eval.report.families import family_label, methods_of, sizes
 from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.figures.paper import MUTED
@@ -46,7 +47,7 @@ def schedules(analysis: Analysis, narrow: bool) -> Figure:
         ]
         panels.rows_of_names(axes, names if axes in panels.left(drawn, narrow) else [""] * len(names))
         axes.xaxis.set_major_formatter(labels.plain)
-        at = f", {size:,} tasks" if len(groups) > 1 else ""
+        at = f", {plural(size, 'task')}" if size and len(groups) > 1 else ""
         axes.set_title(labels.wrapped(f"{summary.name}{at}", 28 if narrow else 60))
     figure.supxlabel(analysis.scale.label, fontsize=10, color=MUTED)
     references = [m for m in study.methods if study.family(m) in study.references]

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.naming import plural
 from fvm_eval.report.families import family_label, sizes
 from fvm_eval.report.figures import labels, panels
 from fvm_eval.report.figures.labels import EndLabel
@@ -61,7 +62,7 @@ def by_trial(analysis: Analysis, narrow: bool) -> Figure:
         axes.set_xlim(0.5, last + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         if size is not None:
-            axes.set_title(f"{size:,} training tasks")
+            axes.set_title(plural(size, "training task"))
     panels.cut_to_possible(drawn[0], analysis)
     low, high = drawn[0].get_ylim()
     drawn[0].set_ylim(low, high + 0.07 * (high - low))  # room for what is written above the shade
