@@ -44,6 +44,8 @@ RETAINED = SimpleNamespace(
     train_sizes=(16,),
     folds=(),
     demos=(),
+    far=None,
+    held_out=("a",),
 )
 
 

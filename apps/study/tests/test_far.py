@@ -8,6 +8,8 @@ from functools import partial
 
 import polars as pl
 import pytest
+from fvm_eval.curves import area_under_curve, run_curves
+from fvm_eval.statistics import contrast
 from study.arguments import Arguments
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.claims.retention import TEACHER, UNVISITED
@@ -70,8 +72,29 @@ def test_what_is_lost_is_the_teacher_s_score_minus_the_window_s_mean(
 def test_areas_have_an_arm_for_what_comes_first(found: tuple[Results, Plan, Store]) -> None:
     cells = found[0].study.cells[AREA_BY_ORDER]
     assert {first("multitask", "CLOSE"), first("multitask:gradient+bc", "FAR")} <= set(cells["method"])
-    close = cells.filter(method=first("scratch", "CLOSE"))
-    assert set(close["task"]) == {"apple/out-and-back/5"}
+    areas = area_under_curve(run_curves(found[0].study.episodes), EPISODES * 100)
+    close = areas.filter(method="multitask", task="apple/out-and-back/5")["value"].to_list()
+    assert cells.filter(method=first("multitask", "CLOSE"))["value"].to_list() == close
+
+
+def test_the_control_is_compared_with_what_comes_first(found: tuple[Results, Plan, Store]) -> None:
+    """Two tasks of two orders are a pair: BC's gain in the one minus that in the other, by pretraining."""
+    study = found[0].study
+    (claim,) = (claim for claim in study.claims if claim.id == "C11 bc")
+    adapts, mediation = claim.components[2:]
+    areas = area_under_curve(run_curves(study.episodes), EPISODES * 100)
+    mean = {
+        (method, task.split("/")[1]): value
+        for method, task, value in areas.group_by("method", "task").agg(pl.col("value").mean()).iter_rows()
+    }
+    bc = "multitask:gradient+bc"
+    gain = {order: mean[bc, order] - mean["multitask", order] for order in ("out-and-back", "back-and-out")}
+    arms = study.cells[AREA_BY_ORDER].partition_by("method", as_dict=True)
+    cells = {method: rows for (method,), rows in arms.items()}
+    assert contrast(cells, adapts.weights).mean == pytest.approx(gain["out-and-back"])
+    both = contrast(cells, mediation.weights)
+    assert both.mean == pytest.approx(gain["out-and-back"] - gain["back-and-out"])
+    assert {part.summary for part in (adapts, mediation)} == {AREA_BY_ORDER}
 
 
 def test_conditions_and_figures_reach_the_report(found: tuple[Results, Plan, Store]) -> None:

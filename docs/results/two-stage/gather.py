@@ -26,17 +26,17 @@ LOGGED = r"^(drift/kl|\w+/grad_ratio|entropy)$"
 
 
 def terms(folder: Path) -> pl.DataFrame:
-    """Returns method, seed, metric, quarter (of the adaptation, from 0), value."""
+    """Returns method, seed, task, metric, quarter (of the adaptation, from 0), value."""
     costs = pl.read_parquet(folder / "costs.parquet").filter(kind="adapt")
-    told = [
-        pl.read_parquet(folder / "jobs" / key[:16] / "metrics.parquet").with_columns(
-            method=pl.lit(method), seed=pl.lit(seed)
-        )
-        for key, method, seed in costs.select("key", "method", "seed").iter_rows()
-        if (folder / "jobs" / key[:16] / "metrics.parquet").is_file()
-    ]
+    told = []
+    for key, method, seed in costs.select("key", "method", "seed").iter_rows():
+        job = folder / "jobs" / key[:16]
+        if (job / "metrics.parquet").is_file():
+            task = pl.read_parquet(job / "episodes.parquet")["task"][0]
+            run = {"method": pl.lit(method), "seed": pl.lit(seed), "task": pl.lit(task)}
+            told.append(pl.read_parquet(job / "metrics.parquet").with_columns(**run))
     logged = pl.concat(told).filter(pl.col("metric").str.contains(LOGGED))
-    key = ["method", "seed", "metric", "quarter"]
+    key = ["method", "seed", "task", "metric", "quarter"]
     quarters = logged.with_columns(quarter=(pl.col("env_step") - 1) // QUARTER)
     return quarters.group_by(key).agg(pl.col("value").mean()).sort(key)
 

@@ -4,8 +4,9 @@
 
 Prints each method's area under the adaptation curve, its score at both ends and what it lost on FAR, with
 95 % t limits over pretrainings, and the differences that the predictions are about, paired by pretraining
-where both arms start from one. They are held against `numbers.json` beside the files to seven digits, or that
-file is written (`--write`). Any difference ends it with status 1.
+where both arms start from one; of a cell with both orders also by how much more each arm gains over plain
+fine-tuning where CLOSE comes first. They are held against `numbers.json` beside the files to seven digits, or
+that file is written (`--write`). Any difference ends it with status 1.
 """
 
 from __future__ import annotations
@@ -113,12 +114,18 @@ def numbers(folder: Path) -> dict[str, list[float]]:
                     paired = other != "scratch"
                     label = f"{task} {name}: {one} - {other}"
                     found[label] = difference(arms[one], arms[other], paired=paired)
-    logged = pl.read_parquet(folder / "terms.parquet")
-    for method, metric, quarter in (
-        logged.select("method", "metric", "quarter").unique().sort(pl.all()).rows()
-    ):
-        mine = logged.filter(method=method, metric=metric, quarter=quarter).sort("seed")["value"]
-        found[f"{metric}, quarter {quarter + 1}: {method}"] = limits(mine.to_list())
+    if len(tasks) == 2:
+        close, far_first = (by_seed(areas(points.filter(task=task))) for task in tasks)
+        for arm in (BC, KS, EWC, RESET):
+            gains = [
+                close[arm][seed] - close[PLAIN][seed] - far_first[arm][seed] + far_first[PLAIN][seed]
+                for seed in sorted(close[arm])
+            ]
+            found[f"AUC, gain with CLOSE first minus that with FAR first: {arm}"] = limits(gains)
+    logged = pl.read_parquet(folder / "terms.parquet").sort("seed")
+    key = ["task", "method", "metric", "quarter"]
+    for (task, method, metric, quarter), mine in logged.group_by(key, maintain_order=True):
+        found[f"{task} {metric}, quarter {quarter + 1}: {method}"] = limits(mine["value"].to_list())
     return found
 
 

@@ -52,6 +52,10 @@ def forgets(config: StudyConfig, plain: Row, retained: Row) -> Claim:
     def part(title: str, summary: str, weights: dict[str, float]) -> Component:
         return Component(name=title, summary=summary, weights=weights, margin=0, detect=config.margin)
 
+    adapts, better = AREA, {retained.name: 1.0, plain.name: -1.0}
+    if has_control(config):
+        adapts, better = AREA_BY_ORDER, {first(row, "CLOSE"): weight for row, weight in better.items()}
+
     return Claim(
         id=", ".join([f"C11 {name}", *of]),
         statement=f"{theirs} forgets what it does not visit; {mine} does not, and adapts better for it",
@@ -60,7 +64,7 @@ def forgets(config: StudyConfig, plain: Row, retained: Row) -> Claim:
         components=[
             part(f"lost on FAR by {theirs}", FAR_DROP, {plain.name: 1.0}),
             part(f"lost on FAR, {theirs} − {mine}", FAR_DROP, {plain.name: 1.0, retained.name: -1.0}),
-            part(f"{mine} − {theirs}", AREA, {retained.name: 1.0, plain.name: -1.0}),
+            part(f"{mine} − {theirs}", adapts, better),
             part(
                 f"gain of {mine} where CLOSE comes first − where FAR does",
                 AREA_BY_ORDER,
@@ -74,3 +78,9 @@ def forgets(config: StudyConfig, plain: Row, retained: Row) -> Claim:
         ],
         preconditions=[TEACHER, UNVISITED, TUNED],
     )
+
+
+def has_control(config: StudyConfig) -> bool:
+    """Whether the study adapts to tasks in which FAR comes first beside those in which CLOSE does."""
+    order = config.far.order if config.far is not None else {}
+    return {order.get(str(task), "CLOSE") for task in config.held_out} == {"CLOSE", "FAR"}

@@ -134,12 +134,22 @@ def not_in_them(config: StudyConfig) -> bool:
 
 
 def by_order(finished: Finished, order: Mapping[str, str]) -> pl.DataFrame:
-    """Returns cells of areas under the curve, with an arm for each method and what its task meets first."""
+    """Returns cells of areas under the curve, with an arm for each method and what its task meets first.
+
+    Tasks are named by their place among those of their order, since the n-th of one order is compared with
+    the n-th of the other, never with itself.
+    """
     areas = area_under_curve(run_curves(finished.episodes), finished.config.adapt.env_steps)
-    orders = {finished.config.task_id(task): area for task, area in order.items()}
-    met = pl.col("task").replace_strict(orders, default="CLOSE", return_dtype=pl.String)
-    arms = [first(method, area) for method, area in areas.select("method", met).iter_rows()]
-    return areas.with_columns(method=pl.Series(arms, dtype=pl.String)).select(*RUN, "value").sort(RUN)
+    arms: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for area in ("CLOSE", "FAR"):
+        mine = [task for task in finished.config.held_out if order.get(str(task), "CLOSE") == area]
+        for place, task in enumerate(mine, 1):
+            name = finished.config.task_id(task)
+            arms[name], places[name] = area, f"pair {place}"
+    met = [first(method, arms[task]) for method, task in areas.select("method", "task").iter_rows()]
+    named = areas.with_columns(method=pl.Series(met, dtype=pl.String), task=pl.col("task").replace(places))
+    return named.select(*RUN, "value").sort(RUN)
 
 
 def findings(finished: Finished) -> Findings:

@@ -35,10 +35,12 @@ def panels_of(
     runs = run_curves(agents.select(*RUN, "env_step", "episode", "score"))
     old = pooled_curves(runs, score_bounds=bounds)
     teacher = float(table.filter(policy="teacher")["score"].to_numpy().mean())
-    areas = area_under_curve(run_curves(finished.episodes), config.adapt.env_steps)
+    same = pl.col("task").is_in(agents["task"].unique().to_list())  # without the control's
+    areas = area_under_curve(run_curves(finished.episodes.filter(same)), config.adapt.env_steps)
+    gone = drifts(finished)
     paid = [
         ("Score lost on FAR", intervals(found.cells[FAR_DROP])),
-        ("KL to the pretrained policy (nats)", intervals(drifts(finished))),
+        ("KL to the pretrained policy (nats)", intervals(gone.filter(same) if len(gone) else gone)),
         ("Env steps, looking back included", intervals(costs(finished))),
     ]
     low, high = window
