@@ -105,6 +105,22 @@ def test_a_long_name_of_the_scores_fits_beside_two_small_panels(design):
     assert all(box.x1 < panel.x0 + 1 for panel in panels if panel.y1 > box.y0 and panel.y0 < box.y1)
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_legend_of_names_in_two_lines_ends_above_the_panels(design, narrow):
+    study = design(families=7, sizes=(100,), tasks=2, seeds=1)
+    long = {name: f"Multi-task with method {name} and fine-tuning" for name in study.methods}
+    few = analyse(replace(study, labels=long, claims=[]))
+    (picture,) = (p for p in pictures(few) if p.name == "by_task")
+    figure = picture.draw(few, narrow)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    (legend,) = figure.legends
+    titles = [text for text in figure.axes[0].texts if text.get_text().startswith("level")]
+    assert len(titles) == 2
+    lowest = min(text.get_window_extent(renderer).y0 for text in legend.get_texts())
+    assert max(text.get_window_extent(renderer).y1 for text in titles) < lowest
+
+
 def captions(study):
     return {picture.name: picture.caption for picture in pictures(analyse(study))}
 

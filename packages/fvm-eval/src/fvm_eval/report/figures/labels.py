@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -124,7 +125,7 @@ def legend(
             linestyle=style.linestyle,
             marker=style.marker if markers else "",
             markersize=4,
-            label=wrapped(name, 20 if narrow else 26),
+            label=_legend_name(name, narrow),
         )
         for name, style in entries.items()
     ]
@@ -143,6 +144,20 @@ def legend(
 def legend_height(names: int, narrow: bool) -> float:
     """Returns the inches that a legend of so many names takes."""
     return 0.1 + (0.28 if narrow else 0.24) * math.ceil(names / _legend_columns(narrow)) if names else 0.0
+
+
+def legend_room(analysis: Analysis, methods: Sequence[str], narrow: bool) -> float:
+    """Returns the inches that the legend of these methods takes, its fullest column's lines counted."""
+    names = list(dict.fromkeys(family_label(analysis.study, method) for method in methods))
+    lines = [1 + _legend_name(name, narrow).count("\n") for name in names]
+    rows, more = divmod(len(lines), columns := min(_legend_columns(narrow), len(lines)))
+    ends = [place * rows + min(place, more) for place in range(columns + 1)]  # the first have more
+    column = max(0.07 * (end - start) + 0.15 * sum(lines[start:end]) for start, end in pairwise(ends))
+    return max(legend_height(len(names), narrow), 0.1 + column)
+
+
+def _legend_name(name: str, narrow: bool) -> str:
+    return wrapped(name, 20 if narrow else 26)
 
 
 def _legend_columns(narrow: bool) -> int:

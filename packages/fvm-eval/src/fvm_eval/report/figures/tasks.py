@@ -49,7 +49,7 @@ def by_task(
         columns=columns,
         width=paper.NARROW if narrow else paper.WIDE,
         row=1.5 if narrow else 1.6,
-        above=labels.legend_height(len(methods), narrow),
+        above=labels.legend_room(analysis, methods, narrow),
         steps={step: labels.steps_text(step) for step in (analysis.steps[0], analysis.steps[-1])},
         names=("Env steps of adaptation" if study.adaptation else "Env steps", analysis.scale.label),
     )
