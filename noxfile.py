@@ -130,6 +130,14 @@ def ray(session: nox.Session) -> None:
         run_tests(session, "fvm-study", folder, "test_ray.py", "--numprocesses=0")  # one cluster
 
 
+@nox.session(venv_backend="none")
+def slurm(session: nox.Session) -> None:
+    """A worker that a real one-node Slurm preempts; skipped where Debian's packages are not."""
+    if not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))):
+        session.skip("needs root and Debian's slurmctld, slurmd, slurm-client and munge")
+    workspace(session, "python", "benchmarks/slurm.py")
+
+
 @nox.session
 def oracle(session: nox.Session) -> None:
     """Aggregates of fvm-eval against rliable 1.2.0, which needs pandas 2 and so is in no lock of ours.
