@@ -179,7 +179,7 @@ def _trained(job: Job, device: str, for_s: float) -> Measured:
     replays = kind.memory_nbytes(config, envs.single_observation_space, len(tasks))  # nearly empty as yet
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
-        envs_state = envs.state_dict() if can_save(envs) else {}  # type: ignore[attr-defined]
+        envs_state = envs.state_dict() if can_save(envs) else {}
         write_state(path, {"learner": learner.state_dict(), "envs": envs_state})
         checkpoint_bytes = path.stat().st_size + replays
     policy = learner.frozen_policy()
