@@ -1,4 +1,4 @@
-"""What can be done with a study's folder besides running it: work on it, look at it, stop it."""
+"""What can be done with a study's folder besides running and watching it: work on it, pack it, tune."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from study.arguments import Arguments, check_numbers
 from study.errors import StudyError, in_one_line, unknown, writing
 from study.under_way import UnderWay
-
-LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
-
-Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+from study.watching import LATE_S, Folder, report, status, stop
 
 
 def work(
@@ -62,79 +58,6 @@ def work(
     finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
     stopped = "; stopped" if stop.is_set() or UnderWay(folder).stopped else ""
     print(f"{plural(finished, 'job')} finished here{stopped}")
-    return 0
-
-
-def status(folder: tyro.conf.Positional[Folder], /, *, plain: bool = False) -> int:
-    """Show how far the study in FOLDER is and who works on it; live on a terminal, once with --plain.
-
-    Args:
-        folder: The study's output folder.
-        plain: Plain lines, once.
-    """
-    from rich.console import Console
-
-    from study.engines.watch import Watch
-    from study.plan import Plan
-    from study.plan_file import read_plan
-    from study.store import Store
-    from study.terminal import Terminal
-
-    jobs = read_plan(folder).jobs
-    store, under_way = Store(folder), UnderWay(folder)
-    console = Console(highlight=False, markup=False, emoji=False, force_terminal=False if plain else None)
-    watch = Watch(jobs, store, under_way)
-    done = [job for job in jobs if store.done(job)]
-    terminal = Terminal(console, Plan(jobs=jobs, folds={}), done)
-    if not terminal.is_live:
-        for line in describe(jobs, watch, under_way):
-            console.print(line, soft_wrap=True)
-        return 0
-    with terminal:
-        while watch.left:
-            for event in watch.look():
-                terminal.take(event)
-            time.sleep(0.5)
-    console.print(terminal.summary())
-    return 0
-
-
-def describe(jobs: Sequence[Any], watch: Any, under_way: UnderWay) -> list[str]:
-    """Returns a study's state in lines: counts, then who works on what, then what failed."""
-    failed = {event.job.key: event for event in watch.look() if event.what == "failed"}
-    held, waiting = under_way.held(), len(watch.left) - len(watch.running)
-    finished = len(watch.store.finished() & {job.key[:16] for job in jobs})
-    lines = [f"{finished} of {len(jobs)} jobs finished, {len(watch.running)} running, {waiting} waiting"]
-    if failed:
-        lines[0] += f", {len(failed)} failed"
-    for key in watch.running:
-        job, told = watch.left[key], under_way.told(key)
-        note = told[0] if told else {"env_step": 0, "doing": "starting"}
-        doing = note.get("doing") or f"{note['env_step']:,} of {job.budget_env_steps:,} env steps"
-        who = held.get(key, {})
-        lines.append(f"  {job.title}: {doing}, on {who.get('host', '?')} process {who.get('pid', '?')}")
-    lines += [f"  {event.job.title} FAILED: {last_line(event.message)}" for event in failed.values()]
-    if under_way.stopped:
-        lines.append("  stopped; the study's own command goes on from here")
-    return lines
-
-
-def last_line(text: str) -> str:
-    """Returns the last line of a traceback."""
-    return (text.strip().splitlines() or [""])[-1]
-
-
-def stop(folder: tyro.conf.Positional[Folder], /) -> int:
-    """Have all workers of the study in FOLDER, wherever they run, write a checkpoint and end.
-
-    Args:
-        folder: The study's output folder.
-    """
-    from study.plan_file import read_plan
-
-    read_plan(folder)
-    UnderWay(folder).stop()
-    print("workers save and stop; the study's own command goes on from here")
     return 0
 
 
@@ -214,45 +137,6 @@ def sbatch_script(
     options = "\n".join(f"#SBATCH --{option}" for option in asked)
     line = shlex.join([sys.executable, "-m", "study", "work", str(folder), "--memory", memory])
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
-
-
-def report(
-    folder: tyro.conf.Positional[Folder],
-    /,
-    *,
-    watch: bool = False,
-    every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0,
-    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
-) -> int:
-    """Write the page of what is finished of the study in FOLDER; nothing is decided on a part.
-
-    Args:
-        folder: The study's output folder.
-        watch: Write it anew whenever more is finished, until all is.
-        every_s: Time between two looks of --watch.
-        plugin: Plug-ins that the study uses.
-    """
-    from study import plugins
-    from study.plan_file import read_plan
-    from study.so_far import write_so_far
-    from study.store import Store
-
-    plugins.load(plugin)
-    store, before = Store(folder), -1
-    while True:
-        jobs = read_plan(folder).jobs
-        if (now := sum(map(store.done, jobs))) != before:
-            before = now
-            try:
-                page, done, total = write_so_far(folder, LATE_S)
-                print(f"{done} of {total} jobs finished: {page}", flush=True)
-            except StudyError as error:
-                if not watch:
-                    raise
-                print(error, flush=True)
-        if not watch or now == len(jobs):
-            return 0
-        time.sleep(every_s)
 
 
 def export(
