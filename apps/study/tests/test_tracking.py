@@ -387,3 +387,18 @@ def test_a_sink_that_says_nothing_is_not_waited_for_forever(
     assert (status.report, status.uri) == (False, uri)
     assert "no answer in 1 s" in status.error
     tracker.close()  # twice does no harm
+
+
+def test_a_job_that_others_finished_ended_when_they_did(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store
+) -> None:
+    plan, _ = small_done
+    job = next(job for job in plan.jobs if job.kind == "adapt")
+    ended_s = 1_700_000_000
+    os.utime(store.folder(job) / "job.json", (ended_s, ended_s))
+    it = sink(store, plan, small)
+    it.send_jobs()
+    child = next(run for run in runs(it.uri)[1] if run.data.tags.get("fvm.key") == job.key)
+    took = int(1000 * store.note(job, "costs")["wall_s"])
+    assert child.info.end_time == ended_s * 1000
+    assert child.info.start_time == ended_s * 1000 - took

@@ -17,29 +17,19 @@ from pathlib import Path
 import pytest
 from study import lease
 from study.cli import run
-from study.commands import sbatch_script
-from study.config import StudyConfig
 from study.engines import Event, Schedule
 from study.engines.processes import work
 from study.engines.schedule import RunOptions
 from study.engines.watch import Watch
 from study.engines.worker import take_jobs
 from study.errors import StudyError
-from study.plan import Plan, make_plan
+from study.plan import Plan
 from study.plan_file import PlanFile, read_plan, stamp, write_plan
 from study.store import Store
 from study.under_way import Failure, UnderWay
-from study.watching import STOPPED, describe, over
+from study.watching import describe
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-
-
-@pytest.fixture
-def folder(small: StudyConfig, tmp_path: Path) -> tuple[Plan, Store]:
-    plan = make_plan(small)
-    (tmp_path / "jobs").mkdir()
-    write_plan(tmp_path, PlanFile(jobs=plan.jobs, checkpoint_every_s=0.0))
-    return plan, Store(tmp_path)
 
 
 def test_a_plan_comes_back_with_the_same_keys(folder: tuple[Plan, Store]) -> None:
@@ -281,23 +271,12 @@ def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert "has no plan that workers could take jobs from" in capsys.readouterr().err
 
 
-def test_an_sbatch_script_is_one_array_of_workers(tmp_path: Path) -> None:
-    place = tmp_path / "it's a study"
-    script = sbatch_script(place, 40, "4:00:00", 2, 1, "8G", "gpu")
-    for line in (
-        "array=0-39",
-        "time=4:00:00",
-        "requeue",
-        "signal=B:USR1@60",
-        "gpus-per-task=1",
-        "partition=gpu",
-    ):
-        assert f"#SBATCH --{line}\n" in script
-    words = subprocess.run(
-        ["bash", "-c", script.replace("exec ", "printf '%s|' ")], capture_output=True, text=True, check=True
-    )
-    assert words.stdout.split("|")[-5:] == ["work", str(place), "--memory", "8G", ""]
-    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_no_time_between_checkpoints_is_a_sentence(
+    folder: tuple[Plan, Store], seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["work", str(folder[1].root), "--checkpoint-every-s", seconds]) == 2
+    assert "is no time; give seconds, 0 or more" in capsys.readouterr().err
 
 
 def start_worker(root: Path) -> subprocess.Popen[str]:
@@ -359,59 +338,3 @@ def test_a_driver_without_workers_reports_what_others_have_done(
 
 
 # The cache, and running anew.
-
-
-def test_a_study_on_which_nobody_worked_yet_can_be_stopped(
-    small: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_plan(tmp_path, PlanFile(jobs=make_plan(small).jobs, checkpoint_every_s=60.0))
-    assert run(["stop", str(tmp_path)]) == 0
-    assert UnderWay(tmp_path).stopped
-    capsys.readouterr()
-    assert run(["status", str(tmp_path), "--plain"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].strip() == STOPPED
-
-
-def test_a_finished_study_has_nothing_to_stop(
-    small_done: tuple[Plan, Store], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan, store = small_done
-    root = Path(shutil.copytree(store.root, tmp_path / "copy"))
-    write_plan(root, PlanFile(jobs=plan.jobs, checkpoint_every_s=60.0))
-    assert run(["stop", str(root)]) == 0
-    assert capsys.readouterr().out == "all jobs have run; there is nothing to stop\n"
-    assert not UnderWay(root).stopped
-
-
-def test_watching_a_page_ends_when_no_more_can_be_finished(folder: tuple[Plan, Store]) -> None:
-    plan, store = folder
-    under_way = UnderWay(store.root)
-    assert over(plan.jobs, store, under_way) == ""
-    under_way.stop()
-    assert over(plan.jobs, store, under_way) == STOPPED
-    under_way.forget()
-    first = [job for job in plan.jobs if job.parent is None]  # the others wait for them
-    for job in first:
-        under_way.fail(job.key, Failure(message="no memory"))
-    assert over(plan.jobs, store, under_way).splitlines() == [f"{job.title} FAILED" for job in first]
-
-
-@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
-def test_no_time_between_two_looks_is_a_sentence(
-    seconds: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["report", str(tmp_path), "--watch", "--every-s", seconds]) == 2
-    assert "--every-s" in capsys.readouterr().err
-
-
-def test_ctrl_c_says_that_watching_has_ended_and_not_the_study(
-    folder: tuple[Plan, Store], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    _, store = folder
-    monkeypatch.setattr("study.watching.time.sleep", interrupted)
-    assert run(["report", str(store.root), "--watch"]) == 130
-    said = capsys.readouterr().err
-    assert said == "study: no longer watching; the study itself was left as it was\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from typing import Annotated
 
 import tyro
 
-from study.arguments import Arguments, check_numbers
+from study.arguments import Arguments, check_numbers, check_seconds
 from study.errors import StudyError, in_one_line, unknown, writing
 from study.under_way import UnderWay
 from study.watching import LATE_S, Folder, report, status, stop
+
+SBATCH_TIME = r"([0-9]{1,4}-)?[0-9]{1,6}(:[0-5][0-9]){0,2}"  # days, then minutes, or hours and so on
 
 
 def work(
@@ -53,6 +56,7 @@ def work(
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     every_s = plan.checkpoint_every_s if checkpoint_every_s is None else checkpoint_every_s
+    check_seconds("--checkpoint-every-s", every_s)
     has = Needs() if memory is None else Needs(memory=bytes_of(memory))
     options = RunOptions(choose_device(device), every_s, plugin, has=has)
     finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
@@ -90,7 +94,7 @@ def slurm(
         partition: Where to run, if not where Slurm would.
         submit: Hand it to sbatch instead of printing it.
     """
-    from study.needs import KINDS, largest, size_words
+    from study.needs import KINDS, bytes_of, largest, size_words
     from study.plan_file import read_plan
 
     said = read_plan(folder).needs
@@ -100,13 +104,18 @@ def slurm(
     cpus = math.ceil(needs.cpus) if cpus is None else cpus
     gpus = math.ceil(needs.gpus) if gpus is None else gpus
     memory = memory or (size_words(needs.memory) if needs.memory else "4G")
-    if workers < 1:
-        raise StudyError(f"--workers {workers} is none; give 1 or more")
-    asked = {"time": time, "mem": memory, "partition": partition}
-    if bad := [
-        f"--{name} {text}" for name, text in asked.items() if text and not text.replace(":", "").isalnum()
-    ]:
-        raise StudyError(f"{bad[0]} is nothing that sbatch takes; use digits, letters and colons")
+    for name, number, least in (("workers", workers, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
+        if number < least:
+            raise StudyError(f"--{name} {number} is too few; give {least} or more")
+    if not re.fullmatch(SBATCH_TIME, time):
+        raise StudyError(f"--time {time!r} is no time of sbatch; give one such as 90, 4:00:00 or 2-12:00:00")
+    if partition is not None and not re.fullmatch(r"[\w.,-]+", partition):
+        raise StudyError(
+            f"--partition {partition!r} is no name; sbatch takes letters, digits, '-', '_' and '.'"
+        )
+    if not re.fullmatch("[0-9]+[KMGT]", memory):  # sbatch takes no fraction, and megabytes without a unit
+        memory = size_words(bytes_of(memory))
+    bytes_of(memory)
     script = sbatch_script(folder.resolve(), workers, time, cpus, gpus, memory, partition)
     if not submit:
         print(script, end="")
