@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from study.amounts import AGENT, Played, plays_of
@@ -95,6 +97,34 @@ def test_an_agents_episodes_may_be_as_short_as_a_scripts_and_as_long_as_is_allow
     assert lengths([three, three], asked) == (3.0, 3.0)  # a game that always ends after three steps
     assert lengths([three, SEEN], asked) == (3.0, 1000)
     assert lengths([replace(beginner, shortest=2e4)], asked) == (1000, 1000)
+
+
+def test_what_agents_played_lies_between_what_was_said() -> None:
+    """Procgen's quick preset, a pretraining of 65,536 env steps, one held-out level; processor seconds."""
+    record = json.loads((Path(__file__).parent / "records" / "procgen-playing.json").read_text())
+    preset = registered().benchmarks["procgen"].presets["quick"]
+    config = replace(
+        preset,
+        seeds=1,
+        held_out=preset.held_out[:1],
+        methods=("scratch", "multitask"),
+        pretrain=replace(preset.pretrain, env_steps=65_536),
+    )
+    jobs = make_plan(config).jobs
+    found = {}
+    for row in record["said"]:
+        work = row.pop("kind"), row.pop("learner"), row.pop("does")
+        playing = row.pop("playing", None)
+        found[work] = Measured(**row, playing=Playing(**playing) if playing else None)
+    takes = {(job.kind, job.method, job.spec.get("measure", "")): job for job in jobs}
+    said = expected(jobs, found)
+    least_s = most_s = took_s = 0.0
+    for kind, method, measure, train_s, play_s in record["took"]:
+        one = said[takes[kind, method, measure].key]
+        assert one.play_s <= play_s <= one.most_play_s, (kind, method, measure)
+        assert one.train_s == pytest.approx(train_s, rel=0.2)
+        least_s, most_s, took_s = least_s + one.seconds, most_s + one.most_s, took_s + train_s + play_s
+    assert (least_s, took_s, most_s) == pytest.approx((81.6, 102.6, 138.2), rel=0.03)
 
 
 def test_two_durations_that_hardly_differ_are_one() -> None:
