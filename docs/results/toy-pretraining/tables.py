@@ -29,6 +29,12 @@ def number(value: float) -> str:
     return text if text.startswith("1") else text.replace("0.", ".", 1)
 
 
+def scientific(rate: str) -> str:
+    """Returns a rate as in "2.5e-3"."""
+    digits, _, power = f"{float(rate):e}".partition("e")
+    return f"{float(digits):g}e{int(power)}"
+
+
 def mean_and_limits(values: list[float]) -> tuple[float, float, float]:
     """Returns a mean and its 95 % t limits, within the range of returns."""
     units = np.array(values)
@@ -59,10 +65,10 @@ def main(folder: Path) -> None:
                 with_interval(list(clusters[f"Value after {step:,} env steps"][f"x {x}: {row}"].values()))
                 for x in LENGTHS
             ]
-            print(f"| {label} | {rate or ' '} | {' | '.join(found)} |")
+            print(f"| {label} | {scientific(rate) if rate else ''} | {' | '.join(found)} |")
     rates = sorted({row.partition(", rate ")[2] for row in runs["method"] if ", rate " in row}, key=float)
     print(f"\nAfter {budget:,} env steps, every point of the grid\n")
-    print(f"| | length | {' | '.join(rates)} |", "|---" * (len(rates) + 2) + "|", sep="\n")
+    print(f"| | length | {' | '.join(map(scientific, rates))} |", "|---" * (len(rates) + 2) + "|", sep="\n")
     for name, label in NAMES.items():
         for x, length in LENGTHS.items():
             at = clusters[f"Value after {budget:,} env steps"]
