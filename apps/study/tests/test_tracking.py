@@ -23,7 +23,7 @@ from study.command_line.cli import run
 from study.config import StudyConfig
 from study.folder.store import Store
 from study.plan import Plan
-from study.tracking.sink import sink as tracking
+from study.tracking import sink as tracking
 from study.tracking.mlflow_sink import LOCAL, SENT, Sink, default_uri, read_book
 from study.tracking.sink import Tracker
 
