@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.amounts import AGENT, Played, plays_of
 from study.config import StudyConfig
-from study.estimate import between, by_method
-from study.expected import Expected, expected, lengths, makespan_s
-from study.measuring import Measured, players, trainings
+from study.estimates.amounts import AGENT, Played, plays_of
+from study.estimates.estimate import between, by_method
+from study.estimates.expected import Expected, expected, lengths, makespan_s
+from study.estimates.measuring import Measured, players, trainings
+from study.estimates.playing import Playing
 from study.plan import Job, make_plan
-from study.playing import Playing
 from study.registry import registered
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from study.config import StudyConfig
-from study.job import context_of
+from study.estimates.playing import Playing, watched
+from study.jobs.job import context_of
 from study.plan import make_plan
-from study.playing import Playing, watched
 
 
 def seen(config: StudyConfig, for_s: float) -> Playing:

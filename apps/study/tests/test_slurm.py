@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from study.cli import run
-from study.commands import sbatch_script
+from study.command_line.cli import run
+from study.command_line.commands import sbatch_script
+from study.folder.store import Store
 from study.plan import Plan
-from study.store import Store
 
 
 def test_an_sbatch_script_is_one_array_of_workers(tmp_path: Path) -> None:

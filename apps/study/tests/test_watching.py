@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from study.cli import run
+from study.command_line.cli import run
+from study.command_line.watching import STOPPED, over
 from study.config import StudyConfig
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store
+from study.folder.under_way import Failure, UnderWay
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, write_plan
-from study.store import Store
-from study.under_way import Failure, UnderWay
-from study.watching import STOPPED, over
 
 
 def test_a_study_on_which_nobody_worked_yet_can_be_stopped(
@@ -65,7 +65,7 @@ def test_ctrl_c_says_that_watching_has_ended_and_not_the_study(
         raise KeyboardInterrupt
 
     _, store = folder
-    monkeypatch.setattr("study.watching.time.sleep", interrupted)
+    monkeypatch.setattr("study.command_line.watching.time.sleep", interrupted)
     assert run(["report", str(store.root), "--watch"]) == 130
     said = capsys.readouterr().err
     assert said == "study: no longer watching; the study itself was left as it was\n"

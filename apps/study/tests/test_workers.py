@@ -15,19 +15,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from study import lease
-from study.cli import run
+from study.command_line.cli import run
+from study.command_line.watching import describe
 from study.engines import Event, Schedule
 from study.engines.processes import work
 from study.engines.schedule import RunOptions
 from study.engines.watch import Watch
 from study.engines.worker import take_jobs
 from study.errors import StudyError
+from study.folder import lease
+from study.folder.plan_file import PlanFile, read_plan, stamp, write_plan
+from study.folder.store import Store
+from study.folder.under_way import Failure, UnderWay
 from study.plan import Plan
-from study.plan_file import PlanFile, read_plan, stamp, write_plan
-from study.store import Store
-from study.under_way import Failure, UnderWay
-from study.watching import describe
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 
