@@ -123,7 +123,8 @@ def rows_within(values: Tensor, low: Sequence[float], high: Sequence[float]) -> 
     for axis in (1, 2):
         inside &= own[axis] >= low[axis]
         inside &= own[axis] < high[axis]
-    return torch.from_numpy(np.flatnonzero(inside)) if on_cpu else inside.nonzero().squeeze(1)
+    rows: Tensor = torch.from_numpy(np.flatnonzero(inside)) if on_cpu else inside.nonzero().squeeze(1)
+    return rows
 
 
 def voxelise(cloud: Cloud, low: Tensor, cell: Tensor, size: int, order: Tensor | None = None) -> Tensor:
