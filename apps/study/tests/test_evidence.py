@@ -8,11 +8,11 @@ import pytest
 from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.folds import leave_one_out
 from study.claims.arms import TRIALS
-from study.collect import cell_bounds_of, collect
 from study.config import StudyConfig
-from study.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
+from study.folder.store import Store, write_table
 from study.plan import Plan, make_plan
-from study.store import Store, write_table
+from study.results.collect import cell_bounds_of, collect
+from study.results.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
 
 
 def adaptations(plan: Plan) -> list:  # type: ignore[type-arg]

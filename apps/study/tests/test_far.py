@@ -12,18 +12,18 @@ from fvm_eval.analysis.study_analysis import analyse
 from fvm_eval.curves import area_under_curve, run_curves
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.statistics import contrast
-from study.arguments import Arguments
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.claims.retention import TEACHER, UNVISITED
-from study.collect import Results, collect
+from study.command_line.arguments import Arguments
 from study.config import Far, Phase, StudyConfig
 from study.errors import StudyError
+from study.folder.store import Store
 from study.measures.far import not_in_them
 from study.plan import Plan, make_plan
 from study.presets.apple import INTERFERING, LEARNER, Options, chosen
 from study.presets.toy import QUICK
 from study.resolve import check, resolve
-from study.store import Store
+from study.results.collect import Results, collect
 
 AGENTS = 2  # side by side
 EPISODES = 40  # of 100 steps: a fiftieth of the benchmark's
