@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from study.config import StudyConfig
 from study.estimates.amounts import AGENT, Played, plays_of
-from study.estimates.estimate import between, by_method
+from study.estimates.estimate import between, by_method, span
 from study.estimates.expected import Expected, expected, lengths, makespan_s
 from study.estimates.measuring import Measured, players, trainings
 from study.estimates.playing import Playing
@@ -130,6 +130,10 @@ def test_what_agents_played_lies_between_what_was_said() -> None:
 def test_two_durations_that_hardly_differ_are_one() -> None:
     assert between(100.0, 105.0) == "about 1 min 45 s"
     assert between(2.0, 60.0) == "2.0 s to 1 min 0 s"
+    assert span(100.0, 105.0) == "1.8 min"
+    assert span(2.0, 60.0) == "2.0-60 s"
+    assert span(0.01, 0.04) == "0.0 s"
+    assert span(4000.0, 50_000.0) == "1.1-14 h"
 
 
 def test_processor_seconds_are_those_of_the_work_that_was_measured(small: StudyConfig) -> None:

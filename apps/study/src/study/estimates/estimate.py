@@ -120,6 +120,16 @@ def between(least_s: float, most_s: float) -> str:
     return f"{shown[0]} to {shown[1]}"
 
 
+def span(least_s: float, most_s: float) -> str:
+    """Returns two durations in one unit, short enough for a table: "24-35 s", or one: "1.7 min"."""
+    unit, size = next(
+        pair for pair in (("h", 3600), ("min", 60), ("s", 1)) if most_s >= 1.5 * pair[1] or pair[1] == 1
+    )
+    shown = [f"{s / size:.{0 if s >= 10 * size else 1}f}" for s in (least_s, most_s)]
+    one = most_s <= WIDE * least_s or shown[0] == shown[1]
+    return f"{shown[1] if one else '-'.join(shown)} {unit}"
+
+
 def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
     """Returns what the jobs of each kind and method would take, all points of its grid together."""
     groups: dict[tuple[str, str], list[Job]] = {}
@@ -127,7 +137,7 @@ def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
         kind, name = group_of(job)
         groups.setdefault((kind, _without_point(name)), []).append(job)
     table = Table(title="What they would take of a worker", title_justify="left")
-    for column in ("jobs", "of", "env steps/s", "a job", "of it to play", "in all"):
+    for column in ("jobs", "of", "steps/s", "a job", "playing", "in all"):
         table.add_column(column, justify="left" if column == "of" else "right")
     for (kind, method), mine in groups.items():
         trained_s = sum(takes[job.key].train_s for job in mine)
@@ -141,9 +151,9 @@ def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
             str(len(mine)),
             f"{kind} {method}",
             speed,
-            between(*(s / len(mine) for s in all_s)),
-            between(*played_s) if any(played_s) else "",
-            between(*all_s),
+            span(*(s / len(mine) for s in all_s)),
+            span(*played_s) if any(played_s) else "",
+            span(*all_s),
         )
     return table
 
