@@ -122,9 +122,8 @@ def between(least_s: float, most_s: float) -> str:
 
 def span(least_s: float, most_s: float) -> str:
     """Returns two durations in one unit, short enough for a table: "24-35 s", or one: "1.7 min"."""
-    unit, size = next(
-        pair for pair in (("h", 3600), ("min", 60), ("s", 1)) if most_s >= 1.5 * pair[1] or pair[1] == 1
-    )
+    longer = (("h", 3600.0), ("min", 60.0))
+    unit, size = next((pair for pair in longer if most_s >= 1.5 * pair[1]), ("s", 1.0))
     shown = [f"{s / size:.{0 if s >= 10 * size else 1}f}" for s in (least_s, most_s)]
     one = most_s <= WIDE * least_s or shown[0] == shown[1]
     return f"{shown[1] if one else '-'.join(shown)} {unit}"
