@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fvm_eval.analysis import Analysis, StudyResults, analyse
 from fvm_eval.analysis.summaries import scale_of
@@ -18,6 +18,9 @@ from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
 from fvm_eval.reading.published_ranges import Range
 from fvm_eval.table import TableError
+
+if TYPE_CHECKING:
+    from fvm_eval.report.captions import Picture
 
 _NO_EPISODES = "without a column episode nothing says which episodes were planned"
 
@@ -66,18 +69,25 @@ class Findings:
         Raises:
             KeyError: There is no such figure.
         """
-        from fvm_eval.report.captions import pictures
         from fvm_eval.report.drawing import Image, files
 
-        picture = {p.name: p for p in pictures(self.analysis)}[name]
+        found = {picture.name: picture for picture in self._pictures}
+        if name not in found:
+            raise KeyError(f"no figure {name!r}; there are {', '.join(found)}")
+        picture = found[name]
         return Image(files(name, lambda narrow: picture.draw(self.analysis, narrow))[f"{name}.svg"].decode())
 
     @property
     def figures(self) -> list[str]:
         """Names of the figures."""
+        return [picture.name for picture in self._pictures]
+
+    @cached_property
+    def _pictures(self) -> list[Picture]:
+        from fvm_eval.analysis.secondary import secondary_of
         from fvm_eval.report.captions import pictures
 
-        return [picture.name for picture in pictures(self.analysis)]
+        return pictures(self.analysis, secondary_of(self.analysis))
 
     def __repr__(self) -> str:
         return self.text()

@@ -36,9 +36,14 @@ def header(analysis: Analysis) -> Markup:
         "header.html",
         title=study.title,
         answer=answer(analysis),
-        notes=[*study.notes, *copies(analysis)],
+        notes=notes(analysis),
         facts=facts,
     )
+
+
+def notes(analysis: Analysis) -> list[str]:
+    """Returns the warnings below the answer."""
+    return [*analysis.study.notes, *copies(analysis)]
 
 
 def copies(analysis: Analysis) -> list[str]:

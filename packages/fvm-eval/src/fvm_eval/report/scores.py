@@ -13,7 +13,7 @@ from fvm_eval.naming import plural
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, distinct, estimated, limits, number, these
+from fvm_eval.report.text import capital, distinct, estimated, limits, number, tasks_text, these
 from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
@@ -49,6 +49,19 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def in_brackets(analysis: Analysis) -> str:
+    """Returns what the numbers of a table are whose cells hold a mean and, in brackets, its interval."""
+    study = analysis.study
+    said = [f"{analysis.scale.label}, mean over {tasks_text(len(study.tasks))}"]
+    same = same_checkpoints(analysis)
+    over = "checkpoints" if same is None else f"{plural(same, 'checkpoint')} a method"
+    if any(interval.low is not None for interval in analysis.summaries[0].fixed.values()):
+        said = [f"{said[0]}; in brackets 95 % for {these(len(study.tasks))}, over {over}"]
+    notes = {i.note for s in analysis.summaries for i in s.fixed.values() if i.note}
+    notes |= {d.fixed.note for d in analysis.differences if d.fixed.note}
+    return " ".join(f"{capital(text)}." for text in [*said, *distinct(notes)])
 
 
 def _which(tasks: int) -> str:
