@@ -44,6 +44,8 @@ def number(value: float, like: float = 0.0, *, signed: bool = False) -> str:
     text = f"{value:{'+' if signed else ''},.{digits}f}"
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("+-")
+        if signed and abs(value) >= 1e-4:  # on which side of 0 a difference lies is what is asked
+            text = f"{value:+.{-floor(log10(abs(value)))}f}"
     while digits > 2 and text.endswith("0"):
         text, digits = text[:-1], digits - 1
     return text.replace("-", "−")
