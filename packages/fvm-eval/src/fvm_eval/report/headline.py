@@ -48,7 +48,9 @@ def notes(analysis: Analysis) -> list[str]:
 
 def copies(analysis: Analysis) -> list[str]:
     """Returns what must be said of checkpoints that have the very same episodes; empty if there are none."""
-    return [f"{analysis.copies} Copies make intervals too narrow."] if analysis.copies else []
+    if not analysis.copies:
+        return []
+    return [analysis.copies + " Copies make intervals too narrow." * ("counted twice" in analysis.copies)]
 
 
 def answer(analysis: Analysis) -> Markup:
