@@ -15,7 +15,7 @@ import pytest
 from fvm_eval.claims import Precondition
 from study.claims.arms import learned
 from study.claims.toy_map import EXPLORES, MULTITASK, RL2, map_claims, rows
-from study.claims.toy_map_cells import as_json, cells_of, decided
+from study.claims.toy_map_cells import as_json, beside, cells_of, decided
 from study.plan import training_folds
 from study.presets.toy_map import MAP
 
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
     runs, found = made_up(), tmp_path_factory.mktemp("page")
     gather = script("gather")
     holds = {name: Precondition(name, True, "") for name in (learned(MULTITASK), learned(RL2), EXPLORES)}
-    cells = cells_of(runs, 3_072)
+    cells = cells_of(beside(runs), 3_072)
     predictions = decided(map_claims(*CONFIGS.values()), cells, holds, alpha=0.05)
     page = {"look": 5, "alpha": 0.05, "map": gather.cells_of_map(runs, CONFIGS)}
     (found / "map.json").write_text(json.dumps({**page, "predictions": as_json(predictions)}))

@@ -8,7 +8,9 @@ from functools import partial
 
 import polars as pl
 import pytest
+from fvm_eval.analysis.study_analysis import analyse
 from fvm_eval.curves import area_under_curve, run_curves
+from fvm_eval.report.method_styles import method_styles
 from fvm_eval.statistics import contrast
 from study.arguments import Arguments
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
@@ -115,6 +117,28 @@ def test_limits_of_what_is_still_known_are_possible_scores(found: tuple[Results,
     assert len(old)
     assert old["low"].to_numpy().min() >= 0
     assert old["high"].to_numpy().max() <= 1
+
+
+def test_each_order_has_a_panel_of_its_own(found: tuple[Results, Plan, Store]) -> None:
+    """With both orders a mean over them is neither: what BC does in the one it does not do in the other."""
+    study = found[0].study
+    analysis = analyse(study)
+    panel = study.panels[0]
+    drawn = {axes.get_title(): axes for axes in panel.draw(analysis, False).axes}
+    assert list(drawn) == ["CLOSE first", "FAR first", "Old states"]
+    tasks = {"CLOSE first": "apple/out-and-back/5", "FAR first": "apple/back-and-out/5"}
+    bc = method_styles(study)["multitask:gradient+bc"]
+    for title, task in tasks.items():
+        runs = analysis.runs.filter(method="multitask:gradient+bc", task=task)
+        means = runs.group_by("env_step").agg(pl.col("value").mean()).sort("env_step")["value"]
+        lines = [
+            line
+            for line in drawn[title].lines
+            if (line.get_color(), line.get_linestyle()) == (bc.colour, bc.linestyle)
+            and len(line.get_xdata()) > 2
+        ]
+        assert any(list(line.get_ydata()) == pytest.approx(means.to_list()) for line in lines)
+    assert "a panel for each order: CLOSE first and FAR first" in panel.caption
 
 
 def test_how_far_it_goes_is_measured_in_plain_fine_tuning_too(found: tuple[Results, Plan, Store]) -> None:

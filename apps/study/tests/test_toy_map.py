@@ -16,6 +16,7 @@ from study.claims.arms import learned
 from study.claims.toy import toy_claims
 from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, chosen, map_claims, rows, value_after
 from study.claims.toy_map_cells import (
+    beside,
     best_mean_trial,
     best_of,
     cells_of,
@@ -82,7 +83,7 @@ def both() -> pl.DataFrame:
 
 def test_predictions_are_supported_where_they_are_true(both: pl.DataFrame) -> None:
     claims = map_claims(HIDDEN, VISIBLE)
-    found = decided(claims, cells_of(both, 3_072), HOLD, alpha=0.05)
+    found = decided(claims, cells_of(beside(both), 3_072), HOLD, alpha=0.05)
     assert {one.verdict.claim.id: one.label for one in found} == dict.fromkeys(
         ("P1", "P2", "P3", "P4"), "supported"
     )
@@ -103,7 +104,7 @@ def test_what_turned_out_the_other_way_is_contradicted(both: pl.DataFrame) -> No
         .then(pl.col("value") * 0.8)
         .otherwise("value")
     )
-    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(swapped, 3_072), HOLD, alpha=0.05)
+    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(beside(swapped), 3_072), HOLD, alpha=0.05)
     assert found[1].label == "contradicted"
     names = [part.component.name for part in found[1].verdict.components if part.contradicted]
     assert len(names) == 1
@@ -112,7 +113,7 @@ def test_what_turned_out_the_other_way_is_contradicted(both: pl.DataFrame) -> No
 
 def test_a_rival_that_did_not_learn_is_no_rival(both: pl.DataFrame) -> None:
     conditions = {**HOLD, EXPLORES: Precondition(EXPLORES, False, "0.5 of the best")}
-    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(both, 3_072), conditions, alpha=0.05)
+    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(beside(both), 3_072), conditions, alpha=0.05)
     assert found[3].label.startswith("undecided")
     assert found[3].verdict.components[-1].doubt == "rival"
     assert found[0].label == "supported"
@@ -120,12 +121,14 @@ def test_a_rival_that_did_not_learn_is_no_rival(both: pl.DataFrame) -> None:
 
 def test_fewer_than_five_seeds_decide_nothing(both: pl.DataFrame) -> None:
     few = both.filter(pl.col("seed") < 104)
-    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(few, 3_072), HOLD, alpha=0.05)
+    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(beside(few), 3_072), HOLD, alpha=0.05)
     assert {one.label.partition(" (")[0] for one in found} == {"undecided: too small"}
 
 
 def test_what_needs_a_family_that_was_not_run_says_so_and_keeps_its_place(both: pl.DataFrame) -> None:
-    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(both.filter(marks=0), 3_072), HOLD, alpha=0.05)
+    found = decided(
+        map_claims(HIDDEN, VISIBLE), cells_of(beside(both.filter(marks=0)), 3_072), HOLD, alpha=0.05
+    )
     assert found[2].label.startswith("undecided: not run: 4 marks: ")
     assert found[2].p is None
     assert found[0].label == "supported"
@@ -153,7 +156,7 @@ def arms(cells: Mapping[str, pl.DataFrame], marks: int) -> dict[str, str]:
 
 
 def test_a_cell_names_the_best_arm_where_it_beats_every_other(both: pl.DataFrame) -> None:
-    cells = cells_of(both, 3_072)
+    cells = cells_of(beside(both), 3_072)
     early, late = cells[value_after(16)], cells[value_after(3_072)]
     first = best_of(early, arms(early, 0))
     # RL2 with and without gradients are the same agents then.

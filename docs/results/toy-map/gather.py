@@ -20,6 +20,7 @@ from fvm_eval.claims.looks import nominal_levels
 from study.claims.toy_map import arm, chosen, map_claims, marks_of, value_after
 from study.claims.toy_map_cells import (
     as_json,
+    beside,
     best_of,
     cells_of,
     decided,
@@ -113,7 +114,7 @@ def main(folder: Path) -> None:
             {"name": one.name, "holds": one.holds, "reason": one.reason}
             for one in preconditions_of(mine).values()
         ]
-        cells = cells_of(kept, MAP.adapt.env_steps)
+        cells = cells_of(beside(kept), MAP.adapt.env_steps)
         page["predictions"] = as_json(
             decided(map_claims(hidden, visible), cells, preconditions_of(mine), alpha)
         )
@@ -125,7 +126,7 @@ def main(folder: Path) -> None:
 
 def cells_of_map(runs: pl.DataFrame, configs: dict[str, StudyConfig]) -> list[dict[str, object]]:
     """Returns a row for each family and snapshot: every arm's mean at its chosen point, who is best."""
-    cells, found = cells_of(runs, MAP.adapt.env_steps), []
+    cells, found = cells_of(beside(runs), MAP.adapt.env_steps), []
     for config in configs.values():
         marks = marks_of(config)
         arms = {arm(config, row): row for row in (chosen(config, name) for name in config.methods)}

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import polars as pl
 from figure import NAMES, method
-from recompute import BUDGET, HERE, Clusters, clusters_of, interval, rates
+from recompute import BUDGET, HERE, Clusters, clusters_of, rates
+
+from formulas import interval  # isort: skip (recompute.py says where it is)
 
 
 def number(value: float) -> str:

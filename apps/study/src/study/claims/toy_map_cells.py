@@ -78,19 +78,29 @@ def whole_seeds(runs: pl.DataFrame, config: StudyConfig) -> pl.DataFrame:
     return runs.filter(pl.col("seed").is_in(whole.implode())).sort("marks", *RUN, "env_step")
 
 
-def beside(runs: pl.DataFrame) -> pl.DataFrame:
-    """Returns the runs of several studies as those of one: arms and clusters say their study."""
+def beside(runs: pl.DataFrame, study: str = "{} marks", column: str = "marks") -> pl.DataFrame:
+    """Returns the runs of several studies as those of one: arms and clusters say their study.
+
+    Args:
+        runs: With a column that tells the studies apart.
+        study: What an arm says of its study, around that column's value.
+        column: Its name.
+    """
     return runs.with_columns(
-        method=pl.format("{} marks: {}", "marks", "method"),
-        checkpoint=pl.format("{} marks: {}", "marks", "checkpoint"),
+        method=pl.format(f"{study}: {{}}", column, "method"),
+        checkpoint=pl.format(f"{study}: {{}}", column, "checkpoint"),
         task=pl.format("order/{}", pl.col("task").str.split("/").list.last()),
         won_of=pl.col("episodes").cast(pl.Int64),
     )
 
 
-def cells_of(runs: pl.DataFrame, budget: int) -> Cells:
-    """Returns the cells of every summary by arm: the value at each snapshot, and the area under the curve."""
-    arms = beside(runs)
+def cells_of(arms: pl.DataFrame, budget: int) -> Cells:
+    """Returns the cells of every summary by arm: the value at each snapshot, and the area under the curve.
+
+    Args:
+        arms: From `beside`.
+        budget: Env steps of adaptation.
+    """
     tables = {
         value_after(step): arms.filter(pl.col("env_step") == step).select(*RUN, "value", "won_of")
         for step in arms["env_step"].unique().sort()

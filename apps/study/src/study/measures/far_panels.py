@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import polars as pl
 from fvm_eval.analysis.panel import Panel
@@ -15,6 +16,9 @@ from study.claims.arms import FAR_DROP
 from study.environments import normalised_bounds
 from study.measures.columns import RUN
 from study.registry import Findings, Finished
+
+if TYPE_CHECKING:
+    from study.config import StudyConfig
 
 DRIFT = "drift/kl"  # metric of an adaptation: KL(new, pretrained) on the new task
 
@@ -44,14 +48,22 @@ def panels_of(
         ("Env steps, looking back included", intervals(costs(finished))),
     ]
     low, high = window
+    orders = tasks_by_order(config)
+    several = f"The new task has a panel for each order: {' and '.join(orders)}. " if len(orders) > 1 else ""
     return [
         Panel(
             name="far",
             heading="What agents still know while they adapt",
             caption="The new task: what they adapt to. Old states: what the pretrained agent knows and "
-            "fine-tuning does not visit at first. Dashed: the pretrained agents. Shaded: env steps "
+            f"fine-tuning does not visit at first. {several}Dashed: the pretrained agents. Shaded: env steps "
             f"{low:,} to {high:,}, over which what is lost is averaged.",
-            draw=partial(beside, old=old, window=window, teacher=teacher),
+            draw=partial(
+                beside,
+                old=old,
+                window=window,
+                teacher=teacher,
+                new=orders if len(orders) > 1 else None,
+            ),
         ),
         Panel(
             name="prices",
@@ -62,6 +74,15 @@ def panels_of(
             draw=partial(prices, gained=intervals(areas), paid=[one for one in paid if one[1]]),
         ),
     ]
+
+
+def tasks_by_order(config: StudyConfig) -> dict[str, list[str]]:
+    """Returns the held-out tasks by what their episodes meet first, such as "CLOSE first"."""
+    order = {} if config.far is None else config.far.order
+    found: dict[str, list[str]] = {}
+    for task in config.held_out:
+        found.setdefault(f"{order.get(str(task), 'CLOSE')} first", []).append(config.task_id(task))
+    return dict(sorted(found.items()))
 
 
 def intervals(cells: pl.DataFrame) -> dict[str, Interval]:

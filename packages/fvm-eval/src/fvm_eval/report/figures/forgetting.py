@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.curves import pooled_curves
 from fvm_eval.report.figures import labels, panels
 from fvm_eval.report.figures.labels import legend_height
 from fvm_eval.report.figures.paper import MUTED, NARROW, WIDE
@@ -23,7 +24,13 @@ PANEL = 3.0  # inches of a panel's height
 
 
 def beside(
-    analysis: Analysis, narrow: bool, *, old: pl.DataFrame, window: tuple[int, int], teacher: float
+    analysis: Analysis,
+    narrow: bool,
+    *,
+    old: pl.DataFrame,
+    window: tuple[int, int],
+    teacher: float,
+    new: Mapping[str, Sequence[str]] | None = None,
 ) -> Figure:
     """Returns the adaptation curves and, beside them, the scores on old states at the same snapshots.
 
@@ -33,12 +40,15 @@ def beside(
         old: Columns method, env_step, value, low, high: normalised scores on old states.
         window: Env steps over which what is lost is averaged; shaded.
         teacher: Mean score of the pretrained agents there, a dashed line.
+        new: By its title, the tasks of each panel of adaptation curves; None for one of all tasks.
     """
     study, styles = analysis.study, method_styles(analysis.study)
     methods = [method for method in study.methods if method in set(analysis.pooled["method"])]
     families = {study.family(method) for method in methods}
-    figure, drawn = panels.grid(2, narrow, height=PANEL, named=len(families))
-    for axes, rows, title in zip(drawn, (analysis.pooled, old), ("The new task", "Old states"), strict=True):
+    shown = {"The new task": analysis.pooled} if new is None else _pooled(analysis, new)
+    shown["Old states"] = old
+    figure, drawn = panels.grid(len(shown), narrow, height=PANEL, named=len(families))
+    for axes, (title, rows) in zip(drawn, shown.items(), strict=True):
         for method in methods:
             mine = rows.filter(pl.col("method") == method)
             if mine.is_empty():
@@ -49,12 +59,22 @@ def beside(
                 panels.band(axes, x, mine, style, float)
         axes.set_title(title)
         panels.env_steps(axes, "Env steps of adaptation", float(analysis.steps[-1]), 3)
-    drawn[1].axvspan(*window, color=MUTED, alpha=0.12, linewidth=0)
-    drawn[1].axhline(teacher, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+    drawn[-1].axvspan(*window, color=MUTED, alpha=0.12, linewidth=0)
+    drawn[-1].axhline(teacher, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel("Normalised score")
     labels.legend(figure, analysis, methods, narrow, markers=False)
     return figure
+
+
+def _pooled(analysis: Analysis, tasks: Mapping[str, Sequence[str]]) -> dict[str, pl.DataFrame]:
+    """Returns each method's curve over some of the tasks, by what they are called."""
+    return {
+        title: pooled_curves(
+            analysis.runs.filter(pl.col("task").is_in(list(some))), score_bounds=analysis.score_bounds
+        )
+        for title, some in tasks.items()
+    }
 
 
 def prices(
