@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fvm_eval import compare
-from fvm_eval.statistics.rates import korn_graubard_limits
+from fvm_eval.statistics.bounded import korn_graubard_limits
 
 
 def frame(score, tasks=("t", "u"), seeds=5, methods="ab", episodes=1):
@@ -82,12 +82,12 @@ def test_without_claims_and_episode_numbers_the_checks_say_so_and_fail_nothing()
 
 
 def test_an_optimality_gap_is_never_below_0():
-    rng = np.random.default_rng(0)
-    found = compare(
-        frame(lambda m, *_: rng.normal(1.3 if m == "a" else 0.3, 0.2)), normalise={"t": (0, 1), "u": (0, 1)}
-    )
+    one_short = frame(lambda m, seed, t: 0.5 if (m, seed, t) == ("a", 0, "t") else 0.6 if m == "b" else 1.2)
+    found = compare(one_short, normalise={"t": (0, 1), "u": (0, 1)})
     gaps = pl.read_csv(found.files["aggregates.csv"]).filter(measure="Optimality gap")
-    assert gaps["low"].min() == 0
+    short, half = gaps.filter(arm="a").row(0, named=True), 2.7764 * 0.05  # of t with 4 degrees of freedom
+    assert (short["mean"], short["low"]) == (0.05, 0)  # not 0.05 - half
+    assert short["high"] == pytest.approx(0.05 + half, abs=1e-4)
     assert "cut at 0, below which it cannot be" in found.files["report.html"].decode()
 
 

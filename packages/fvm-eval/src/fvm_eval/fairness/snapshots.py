@@ -64,7 +64,9 @@ def check_episodes(episodes: pl.DataFrame, plan: pl.DataFrame | None) -> Check:
     if (cells["last"] + 1 != counts[0]).any() or (cells["every"] != counts[0]).any():
         return Check(7, "fails", "episode numbers have gaps: some of those planned are missing")
     if plan is None:
-        return Check(7, "cannot be checked", f"{counts[0]} numbered episodes a point, but {NO_PLAN}")
+        return Check(
+            7, "cannot be checked", f"{plural(counts[0], 'numbered episode')} a point, but {NO_PLAN}"
+        )
     wanted = plan.select(*key, "episodes").join(cells, on=key, how="left")
     odd = wanted.filter(pl.col("episodes") != pl.col("count"))
     if len(odd):
