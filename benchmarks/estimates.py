@@ -14,9 +14,9 @@ import time
 from types import SimpleNamespace
 
 import polars as pl
-from study import measuring
-from study.expected import expected
-from study.measuring import Measured, players, trainings
+from study.estimates import measuring
+from study.estimates.expected import expected
+from study.estimates.measuring import Measured, players, trainings
 from study.plan import Job, make_plan
 from study.registry import registered
 

@@ -21,15 +21,15 @@ from typing import Any
 
 import polars as pl
 from fvm_learners import PPOConfig
-from study.collect import collect
 from study.config import Evaluation, Phase, StudyConfig
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
-from study.files import parse_table
-from study.job_record import short
+from study.folder.files import parse_table
+from study.folder.job_record import short
+from study.folder.store import Store
 from study.plan import Job, make_plan
 from study.presets import toy
-from study.store import Store
+from study.results.collect import collect
 
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
 

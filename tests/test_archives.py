@@ -6,10 +6,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from study.archive import import_study
-from study.cli import run
-from study.plan_file import read_plan
-from study.store import Store
+from study.command_line.cli import run
+from study.folder.archive import import_study
+from study.folder.plan_file import read_plan
+from study.folder.store import Store
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 SMALL = RESULTS / "toy-archive"

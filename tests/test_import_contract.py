@@ -43,7 +43,7 @@ def test_the_contract_holds(copy):
         ("fvm_learners/ppo/gae.py", "import fvm_envs", "fvm_learners knows no other fvm package"),
         ("fvm_meta/scratch.py", "from fvm_eval import Budget", "fvm_meta builds on fvm_learners alone"),
         ("fvm_eval/table.py", "import gymnasium", "fvm_eval knows only ids, numbers and a table"),
-        ("study/collect.py", "import mlflow", "only study.mlflow_sink imports mlflow"),
+        ("study/results/collect.py", "import mlflow", "only study.tracking.mlflow_sink imports mlflow"),
         ("study/plan.py", "from study import tracking", "workers know nothing of tracking"),
     ],
 )

@@ -1,5 +1,6 @@
 """The page of Catch in two stages: its numbers from its files without fvm, and what it prints from those."""
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -36,6 +37,19 @@ def test_a_changed_episode_is_noticed(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "AUC: scratch" in done.stdout.splitlines()[-1]
+
+
+def test_the_figure_of_bc_and_ks_has_every_clean_cell():
+    spec = importlib.util.spec_from_file_location("figure", PAGE / "figure.py")
+    figure = importlib.util.module_from_spec(spec)
+    sys.modules["figure"] = figure
+    spec.loader.exec_module(figure)
+    clean = {cell.name for cell in CELLS if not cell.name.endswith(("both", "imperfect"))}
+    assert {f"m{balls}-s{shared}" for shared, balls in figure.differences()} == clean
+    axes = figure.draw(figure.DARK).axes[0]
+    dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [cell["AUC"][0] for cell in figure.differences().values()]
+    assert [text.get_text() for text in axes.get_yticklabels()][:1] == ["M = 1, shared = 0.75"]
 
 
 def test_each_interval_on_the_page_is_one_of_them():

@@ -27,15 +27,15 @@ from fvm_eval.fairness import LeakAudit
 from fvm_eval.report import render
 from study.claims import claims_of
 from study.claims.arms import BY_MOMENT, BY_TASK, CONTROL, TRIALS
-from study.collect import cell_bounds_of, estimand_of, labels_of, score_bounds_of, title_of
 from study.config import StudyConfig
-from study.costs import cost_summary
 from study.measures.control import RANGE
 from study.measures.moments import by_moment
 from study.measures.tasks import by_task
 from study.measures.trials import by_trial
 from study.plan import make_plan
 from study.registry import registered
+from study.results.collect import cell_bounds_of, estimand_of, labels_of, score_bounds_of, title_of
+from study.results.costs import cost_summary
 
 CARRIED = (
     "Written anew from the files that ship with this study, by docs/recompute/render.py. Their data do not "

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from fvm_learners import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
-from study.cli import run
-from study.collect import Results, collect
+from study.command_line.cli import run
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Event, Schedule, run_in_process
 from study.engines.schedule import RunOptions
+from study.folder.store import Store
 from study.plan import Plan, make_plan
 from study.presets import toy
-from study.store import Store
+from study.results.collect import Results, collect
 
 # --workers 0 and no MLflow: a second or two.
 TINY = [

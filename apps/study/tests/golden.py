@@ -26,10 +26,10 @@ import torch
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
+from study.folder.state_file import read_state
+from study.folder.store import Store
 from study.plan import Job, make_plan
 from study.presets import atari, procgen, rlbench, toy
-from study.state_file import read_state
-from study.store import Store
 
 ENVIRONMENT = {
     "ATEN_CPU_CAPABILITY": "default",

@@ -30,14 +30,14 @@ from pathlib import Path
 
 import torch._dynamo  # noqa: F401 (what the first optimiser imports)
 from conftest import SMALL
-from study import files, lease
-from study.collect import collect
 from study.engines import worker  # noqa: F401 (imported before the fork)
 from study.engines.processes import work
 from study.engines.schedule import RunOptions
+from study.folder import files, lease
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, write_plan
-from study.store import Store
+from study.results.collect import collect
 
 FAKETIME = (glob.glob("/usr/lib/*/faketime/libfaketime.so.1") or [""])[0]
 # The clock of a process, and nothing else: neither how long things take, nor the times of files.

@@ -11,14 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from study.archive import export_study, import_study
-from study.cli import run
+from study.command_line.cli import run
 from study.config import StudyConfig
 from study.engines import Event
 from study.errors import StudyError
-from study.job_record import JobRecord, record_bytes
+from study.folder.archive import export_study, import_study
+from study.folder.job_record import JobRecord, record_bytes
+from study.folder.store import Store
 from study.plan import Job, Plan, make_plan
-from study.store import Store
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.cache import set_aside, take_from
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.folder.cache import set_aside, take_from
+from study.folder.store import Store
 from study.plan import Plan, make_plan
-from study.store import Store
 
 
 def test_jobs_of_other_studies_are_found_by_their_keys(

@@ -24,6 +24,7 @@ from study.claims.arms import (
     with_latent,
 )
 from study.errors import StudyError
+from study.folder.tables import write_tables
 from study.measures.control import check_control, control_cells, control_findings
 from study.measures.moments import TABLE as MOMENTS_TABLE
 from study.measures.moments import by_moment
@@ -32,7 +33,6 @@ from study.measures.tasks import by_task
 from study.measures.trials import TABLE as TRIALS_TABLE
 from study.measures.trials import by_trial
 from study.presets import atari, procgen, toy
-from study.tables import write_tables
 
 SEEDS, TASKS = 8, ("a", "b", "c")
 SPREAD = [-0.02, 0.01, 0.02, -0.01, 0.0, 0.015, -0.015, 0.0]

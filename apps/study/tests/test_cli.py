@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import study.estimate
-from study.arguments import Arguments
-from study.cli import main, run
+import study.estimates.estimate
+from study.command_line.arguments import Arguments
+from study.command_line.cli import main, run
 from study.registry import registered
 from study.run import choose_workers, command_of
 
@@ -40,7 +40,7 @@ def test_help_is_good_reading(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    code = "import sys, study.cli; print('torch' in sys.modules, 'mlflow' in sys.modules)"
+    code = "import sys, study.command_line.cli; print('torch' in sys.modules, 'mlflow' in sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
@@ -106,9 +106,11 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # Threads for processes, which would not know of the shorter time.
-    monkeypatch.setattr(study.measuring, "MEASURE_S", 0.2)
+    monkeypatch.setattr(study.estimates.measuring, "MEASURE_S", 0.2)
     monkeypatch.setattr(
-        study.measuring, "ProcessPoolExecutor", lambda workers, *spawned: ThreadPoolExecutor(workers)
+        study.estimates.measuring,
+        "ProcessPoolExecutor",
+        lambda workers, *spawned: ThreadPoolExecutor(workers),
     )
     monkeypatch.chdir(tmp_path)
     assert run(tiny(tmp_path / "deep" / "down", "--dry-run", "--tracking", "--workers", "1")) == 0

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from fvm_eval.folds import Fold, leave_one_out
-from study.collect import audit_leaks
 from study.config import StudyConfig
 from study.identity import fields_of
 from study.plan import make_plan
+from study.results.collect import audit_leaks
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 1.5, True, "3", None])

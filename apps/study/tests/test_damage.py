@@ -15,16 +15,16 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from study.cli import run
-from study.collect import collect
+from study.command_line.cli import run
 from study.config import StudyConfig
 from study.engines import Event
 from study.errors import StudyError
-from study.files import Damaged, parse_json, parse_table, read_bytes, table_bytes, write_bytes
-from study.job_record import key_of, read_record
+from study.folder.files import Damaged, parse_json, parse_table, read_bytes, table_bytes, write_bytes
+from study.folder.job_record import key_of, read_record
+from study.folder.state_file import read_state, write_state
+from study.folder.store import Store
 from study.plan import Job, Plan
-from study.state_file import read_state, write_state
-from study.store import Store
+from study.results.collect import collect
 
 
 @pytest.fixture

@@ -11,23 +11,23 @@ import numpy as np
 import polars as pl
 import pytest
 from fvm_envs import Task
-from study.cli import run
-from study.collect import Results, collect, write_report
+from study.command_line.cli import run
 from study.config import OF_FOLDS, Evaluation, Far, Phase, StudyConfig
-from study.demonstrations import demos_of
 from study.engines import Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.job import run_job
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.state_file import read_state, write_state
+from study.folder.store import Store
+from study.jobs.demonstrations import demos_of
+from study.jobs.job import run_job
+from study.jobs.trained_agents import load_agent, trained_agents
 from study.methods import Row, label_of
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, write_plan
 from study.presets import rlbench, toy
 from study.registry import registered
 from study.resolve import check
-from study.state_file import read_state, write_state
-from study.store import Store
-from study.trained_agents import load_agent, trained_agents
+from study.results.collect import Results, collect, write_report
 
 SIZE = {"channels": 8, "grid_sizes": (8, 8), "batch_size": 4, "replay_capacity": 200, "num_steps": 3}
 SLOW = {"updates_per_env_step": 0.5, "context_hidden_size": 8}

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from study.collect import collect
 from study.config import StudyConfig
 from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import Processes
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.job import run_job
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store
+from study.jobs.job import run_job
 from study.plan import Job, Plan, make_plan
-from study.plan_file import PlanFile, write_plan
 from study.registry import registered
-from study.store import Store
+from study.results.collect import collect
 
 EVERY_STEP = RunOptions("cpu", 0.0)  # a checkpoint after every iteration
 NEVER = RunOptions("cpu", 1e9)

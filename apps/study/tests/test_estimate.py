@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-import study.estimate
-import study.measuring
+import study.estimates.estimate
+import study.estimates.measuring
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.plan import make_plan
@@ -37,7 +37,7 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
     assert as_measured(config, num_envs, learns=False).learn_start == config.replay_capacity
     for job in make_plan(rare(small_rainbow)).jobs:
         if job.kind == "pretrain":
-            measured = study.measuring._measure(job, "cpu", 0.05)
+            measured = study.estimates.measuring._measure(job, "cpu", 0.05)
             assert measured.steps_per_s > 0
             assert measured.checkpoint_bytes > measured.weights_bytes
             assert 0 < measured.busy_frac <= 1
@@ -45,7 +45,7 @@ def test_a_measured_iteration_of_rainbow_has_updates_and_needs_no_state_of_its_e
 
 def test_a_context_counts_as_play_and_zero_shot_as_nothing(small_rainbow: StudyConfig) -> None:
     methods = ("multitask", "multitask:none", "pearl", "pearl:both")
-    groups = study.measuring.trainings(make_plan(replace(small_rainbow, methods=methods)).jobs)
+    groups = study.estimates.measuring.trainings(make_plan(replace(small_rainbow, methods=methods)).jobs)
     kinds = {(kind, does): {job.method for job in jobs} for (kind, _, does), jobs in groups.items()}
     assert kinds["adapt", "acts"] == {"pearl"}
     assert kinds["adapt", ""] == {"multitask:none"}
@@ -55,8 +55,8 @@ def test_replays_that_do_not_fit_are_refused_before_the_study_starts(
     small_rainbow: StudyConfig, small: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = make_plan(small_rainbow).jobs
-    study.estimate.check_memory(jobs, "cpu", workers=2)
+    study.estimates.estimate.check_memory(jobs, "cpu", workers=2)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=100_000))
     with pytest.raises(StudyError, match=r"replays of 2 jobs at a time.*fewer --workers"):
-        study.estimate.check_memory(jobs, "cpu", workers=2)
-    study.estimate.check_memory(make_plan(small).jobs, "cpu", workers=2)  # PPO has none
+        study.estimates.estimate.check_memory(jobs, "cpu", workers=2)
+    study.estimates.estimate.check_memory(make_plan(small).jobs, "cpu", workers=2)  # PPO has none

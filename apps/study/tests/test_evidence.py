@@ -10,11 +10,11 @@ from fvm_eval.claims import Claim, Component
 from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.folds import leave_one_out
 from study.claims.arms import TRIALS
-from study.collect import cell_bounds_of, collect
 from study.config import StudyConfig
-from study.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
+from study.folder.store import Store, write_table
 from study.plan import Plan, make_plan
-from study.store import Store, write_table
+from study.results.collect import cell_bounds_of, collect
+from study.results.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
 
 GAP = {"multitask": 1.0, "scratch": -1.0}
 PART = Component(name="better", summary="Value at budget", weights=GAP, margin=0.1)

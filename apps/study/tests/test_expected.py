@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from study.amounts import AGENT, episodes_of
 from study.config import StudyConfig
-from study.estimate import by_method
-from study.expected import Expected, expected, makespan_s
-from study.measuring import Measured, players, trainings
+from study.estimates.amounts import AGENT, episodes_of
+from study.estimates.estimate import by_method
+from study.estimates.expected import Expected, expected, makespan_s
+from study.estimates.measuring import Measured, players, trainings
 from study.plan import Job, make_plan
 from study.registry import registered
 

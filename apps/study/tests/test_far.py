@@ -12,36 +12,39 @@ from fvm_eval.analysis.study_analysis import analyse
 from fvm_eval.curves import area_under_curve, run_curves
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.statistics import contrast
-from study.arguments import Arguments
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
 from study.claims.retention import TEACHER, UNVISITED
-from study.collect import Results, collect
+from study.command_line.arguments import Arguments
 from study.config import Far, Phase, StudyConfig
 from study.errors import StudyError
+from study.folder.store import Store
 from study.measures.far import not_in_them
 from study.plan import Plan, make_plan
-from study.presets.apple import INTERFERING, Options, chosen
+from study.presets.apple import INTERFERING, LEARNER, Options, chosen
 from study.presets.toy import QUICK
 from study.resolve import check, resolve
-from study.store import Store
+from study.results.collect import Results, collect
 
-EPISODES = 40  # of 100 steps: a twentieth of the benchmark's
+AGENTS = 2  # side by side
+EPISODES = 40  # of 100 steps: a fiftieth of the benchmark's
+BUDGET = EPISODES * 100 * AGENTS
 
 
 def little() -> StudyConfig:
     """Returns a study of the walk there and back that takes seconds."""
     world = chosen(INTERFERING, Options(m=5, c=0.25, order="both"))
+    learner = replace(LEARNER, agents=AGENTS)
     config = replace(
         INTERFERING,
         **world,
         seeds=2,
         methods=("scratch", "multitask:none", "multitask", "multitask:gradient+bc"),
-        pretrain=Phase(env_steps=6_000, num_envs=1, learner=INTERFERING.pretrain.learner),
-        adapt=Phase(env_steps=EPISODES * 100, num_envs=1, learner=INTERFERING.adapt.learner),
+        pretrain=Phase(env_steps=6_000 * AGENTS, num_envs=AGENTS, learner=learner),
+        adapt=Phase(env_steps=BUDGET, num_envs=AGENTS, learner=learner),
         evaluation=replace(INTERFERING.evaluation, snapshots=4, episodes=4, training_episodes=4),
     )
     assert config.far is not None
-    return replace(config, far=replace(config.far, window_env_steps=2_000, episodes=6))
+    return replace(config, far=replace(config.far, window_env_steps=BUDGET // 2, episodes=6))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,9 @@ def test_what_is_lost_is_the_teacher_s_score_minus_the_window_s_mean(
     run = {"method": "multitask", "seed": 1, "task": "apple/out-and-back/5"}
     mine = rows.filter(**run)
     teacher = mine.filter(policy="teacher")["score"].to_numpy().mean()
-    agent = mine.filter((pl.col("policy") == "agent") & pl.col("env_step").is_in([1_000, 2_000]))["score"]
+    agent = mine.filter((pl.col("policy") == "agent") & pl.col("env_step").is_in([BUDGET // 4, BUDGET // 2]))[
+        "score"
+    ]
     (lost,) = results.study.cells[FAR_DROP].filter(**run)["value"]
     assert lost == pytest.approx(teacher - agent.to_numpy().mean())
     assert set(rows["begun"]) == {"apple/back/5"}
@@ -74,7 +79,7 @@ def test_what_is_lost_is_the_teacher_s_score_minus_the_window_s_mean(
 def test_areas_have_an_arm_for_what_comes_first(found: tuple[Results, Plan, Store]) -> None:
     cells = found[0].study.cells[AREA_BY_ORDER]
     assert {first("multitask", "CLOSE"), first("multitask:gradient+bc", "FAR")} <= set(cells["method"])
-    areas = area_under_curve(run_curves(found[0].study.episodes), EPISODES * 100)
+    areas = area_under_curve(run_curves(found[0].study.episodes), BUDGET)
     close = areas.filter(method="multitask", task="apple/out-and-back/5")["value"].to_list()
     assert cells.filter(method=first("multitask", "CLOSE"))["value"].to_list() == close
 
@@ -84,7 +89,7 @@ def test_the_control_is_compared_with_what_comes_first(found: tuple[Results, Pla
     study = found[0].study
     (claim,) = (claim for claim in study.claims if claim.id == "C11 bc")
     adapts, mediation = claim.components[2:]
-    areas = area_under_curve(run_curves(study.episodes), EPISODES * 100)
+    areas = area_under_curve(run_curves(study.episodes), BUDGET)
     mean = {
         (method, task.split("/")[1]): value
         for method, task, value in areas.group_by("method", "task").agg(pl.col("value").mean()).iter_rows()
@@ -148,7 +153,7 @@ def test_how_far_it_goes_is_measured_in_plain_fine_tuning_too(found: tuple[Resul
     assert "drift" in plain[0].spec["retain"]
     kept = [job for job in plan.jobs if job.kind == "adapt" and job.method == "multitask:gradient+bc"]
     assert {"bc/grad_ratio", "drift/kl"} <= set(store.table(kept, "metrics")["metric"])
-    assert {store.note(job, "costs")["env_steps"] for job in (*plain, *kept)} == {4_000}
+    assert {store.note(job, "costs")["env_steps"] for job in (*plain, *kept)} == {BUDGET}
 
 
 def test_without_a_question_jobs_are_those_of_before() -> None:
@@ -204,7 +209,7 @@ def test_any_study_can_ask_about_its_training_tasks() -> None:
     [
         (Arguments(benchmark="procgen", set=("deep=40",)), 8_192, 8_192, 2_048),
         (Arguments(benchmark="procgen", far=True), 8_192, 16_384, 4_096),
-        (Arguments(benchmark="apple", preset="interfering"), 50_000, 40_000, 10_000),
+        (Arguments(benchmark="apple", preset="interfering"), 400_000, 320_000, 80_000),
         (Arguments(benchmark="two-stage"), 24_576, 49_152, 12_288),
     ],
 )

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from study.agents import restored
 from study.errors import StudyError
-from study.files import sha256_of
-from study.job import run_job
-from study.job_record import read_record, record_bytes
+from study.folder.files import sha256_of
+from study.folder.job_record import read_record, record_bytes
+from study.folder.state_file import read_state, write_state
+from study.folder.store import Store
+from study.jobs.agents import restored
+from study.jobs.job import run_job
 from study.plan import Job, Plan
-from study.state_file import read_state, write_state
-from study.store import Store
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.collect import conditions_of
 from study.config import StudyConfig
 from study.engines.schedule import Schedule
 from study.errors import StudyError
-from study.grid import points_of, read_grid
+from study.folder.store import Store
 from study.methods import Method, Row, label_of
 from study.plan import make_plan, training_folds
 from study.presets import rlbench
 from study.presets.toy_map import MAP
-from study.store import Store
+from study.results.collect import conditions_of
+from study.tuning.grid import points_of, read_grid
 
 TWO = replace(MAP, seeds=2, looks=(2,), methods=("scratch", "multitask", "rl2", "rl2:both"))
 

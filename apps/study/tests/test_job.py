@@ -13,12 +13,12 @@ from study.config import StudyConfig
 from study.engines import Event, Schedule
 from study.engines.schedule import RunOptions
 from study.engines.worker import take_jobs
-from study.evaluation import Stopped
-from study.job import Progress, run_job
+from study.folder.store import Store
+from study.jobs.evaluation import Stopped
+from study.jobs.job import Progress, run_job
+from study.jobs.online import MetricCurves
 from study.measures.posteriors import not_collapsed, posterior_note, posteriors
-from study.online import MetricCurves
 from study.plan import Plan, make_plan
-from study.store import Store
 
 
 def test_metrics_are_means_over_bins_of_env_steps() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from study import finished_jobs
 from study.errors import StudyError
-from study.files import Damaged
-from study.job_tables import read_tables
+from study.folder import finished_jobs
+from study.folder.files import Damaged
+from study.folder.job_tables import read_tables
+from study.folder.store import Store
 from study.plan import Job
-from study.store import Store
 
 
 def job(number: int) -> Job:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from study.mlflow_sink import flatten, read_book
+from study.tracking.mlflow_sink import flatten, read_book
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from study.registry import registered
 
 STUDY, META = Path(str(study.__file__)).parent, Path(str(fvm_meta.__file__)).parent
 # Where the built-in records are made, and what is claimed of them.
-ROOMS = ("presets/", "claims/", "methods.py", "learners.py", "draws.py", "engines/launchers.py")
-DEFAULTS = {("arguments.py", "local"), ("engines/schedule.py", "local")}  # of an option
+ROOMS = ("presets/", "claims/", "methods.py", "learners.py", "tuning/draws.py", "engines/launchers.py")
+DEFAULTS = {("command_line/arguments.py", "local"), ("engines/schedule.py", "local")}  # of an option
 
 
 def sources(root: Path) -> Iterator[tuple[str, ast.Module]]:

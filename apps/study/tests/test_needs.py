@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 import study.needs
-from study import estimate
-from study.commands import slurm, work
+from study.command_line.commands import slurm, work
 from study.config import StudyConfig
 from study.engines import Schedule
 from study.engines.ray_workers import next_kind
 from study.engines.schedule import RunOptions
 from study.engines.worker import take_jobs
 from study.errors import StudyError
+from study.estimates import estimate
+from study.folder.plan_file import PlanFile, read_plan, write_plan
+from study.folder.store import Store
+from study.folder.under_way import UnderWay
 from study.needs import Needs, largest, needs_of, with_measured
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, read_plan, write_plan
-from study.store import Store
-from study.under_way import UnderWay
 
 GB = 2**30
 

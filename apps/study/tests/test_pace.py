@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from study.engines import Schedule
-from study.job_record import short
+from study.estimates.pace import Pace, position, whole
+from study.folder.job_record import short
+from study.folder.store import Store
 from study.methods import Method
-from study.pace import Pace, position, whole
 from study.plan import Job
-from study.store import Store
 
 RECORDS = Path(__file__).parent / "records"
 STEP_S = 0.5

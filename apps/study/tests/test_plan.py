@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.agents import build_paradigm
-from study.arguments import Arguments
+from study.command_line.arguments import Arguments
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.jobs.agents import build_paradigm
 from study.plan import Job, Plan, make_plan
 from study.registry import registered
 from study.resolve import resolve

@@ -10,8 +10,8 @@ import pytest
 from fvm_envs import make_vec
 from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.suite import SUITES
-from study.arguments import Arguments
-from study.cli import run
+from study.command_line.arguments import Arguments
+from study.command_line.cli import run
 from study.plan import make_plan
 from study.presets import rlbench
 from study.resolve import resolve

@@ -16,15 +16,15 @@ import pytest
 import torch
 from fvm_meta import MultiTask
 from study import plugins
-from study.collect import sources_note
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.folder.job_record import manifest_bytes
+from study.folder.manifest import name_of
+from study.folder.store import Store
 from study.identity import source_hash, version_of
-from study.job_record import manifest_bytes
-from study.manifest import name_of
 from study.plan import Job, Plan, make_plan
 from study.registry import Measure, MethodKind, register, registered
-from study.store import Store
+from study.results.collect import sources_note
 
 PAGES = [folder / "plugins.md" for folder in (Path(__file__).parents[1], Path(__file__).parents[3] / "docs")]
 PAGE = next(path for path in PAGES if path.is_file())

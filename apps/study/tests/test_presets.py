@@ -8,8 +8,8 @@ import pytest
 from fvm_learners import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_meta.pearl import PEARLConfig
-from study.arguments import Arguments
-from study.cli import run
+from study.command_line.arguments import Arguments
+from study.command_line.cli import run
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
 from study.methods import Method

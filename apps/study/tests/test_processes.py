@@ -36,7 +36,7 @@ def test_how_a_process_ended(code: int, words: str) -> None:
 
 SCRIPT = """
 from pathlib import Path
-from study.arguments import Arguments
+from study.command_line.arguments import Arguments
 from study.errors import StudyError
 from study.run import run_study
 
@@ -80,8 +80,8 @@ def test_without_workers_it_needs_no_guard(tmp_path: Path) -> None:
 CHILDREN = """
 import os, sys
 from pathlib import Path
-import study.job
-from study.job import run_baseline
+import study.jobs.job
+from study.jobs.job import run_baseline
 
 # In every worker: a job whose envs are processes, as coppeliasim's and make_vec(..., num_processes=2) are.
 def with_children(*of):
@@ -92,10 +92,10 @@ def with_children(*of):
     assert child.exitcode == 0
     run_baseline(*of)
 
-study.job.run_baseline = with_children
+study.jobs.job.run_baseline = with_children
 
 if __name__ == "__main__":
-    from study.cli import main
+    from study.command_line.cli import main
     main()
 """
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import psutil
 import pytest
-from study.cli import run
+from study.command_line.cli import run
 from study.engines import Schedule, run_in_processes
 from study.engines.ray_workers import ENVIRONMENT
 from study.engines.schedule import RunOptions
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store
+from study.folder.under_way import UnderWay
 from study.plan import Plan
-from study.plan_file import PlanFile, write_plan
-from study.store import Store
-from study.under_way import UnderWay
 
 os.environ.update(ENVIRONMENT)
 ray = pytest.importorskip("ray", reason="an extra; the nox session `ray` has it")

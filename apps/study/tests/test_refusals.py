@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from study.cli import run
+from study.command_line.cli import run
 from study.errors import in_one_line
 
 HUGE = "9" * 30

@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 import torch
-from study.arguments import Arguments
+from study.command_line.arguments import Arguments
 from study.engines.processes import least_used
 from study.engines.ray_workers import check_answers
-from study.environments import threads_of
 from study.errors import StudyError
+from study.jobs.environments import threads_of
 from study.plan import Plan
 from study.resources import choose_devices, workers_of, workers_on_gpus
 
@@ -68,9 +68,9 @@ def test_devices_are_those_that_are_here(two_gpus: None) -> None:
 
 
 def test_threads_step_many_envs_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("study.environments.cores", lambda: 16)
+    monkeypatch.setattr("study.jobs.environments.cores", lambda: 16)
     assert threads_of("procgen", 256, "cuda:1") == {"num_threads": 4}
     assert threads_of("procgen", 256, "cpu") == threads_of("procgen", 64, "cuda") == {}
     assert threads_of("toy", 256, "cuda") == {}  # it has none
-    monkeypatch.setattr("study.environments.cores", lambda: 2)
+    monkeypatch.setattr("study.jobs.environments.cores", lambda: 2)
     assert threads_of("atari", 128, "cuda") == {"num_threads": 2}

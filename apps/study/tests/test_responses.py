@@ -9,16 +9,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 from fvm_learners import PPOConfig
-from study.cli import run
-from study.commands import run_command
+from study.command_line.cli import run
+from study.command_line.commands import run_command
 from study.config import Phase, Settings
 from study.errors import StudyError
-from study.grid import points_of, read_grid
 from study.methods import Method
 from study.presets import toy
 from study.presets.rlbench import PLAYERS_PRESET
 from study.presets.toy_map import MAP
-from study.responses import (
+from study.tuning.grid import points_of, read_grid
+from study.tuning.responses import (
     FIRST_SEED,
     best_points,
     curves,
@@ -30,7 +30,7 @@ from study.responses import (
     unsure,
     widened,
 )
-from study.tuned import read_tuned, with_tuned
+from study.tuning.tuned import read_tuned, with_tuned
 
 FEW = replace(MAP, methods=("scratch", "multitask", "rl2", "rl2-reset", "rl2:both"))
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")

@@ -14,14 +14,14 @@ from fvm_eval import Budget
 from fvm_meta import MultiTask, Snapshot
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.folder.state_file import read_state, write_state
+from study.folder.store import Store
 from study.learners import kind_of, make
 from study.methods import Method
 from study.plan import Plan, make_plan
 from study.presets.atari import ATARI
 from study.resolve import check, with_arms
 from study.retentions import KINDS, look_back_env_steps, read
-from study.state_file import read_state, write_state
-from study.store import Store
 
 
 def test_a_name_says_what_is_kept_in_one_order() -> None:

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 from fvm_eval.folds import Fold
-from study.cli import run
+from study.command_line.cli import run
 from study.config import StudyConfig
-from study.config_file import as_json, from_json
 from study.engines import Event
+from study.folder.config_file import as_json, from_json
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, write_plan
 from study.registry import registered
-from study.so_far import FOLDER, write_so_far
-from study.store import Store
+from study.results.so_far import FOLDER, write_so_far
 
 PRESETS = [config for benchmark in registered().benchmarks.values() for config in benchmark.presets.values()]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from study.standard_streams import Courteous
+from study.command_line.standard_streams import Courteous
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 STUDY = f"{sys.executable} -m study"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from study.errors import StudyError
-from study.files import canonical_json, write_bytes
-from study.state_file import read_state, write_state
+from study.folder.files import canonical_json, write_bytes
+from study.folder.state_file import read_state, write_state
 
 
 def state() -> dict[str, Any]:

@@ -13,16 +13,16 @@ from typing import Any
 
 import polars as pl
 import pytest
-from study.cli import run
-from study.collect import collect, environments_of
+from study.command_line.cli import run
 from study.config import StudyConfig
 from study.engines import Event, Schedule, run_in_process
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.job import Progress, run_job
-from study.job_record import COSTS, MANIFEST, manifest_bytes, read_manifest
+from study.folder.job_record import COSTS, MANIFEST, manifest_bytes, read_manifest
+from study.folder.store import Store, write_table
+from study.jobs.job import Progress, run_job
 from study.plan import Job, Plan, make_plan
-from study.store import Store, write_table
+from study.results.collect import collect, environments_of
 
 
 def claim(root: Path, config: StudyConfig) -> Store:
@@ -147,7 +147,7 @@ def test_a_job_appears_whole_or_not_at_all(
 
     with monkeypatch.context() as patch:
         target = {"parquet": "write_bytes", "json": "write_state", "weights": "os.rename"}[after]
-        patch.setattr(f"study.store.{target}", die)
+        patch.setattr(f"study.folder.store.{target}", die)
         with pytest.raises(RuntimeError, match="power cut"):
             list(run_job(job, store, device="cpu", checkpoint_every_s=0))
     assert not any((tmp_path / "jobs").iterdir())

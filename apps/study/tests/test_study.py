@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import psutil
 import pytest
-from study.cli import run
+from study.command_line.cli import run
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 
@@ -178,7 +178,7 @@ LIMIT = 24_000  # bytes; a checkpoint is larger, a table is not
 LIMITED = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, ({LIMIT}, resource.RLIM_INFINITY))
-from study.cli import main
+from study.command_line.cli import main
 main()
 """
 
@@ -284,7 +284,7 @@ def test_a_run_that_diverges_is_kept_and_scored(
     )
     assert run([*line.split(), "--output", str(root)]) == 0
     assert capsys.readouterr().err == ""
-    from study.state_file import read_state
+    from study.folder.state_file import read_state
 
     weights = [read_state(path) for path in root.glob("jobs/*/weights.safetensors")]
     assert any(not tensor.isfinite().all() for state in weights for tensor in state.values())  # it did

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from study import terminal as shown
+from study.command_line import terminal as shown
+from study.command_line.terminal import Terminal, count, duration
 from study.config import StudyConfig
 from study.engines import Event
 from study.plan import Job, Plan, make_plan
-from study.terminal import Terminal, count, duration
 
 
 @pytest.fixture

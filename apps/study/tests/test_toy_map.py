@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 from fvm_eval.claims import Precondition
-from study.arguments import Arguments
 from study.claims.arms import learned
 from study.claims.toy import toy_claims
 from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, chosen, map_claims, rows, value_after
@@ -24,13 +23,14 @@ from study.claims.toy_map_cells import (
     preconditions_of,
     whole_seeds,
 )
+from study.command_line.arguments import Arguments
 from study.errors import StudyError
 from study.methods import Method, Row
 from study.plan import make_plan, training_folds
 from study.presets.toy import MAP_PEARL
 from study.presets.toy_map import MAP
 from study.resolve import resolve_all
-from study.tuned import TUNED, with_tuned
+from study.tuning.tuned import TUNED, with_tuned
 
 GRID = {axis: values for axis, values in MAP.grid.items() if axis.startswith("adapt.")}
 CHOSEN = {name: "rate 0.005" for name in MAP.methods if name not in ("rl2", "rl2-reset")}

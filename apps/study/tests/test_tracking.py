@@ -19,13 +19,13 @@ import polars as pl
 import pytest
 import requests
 from mlflow import MlflowClient
-from study import tracking
-from study.cli import run
+from study.command_line.cli import run
 from study.config import StudyConfig
-from study.mlflow_sink import LOCAL, SENT, Sink, default_uri, read_book
+from study.folder.store import Store
 from study.plan import Plan
-from study.store import Store
-from study.tracking import Tracker
+from study.tracking import sink as tracking
+from study.tracking.mlflow_sink import LOCAL, SENT, Sink, default_uri, read_book
+from study.tracking.sink import Tracker
 
 pytestmark = pytest.mark.usefixtures("no_report")
 NAME = "toy-quick"
@@ -172,7 +172,8 @@ def test_a_moved_study_stays_in_its_folder(
     shutil.move(store.root, moved.root)
     assert default_uri(moved.root) == LOCAL  # no address could hold this path
     code = (
-        "import os, sys, pickle; from study.mlflow_sink import Sink, LOCAL; from study.store import Store; "
+        "import os, sys, pickle; from study.tracking.mlflow_sink import Sink, LOCAL; "
+        "from study.folder.store import Store; "
         "from pathlib import Path; os.chdir(sys.argv[1]); "
         "jobs, name, config = pickle.load(sys.stdin.buffer); "
         "sink = Sink(Store(Path.cwd()), jobs, name, config, LOCAL); sink.send_jobs(); "

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import study
 import torch
-from study.cli import run
+from study.command_line.cli import run
 from study.config import StudyConfig
 from study.engines import Event
 from study.errors import StudyError
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store
+from study.jobs.trained_agents import chosen, trained_agents
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, write_plan
-from study.store import Store
-from study.trained_agents import chosen, trained_agents
 
 RunPlan = Callable[[Plan, Store], list[Event]]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from fvm_learners import PPOConfig
-from study.cli import run
+from study.command_line.cli import run
 from study.config import Evaluation, Phase, StudyConfig
 from study.learners import kind_of
 from study.methods import Method
 from study.plan import make_plan
 from study.presets import rlbench, toy
 from study.registry import registered
-from study.tuning import FIRST_SEED, Tuning, candidates
+from study.tuning.trials import FIRST_SEED, Tuning, candidates
 
 PPO = PPOConfig(num_steps=4, num_epochs=1, num_minibatches=2, network="minatar")
 LITTLE = replace(

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.folder.store import Store
+from study.jobs.video import FRAME_MS, SIZE, agents_that_play, play, write_videos
 from study.plan import Plan
-from study.store import Store
-from study.video import FRAME_MS, SIZE, agents_that_play, play, write_videos
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -61,8 +61,8 @@ def test_a_task_that_nobody_plays_is_refused(
 
 
 def test_the_same_episode_every_time(small: StudyConfig, small_done: tuple[Plan, Store]) -> None:
-    from study.agents import restore
-    from study.environments import make_envs
+    from study.jobs.agents import restore
+    from study.jobs.environments import make_envs
 
     plan, store = small_done
     job = next(job for job in plan.jobs if job.kind == "adapt")

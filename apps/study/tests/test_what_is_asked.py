@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from study.arguments import Arguments
 from study.claims.arms import FORGETTING, TRAINED, seen
-from study.collect import collect
+from study.command_line.arguments import Arguments
 from study.config import StudyConfig
-from study.diverged import as_said, note
 from study.errors import StudyError
+from study.folder.store import Store
+from study.jobs.diverged import as_said, note
 from study.measures.forgetting import lost
 from study.measures.seen import met_enough
 from study.measures.tuned import tuned
 from study.plan import make_plan
 from study.registry import registered
 from study.resolve import resolve
-from study.store import Store
+from study.results.collect import collect
 
 
 def test_every_pretraining_must_have_met_most_of_its_tasks():

@@ -15,9 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from study import lease
-from study.cli import run
-from study.commands import describe, sbatch_script
+from study.command_line.cli import run
+from study.command_line.commands import describe, sbatch_script
 from study.config import StudyConfig
 from study.engines import Event, Schedule
 from study.engines.processes import work
@@ -25,10 +24,11 @@ from study.engines.schedule import RunOptions
 from study.engines.watch import Watch
 from study.engines.worker import take_jobs
 from study.errors import StudyError
+from study.folder import lease
+from study.folder.plan_file import PlanFile, read_plan, stamp, write_plan
+from study.folder.store import Store
+from study.folder.under_way import Failure, UnderWay
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, read_plan, stamp, write_plan
-from study.store import Store
-from study.under_way import Failure, UnderWay
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 

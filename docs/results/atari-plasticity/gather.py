@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from study.archive import export_study
+from study.folder.archive import export_study
 
 HERE = Path(__file__).parent
 COPIED = ("results.parquet", "costs.parquet", "report/report.html", "report/report.json", "report/online.png")

@@ -30,11 +30,11 @@ from study.claims.toy_map_cells import (
     whole_seeds,
 )
 from study.config import StudyConfig
-from study.costs import cost_table
+from study.folder.store import Store
 from study.plan import Plan, make_plan
 from study.presets.toy_map import FAMILIES, MAP
-from study.store import Store
-from study.tuned import TABLES, TUNED, with_tuned
+from study.results.costs import cost_table
+from study.tuning.tuned import TABLES, TUNED, with_tuned
 
 HERE = Path(__file__).parent
 

@@ -28,12 +28,12 @@ from study.claims.toy_map_cells import (
 )
 from study.claims.toy_pretraining import LONG, SHORT, pretraining_claims
 from study.config import StudyConfig
-from study.costs import cost_table
+from study.folder.store import Store
 from study.plan import Plan, make_plan
 from study.presets.toy import pretrained_for
 from study.presets.toy_map import MAP
-from study.store import Store
-from study.tuned import with_tuned
+from study.results.costs import cost_table
+from study.tuning.tuned import with_tuned
 
 HERE = Path(__file__).parent
 FAMILY = "hidden-catch"

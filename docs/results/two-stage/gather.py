@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from study.archive import export_study
+from study.folder.archive import export_study
 
 TABLES = ("results.parquet", "far.parquet", "costs.parquet")
 PAGE = tuple(

@@ -82,6 +82,20 @@ def test_a_walk_in_one_go_is_the_walk_step_by_step(name, on_episode_end):
     assert one.state_dict()["np_random"] == two.state_dict()["np_random"]
 
 
+def test_each_slot_may_have_chances_of_its_own():
+    tasks, rights = "apple/out-and-back/3", np.array([[0.9, 0.5], [0.2, 0.4], [0.5, 0.5]])
+    both = make_vec(tasks, 2, 0, max_steps=12)
+    both.reset(seed=1)
+    uniform = np.random.default_rng(3).random((12, 2))
+    walked = both.walk(rights, uniform)
+    for slot in range(2):
+        one = make_vec(tasks, 1, 0, max_steps=12)
+        one.reset(seed=1)
+        alone = one.walk(rights[:, slot], uniform[:, [slot]])
+        np.testing.assert_array_equal(walked.reward[:, [slot]], alone.reward)
+        np.testing.assert_array_equal(walked.action[:, [slot]], alone.action)
+
+
 def test_a_walk_begins_where_an_episode_does():
     envs = make_vec("apple/back/3", 1, 0, max_steps=6)
     with pytest.raises(RuntimeError, match="reset first"):

@@ -1,6 +1,6 @@
 """`python -m study`."""
 
-from study.cli import main
+from study.command_line.cli import main
 
 if __name__ == "__main__":
     main()

@@ -110,6 +110,7 @@ LEARNERS = (
         config=ReinforceConfig,
         learner=Reinforce,
         capabilities=frozenset({"inner", "distribution"}),
+        lasting=("agents",),
     ),
 )
 

@@ -16,9 +16,10 @@ from fvm_meta.pearl import PEARL
 from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import EPS_SCHEDULES
 
-from study import draws, retentions
+from study import retentions
 from study.errors import StudyError, unknown
 from study.registry import Adaptation, Control, LearnerKind, MethodKind, registered
+from study.tuning import draws
 
 GRADIENT = Adaptation(name="gradient", label="{} + fine-tuning")
 NONE = Adaptation(name="none", label="{}, zero-shot", zero_shot=True, does="nothing")

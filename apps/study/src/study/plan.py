@@ -19,13 +19,13 @@ from fvm_eval.folds import Fold, nested_train_sets
 
 from study import retentions
 from study.config import EVALUATION_VERSION, Settings, StudyConfig
-from study.environments import score_range_of
-from study.files import canonical_json
-from study.grid import Point, at_point, points_of
+from study.folder.files import canonical_json
 from study.identity import fields_of, version_of
+from study.jobs.environments import score_range_of
 from study.learners import kind_of, spec_of
 from study.methods import Method, Row, pretraining_of
 from study.registry import Measure, registered
+from study.tuning.grid import Point, at_point, points_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from fvm_eval.report.players import Played, interval, percent, render_players
 from fvm_eval.statistics.rates import Rate, success_rates
 from rich.table import Table
 
-from study.collect import environments_of, write_pages
 from study.config import StudyConfig
-from study.environments import suite_of
-from study.job import context_of
+from study.folder.store import Store, write_table
+from study.jobs.environments import suite_of
+from study.jobs.job import context_of
 from study.plan import Plan, players_of
-from study.store import Store, write_table
+from study.results.collect import environments_of, write_pages
 
 MEASURED_EPISODES = 2  # of each job, for a dry run
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from study.config import StudyConfig
     from study.engines.schedule import RunOptions
-    from study.evaluation import Context
+    from study.folder.store import Store
+    from study.jobs.evaluation import Context
     from study.plan import Job, Plan
-    from study.store import Store
 
 Ranges = Mapping[str, tuple[float, float]]
 Rows = Sequence[Mapping[str, Any]]

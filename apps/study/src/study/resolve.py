@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from study.arguments import Arguments
+from study.command_line.arguments import Arguments
 from study.config import OF_FOLDS, Far, StudyConfig
-from study.demonstrations import check_demos
-from study.environments import check_task
 from study.errors import StudyError, unknown
+from study.jobs.demonstrations import check_demos
+from study.jobs.environments import check_task
 from study.learners import differing, kind_of
 from study.methods import Method
 from study.registry import Benchmark, registered

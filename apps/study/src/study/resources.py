@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from study import estimate
-from study.arguments import Arguments
+from study.command_line.arguments import Arguments
 from study.engines.schedule import RunOptions
 from study.errors import StudyError, unknown
+from study.estimates import estimate
 from study.machine import cores
 from study.needs import MEASURED, check_here, largest, needs_of, with_measured
 from study.plan import Plan

@@ -12,21 +12,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from study import estimate, players, plugins, tracking
-from study.announcements import announce, conclude
-from study.arguments import Arguments, command_of
-from study.cache import check_cache, set_aside, take_from
-from study.collect import Results, collect, write_report
+from study import players, plugins
+from study.command_line.announcements import announce, conclude
+from study.command_line.arguments import Arguments, command_of
+from study.command_line.terminal import duration, plural
 from study.config import StudyConfig
-from study.config_file import as_json
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.evidence import TUNING_SPENT
+from study.estimates import estimate
+from study.folder.cache import check_cache, set_aside, take_from
+from study.folder.config_file import as_json
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store, write_table
+from study.folder.study_file import check_owner
+from study.jobs.video import agents_that_play, write_videos
 from study.measures.control import check_control
-from study.mlflow_sink import default_uri
 from study.plan import Plan, make_plan
-from study.plan_file import PlanFile, write_plan
 from study.resolve import check, resolve_all
 from study.resources import (
     choose_devices,
@@ -37,13 +39,13 @@ from study.resources import (
     with_paths,
     workers_of,
 )
+from study.results.collect import Results, collect, write_report
+from study.results.evidence import TUNING_SPENT
 from study.run_jobs import run_jobs, who_runs
-from study.store import Store, write_table
-from study.study_file import check_owner
-from study.terminal import duration, plural
-from study.tuned import ship, tuning_folder, with_tuned
-from study.tuning import Tuning
-from study.video import agents_that_play, write_videos
+from study.tracking import sink as tracking
+from study.tracking.mlflow_sink import default_uri
+from study.tuning.trials import Tuning
+from study.tuning.tuned import ship, tuning_folder, with_tuned
 
 MAX_JOBS = 1_000_000  # of a grid: planning as many takes a minute and 50 GB
 

@@ -7,15 +7,15 @@ from contextlib import closing
 
 from rich.console import Console
 
-from study import tracking
+from study.command_line.terminal import Terminal, plural, said_at_once
 from study.engines import Event, run_in_process, run_in_processes
 from study.engines.schedule import RunOptions, Schedule
 from study.errors import StudyError
-from study.pace import examples, report_s
+from study.estimates.pace import examples, report_s
+from study.folder.store import Store
 from study.plan import Plan
 from study.registry import registered
-from study.store import Store
-from study.terminal import Terminal, plural, said_at_once
+from study.tracking import sink as tracking
 
 
 def run_jobs(

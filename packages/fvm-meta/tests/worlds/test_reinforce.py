@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import Hook
+from fvm_learners.hooks import Term
 from fvm_meta.worlds.reinforce import Reinforce, ReinforceConfig
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
@@ -52,9 +53,10 @@ class Walking(Line):
     def walk(self, right, uniform):
         self.reset()
         kind, action, reward = (np.zeros((STEPS, self.num_envs), t) for t in (int, int, float))
+        each = np.broadcast_to(right if right.ndim == 2 else right[:, None], (2, self.num_envs))
         for t in range(STEPS):
             kind[t] = np.minimum(self.place, 1)
-            action[t] = uniform[t] < right[kind[t]]
+            action[t] = uniform[t] < each[kind[t], np.arange(self.num_envs)]
             reward[t] = self.step(action[t])[1]
         return SimpleNamespace(
             kind=kind, action=action, reward=reward, task_index=np.zeros(self.num_envs, np.int64)
@@ -117,6 +119,63 @@ def test_an_iteration_of_several_episodes_is_as_many_iterations_of_one():
         together.iteration(three, 7)
     with pytest.raises(ValueError, match="num_steps=10 are no whole episodes of episode_steps=4"):
         ReinforceConfig(num_steps=10, episode_steps=4)
+
+
+class Column:
+    """Draws what one slot of several would."""
+
+    def __init__(self, seed, num_envs, slot):
+        self._rng, self._num_envs, self._slot = np.random.default_rng(seed), num_envs, slot
+
+    def integers(self, high):
+        return self._rng.integers(high)
+
+    def random(self, shape):
+        return self._rng.random((shape[0], self._num_envs))[:, [self._slot]]
+
+
+def undecided(policy, batch):
+    """Returns the mean probability of the second action, one a sample."""
+    return policy(batch.obs)[..., 1].exp()
+
+
+@pytest.mark.parametrize("world", [Walking, Stepping])
+def test_agents_side_by_side_learn_as_each_would_alone(world):
+    hooks = [[Term("undecided", undecided)] for _ in range(4)]
+    envs = world(3)
+    together = make(envs, hooks[3], seed=7, agents=3, learning_rate=0.05)
+    for _ in range(20):
+        told = together.iteration(envs)
+    assert (told.env_steps, len(told.episodes)) == (3 * STEPS, 3)
+    for slot in range(3):
+        own = world(1)
+        alone = make(own, hooks[slot], learning_rate=0.05)
+        alone._rng = Column(7, 3, slot)
+        for _ in range(20):
+            alone.iteration(own)
+        torch.testing.assert_close(together.policy.theta[slot], alone.policy.theta)
+    assert len({tuple(theta.tolist()) for theta in together.policy.theta}) == 3
+
+
+def test_a_frozen_policy_of_agents_gives_each_slot_its_own():
+    envs = Line(2)
+    learner = make(envs, agents=2)
+    learner.load_weights({"theta": torch.tensor([[50.0, 0.0], [-50.0, 0.0]])})
+    frozen = learner.frozen_policy()
+    rngs = [np.random.default_rng(slot) for slot in range(5)]
+    action, _ = frozen.act(np.ones((5, 2)), None, np.ones(5, np.bool_), rngs)
+    assert action.tolist() == [1, 0, 1, 0, 1]
+    dist, _ = learner.distribution(learner.policy, SimpleNamespace(obs=torch.ones(3, 2, dtype=torch.float64)))
+    assert dist.params.shape == (3, 2, 2)  # all agents at the same three states
+    assert dist.params.exp()[..., 1].tolist() == [[1.0, pytest.approx(0.0)]] * 3
+
+
+def test_agents_need_a_slot_each():
+    envs = Line(2)
+    with pytest.raises(ValueError, match="agents=3 learn on 2 envs"):
+        make(envs, agents=3).iteration(envs)
+    with pytest.raises(ValueError, match="agents"):
+        ReinforceConfig(agents=0)
 
 
 class Pull(Hook):

@@ -21,8 +21,8 @@ from study.claims.arms import (
 )
 from study.claims.toy_map import chosen, rows
 from study.config import StudyConfig
-from study.grid import ADAPT
 from study.methods import Method, label_of, pretraining_of
+from study.tuning.grid import ADAPT
 
 # Which of two schedules was predicted to be better, by toy family.
 REPTILES = {

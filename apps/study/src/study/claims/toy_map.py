@@ -16,8 +16,8 @@ from fvm_eval.claims import Claim, Component
 
 from study.claims.arms import learned
 from study.config import StudyConfig
-from study.grid import points_of
 from study.methods import Method, Row, label_of
+from study.tuning.grid import points_of
 
 SCRATCH, MULTITASK, RESET = "scratch", "multitask", "multitask:gradient+head-reset"
 SCHEDULES = ("reptile-printed", "reptile-authors")

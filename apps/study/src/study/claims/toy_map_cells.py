@@ -22,9 +22,9 @@ from fvm_eval.statistics.hypothesis import holm
 from study.claims.arms import learned
 from study.claims.toy_map import EXPLORES, OF_OPTIMUM, RL2, value_after
 from study.config import StudyConfig
+from study.folder.store import Store
 from study.methods import Method, Row
 from study.plan import Plan, make_plan
-from study.store import Store
 
 RUN = ["method", "fold", "seed", "checkpoint", "task"]
 BOUNDS = (0.0, 1.0)

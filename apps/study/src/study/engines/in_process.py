@@ -8,7 +8,7 @@ import torch
 
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.worker import take_jobs, unheard
-from study.under_way import UnderWay
+from study.folder.under_way import UnderWay
 
 
 def run_in_process(

@@ -23,9 +23,9 @@ from typing import Any, Protocol, runtime_checkable
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.watch import Watch
 from study.errors import StudyError
-from study.plan_file import read_plan, stamp
+from study.folder.plan_file import read_plan, stamp
+from study.folder.under_way import UnderWay
 from study.registry import Workers, registered
-from study.under_way import UnderWay
 
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints
@@ -211,8 +211,8 @@ def work(
 
     from study import plugins
     from study.engines.worker import take_jobs
+    from study.folder.store import Store
     from study.resources import choose_device
-    from study.store import Store
 
     options = replace(options, device=choose_device(options.device))  # of the machine that this runs on
     torch.set_num_threads(1)

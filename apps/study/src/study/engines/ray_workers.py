@@ -20,7 +20,7 @@ from typing import Any
 
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
-from study.files import write_bytes
+from study.folder.files import write_bytes
 from study.needs import Needs
 
 ANSWERS_WITHIN_S = 20.0

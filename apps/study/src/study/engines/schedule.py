@@ -6,12 +6,12 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from study.job_record import short
+from study.estimates.pace import examples
+from study.folder.job_record import short
+from study.folder.store import Store
+from study.folder.under_way import MAX_LOSSES
 from study.needs import Needs
-from study.pace import examples
 from study.plan import Job
-from study.store import Store
-from study.under_way import MAX_LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from study.engines.schedule import Event
-from study.job_record import short
+from study.folder.job_record import short
+from study.folder.store import Store
+from study.folder.under_way import UnderWay
 from study.plan import Job
-from study.store import Store
-from study.under_way import UnderWay
 
 
 class Watch:

@@ -11,12 +11,12 @@ from typing import Any
 
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.errors import StudyError
-from study.evaluation import Stopped
-from study.job import Progress, run_job
-from study.job_record import short
+from study.folder.job_record import short
+from study.folder.under_way import Failure, UnderWay
+from study.jobs.evaluation import Stopped
+from study.jobs.job import Progress, run_job
 from study.needs import Needs
 from study.plan import Job
-from study.under_way import Failure, UnderWay
 
 POLL_S = 0.2  # between two looks while others have what is left in hand
 POLL_AT_MOST_S = 2.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from study.tables import Columns
+from study.folder.tables import Columns
 
 RUN_TYPES: Columns = {
     "method": pl.String,

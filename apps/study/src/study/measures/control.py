@@ -10,12 +10,12 @@ import polars as pl
 from study.claims.arms import CONTROL
 from study.config import StudyConfig
 from study.errors import StudyError
-from study.files import Damaged
+from study.folder.files import Damaged
+from study.folder.tables import Columns, read_table
 from study.measures import moments, trials
 from study.measures.columns import RUN_TYPES
 from study.methods import Method
 from study.registry import Findings, Finished, Measure, MethodKind, registered
-from study.tables import Columns, read_table
 
 RANGE = (0.0, 1.0)  # of the families that serve as controls
 

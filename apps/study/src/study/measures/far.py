@@ -17,7 +17,7 @@ import polars as pl
 from fvm_eval.curves import area_under_curve, normalise, run_curves
 
 from study.claims.arms import AREA_BY_ORDER, first
-from study.environments import normalised_bounds, score_range_of
+from study.jobs.environments import normalised_bounds, score_range_of
 from study.measures.columns import RUN
 from study.measures.far_cells import far_findings
 from study.measures.far_panels import panels_of
@@ -26,7 +26,7 @@ from study.registry import Findings, Finished, Measure, Rows
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
-    from study.evaluation import Context
+    from study.jobs.evaluation import Context
     from study.plan import Job
 
 TABLE = "far.parquet"

@@ -13,7 +13,7 @@ from fvm_eval.statistics import mean_interval
 from fvm_eval.statistics.intervals import Interval
 
 from study.claims.arms import FAR_DROP
-from study.environments import normalised_bounds
+from study.jobs.environments import normalised_bounds
 from study.measures.columns import RUN
 from study.registry import Findings, Finished
 

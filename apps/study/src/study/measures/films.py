@@ -20,7 +20,7 @@ from study.registry import Findings, Finished, Measure, Rows
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
-    from study.evaluation import Context
+    from study.jobs.evaluation import Context
     from study.plan import Job
 
 TICKS = 4  # of .02 s from one picture to the next

@@ -12,7 +12,7 @@ import polars as pl
 from fvm_eval.curves import normalise
 
 from study.claims.arms import FORGETTING
-from study.environments import score_range_of
+from study.jobs.environments import score_range_of
 from study.measures.columns import RUN
 from study.measures.training_return import TRAINING_RETURN
 from study.methods import Method, Row
@@ -20,7 +20,7 @@ from study.registry import Findings, Finished, Measure, Rows
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
-    from study.evaluation import Context
+    from study.jobs.evaluation import Context
     from study.plan import Job
 
 

@@ -15,8 +15,8 @@ from study.methods import label_of
 from study.registry import Findings, Finished, Measure
 
 if TYPE_CHECKING:
+    from study.folder.store import Store
     from study.plan import Job
-    from study.store import Store
 
 COLLAPSED_NATS = 0.1  # a posterior no further from the prior says next to nothing
 

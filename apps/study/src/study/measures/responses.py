@@ -12,11 +12,11 @@ from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.method_styles import method_styles
 from matplotlib.figure import Figure
 
-from study.evidence import SHIPPED
-from study.grid import ADAPT
 from study.methods import Row
 from study.registry import Findings, Finished, Measure
-from study.tuned import read_tuned
+from study.results.evidence import SHIPPED
+from study.tuning.grid import ADAPT
+from study.tuning.tuned import read_tuned
 
 if TYPE_CHECKING:
     from fvm_eval.analysis import Analysis

@@ -16,8 +16,8 @@ from study.methods import Method
 from study.registry import Findings, Finished, Measure
 
 if TYPE_CHECKING:
+    from study.folder.store import Store
     from study.plan import Job
-    from study.store import Store
 
 
 def seconds(pretrainings: Sequence[Job], store: Store) -> pl.DataFrame:

@@ -15,14 +15,14 @@ from fvm_eval.curves import normalise
 from fvm_meta import Paradigm
 
 from study.claims.arms import RANDOM_ARM, TRAINED, learned
-from study.environments import normalised_bounds, score_range_of
+from study.jobs.environments import normalised_bounds, score_range_of
 from study.learners import read_spec
 from study.measures.columns import RUN
 from study.registry import Findings, Finished, Measure, Rows, registered
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
-    from study.evaluation import Context
+    from study.jobs.evaluation import Context
     from study.plan import Job
 
 

@@ -18,7 +18,7 @@ from study.registry import Findings, Finished, Measure, Ranges, Rows
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
-    from study.evaluation import Context
+    from study.jobs.evaluation import Context
     from study.plan import Job
 
 TABLE = "trials.parquet"

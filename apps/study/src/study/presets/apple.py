@@ -2,7 +2,8 @@
 
 An agent is pretrained on the way back alone and then fetches the apple. Its policy has two weights, so what
 forgetting is can be written down (`fvm_envs.apple`): c = 1 is the control in which the ways do not interfere.
-The jobs, stores, hooks, measures and claims are those of every other study.
+The jobs, stores, hooks, measures and claims are those of every other study. A job trains eight agents side by
+side, which share nothing, and its scores are theirs together; intervals are over jobs, five an arm.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ from study.registry import Benchmark
 EPISODE = 100  # steps; Wolczyk et al. 2024, appendix A.2
 PRETRAINING, ADAPTATION = 1_500, 2_000  # episodes; not in the paper, from this project's prototype
 WINDOW = 500  # episodes over which forgetting is averaged; fixed before docs/results/apple was made
+AGENTS = 8  # of a job: as many runs cost hardly more than one
 ITERATION = 20  # episodes, with an update after each: what lies around them costs more than they do
-LEARNER = ReinforceConfig(num_steps=ITERATION * EPISODE, episode_steps=EPISODE, learning_rate=1e-3)
-NOTE = "A model of two weights: it shows why fine-tuning forgets, not by how much a network does."
+LEARNER = ReinforceConfig(
+    num_steps=ITERATION * EPISODE, episode_steps=EPISODE, learning_rate=1e-3, agents=AGENTS
+)
+NOTE = (
+    "A model of two weights: it shows why fine-tuning forgets, not by how much a network does. "
+    f"A run is {AGENTS} agents side by side; env steps and scores are theirs together."
+)
 
 
 def tasks_of(distance: int, teacher: str, order: str) -> dict[str, Any]:
@@ -37,9 +44,9 @@ def tasks_of(distance: int, teacher: str, order: str) -> dict[str, Any]:
         "validation": (f"out-and-back/{distance - 5 if distance > 5 else distance + 5}",),
         "far": Far(
             tasks=(known,),
-            episodes=25,
+            episodes=5 * AGENTS,
             max_steps=distance + distance // 3,  # about what is left when the apple is reached at good speed
-            window_env_steps=WINDOW * EPISODE,
+            window_env_steps=WINDOW * EPISODE * AGENTS,
             order={close: "CLOSE", far: "FAR"},
         ),
     }
@@ -57,20 +64,20 @@ INTERFERING = StudyConfig(
         "multitask:gradient+ewc",
         "multitask:gradient+ks",
     ),
-    seeds=8,
+    seeds=5,
     score_bounds=(0.0, 1.0),
     train_sizes=(1,),
     **tasks_of(30, "good", "close"),
     env_options={"feature": 0.25, "max_steps": EPISODE},
-    pretrain=Phase(env_steps=PRETRAINING * EPISODE, num_envs=1, learner=LEARNER),
-    adapt=Phase(env_steps=ADAPTATION * EPISODE, num_envs=1, learner=LEARNER),
+    pretrain=Phase(env_steps=PRETRAINING * EPISODE * AGENTS, num_envs=AGENTS, learner=LEARNER),
+    adapt=Phase(env_steps=ADAPTATION * EPISODE * AGENTS, num_envs=AGENTS, learner=LEARNER),
     evaluation=Evaluation(
         snapshots=20,
-        episodes=25,
+        episodes=5 * AGENTS,
         training_tasks=1,
-        training_episodes=25,
+        training_episodes=5 * AGENTS,
         max_steps=EPISODE,
-        num_envs=25,
+        num_envs=5 * AGENTS,
     ),
     # Coefficients of the prototype, before any result of this benchmark: BC 1000; KS 100; EWC 100 and L2 10,
     # which are of sums over two weights there and of means here: 20, and 8 for a Fisher that is scaled to a

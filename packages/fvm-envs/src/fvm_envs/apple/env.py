@@ -175,7 +175,7 @@ class AppleVec(SlotEnv):
         """Plays one whole episode in every slot, as `step` does, and begins the next.
 
         Args:
-            right: [3] chance of a step to the right at each of `kinds`.
+            right: [3] chance of a step to the right at each of `kinds`, or [3, num_envs] of each slot's own.
             uniform: [T, num_envs] in [0, 1): a step is to the right where it is below the chance.
 
         Raises:
@@ -192,23 +192,24 @@ class AppleVec(SlotEnv):
             raise ValueError(
                 f"uniform has the shape {uniform.shape}: give ({self.max_steps}, {self.num_envs})"
             )
+        rules, task = self._rules, self.task_index
         kind = np.full(uniform.shape, DONE_SEEN, dtype=np.int64)
         reward = np.zeros(uniform.shape, dtype=np.float64)
-        far = 0
-        for slot in range(self.num_envs):
-            begin, draws = 0, uniform[:, slot]
-            legs, distance = self._legs[self.task_index[slot]]
-            for leg in legs:
-                sees = OUT_SEEN if leg.sign < 0 else BACK_SEEN
-                hits = (draws[begin:] < right[sees]) == bool(leg.right)
-                steps = _steps_of(hits.tolist(), distance if leg.ends else len(draws) + 1)
-                end = begin + steps
-                kind[begin:end, slot] = sees
-                reward[begin:end, slot] = np.where(hits[:steps], 1.0, -1.0)
-                far += steps * leg.far
-                begin = end
-        walked = Walk(kind, (uniform < right[kind]).astype(np.int64), reward, self.task_index.copy(), far)
-        self._go_on(np.arange(self.num_envs))
+        chance = np.broadcast_to(right if right.ndim == 2 else right[:, None], (len(right), self.num_envs))
+        begin, far, slots = np.zeros(self.num_envs, dtype=np.int64), 0, np.arange(self.num_envs)
+        for leg in range(rules.kind.shape[1] - 1):
+            sees = rules.kind[task, leg]
+            hits = (uniform < chance[sees, slots]) == rules.right[task, leg]
+            distance = np.where(rules.ends[task, leg], rules.distance[task], len(uniform) + 1)
+            end, on = _walked(hits, begin, distance)
+            on &= sees != DONE_SEEN
+            kind = np.where(on, sees, kind)
+            reward[on] = np.where(hits[on], 1.0, -1.0)
+            far += int((on & rules.far[task, leg]).sum())
+            begin = end
+        action = (uniform < chance[kind, slots]).astype(np.int64)
+        walked = Walk(kind, action, reward, task.copy(), far)
+        self._go_on(slots)
         return walked
 
     def draw_slot(self, slot: int) -> NDArray[np.uint8]:
@@ -236,14 +237,20 @@ class AppleVec(SlotEnv):
         self._leg[:], self._place[:] = state["leg"], state["place"]
 
 
-def _steps_of(hits: list[bool], distance: int) -> int:
-    """Returns how many of these steps, right ones or not, a leg of so many cells takes; all if too few."""
-    place = 0
-    for step, hit in enumerate(hits, start=1):
-        if not hit:
-            place = place - 1 if place else 0
-            continue
-        place += 1
-        if place == distance:
-            return step
-    return len(hits)
+def _walked(
+    hits: NDArray[np.bool_], begin: NDArray[np.int64], distance: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Returns one past the last step [N] of a leg of each slot, and which steps [T, N] are on it.
+
+    Args:
+        hits: [T, N], whether a step would be a right one.
+        begin: [N], the leg's first step; nobody gets back beyond where it begins.
+        distance: [N] cells of the leg; a leg that is too long lasts to the end.
+    """
+    step = np.arange(len(hits))[:, None]
+    going = step >= begin
+    free = np.cumsum(np.where(going, 2 * hits - 1, 0), axis=0)
+    place = free - np.minimum(np.minimum.accumulate(free, axis=0), 0)
+    there = place >= distance
+    end = np.where(there.any(axis=0), there.argmax(axis=0) + 1, len(hits))
+    return end, going & (step < end)

@@ -7,6 +7,10 @@
 One episode of every slot an update, no baseline, plain gradient steps, theta = 0 at first: what the appendix
 of Wolczyk et al. 2024 leaves open is chosen as in `apple.py`. Envs that can play a whole episode at once,
 knowing the chances at each kind of observation, do so by `walk`; others are stepped. Double precision.
+
+With `agents` = N there are N agents that share nothing but the time of an update: theta is [N, d], slot n is
+agent n's, and each takes the step that it would take alone, N times the slope of the mean loss. The terms of
+hooks are means over agents, which suits that; EWC's Fisher has a mean of 1 over the weights of all agents.
 """
 
 from __future__ import annotations
@@ -37,14 +41,16 @@ class ReinforceConfig:
         num_steps: Of an iteration, whole episodes with an update after each.
         learning_rate: Of a sum over an episode's steps, so it is small.
         episode_steps: Of an episode, every one the same; None for `num_steps`.
+        agents: That learn side by side, a slot each; 1 is one agent that learns from all slots.
     """
 
     num_steps: int = 100
     learning_rate: float = 1e-3
     episode_steps: int | None = field(default=None, metadata={"since": 2})
+    agents: int = field(default=1, metadata={"since": 3})
 
     def __post_init__(self) -> None:
-        check_counts(self, ["num_steps"])
+        check_counts(self, ["num_steps", "agents"])
         check_optional_count(self, "episode_steps", "num_steps")
         if self.num_steps % self.episode:
             raise ValueError(
@@ -61,17 +67,29 @@ class ReinforceConfig:
 
 
 class LogisticPolicy(nn.Module):
-    """Two actions; the second with probability sigmoid(theta . o)."""
+    """Two actions; the second with probability sigmoid(theta . o).
+
+    Attributes:
+        theta: [d], or [N, d] of N agents.
+    """
 
     obs_dtype = torch.float64
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, agents: int = 1) -> None:
         super().__init__()
-        self.theta = nn.Parameter(torch.zeros(num_features, dtype=torch.float64))
+        shape = (num_features,) if agents == 1 else (agents, num_features)
+        self.theta = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Returns log-probabilities [..., 2] at observations [..., d]."""
-        logit = obs @ self.theta
+        """Returns log-probabilities [..., 2] at observations [..., d].
+
+        Of N agents: [T, N, 2] of each agent at its own observations [T, N, d]; [B, N, 2] of all agents at the
+        same observations [B, d].
+        """
+        if self.theta.ndim == 1:
+            logit = obs @ self.theta
+        else:
+            logit = obs @ self.theta.T if obs.ndim == 2 else (obs * self.theta).sum(-1)
         return nn.functional.logsigmoid(torch.stack((-logit, logit), dim=-1))
 
 
@@ -96,14 +114,21 @@ class FrozenLogistic:
         episode_start: NDArray[np.bool_],
         rngs: Sequence[np.random.Generator],
     ) -> tuple[NDArray[np.int64], None]:
-        """Returns an action for each slot, drawn by its own generator."""
+        """Returns an action for each slot, drawn by its own generator; of N agents, slot i is i mod N's."""
         drawn = np.array([rng.random() for rng in rngs])
-        return (drawn < chances(self._theta, obs)).astype(np.int64), None
+        theta = self._theta
+        if theta.ndim == 2:
+            theta = theta[torch.arange(len(rngs)) % len(theta)]
+        return (drawn < chances(theta, obs)).astype(np.int64), None
 
 
 def chances(theta: Tensor, obs: NDArray[Any]) -> NDArray[np.float64]:
-    """Returns the probability [...] of the second action at observations [..., d]."""
-    logit = np.asarray(obs, dtype=np.float64) @ theta.detach().numpy()
+    """Returns the probability [...] of the second action at observations [..., d], of theta [d] or [N, d].
+
+    Observations of N agents are [..., N, d], each agent's own.
+    """
+    weights, seen = theta.detach().numpy(), np.asarray(obs, dtype=np.float64)
+    logit = seen @ weights if weights.ndim == 1 else (seen * weights).sum(axis=-1)
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)))
 
 
@@ -157,7 +182,7 @@ class Reinforce:
                 f"spaces {observation_space} and {action_space}: Reinforce takes vectors and two actions"
             )
         self.config, self.env_step = config, 0
-        self.policy = LogisticPolicy(observation_space.shape[0])
+        self.policy = LogisticPolicy(observation_space.shape[0], config.agents)
         self.hooks = HookList(hooks, torch.device("cpu"), seed)
         self._rng = np.random.default_rng(seed)
         self._began = False
@@ -170,8 +195,12 @@ class Reinforce:
         """Episodes of every slot, each with the update on it; fewer if there are fewer env steps left.
 
         Raises:
-            ValueError: There are fewer env steps left than an episode has.
+            ValueError: There are fewer env steps left than an episode has, or not as many envs as agents.
         """
+        if self.config.agents not in (1, envs.num_envs):
+            raise ValueError(
+                f"agents={self.config.agents} learn on {envs.num_envs} envs: give each agent one, or agents=1"
+            )
         size = self.config.episode * envs.num_envs
         due = self.iteration_env_steps(envs.num_envs)
         updates = (due if max_env_steps is None else min(due, max_env_steps)) // size
@@ -203,7 +232,8 @@ class Reinforce:
         uniform = self._rng.random((self.config.episode, envs.num_envs))
         if hasattr(envs.unwrapped, "walk"):
             kinds = np.asarray(envs.unwrapped.kinds, dtype=np.float64)  # type: ignore[attr-defined]
-            walked = envs.walk(chances(self.policy.theta, kinds), uniform)  # type: ignore[attr-defined]
+            shown = kinds if self.config.agents == 1 else kinds[:, None]  # [kinds, 1, d] to each agent
+            walked = envs.walk(chances(self.policy.theta, shown), uniform)  # type: ignore[attr-defined]
             return kinds[walked.kind], walked.action, walked.reward, walked.task_index
         rows = []
         obs, info = envs.reset(options={"reset_mask": np.zeros(envs.num_envs, dtype=np.bool_)})
@@ -226,18 +256,19 @@ class Reinforce:
         self, obs: NDArray[np.float64], action: NDArray[np.int64], to_go: NDArray[np.float64]
     ) -> dict[str, Tensor]:
         """One gradient step; its metrics. The learner's own gradient needs no tape, the hooks' terms do."""
-        theta = self.policy.theta
+        theta, agents = self.policy.theta, self.config.agents
         surprise = to_go * (action - chances(theta, obs))
-        own = -np.einsum("tn,tnd->d", surprise, obs) / obs.shape[1]
+        each = "tn,tnd->d" if agents == 1 else "tn,tnd->nd"
+        own = -np.einsum(each, surprise, obs) / obs.shape[1]
         batch = Batch(torch.from_numpy(obs), torch.from_numpy(action), torch.from_numpy(to_go))
         # Linear in theta: not the loss's value, but its slope. No tape is needed if nobody adds to it.
         slope = torch.from_numpy(own)
-        linear = theta @ slope
+        linear = theta.flatten() @ slope.flatten()
         loss, metrics = self.hooks.added(linear, self.policy, batch, torch.mean)
         if loss is not linear:
             (slope,) = torch.autograd.grad(loss, (theta,))
         with torch.no_grad():
-            theta.sub_(slope, alpha=self.config.learning_rate)
+            theta.sub_(slope, alpha=self.config.learning_rate * agents)
         self.hooks.after_step()
         return metrics
 

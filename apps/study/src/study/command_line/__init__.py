@@ -1,0 +1,1 @@
+"""The command `study`: what a user asks, and what is shown."""

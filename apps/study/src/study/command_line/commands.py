@@ -1,0 +1,400 @@
+"""What can be done with a study's folder besides running it: work on it, look at it, stop it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from study.command_line.arguments import Arguments, check_numbers
+from study.errors import StudyError, in_one_line, unknown, writing
+from study.folder.under_way import UnderWay
+
+LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
+
+Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+
+
+def work(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "auto",
+    checkpoint_every_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None,
+    memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """Take jobs of a study that is planned in FOLDER, on any machine that sees it, until none is left.
+
+    SIGTERM, USR1 and Ctrl-C write a checkpoint and hand the job in hand over to other workers.
+
+    Args:
+        folder: The study's output folder, shared by all workers.
+        device: One of cpu, cuda, cuda:1, ...; auto takes a CUDA GPU if there is one here.
+        checkpoint_every_s: Time between checkpoints, instead of the plan's.
+        memory: What this worker may take, such as 6G: jobs that need more by the plan are left to others.
+        plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
+    """
+    from study.command_line.terminal import plural
+    from study.engines.processes import work as take
+    from study.engines.schedule import RunOptions
+    from study.folder.plan_file import read_plan
+    from study.needs import Needs, bytes_of
+    from study.resources import choose_device
+
+    plan = read_plan(folder)
+    if UnderWay(folder).stopped:
+        raise StudyError(f"the study in {folder} was stopped; run its own command again to go on")
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    every_s = plan.checkpoint_every_s if checkpoint_every_s is None else checkpoint_every_s
+    has = Needs() if memory is None else Needs(memory=bytes_of(memory))
+    options = RunOptions(choose_device(device), every_s, plugin, has=has)
+    finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
+    stopped = "; stopped" if stop.is_set() or UnderWay(folder).stopped else ""
+    print(f"{plural(finished, 'job')} finished here{stopped}")
+    return 0
+
+
+def status(folder: tyro.conf.Positional[Folder], /, *, plain: bool = False) -> int:
+    """Show how far the study in FOLDER is and who works on it; live on a terminal, once with --plain.
+
+    Args:
+        folder: The study's output folder.
+        plain: Plain lines, once.
+    """
+    from rich.console import Console
+
+    from study.command_line.terminal import Terminal
+    from study.engines.watch import Watch
+    from study.folder.plan_file import read_plan
+    from study.folder.store import Store
+    from study.plan import Plan
+
+    jobs = read_plan(folder).jobs
+    store, under_way = Store(folder), UnderWay(folder)
+    console = Console(highlight=False, markup=False, emoji=False, force_terminal=False if plain else None)
+    watch = Watch(jobs, store, under_way)
+    done = [job for job in jobs if store.done(job)]
+    terminal = Terminal(console, Plan(jobs=jobs, folds={}), done)
+    if not terminal.is_live:
+        for line in describe(jobs, watch, under_way):
+            console.print(line, soft_wrap=True)
+        return 0
+    with terminal:
+        while watch.left:
+            for event in watch.look():
+                terminal.take(event)
+            time.sleep(0.5)
+    console.print(terminal.summary())
+    return 0
+
+
+def describe(jobs: Sequence[Any], watch: Any, under_way: UnderWay) -> list[str]:
+    """Returns a study's state in lines: counts, then who works on what, then what failed."""
+    failed = {event.job.key: event for event in watch.look() if event.what == "failed"}
+    held, waiting = under_way.held(), len(watch.left) - len(watch.running)
+    finished = len(watch.store.finished() & {job.key[:16] for job in jobs})
+    lines = [f"{finished} of {len(jobs)} jobs finished, {len(watch.running)} running, {waiting} waiting"]
+    if failed:
+        lines[0] += f", {len(failed)} failed"
+    for key in watch.running:
+        job, told = watch.left[key], under_way.told(key)
+        note = told[0] if told else {"env_step": 0, "doing": "starting"}
+        doing = note.get("doing") or f"{note['env_step']:,} of {job.budget_env_steps:,} env steps"
+        who = held.get(key, {})
+        lines.append(f"  {job.title}: {doing}, on {who.get('host', '?')} process {who.get('pid', '?')}")
+    lines += [f"  {event.job.title} FAILED: {last_line(event.message)}" for event in failed.values()]
+    if under_way.stopped:
+        lines.append("  stopped; the study's own command goes on from here")
+    return lines
+
+
+def last_line(text: str) -> str:
+    """Returns the last line of a traceback."""
+    return (text.strip().splitlines() or [""])[-1]
+
+
+def stop(folder: tyro.conf.Positional[Folder], /) -> int:
+    """Have all workers of the study in FOLDER, wherever they run, write a checkpoint and end.
+
+    Args:
+        folder: The study's output folder.
+    """
+    from study.folder.plan_file import read_plan
+
+    read_plan(folder)
+    UnderWay(folder).stop()
+    print("workers save and stop; the study's own command goes on from here")
+    return 0
+
+
+def slurm(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 4,
+    time: Annotated[str, tyro.conf.arg(metavar="H:MM:SS")] = "4:00:00",
+    kinds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KIND ...")] = (),
+    cpus: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    gpus: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None,
+    partition: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    submit: bool = False,
+) -> int:
+    """Print an sbatch script of workers for the study that is planned in FOLDER, or submit it.
+
+    They are as large as the plan says that jobs are (--cpus, --gpus and --memory of the study's command).
+
+    Args:
+        folder: The study's output folder, on a file system that all nodes see.
+        workers: Size of the array; each task takes jobs until none is left.
+        time: What each worker may take; one that comes to its end saves, and is queued again.
+        kinds: Kinds of jobs that each worker must be large enough for (baseline, pretrain, adapt, measure),
+            to have an array of large ones and one of small ones; all kinds if left out.
+        cpus: Cores of each worker, if not what the plan says that jobs need.
+        gpus: GPUs of each worker, likewise.
+        memory: Memory of each worker, likewise; 4G where the plan does not say.
+        partition: Where to run, if not where Slurm would.
+        submit: Hand it to sbatch instead of printing it.
+    """
+    from study.folder.plan_file import read_plan
+    from study.needs import KINDS, largest, size_words
+
+    said = read_plan(folder).needs
+    if bad := [kind for kind in kinds if kind not in KINDS]:
+        raise unknown("kind of job", bad[0], KINDS)
+    needs = largest(said, kinds)
+    cpus = math.ceil(needs.cpus) if cpus is None else cpus
+    gpus = math.ceil(needs.gpus) if gpus is None else gpus
+    memory = memory or (size_words(needs.memory) if needs.memory else "4G")
+    if workers < 1:
+        raise StudyError(f"--workers {workers} is none; give 1 or more")
+    asked = {"time": time, "mem": memory, "partition": partition}
+    if bad := [
+        f"--{name} {text}" for name, text in asked.items() if text and not text.replace(":", "").isalnum()
+    ]:
+        raise StudyError(f"{bad[0]} is nothing that sbatch takes; use digits, letters and colons")
+    script = sbatch_script(folder.resolve(), workers, time, cpus, gpus, memory, partition)
+    if not submit:
+        print(script, end="")
+        return 0
+    try:
+        return subprocess.run(["sbatch"], input=script, text=True, check=False).returncode
+    except FileNotFoundError:
+        raise StudyError("there is no sbatch here; without --submit the script is printed") from None
+
+
+def sbatch_script(
+    folder: Path, workers: int, limit: str, cpus: int, gpus: int, memory: str, partition: str | None
+) -> str:
+    """Returns a batch script of so many workers on a folder."""
+    asked = [
+        f"array=0-{workers - 1}",
+        f"time={limit}",
+        "ntasks=1",
+        f"cpus-per-task={cpus}",
+        *([f"gpus-per-task={gpus}"] if gpus else []),
+        f"mem={memory}",
+        *([f"partition={partition}"] if partition else []),
+        "requeue",
+        "signal=B:USR1@60",  # to this script, which is the worker from its last line on
+        "open-mode=append",
+        "job-name=fvm-study",
+    ]
+    options = "\n".join(f"#SBATCH --{option}" for option in asked)
+    line = shlex.join([sys.executable, "-m", "study", "work", str(folder), "--memory", memory])
+    return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
+
+
+def report(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    watch: bool = False,
+    every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """Write the page of what is finished of the study in FOLDER; nothing is decided on a part.
+
+    Args:
+        folder: The study's output folder.
+        watch: Write it anew whenever more is finished, until all is.
+        every_s: Time between two looks of --watch.
+        plugin: Plug-ins that the study uses.
+    """
+    from study import plugins
+    from study.folder.plan_file import read_plan
+    from study.folder.store import Store
+    from study.results.so_far import write_so_far
+
+    plugins.load(plugin)
+    store, before = Store(folder), -1
+    while True:
+        jobs = read_plan(folder).jobs
+        if (now := sum(map(store.done, jobs))) != before:
+            before = now
+            try:
+                page, done, total = write_so_far(folder, LATE_S)
+                print(f"{done} of {total} jobs finished: {page}", flush=True)
+            except StudyError as error:
+                if not watch:
+                    raise
+                print(error, flush=True)
+        if not watch or now == len(jobs):
+            return 0
+        time.sleep(every_s)
+
+
+def export(
+    folder: tyro.conf.Positional[Folder],
+    archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
+    /,
+    *,
+    weights: bool = False,
+) -> int:
+    """Write the finished jobs of the study in FOLDER as one file.
+
+    Args:
+        folder: The study's output folder.
+        archive: The file to write.
+        weights: With all agents' weights, which are most of its size; else those who adapt pretrained agents
+            anew need more.
+    """
+    from study.command_line.terminal import plural
+    from study.folder.archive import export_study
+
+    jobs = export_study(folder, archive, weights=weights)
+    print(f"{plural(jobs, 'finished job')} in {archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
+    return 0
+
+
+def import_(
+    archive: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE.tar")]],
+    folder: tyro.conf.Positional[Folder],
+    /,
+) -> int:
+    """Put the jobs of an archive into FOLDER, new or with the same study: what is there need not be run.
+
+    Args:
+        archive: What `study export` wrote, from anywhere.
+        folder: An output folder; the study's own command then adds methods or seeds to it.
+    """
+    from study.command_line.terminal import plural
+    from study.folder.archive import import_study
+
+    came, there = import_study(archive, folder)
+    print(f"{plural(came, 'finished job')} imported into {folder}" + f", {there} were there" * bool(there))
+    return 0
+
+
+def agents(
+    folder: tyro.conf.Positional[Folder],
+    /,
+    *,
+    method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None,
+    checkpoint: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    to: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
+) -> int:
+    """List the agents that the study in FOLDER has trained, or take one out with --to.
+
+    Args:
+        folder: The study's output folder.
+        method: Only this method's, as the tables name it.
+        seed: Only this seed's.
+        task: Only those that adapted to this task, by its id or the last part of it; '' for pretrained ones.
+        checkpoint: Only those of this pretraining, where a seed has several.
+        to: Write the one that is left there: weights.safetensors and agent.json, for fvm_learners.load_agent.
+        plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
+    """
+    from study import plugins
+    from study.jobs.trained_agents import agent_of, chosen, only, trained_agents
+
+    plugins.load(plugin)
+    everyone = trained_agents(folder)
+    found = chosen(everyone, method, seed, task, checkpoint)
+    if to is None:
+        rows = [
+            (", ".join(one.methods), str(one.job.seed), one.task or "(pretrained)", one.job.checkpoint)
+            for one in found
+        ]
+        head = ("method", "seed", "task", "checkpoint")
+        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        for row in (head, *rows):
+            print(
+                "  ".join(
+                    in_one_line(word).ljust(width) for word, width in zip(row, widths, strict=True)
+                ).rstrip()
+            )
+        return 0
+    one = only(found, everyone, folder)
+    if to.expanduser().exists():
+        raise StudyError(f"{to} is there already; name a folder that is not")
+    agent = agent_of(one, folder)
+    with writing(to):
+        agent.save(to)
+    print(in_one_line(f"{one} is in {to}"))
+    return 0
+
+
+def tune(
+    *,
+    arguments: Annotated[Arguments, tyro.conf.arg(name="")],
+    env_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 420_000,
+    most_env_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    error: Annotated[float, tyro.conf.arg(metavar="X")] = 0.03,
+    grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=N,N"), tyro.conf.UseAppendAction] = (),
+) -> int:
+    """Tune each method of a study by a grid on validation tasks, for `study --tuned FOLDER`.
+
+    The other arguments are those of the study. An optimum at the edge of the grid widens it.
+
+    Args:
+        arguments: Of the study.
+        env_steps: Tuning env steps of each method, its pretrainings included: as many seeds as fit.
+        most_env_steps: Up to which they are doubled, for all methods alike, until the differences between
+            neighbouring points are known (four times --env-steps).
+        error: The standard error of such a difference that is small enough, as a part of the score range.
+        grid: Instead of the preset's, once for each axis: adapt.learning_rate=1e-3,5e-3 (of methods that take
+            gradients on the test task), pretrain.learning_rate=... or config.kl_weight=... (of the others).
+    """
+    from study.tuning.tune import Effort, run_tuning
+
+    try:
+        effort = Effort(env_steps=env_steps, most_env_steps=most_env_steps, error=error)
+    except ValueError as problem:
+        raise StudyError(str(problem)) from None
+    return run_tuning(arguments, effort, grid)
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "tune": tune,
+    "work": work,
+    "status": status,
+    "agents": agents,
+    "stop": stop,
+    "slurm": slurm,
+    "report": report,
+    "export": export,
+    "import": import_,
+}
+
+
+def run_command(name: str, argv: Sequence[str]) -> int:
+    """Runs `study NAME ARGV`; returns the exit status."""
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    check_numbers(argv, COMMANDS[name].__annotations__)
+    return tyro.cli(COMMANDS[name], prog=f"study {name}", args=list(argv))

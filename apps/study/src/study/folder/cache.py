@@ -1,0 +1,122 @@
+"""Finished jobs of other studies, found by key: the same job is the same wherever it ran."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from study.errors import StudyError, writing
+from study.folder.files import Damaged, create, is_folder, partial_name, read_bytes, sha256_of
+from study.folder.job_record import MANIFEST, RECORD, JobRecord, read_manifest, read_record, short
+from study.folder.store import Store
+from study.plan import Job
+
+DEPTH = 3  # folders below a cache in which studies are looked for
+BEFORE = "before-"  # what --fresh sets aside
+
+
+def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tuple[list[Job], list[str]]:
+    """Copies what is missing from other studies; returns those jobs, and remarks on what is damaged there.
+
+    Each file is held against its SHA-256 on the way, so a job is taken whole and right, or not at all.
+
+    Raises:
+        StudyError: A cache is no folder, or this study's cannot be written.
+    """
+    missing = {short(job.key): job for job in jobs if not store.done(job)}
+    taken: list[Job] = []
+    remarks: list[str] = []
+    for cache in caches:
+        check_cache(cache)
+        for folder in studies_in(cache.resolve()):
+            if not missing or folder == store.root.resolve():
+                continue
+            for entry in sorted(os.scandir(folder / "jobs"), key=lambda entry: entry.name):
+                job = missing.get(entry.name)
+                if job is None or not entry.is_dir(follow_symlinks=False):
+                    continue
+                try:
+                    copy_job(store, job, Path(entry.path))
+                except (Damaged, OSError) as error:
+                    remarks.append(f"{entry.path} is not taken: {getattr(error, 'strerror', None) or error}")
+                    continue
+                taken.append(missing.pop(entry.name))
+    return taken, remarks
+
+
+def check_cache(cache: Path) -> None:
+    """Raises StudyError unless studies may lie in a folder."""
+    if not cache.is_dir():
+        raise StudyError(f"--cache {cache} is no folder; name one that holds studies")
+
+
+def studies_in(cache: Path) -> Iterator[Path]:
+    """Yields the studies in a folder: itself, or those below it; links are not followed."""
+    for folder, names, _ in os.walk(cache):
+        depth = len(Path(folder).relative_to(cache).parts)
+        if "jobs" in names and is_folder(Path(folder, "jobs")):
+            yield Path(folder)
+            names.clear()
+        elif depth >= DEPTH:
+            names.clear()
+        names.sort()
+
+
+def copy_job(store: Store, job: Job, source: Path) -> None:
+    """Files another study's job in a store.
+
+    Raises:
+        Damaged: It is not what its record says, or another job's.
+        OSError: It cannot be read.
+        StudyError: The store cannot be written.
+    """
+    files = checked_files(source, job.key)
+    partial = store.workspace(job) / partial_name("finished")
+    with writing(partial):
+        partial.mkdir()
+    try:
+        for name, digest in files.items():
+            data = read_bytes(source / name)
+            with writing(partial / name), create(partial / name) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if digest is not None and sha256_of(partial / name) != digest:
+                raise Damaged(f"{name} does not match its SHA-256 in the job's record")
+        checked_files(partial, job.key, name=source.name)
+        store.publish(job, partial)
+    finally:
+        shutil.rmtree(store.workspace(job), ignore_errors=True)
+
+
+def checked_files(folder: Path, key: str, name: str | None = None) -> dict[str, str | None]:
+    """Returns the files that a job's record lists, with their sums; None for the records themselves."""
+    record: JobRecord = read_record(folder, name)
+    if record.key != key:
+        raise Damaged(f"it is job {record.key}")
+    _, sums = read_manifest(folder)
+    return {**record.files, **sums, RECORD: None, MANIFEST: None}
+
+
+def set_aside(store: Store, jobs: Iterable[Job]) -> tuple[int, Path]:
+    """Moves finished jobs out of the way, so that all run anew; returns how many, and where they are.
+
+    Raises:
+        StudyError: The folder cannot be written.
+    """
+    number = 1
+    while os.path.lexists(store.root / f"{BEFORE}{number}"):
+        number += 1
+    place = store.root / f"{BEFORE}{number}"
+    moved = 0
+    for job in jobs:
+        if store.done(job):
+            with writing(place):
+                (place / "jobs").mkdir(parents=True, exist_ok=True)
+                os.rename(store.folder(job), place / "jobs" / short(job.key))
+            moved += 1
+        shutil.rmtree(store.root / "running" / short(job.key), ignore_errors=True)
+        store.forget(job)
+    return moved, place

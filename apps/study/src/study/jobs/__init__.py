@@ -1,0 +1,1 @@
+"""One job: its agent, envs and demonstrations, training, evaluation; the agents that come out."""

@@ -1,0 +1,103 @@
+"""A gif of a frozen agent playing a task."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from study.config import StudyConfig
+from study.errors import StudyError, unknown, writing
+from study.folder.files import write_bytes
+from study.folder.store import Store
+from study.jobs.agents import restore
+from study.jobs.environments import env_options, make_envs
+from study.plan import Job, Plan
+
+SIZE = 256  # pixels a side
+EVERY = 2  # env steps a frame
+FRAME_MS = 66  # Procgen's own speed is 15 steps a second; this doubles it
+MAX_FRAMES = 250
+
+
+def write_videos(config: StudyConfig, plan: Plan, store: Store, task: str) -> list[Path]:
+    """Writes one gif per method: the last snapshot of its first seed on `task`.
+
+    Raises:
+        StudyError: No agent of this study plays such a task, or the disk is full.
+    """
+    folder = store.root / "videos"
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    return [write_video(job, store, task, folder) for job in agents_that_play(config, plan, task)]
+
+
+def agents_that_play(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
+    """Returns the job of each method whose agent plays `task`.
+
+    On a held-out task that is the adapted agent, on any other task of the family the pretrained one.
+
+    Raises:
+        StudyError: No agent of this study plays such a task.
+    """
+    jobs = {job.method: job for job in reversed(plan.jobs) if _plays(job, task, config)}
+    if not jobs:
+        raise unknown("task", task, [config.task_id(level) for level in config.held_out])
+    try:
+        make_envs(config.benchmark, [task], 1, 0, **dict(config.env_options)).close()
+    except ValueError as error:
+        raise StudyError(f"cannot play {task!r}: {error}") from None
+    return list(jobs.values())
+
+
+def _plays(job: Job, task: str, config: StudyConfig) -> bool:
+    if job.seed != config.first_seed or job.kind in ("baseline", "measure"):
+        return False
+    if job.kind == "adapt":
+        return bool(job.spec["task"] == task)
+    held_out = {config.task_id(level) for level in config.held_out}
+    return task not in held_out and task.rsplit("/", 1)[0] == config.family
+
+
+def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
+    """Writes one episode of the job's last snapshot on `task` as a gif; returns its path."""
+    policy = restore(job, store, "cpu").policy
+    envs = make_envs(job.spec["benchmark"], [task], 1, 0, **env_options(job.spec))
+    frames, return_ = play(policy, envs)
+    path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
+    label = f"{job.method}  {task}  return {return_:g}"
+    images = [_image(frame, label) for frame in frames]
+    gif = io.BytesIO()
+    images[0].save(
+        gif, "GIF", save_all=True, append_images=images[1:], duration=FRAME_MS, loop=0, optimize=True
+    )
+    write_bytes(path, gif.getvalue())
+    return path
+
+
+def play(policy: Any, envs: Any) -> tuple[list[np.ndarray[Any, Any]], float]:
+    """Returns the frames and the return of one sampled episode in one slot, at most MAX_FRAMES; closes it."""
+    obs, _ = envs.reset(seed=0)
+    state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
+    frames, return_ = [], 0.0
+    for step in range(MAX_FRAMES * EVERY):
+        if step % EVERY == 0:
+            frames.append(envs.render_slot(0))
+        action, state = policy.act(obs, state, start, [rng])
+        obs, reward, terminated, truncated, _ = envs.step(action)
+        return_ += float(reward[0])
+        start = terminated | truncated
+        if start[0]:
+            break
+    envs.close()
+    return frames, return_
+
+
+def _image(frame: np.ndarray[Any, Any], label: str) -> Image.Image:
+    image = Image.new("RGB", (SIZE, SIZE + 16), "white")
+    image.paste(Image.fromarray(frame).resize((SIZE, SIZE), Image.Resampling.LANCZOS), (0, 16))
+    ImageDraw.Draw(image).text((3, 2), label, fill="black")
+    return image.quantize(64)

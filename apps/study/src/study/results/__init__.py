@@ -1,0 +1,1 @@
+"""From finished jobs to tables, evidence, verdicts and the report."""

@@ -1,0 +1,1 @@
+"""Tuning on validation tasks: by a grid (`study tune`), or at random (`--tune`)."""

@@ -1,0 +1,250 @@
+"""`study tune`: the course of tuning by a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+
+from study import plugins
+from study.command_line.arguments import Arguments
+from study.command_line.terminal import plural
+from study.config import StudyConfig
+from study.engines.schedule import RunOptions
+from study.errors import StudyError
+from study.estimates import estimate
+from study.folder.files import canonical_json, write_bytes
+from study.folder.plan_file import PlanFile, write_plan
+from study.folder.store import Store, write_table
+from study.plan import Plan
+from study.resolve import resolve_all
+from study.resources import options_of, workers_of
+from study.run import folder_of, made_ready, make_console
+from study.run_jobs import run_jobs
+from study.tuning.grid import read_grid
+from study.tuning.responses import (
+    best_points,
+    curves,
+    merged,
+    responses,
+    seeds_of,
+    settings_of,
+    spent,
+    trials_of,
+    tuned_arms,
+    unsure,
+    widened,
+)
+from study.tuning.tuned import TABLES, TUNED, Tuned
+
+MOST_WIDENINGS = 2
+MOST_TIMES = 4  # the env steps given at first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much a tuning takes, the same for every method.
+
+    Attributes:
+        env_steps: Of each method at first, its pretrainings included: as many seeds as fit, one at least.
+        most_env_steps: Up to which they are doubled while neighbouring points cannot be told apart; None for
+            four times as many.
+        error: The largest standard error of a difference between neighbours that may remain, as a part of
+            the score range.
+
+    Raises:
+        ValueError: A number that is none of these.
+    """
+
+    env_steps: int = 420_000
+    most_env_steps: int | None = None
+    error: float = 0.03
+
+    def __post_init__(self) -> None:
+        if self.env_steps < 1:
+            raise ValueError(f"--env-steps {self.env_steps}: give a whole number from 1 on")
+        if self.most < self.env_steps:
+            raise ValueError(f"--most-env-steps {self.most}: give --env-steps {self.env_steps} or more")
+        if not (math.isfinite(self.error) and self.error > 0):
+            raise ValueError(f"--error {self.error}: give a number above 0, a part of the score range")
+
+    @property
+    def most(self) -> int:
+        """Returns how many tuning env steps a method may take at last."""
+        return MOST_TIMES * self.env_steps if self.most_env_steps is None else self.most_env_steps
+
+
+@dataclass
+class Course:
+    """How far a tuning has come.
+
+    Attributes:
+        config: With the grid as it was widened and the settings chosen so far.
+        plans: By method, the trials that its choice rests on.
+        ran: By method, all trials that were run: what started from settings chosen earlier counts too.
+        widenings: How often the grid may still grow.
+    """
+
+    config: StudyConfig
+    plans: dict[str, Plan] = field(default_factory=dict)
+    ran: dict[str, Plan] = field(default_factory=dict)
+    widenings: int = MOST_WIDENINGS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What the trials run with."""
+
+    console: Console
+    arguments: Arguments
+    store: Store
+    options: RunOptions
+    device: str
+
+    def run(self, plan: Plan) -> None:
+        """Runs what is missing of a plan of trials."""
+        workers = workers_of(self.arguments, self.device, plan)
+        steps = f"{plural(len(plan.jobs), 'job')}, {plan.env_steps:,} env steps"
+        self.console.print(f"tuning: {steps}, results in {self.store.root}")
+        every_s = self.options.checkpoint_every_s
+        write_plan(self.store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s))
+        run_jobs(self.console, plan, self.store, None, self.options, workers)
+
+
+def tune(
+    console: Console, arguments: Arguments, config: StudyConfig, root: Path, effort: Effort, device: str
+) -> Tuned:
+    """Runs the grid of every method on the validation tasks; returns the best points, and files them.
+
+    While some method's neighbouring points cannot be told apart, every method gets twice the env steps, up to
+    what `effort` allows: more seeds of the same grid, none of what has run again.
+
+    Raises:
+        StudyError: There is nothing to tune, or the folder holds something else.
+    """
+    check_grid(config)
+    store = Store(root)
+    store.claim(config.identity, config.spec, {}, plugins.loaded())
+    options = options_of(arguments, device)
+    shop = Workshop(console=console, arguments=arguments, store=store, options=options, device=device)
+    try:
+        course, env_steps = Course(replace(config, on_validation=True)), effort.env_steps
+        while True:
+            seeds = {method.name: seeds_of(config, method, env_steps) for method in tuned_arms(config)}
+            go_round(shop, course, seeds)
+            table = responses(course.config, course.plans, store)
+            left = unsure(course.config, curves(course.config, table), effort.error)
+            if not left or env_steps >= effort.most:
+                return filed(console, course, store, env_steps, left)
+            env_steps = min(2 * env_steps, effort.most)
+            console.print(
+                f"  neighbouring points cannot be told apart by {effort.error:g} yet: {', '.join(left)}; "
+                f"{env_steps:,} env steps for every method",
+                soft_wrap=True,
+            )
+    finally:
+        store.close()
+
+
+def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int]) -> None:
+    """Runs every method's grid with so many seeds, wider where an optimum lies at the edge."""
+    for learns in (False, True):  # first what others start from
+        mine = [m for m in tuned_arms(course.config) if (m.way.does == "learns") == learns]
+        while mine:
+            config = course.config
+            own = {method.name: trials_of(config, method, seeds[method.name]) for method in mine}
+            shop.run(merged(list(own.values())))
+            course.plans |= own
+            course.ran |= {name: merged([plan, course.ran.get(name, plan)]) for name, plan in own.items()}
+            found = curves(config, responses(config, own, shop.store))
+            grid = widened(config, found)
+            if grid == dict(config.grid) or not course.widenings:
+                course.config = replace(config, settings=settings_of(config, best_points(found)))
+                break
+            shop.console.print(f"  a best point lies at the edge: {said(grid)}")
+            course.config, course.widenings = replace(config, grid=grid), course.widenings - 1
+
+
+def check_grid(config: StudyConfig) -> None:
+    """Raises StudyError where a study has no grid."""
+    if not tuned_arms(config):
+        raise StudyError(
+            f"preset {config.preset} of {config.benchmark} has no grid to tune on; give one, as in "
+            "--grid adapt.learning_rate=1e-3,5e-3"
+        )
+
+
+def run_tuning(arguments: Arguments, effort: Effort, axes: Sequence[str] = ()) -> int:
+    """Tunes what the arguments ask for, each study by itself; returns the exit status.
+
+    Raises:
+        StudyError: There is no grid, or `axes` are none.
+    """
+    arguments, device = made_ready(arguments)
+    configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
+    for config in configs:
+        if axes:
+            config = replace(config, grid=read_grid(config, axes))
+        root = folder_of(arguments, config, configs)
+        if arguments.output is None:
+            root = root.with_name(f"{root.name}-tuning")
+        console = make_console(arguments)
+        if arguments.dry_run:
+            show(console, arguments, config, root, effort, device)
+        else:
+            tune(console, arguments, config, root, effort, device)
+    return 0
+
+
+def show(
+    console: Console, arguments: Arguments, config: StudyConfig, root: Path, effort: Effort, device: str
+) -> None:
+    """Prints what the first grid takes, by a short measurement, and up to how much it may grow.
+
+    Raises:
+        StudyError: There is no grid.
+    """
+    check_grid(config)
+    config = replace(config, on_validation=True)
+    arms = tuned_arms(config)
+    plan = merged([trials_of(config, method, seeds_of(config, method, effort.env_steps)) for method in arms])
+    estimate.show(console, config, plan, None, root, device, workers_of(arguments, device, plan))
+    console.print(
+        f"          up to {effort.most / effort.env_steps:g} times as much until neighbouring points' "
+        f"standard error is {effort.error:g}; more where an optimum lies at the edge",
+        soft_wrap=True,
+    )
+
+
+def filed(console: Console, course: Course, store: Store, env_steps: int, left: Sequence[str]) -> Tuned:
+    """Writes the tables of the trials and what was chosen; returns the latter."""
+    config = course.config
+    table = responses(config, course.plans, store)
+    found = curves(config, table)
+    for name, one in zip(TABLES, (table, found, spent(course.ran, store)), strict=True):
+        write_table(store.root / name, one)
+    tuned = Tuned(
+        grid=config.grid,
+        settings=config.settings,
+        chosen=best_points(found),
+        env_steps=env_steps,
+        unsure=tuple(left),
+    )
+    write_bytes(store.root / TUNED, canonical_json(asdict(tuned)).encode())
+    for method, point in tuned.chosen.items():
+        mine = found.filter(pl.col("method") == method)
+        listed = ", ".join(f"{p or 'as it is'}: {m:.2f}" for p, m in mine.select("point", "mean").iter_rows())
+        console.print(f"  {method}: {listed}; best {point}")
+    if left:
+        text = f"  at {env_steps:,} env steps a method still not told apart: {', '.join(left)}"
+        console.print(text, soft_wrap=True)
+    return tuned
+
+
+def said(grid: Mapping[str, tuple[float, ...]]) -> str:
+    """Returns a grid in words."""
+    return "; ".join(f"{axis} {', '.join(f'{v:g}' for v in values)}" for axis, values in grid.items())
