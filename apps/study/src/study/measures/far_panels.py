@@ -49,7 +49,12 @@ def panels_of(
     ]
     low, high = window
     orders = tasks_by_order(config)
-    several = f"The new task has a panel for each order: {' and '.join(orders)}. " if len(orders) > 1 else ""
+    several = (
+        f"The new task has a panel for each order: {' and '.join(orders)}; old states are asked of agents "
+        "that meet CLOSE first. "
+        if len(orders) > 1
+        else ""
+    )
     return [
         Panel(
             name="far",

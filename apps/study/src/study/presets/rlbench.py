@@ -92,7 +92,7 @@ QUICK = StudyConfig(
     family="rlbench",
     methods=("scratch", "multitask", "reptile", "pearl"),
     seeds=2,
-    folds=(fold("take_lid_off_saucepan", ("push_button", "reach_target", "pick_up_cup", "pick_and_lift")),),
+    folds=(fold("pick_and_lift", ("push_button", "reach_target", "pick_up_cup", "take_lid_off_saucepan")),),
     train_demos=5,
     demos=(0, 1, 2),
     env_options=PICTURES,
@@ -125,7 +125,7 @@ QUICK = StudyConfig(
 )
 
 
-SMALL_ARM = replace(QUICK_ARM, channels=24, replay_capacity=20_000)
+SMALL_ARM = replace(QUICK_ARM, replay_capacity=20_000)
 SMALL = replace(
     QUICK,
     preset="small",
@@ -136,10 +136,10 @@ SMALL = replace(
     grid={"adapt.learning_rate": (1e-3, 2e-3, 4e-3)},
     only_chosen=True,
     pretrain=Phase(
-        env_steps=800,
+        env_steps=400,
         num_envs=4,
         learner=replace(
-            SMALL_ARM, batch_size=40, updates_per_env_step=5.0, learning_rate=2e-3, anneal_updates=4_000
+            SMALL_ARM, batch_size=40, updates_per_env_step=5.0, learning_rate=2e-3, anneal_updates=2_000
         ),
     ),
     adapt=Phase(
