@@ -39,7 +39,7 @@ class Check:
     reason: str
 
     def or_worse(self, other: Check | None) -> Check:
-        """Returns the other one where it is no better, unless it holds: no line handed in makes a rule hold."""
+        """Returns the other one where it is no better, but never one that holds by being handed in."""
         if other is None or other.status == "holds":
             return self
         return self if _WORSE.index(other.status) < _WORSE.index(self.status) else other
