@@ -4,7 +4,7 @@
 
 The pretrainings are those of Procgen's quick preset: OTHER are folders of studies that have them already.
 FAR are 32 of each agent's own 100 training levels: it is asked about them at each snapshot, while it adapts
-to a level that it has not seen. predictions.md beside it says what is expected.
+to a level that it has not seen. README.md beside it says what came of it.
 """
 
 from __future__ import annotations
