@@ -34,8 +34,11 @@ class Tables(HTMLParser):
             self.rows[-1][-1].append(data.strip())
 
 
-def number(value: float, like: float = 0.0, *, signed: bool = False) -> str:
-    """Returns a number as the page writes it, with the decimals of the largest beside it."""
+def number(value: float, like: float = 0.0, *, signed: bool = False, early: bool = False) -> str:
+    """Returns a number as the page writes it, with the decimals of the largest beside it.
+
+    Early pages write 0.00 where others have as many decimals as show the sign of a difference.
+    """
     size = abs(value)
     if size < 1e-12:
         return "0.00"
@@ -44,27 +47,30 @@ def number(value: float, like: float = 0.0, *, signed: bool = False) -> str:
     text = f"{value:{'+' if signed else ''},.{digits}f}"
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("+-")
+        if (
+            signed and not early and abs(value) >= 1e-4
+        ):  # on which side of 0 a difference lies is what is asked
+            text = f"{value:+.{-floor(log10(abs(value)))}f}"
     while digits > 2 and text.endswith("0"):
         text, digits = text[:-1], digits - 1
     return text.replace("-", "−")
 
 
 def estimate(
-    row: Mapping[str, Any], *, low: float, span: float, signed: bool = False
+    row: Mapping[str, Any], *, low: float, span: float, signed: bool = False, early: bool = False
 ) -> tuple[str, list[str]]:
     """Returns a mean and its limits as the page writes them, in shown units."""
     shown = {n: low + span * row[n] for n in ("mean", "low", "high") if row.get(n) is not None}
     like = max(map(abs, shown.values()))
     lines = ["no interval"]
     if "low" in shown:
-        lines = [
-            f"[{number(shown['low'], like, signed=signed)}, {number(shown['high'], like, signed=signed)}]"
-        ]
-    return number(shown["mean"], like, signed=signed), lines
+        ends = (number(shown[end], like, signed=signed, early=early) for end in ("low", "high"))
+        lines = [f"[{', '.join(ends)}]"]
+    return number(shown["mean"], like, signed=signed, early=early), lines
 
 
-def expected(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """Yields what must stand together in one row of the page, and which numbers those are."""
+def expected(report: Mapping[str, Any], *, early: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Yields what must stand together in one row of the page, or of an early one, and which numbers it is."""
     labels, score = report["labels"], report["score"]
     every = report["summaries"]
     for method in dict.fromkeys(row["method"] for row in every):
@@ -78,7 +84,7 @@ def expected(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         texts = []
         for row in report["differences"]:
             if (row["left"], row["right"]) == (left, right):
-                mean, (ends,) = estimate(row, low=0.0, span=score["span"], signed=True)
+                mean, (ends,) = estimate(row, low=0.0, span=score["span"], signed=True, early=early)
                 texts += [mean, f"these {ends}" if ends.startswith("[") else ends]
         yield f"{left} - {right}", texts
     for row in report.get("claims", ()):
@@ -86,7 +92,7 @@ def expected(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         if row["estimate"] is None or not several:
             continue
         found = {**row, "mean": row["estimate"]}
-        mean, (ends,) = estimate(found, low=0.0, span=1.0, signed=True)
+        mean, (ends,) = estimate(found, low=0.0, span=1.0, signed=True, early=early)
         result = "✓ passes" if row["passed"] else "✗ contradicted" if row["contradicted"] else "open"
         yield f"{row['claim']}, {row['part']}", [row["part"], row["summary"], mean, ends, result]
     for claim in dict.fromkeys(row["claim"] for row in report.get("claims", ())):
@@ -129,7 +135,9 @@ def against_page(report: Mapping[str, Any], page: str) -> list[str]:
             heading = row[0]  # of the rows below it, as a number of demonstrations
         elif row:
             rows += [row, [f"{row[0]}, {heading}", *row[1:]]]
-    return [what for what, texts in expected(report) if not any(_within(texts, row) for row in rows)]
+    today, before = expected(report), expected(report, early=True)
+    both = [(what, (texts, early)) for (what, texts), (_, early) in zip(today, before, strict=True)]
+    return [what for what, ways in both if not any(_within(texts, row) for texts in ways for row in rows)]
 
 
 def _within(texts: list[str], row: list[str]) -> bool:

@@ -77,7 +77,8 @@ def aggregates(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
         ),
     }
     bounds = report["score_bounds"].get(VALUE)
-    gap = None if bounds is None else (max(1 - bounds[1], 0.0), max(1 - bounds[0], 0.0))
+    low, high = bounds or (-np.inf, np.inf)
+    gap = max(1 - high, 0.0), max(1 - low, 0.0)
     for row in report["aggregates"]:
         what = f"{row['measure']}, {row['arm']}"
         if row["measure"] in by_task:

@@ -28,6 +28,7 @@ from fvm_eval.report import render
 from study.claims import claims_of
 from study.claims.arms import BY_MOMENT, BY_TASK, CONTROL, TRIALS
 from study.config import StudyConfig
+from study.measures.control import RANGE
 from study.measures.moments import by_moment
 from study.measures.tasks import by_task
 from study.measures.trials import by_trial
@@ -105,7 +106,7 @@ def study_of(folder: Path) -> StudyResults:
     if "--control" in page["rerun"]:
         control = folder.parent / "toy" / page["rerun"].rpartition("/")[2]
         table = pl.read_parquet(control / "trials.parquet")
-        cells[CONTROL] = by_trial(table, dict.fromkeys(table["task"].unique(), (0.0, 1.0)))
+        cells[CONTROL] = by_trial(table, dict.fromkeys(table["task"].unique(), RANGE))
     plan, pretrained = make_plan(config), [job for job in make_plan(config).jobs if job.kind == "adapt"]
     same = [fold.sha256 in page["splits"] for fold in plan.folds.values()]
     audit = page["leak_audit"]
@@ -121,7 +122,7 @@ def study_of(folder: Path) -> StudyResults:
         budget=Budget(env_steps=budget),
         claims=claims_of(config),
         cells={name: table for name, table in cells.items() if len(table)},
-        cell_bounds=cell_bounds_of(config, ranges),
+        cell_bounds=cell_bounds_of(config, ranges) | ({CONTROL: RANGE} if CONTROL in cells else {}),
         trials=trials,
         trained_trials={
             job.method: job.spec["config"]["trials"]

@@ -25,7 +25,7 @@ from study.claims.arms import (
 )
 from study.errors import StudyError
 from study.folder.tables import write_tables
-from study.measures.control import check_control, control_cells
+from study.measures.control import check_control, control_cells, control_findings
 from study.measures.moments import TABLE as MOMENTS_TABLE
 from study.measures.moments import by_moment
 from study.measures.seconds import from_scratch, seconds_to_score
@@ -242,6 +242,10 @@ def test_cells_by_trial_are_means_over_lifetimes_on_the_normalised_scale(tmp_pat
         control_cells(tmp_path)
     write_tables(tmp_path, {TRIALS_TABLE: table})
     assert set(control_cells(tmp_path)["method"]) == {"rl2 trial 1", "rl2 trial 2"}
+    assert control_findings(tmp_path).cell_bounds == {CONTROL: (0.0, 1.0)}  # so that t does not decide
+    write_tables(tmp_path, {TRIALS_TABLE: table.with_columns(score=pl.col("score") * 2)})
+    assert control_findings(tmp_path).cell_bounds == {}
+    write_tables(tmp_path, {TRIALS_TABLE: table})
     data = (tmp_path / TRIALS_TABLE).read_bytes()
     for damage, words in (
         (data[:-9] + bytes([data[-9] ^ 1]) + data[-8:], "it does not match its SHA-256"),

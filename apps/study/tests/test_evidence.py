@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
+from fvm_eval.claims import Claim, Component
 from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.folds import leave_one_out
 from study.claims.arms import TRIALS
@@ -13,6 +15,10 @@ from study.folder.store import Store, write_table
 from study.plan import Plan, make_plan
 from study.results.collect import cell_bounds_of, collect
 from study.results.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
+
+GAP = {"multitask": 1.0, "scratch": -1.0}
+PART = Component(name="better", summary="Value at budget", weights=GAP, margin=0.1)
+CLAIMS = [Claim(id="C1", statement="Pretraining helps.", components=[PART])]
 
 
 def adaptations(plan: Plan) -> list:  # type: ignore[type-arg]
@@ -32,6 +38,7 @@ def test_the_checklist_is_checked_against_plan_and_ledgers(
     assert len(spent) == len(jobs)
     assert spent["env_steps"].max() <= small.adapt.env_steps
     points = planned(jobs, small)
+    assert set(points["key"]) == {job.key for job in jobs}
     assert len(points) == sum(len(job.spec["at"]) for job in jobs)
     # What the results hold is what was planned, and no more.
     table = results.study.episodes
@@ -58,14 +65,23 @@ def test_looks_are_logged_once_for_each_set_of_runs(
     small: StudyConfig, small_done: tuple[Plan, Store], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     store, jobs = Store(tmp_path_factory.mktemp("looks")), adaptations(small_done[0])
-    first = looks(small, jobs, store)
-    assert looks(small, jobs, store) == first
+    first = looks(small, jobs, store, CLAIMS)
+    assert looks(small, jobs, store, CLAIMS) == first
     assert (first[0].planned, first[0].clusters) == (True, clusters_hash(job.key for job in jobs))
     more = replace(small, seeds=small.seeds + 1)
-    grown = looks(more, adaptations(make_plan(more)), store)
+    grown = looks(more, adaptations(make_plan(more)), store, CLAIMS)
     assert [look.planned for look in grown] == [True, False]
-    assert looks(small, jobs, store) == first  # judged again, at the level it had
+    assert looks(small, jobs, store, CLAIMS) == first  # judged again, at the level it had
     assert (store.root / LOOKS).read_text().count("clusters") == 2
+    moved = [replace(CLAIMS[0], components=[replace(CLAIMS[0].components[0], margin=0.05)])]
+    again = looks(small, jobs, store, moved)  # the same runs asked something else: another look
+    assert [look.checkpoints for look in again] == [small.seeds, small.seeds + 1, small.seeds]
+    assert len({look.asked for look in again}) == 2
+    log = json.loads((store.root / LOOKS).read_text())
+    for look in log:
+        del look["asked"]  # as logs were before claims stood in them
+    (store.root / LOOKS).write_text(json.dumps(log))
+    assert len(looks(small, jobs, store, moved)) == 3
 
 
 def test_a_plan_of_looks_rises(small: StudyConfig) -> None:

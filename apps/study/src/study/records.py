@@ -78,6 +78,7 @@ class Findings:
     Attributes:
         cells: By summary, the table that claims are decided on: method (the arm), fold, seed, checkpoint,
             task, value.
+        cell_bounds: Lowest and highest possible value of summaries whose range is not the study's own.
         preconditions: What must hold before a claim means something.
         notes: Sentences for the top of the report.
         panels: Figures of its own, in their order.
@@ -86,6 +87,7 @@ class Findings:
     """
 
     cells: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    cell_bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     preconditions: Sequence[Precondition] = ()
     notes: Sequence[str] = ()
     panels: Sequence[Panel] = ()

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from fvm_eval.analysis import Analysis, StudyResults, analyse
 from fvm_eval.analysis.summaries import scale_of
@@ -17,9 +19,15 @@ from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
 from fvm_eval.reading.published_ranges import Range
+from fvm_eval.report.text import number
 from fvm_eval.table import TableError
 
+if TYPE_CHECKING:
+    from fvm_eval.report.captions import Picture
+
 _NO_EPISODES = "without a column episode nothing says which episodes were planned"
+_ALONE = "; where each task had a training of its own, name it in a column checkpoint, as in ppo/0/pong"
+_APART = 10  # times, between the largest scores of two tasks: no mean of raw scores weighs them alike
 
 
 @dataclass(frozen=True)
@@ -66,18 +74,25 @@ class Findings:
         Raises:
             KeyError: There is no such figure.
         """
-        from fvm_eval.report.captions import pictures
         from fvm_eval.report.drawing import Image, files
 
-        picture = {p.name: p for p in pictures(self.analysis)}[name]
+        found = {picture.name: picture for picture in self._pictures}
+        if name not in found:
+            raise KeyError(f"no figure {name!r}; there are {', '.join(found)}")
+        picture = found[name]
         return Image(files(name, lambda narrow: picture.draw(self.analysis, narrow))[f"{name}.svg"].decode())
 
     @property
     def figures(self) -> list[str]:
         """Names of the figures."""
+        return [picture.name for picture in self._pictures]
+
+    @cached_property
+    def _pictures(self) -> list[Picture]:
+        from fvm_eval.analysis.secondary import secondary_of
         from fvm_eval.report.captions import pictures
 
-        return [picture.name for picture in pictures(self.analysis)]
+        return pictures(self.analysis, secondary_of(self.analysis))
 
     def __repr__(self) -> str:
         return self.text()
@@ -156,27 +171,39 @@ def of_reading(
         ranges, label = ranges_for(tasks, normalise)
     elif normalise is not None:
         ranges = dict(normalise)
+    given = "by the column checkpoint" in reading.clusters
+    said = list(reading.said)
+    successes = score_range is None and ranges is None and _are_successes(reading.episodes["score"])
+    if successes:
+        score_range = (0.0, 1.0)
+        said.append(
+            "every score is 0 or 1: taken for successes, whose mean is a rate (else give their range)"
+        )
     if score_range is not None:
         bounds = dict.fromkeys(tasks, score_range)
         ranges = ranges or bounds
     elif ranges is not None:
         bounds = {}
-    adaptation = "by the column checkpoint" in reading.clusters and 0 in reading.episodes["env_step"]
+    adaptation = given and 0 in reading.episodes["env_step"]
     adaptation = adaptation and reading.episodes["env_step"].n_unique() > 1
     players = reading.players.select("task", "score", baseline="method") if len(reading.players) else None
+    said.append(
+        f"intervals are over checkpoints, {reading.clusters}{_ALONE * (not given and len(tasks) > 1)}"
+    )
+    said += _scales(reading.episodes) if ranges is None else []
     step = f" at env step {int(reading.episodes['env_step'].to_numpy().max()):,}" if reading.has_steps else ""
     study = StudyResults(
         title=title or f"Scores of {visible(reading.name)}",
         estimand=f"Expected score{step} on {_of(len(tasks))}.",
         episodes=reading.episodes,
-        score_name="Score",
+        score_name="Success rate" if successes else "Score",
         normalised_name=label,
         score_ranges=ranges,
         score_bounds=bounds,
-        checks=() if reading.numbered else (Check(7, "fails", _NO_EPISODES),),
+        checks=() if reading.numbered else (Check(7, "cannot be checked", _NO_EPISODES),),
         baselines=players,
         adaptation=adaptation,
-        notes=[visible(f"{text[:1].upper()}{text[1:]}.") for text in reading.said],
+        notes=[visible(f"{text[:1].upper()}{text[1:]}.") for text in said],
         rerun=rerun,
     )
     span = scale_of(study).span
@@ -194,6 +221,27 @@ def of_reading(
             comparisons=[claim for claim in claims if isinstance(claim, Comparison)],
         )
     return Findings(study, reading)
+
+
+def _are_successes(scores: pl.Series) -> bool:
+    """Returns whether both 0 and 1 occur, and nothing else."""
+    return scores.min() == 0 and scores.max() == 1 and bool(scores.is_in([0.0, 1.0]).all())
+
+
+def _scales(episodes: pl.DataFrame) -> list[str]:
+    """Returns a warning where the mean over tasks is that of the tasks with large scores alone."""
+    sizes = episodes.group_by("task").agg(pl.col("score").abs().max().alias("size")).sort("size", "task")
+    sizes = sizes.filter(pl.col("size") > 0)
+    if len(sizes) < 2:
+        return []
+    (small, low), (large, high) = sizes.row(0), sizes.row(-1)
+    if high < _APART * low:
+        return []
+    return [
+        f"raw scores reach {number(high)} on {large} and {number(low)} on {small}: their mean over tasks is "
+        "decided by the tasks with large scores; put them on one scale by --normalise (atari, procgen, or a "
+        "file of each task's range)"
+    ]
 
 
 def _of(tasks: int) -> str:

@@ -118,7 +118,8 @@ def test_fewer_steps_than_the_budget_hold_where_they_were_planned(study):
     """A memory that is full after 20,000 steps has no use for more."""
     own = pl.col("method") == "multitask"
     full = study.plan.with_columns(spends=pl.when(own).then(None).otherwise(pl.col("spends")))
-    check = analyse(replace(spending(study, "multitask", env_steps=20_000), plan=full)).checks[3]
+    less = replace(spending(study, "multitask", env_steps=20_000, updates=0), plan=full)
+    check = analyse(less).checks[3]
     assert (check.status, "as planned fewer: multitask" in check.reason) == ("holds", True)
 
 
@@ -126,9 +127,13 @@ def test_demonstrations_hold_where_each_row_has_those_that_were_planned(study):
     own = pl.col("method") == "multitask"
     asked = study.plan.with_columns(demos=pl.when(own).then(1).otherwise(0))
     budget = replace(study.budget, demos=1)
-    given = replace(spending(study, "multitask", demos=1), plan=asked, budget=budget)
+    rows = {"multitask": "1 demo", "scratch": "0 demos"}
+    given = replace(spending(study, "multitask", demos=1), plan=asked, budget=budget, conditions=rows)
     rule = analyse(given).checks[3]
     assert (rule.status, "; 0, 1 in rows of their own" in rule.reason) == ("holds", True), rule.reason
+    rule = analyse(replace(given, conditions={})).checks[3]
+    assert rule.status == "fails"
+    assert "methods of one condition other demos: multitask 1, scratch 0" in rule.reason
     rule = analyse(replace(study, plan=asked, budget=budget)).checks[3]
     assert rule.status == "fails"
     assert "multitask had 0 of the 1 planned" in rule.reason

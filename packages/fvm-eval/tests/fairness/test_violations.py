@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from fvm_eval import Budget, Fold, Ledger
 from fvm_eval.analysis import analyse
-from fvm_eval.claims import Look
+from fvm_eval.claims import Claim, Component, Look
+from fvm_eval.claims.looks import asked_hash
 from fvm_eval.fairness import RULES, RUN, LeakAudit
 
 STEPS = (0, 10_000, 20_000, 30_000, 40_000)
@@ -66,6 +67,80 @@ def running_maximum(table, method=None):
     renamed = table.rename({"env_step": "source"}).drop("episode").with_columns(episode=table["episode"])
     joined = chosen.join(renamed, on=[*RUN, "source"])
     return joined.select([*RUN, "env_step", "episode", "score"])
+
+
+def best_brought_back(table, method):
+    """A method's final episodes replaced by those of its best snapshot, where an earlier one was best."""
+    means = table.group_by([*RUN, "env_step"]).agg(value=pl.col("score").mean())
+    best = means.sort("value", "env_step").group_by(RUN).last().rename({"env_step": "source"}).drop("value")
+    best = best.with_columns(source=pl.when(pl.col("method") == method).then("source").otherwise(40_000))
+    chosen = table.join(best, left_on=[*RUN, "env_step"], right_on=[*RUN, "source"], how="semi")
+    chosen = chosen.with_columns(env_step=pl.lit(40_000, pl.Int64))
+    return pl.concat([without(table, env_step=40_000), chosen])
+
+
+def shuffled(table):
+    """Seed 1's episodes are seed 0's in another order, as if they were its own."""
+    cell = [*RUN, "env_step"]
+    copy = only(seed_1_from_0(table), seed=1).sort("score", "episode", descending=[True, False])
+    copy = copy.with_columns(episode=pl.int_range(pl.len()).over(cell))
+    return pl.concat([without(table, seed=1), copy.cast(table.schema)])
+
+
+def taken_from_scratch(table):
+    """Both seeds of the other method are scratch's under another name."""
+    copy = only(table, method="scratch").with_columns(
+        method=pl.lit("multitask"), checkpoint=pl.format("multitask/{}", "seed")
+    )
+    return pl.concat([only(table, method="scratch"), copy.select(table.columns)])
+
+
+def planned(study, **columns):
+    return replace(study, plan=study.plan.with_columns(**columns))
+
+
+def no_longer_tested(study):
+    """A hard task is out of table, plan and ledger, but not out of the split."""
+    gone = {"task": study.tasks[0]}
+    tables = {
+        name: without(getattr(study, name), **gone) for name in ("episodes", "plan", "spending", "online")
+    }
+    return replace(study, **tables)
+
+
+def with_claim(study, margin=0.1, **change):
+    better = Component(
+        name="better", summary="Value at budget", weights={"multitask": 1, "scratch": -1}, margin=margin
+    )
+    return replace(
+        study, comparisons=(), claims=[Claim(id="C1", statement="s", components=[better], **change)]
+    )
+
+
+def looked_at_with(study, margin):
+    """The claims' margin was another one when the same runs were judged before."""
+    asked, now = (asked_hash(with_claim(study, m).claims) for m in (margin, 0.1))
+    clusters = study.looks[0].clusters
+    return replace(with_claim(study), looks=[Look(clusters, 2, True, asked), Look(clusters, 2, False, now)])
+
+
+def demos_by_plan(study):
+    """The plan itself gives one method demonstrations, and the ledger agrees."""
+    given = pl.when(pl.col("method") == "multitask").then(3).otherwise(0).alias("demos")
+    budget = Budget(40_000, demos=3)
+    return replace(
+        study,
+        budget=budget,
+        ledgers={method: Ledger(budget) for method in study.ledgers},
+        plan=study.plan.with_columns(given),
+        spending=study.spending.with_columns(given),
+    )
+
+
+def rival_cut_short_by_plan(study):
+    """Plan and ledger give the rival half of the steps that its snapshots claim."""
+    half = pl.when(pl.col("method") == "scratch").then(20_000).otherwise(40_000)
+    return planned(spending(study, "scratch", env_steps=20_000), spends=half)
 
 
 def fold_with(study, **parts):
@@ -280,6 +355,59 @@ VIOLATIONS = {
     "tested on what the own split trains on": (2, lambda s: crossed(s, {0: "b", 1: "a"})),
     "splits that cross, and no plan of them": (2, lambda s: crossed(s, None)),
     "a split that nobody handed in": (2, lambda s: crossed(s, {0: "a", 1: "c"})),
+    "a rival's runs under the name of another method": (9, lambda s: episodes(s, taken_from_scratch)),
+    "one pretraining for all seeds": (9, lambda s: replace(s, pretraining=only(s.pretraining, seed=0))),
+    "a held-out task out of table, plan and ledger": (9, no_longer_tested),
+    "a rival cut short by the plan": (4, rival_cut_short_by_plan),
+    "a rival that learned from fewer steps, on which the plan is silent": (
+        4,
+        lambda s: planned(spending(s, "scratch", env_steps=20_000), spends=pl.lit(None, pl.Int64)),
+    ),
+    "demos for one method, by the plan": (4, demos_by_plan),
+    "evaluated at other env steps": (
+        6,
+        lambda s: episodes(
+            s,
+            lambda t: t.with_columns(
+                env_step=pl.when((pl.col("method") == "scratch") & (pl.col("env_step") == 20_000))
+                .then(25_000)
+                .otherwise(pl.col("env_step"))
+            ),
+        ),
+    ),
+    "fewer evaluation episodes for one method, by the plan": (
+        7,
+        lambda s: replace(
+            planned(s, episodes=pl.when(pl.col("method") == "scratch").then(5).otherwise(20)),
+            episodes=s.episodes.filter((pl.col("method") != "scratch") | (pl.col("episode") < 5)),
+        ),
+    ),
+    "a rival whose split trains on what is held out": (
+        2,
+        lambda s: replace(
+            crossed(s, {0: "a", 1: "b"}),
+            plan=s.plan.with_columns(split=pl.when(pl.col("method") == "multitask").then(pl.lit("b"))),
+        ),
+    ),
+    "tuned on a held-out task, named as a text": (2, lambda s: tuned(s, tasks=pl.lit(s.tasks[0]))),
+    "an audit against some of the training tasks": (
+        3,
+        lambda s: replace(s, leak_audit=LeakAudit(9, 1, (), "entities")),
+    ),
+    "a margin that changed after a look": (10, lambda s: looked_at_with(s, 0.2)),
+    "a look at other runs": (
+        10,
+        lambda s: replace(planned(s, key=pl.col("checkpoint")), looks=[Look("x", 2, True)]),
+    ),
+    "a look that only says it was planned": (10, lambda s: replace(s, planned_looks=(8, 16))),
+    "decided from two checkpoints, by a claim that asks for no more": (
+        10,
+        lambda s: replace(
+            with_claim(s, min_checkpoints=2),
+            score_ranges=None,
+            episodes=s.episodes.with_columns(pl.col("score") + 100.0 * (pl.col("method") == "multitask")),
+        ),
+    ),
     "looks without a log": (10, lambda s: replace(s, looks=())),
     "a look that was not logged": (10, lambda s: replace(s, looks=[Look("x", 1, True)])),
 }
@@ -304,6 +432,24 @@ def test_a_running_maximum_of_one_method(synthetic):
     assert answers(episodes(study, lambda t: running_maximum(t, "scratch")))[8] == "cannot be checked"
 
 
+# Chance explains these in a study of two runs.
+OF_MORE_RUNS = {
+    "the best snapshot's episodes as the last one's": (
+        8,
+        lambda s: episodes(s, lambda t: best_brought_back(t, "multitask")),
+    ),
+    "a seed's episodes copied and shuffled": (9, lambda s: episodes(s, shuffled)),
+}
+
+
+@pytest.mark.parametrize("name", OF_MORE_RUNS)
+def test_a_violation_that_only_more_runs_give_away(synthetic, name):
+    rule, plant = OF_MORE_RUNS[name]
+    study = synthetic(seeds=4, tasks=6, gap=0.5)
+    assert answers(study)[rule] == "holds"
+    assert answers(plant(study))[rule] == "cannot be checked"
+
+
 def test_each_rule_has_a_violation():
     assert {rule for rule, _ in VIOLATIONS.values()} == set(RULES)
-    assert len(VIOLATIONS) >= 75
+    assert len(VIOLATIONS) >= 90

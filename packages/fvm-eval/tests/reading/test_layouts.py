@@ -40,6 +40,14 @@ def test_marl_eval(marl):
     assert "its absolute metrics left out" in reading.said[1]
 
 
+def test_marl_eval_says_which_other_metrics_there_are(marl):
+    path, content = marl
+    content["smax"]["3m"]["qmix"]["seed_3"]["step_0"]["win_rate"] = [0.5]
+    path.write_text(json.dumps(content))
+    said = "score from its metric 'return' (it has win_rate too: --map score=win_rate)"
+    assert said in read(path).said[0]
+
+
 def test_marl_eval_with_several_metrics(marl):
     path, content = marl
     for run in content["smax"]["3m"]["qmix"].values():

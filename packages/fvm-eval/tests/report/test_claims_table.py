@@ -65,9 +65,9 @@ def test_each_card_shows_what_decide_says(study, analysis, cards):
         if verdict.seeds_needed is not None:
             assert f"About {verdict.seeds_needed:,} seeds a method would show it." in card
         for part in verdict.components:
-            low, high = (f"{end:+.2f}".replace("-", "−") for end in (part.interval.low, part.interval.high))
-            zeros = {"+0.00": "0.00", "−0.00": "0.00"}
-            limits = f"[{zeros.get(low, low)}, {zeros.get(high, high)}]"
+            ends = part.interval.low, part.interval.high
+            low, high = (f"{end:+.{3 if abs(end) < 0.005 else 2}f}".replace("-", "−") for end in ends)
+            limits = f"[{low}, {high}]"
             assert part.component.name in card
             assert limits in card
             assert part.component.claimed in card

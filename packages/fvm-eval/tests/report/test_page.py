@@ -172,6 +172,9 @@ def test_numbers_and_names():
     }
     assert {value: number(value) for value in shown} == shown
     assert number(0.0012, like=0.5) == "0.00"  # beside a larger number
+    # On which side of 0 a difference's limit lies is seen, however wide its interval is.
+    assert [number(v, signed=True, like=0.5) for v in (0.0012, -0.0034, 1e-7)] == ["+0.001", "−0.003", "0.00"]
+    assert number(-0.3, signed=True, like=900) == "−0.3"
     assert number(1, signed=True) == "+1.00"
     assert [steps_text(v) for v in (0, 500, 40_000, 32_768, 2.5e6)] == ["0", "500", "40k", "32.8k", "2.5M"]
     assert short("procgen/coinrun-easy/7", ["procgen/coinrun-easy/7", "procgen/coinrun-easy/8"]) == "level 7"

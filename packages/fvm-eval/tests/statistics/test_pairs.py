@@ -41,7 +41,7 @@ def test_an_arm_without_spread_or_range_has_a_permutation_test_and_no_interval(c
     )
     assert pair.p == pytest.approx(oracle.pvalue)
     note = pair.difference.interval().note
-    assert "up to 0.37 of others may differ (exact, of 8), by any amount" in note  # 1 - .025^(1/8)
+    assert "a share of up to 0.37 may differ (exact, of 8), by any amount" in note  # 1 - .025^(1/8)
     assert "p = 0.00016 (exact permutation)" in note
     both = compare_pairs({"floor": arms["floor"], "other": cells(np.zeros((8, 2)), "o")})[0]
     assert both.p == 1
@@ -61,4 +61,4 @@ def test_only_a_plain_difference_of_two_arms_is_exchanged(cells):
     assert contrast(arms, {"a": 1, "b": 1, "c": -2}).p_exchanged is None
     alone = contrast({"a": arms["a"]}, {"a": 1})
     assert alone.p_exchanged is None
-    assert "up to 0.60 of others" in alone.note  # 1 - .025^(1/4)
+    assert "up to 0.60 may differ" in alone.note  # 1 - .025^(1/4)

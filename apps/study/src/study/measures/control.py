@@ -17,6 +17,8 @@ from study.measures.columns import RUN_TYPES
 from study.methods import Method
 from study.registry import Findings, Finished, Measure, MethodKind, registered
 
+RANGE = (0.0, 1.0)  # of the families that serve as controls
+
 
 def control_cells(folder: Path) -> pl.DataFrame:
     """Returns the cells of a finished study in which a method is known to have something to gain.
@@ -40,7 +42,7 @@ def control_cells(folder: Path) -> pl.DataFrame:
                 "which writes its tables anew"
             ) from None
         if name == trials.TABLE:
-            ranges = dict.fromkeys(table["task"].unique().to_list(), (0.0, 1.0))
+            ranges = dict.fromkeys(table["task"].unique().to_list(), RANGE)
             table = trials.by_trial(table, ranges)
         cells.append(table.select(*RUN_TYPES, "value"))
     if not cells:
@@ -74,11 +76,16 @@ def check_control(folder: Path, configs: Sequence[StudyConfig]) -> None:
             )
 
 
+def control_findings(folder: Path) -> Findings:
+    """Returns the cells of a finished study, with the range of its scores where they keep to it."""
+    cells = control_cells(folder)
+    bounds = {CONTROL: RANGE} if cells["value"].is_between(*RANGE).all() else {}
+    return Findings(cells={CONTROL: cells}, cell_bounds=bounds)
+
+
 def findings(finished: Finished) -> Findings:
     """Returns those cells, where a study was named."""
-    if finished.control is None:
-        return Findings()
-    return Findings(cells={CONTROL: control_cells(finished.control)})
+    return Findings() if finished.control is None else control_findings(finished.control)
 
 
 CONTROL_FAMILY = Measure(name="control", findings=findings)

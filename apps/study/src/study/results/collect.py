@@ -149,6 +149,8 @@ def collect(
     write_tables(store.root, tables | {name: table for one in found for name, table in one.tables.items()})
     cells = {name: table for one in found for name, table in one.cells.items() if len(table)}
     shown: dict[str, Any] = {name: value for one in found for name, value in one.shown.items()}
+    bounds = {name: ends for one in found for name, ends in one.cell_bounds.items()}
+    claims = claims_of(config)
     study = StudyResults(
         title=title_of(config, methods),
         estimand=estimand_of(config, len(tasks)),
@@ -157,9 +159,9 @@ def collect(
         normalised_name=benchmark.normalised_name,
         score_bounds=score_bounds_of(config, tasks),
         budget=Budget(env_steps=config.adapt.env_steps, demos=max(config.demos, default=0)),
-        claims=claims_of(config),
+        claims=claims,
         cells=cells,
-        cell_bounds=cell_bounds_of(config, ranges),
+        cell_bounds=bounds | cell_bounds_of(config, ranges),
         train_sizes={job.method: len(job.parent.spec["tasks"]) for job in adaptations if job.parent},
         families={job.method: Row.parse(job.method).method for job in adaptations},
         conditions=conditions_of(adaptations),
@@ -171,7 +173,7 @@ def collect(
         baselines=kept.filter(pl.col("method").is_in(played)).rename({"method": "baseline"}),
         online=online_table(adaptations, store),
         pretraining=pretraining_table(pretrainings, adaptations, store) if pretrainings else None,
-        **evidence_of(config, adaptations, store, audit.leaked),
+        **evidence_of(config, adaptations, store, audit.leaked, claims),
         folds=plan.folds,
         recorded_splits=list(store.recorded_splits().values()),
         leak_audit=audit,

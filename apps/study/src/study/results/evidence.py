@@ -12,8 +12,8 @@ from dataclasses import asdict
 from typing import Any
 
 import polars as pl
-from fvm_eval.claims import Look
-from fvm_eval.claims.looks import clusters_hash, looked
+from fvm_eval.claims import Claim, Look
+from fvm_eval.claims.looks import asked_hash, clusters_hash, looked
 
 from study.config import StudyConfig
 from study.folder.files import canonical_json, write_bytes
@@ -28,7 +28,11 @@ RUN = ("method", "fold", "seed", "checkpoint", "task")
 
 
 def evidence_of(
-    config: StudyConfig, adaptations: Sequence[Job], store: Store, leaked: Sequence[str]
+    config: StudyConfig,
+    adaptations: Sequence[Job],
+    store: Store,
+    leaked: Sequence[str],
+    claims: Sequence[Claim],
 ) -> dict[str, Any]:
     """Returns the fields of `StudyResults` that its checklist is checked against; adds this look to the log.
 
@@ -37,19 +41,20 @@ def evidence_of(
         adaptations: All that were planned.
         store: Which has run them.
         leaked: Held-out tasks that are excluded.
+        claims: That are decided.
     """
     jobs = [job for job in adaptations if job.spec["task"] not in set(leaked)]
     return {
         "plan": planned(jobs, config),
         "spending": spending(jobs, store),
         "tuning": tuning(config, [job.method for job in jobs], store),
-        "looks": looks(config, jobs, store),
+        "looks": looks(config, jobs, store, claims),
         "planned_looks": config.looks,
     }
 
 
 def planned(jobs: Sequence[Job], config: StudyConfig) -> pl.DataFrame:
-    """Returns every snapshot that the plan has evaluated: a run, split, env_step, episodes, spends and demos.
+    """Returns every planned snapshot: a run, key (of its job), split, env_step, episodes, spends, demos.
 
     A run spends its whole budget where it learns; a memory that is full has no use for more. Its split is the
     one that its pretraining saw, by its name in the plan; null where there was none.
@@ -63,8 +68,8 @@ def planned(jobs: Sequence[Job], config: StudyConfig) -> pl.DataFrame:
         spends = job.budget_env_steps if learns else None
         episodes = int(job.spec["evaluation"]["episodes"])
         demos = int(job.spec.get("demos", 0))
-        rows += [(*_run(job), split, int(step), episodes, spends, demos) for step in job.spec["at"]]
-    schema = _schema("split", "env_step", "episodes", "spends", "demos")
+        rows += [(*_run(job), job.key, split, int(step), episodes, spends, demos) for step in job.spec["at"]]
+    schema = _schema("key", "split", "env_step", "episodes", "spends", "demos")
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -122,15 +127,21 @@ def grid_trials(spent: pl.DataFrame, methods: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def looks(config: StudyConfig, jobs: Sequence[Job], store: Store) -> tuple[Look, ...]:
+def looks(
+    config: StudyConfig, jobs: Sequence[Job], store: Store, claims: Sequence[Claim]
+) -> tuple[Look, ...]:
     """Returns the log up to the look at these runs, which is written where it is new."""
     path = store.root / LOOKS
     log = tuple(Look(**entry) for entry in json.loads(path.read_text())) if path.is_file() else ()
     keys = [job.key for job in jobs]
-    found = looked(log, keys, config.seeds, config.looks)
+    asked = asked_hash(claims)
+    found = looked(log, keys, config.seeds, config.looks, asked)
     if found != log:
         write_bytes(path, canonical_json([asdict(look) for look in found]).encode())
-    here = [look.clusters for look in found].index(clusters_hash(keys))
+    mine = clusters_hash(keys)
+    here = max(
+        place for place, look in enumerate(found) if look.clusters == mine and look.asked in ("", asked)
+    )
     return found[: here + 1]
 
 
@@ -139,5 +150,5 @@ def _run(job: Job) -> tuple[str, int, int, str, str]:
 
 
 def _schema(*counts: str) -> dict[str, type[pl.DataType]]:
-    texts = ("method", "checkpoint", "task", "split")
+    texts = ("method", "checkpoint", "task", "key", "split")
     return {name: pl.String if name in texts else pl.Int64 for name in (*RUN, *counts)}

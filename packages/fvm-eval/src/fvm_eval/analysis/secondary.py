@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 
 import numpy as np
 import polars as pl
@@ -66,9 +67,8 @@ def secondary_of(analysis: Analysis) -> Secondary:
     if study.score_ranges is not None:
         chosen[_GAP] = partial(optimality_gap, gamma=1.0)
     possible = dict.fromkeys(chosen, analysis.score_bounds)
-    if analysis.score_bounds is not None:
-        lowest, highest = analysis.score_bounds
-        possible[_GAP] = max(1 - highest, 0.0), max(1 - lowest, 0.0)
+    lowest, highest = analysis.score_bounds or (-inf, inf)
+    possible[_GAP] = max(1 - highest, 0.0), max(1 - lowest, 0.0)  # never below 0, whatever scores are
     aggregates = {
         name: {
             m: jackknife({m: cells[m]}, {m: 1.0}, aggregate).interval().within(possible[name])
@@ -94,7 +94,7 @@ def secondary_of(analysis: Analysis) -> Secondary:
         aggregates=aggregates,
         profiles=_profiles(analysis),
         pairs=_pairs(analysis),
-        shared={method: _shared(cells[method]) for method in study.methods},
+        shared={m: _shared(cells[m]) for m in study.methods} if len(study.tasks) > 1 else {},
         threshold=threshold,
         reached=reached,
         measures={

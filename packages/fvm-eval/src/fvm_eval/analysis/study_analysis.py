@@ -161,6 +161,8 @@ def _checks(
     final = summaries[0]
     ranges = study.score_bounds or study.score_ranges
     fewest = min(interval.checkpoints for interval in final.fixed.values())
+    leaked = () if study.leak_audit is None else study.leak_audit.leaked
+    held_out = {t for fold in study.folds.values() for t in fold.held_out}.difference(leaked)
     budgets = {method: ledger.budget for method, ledger in study.ledgers.items()}
     # That one condition has more demos than another is what it is: within each they are equal.
     limits = [{method: replace(budget, demos=0) for method, budget in budgets.items()}] + [
@@ -176,14 +178,20 @@ def _checks(
         reduce(
             Check.or_worse,
             [spending.check_matched(mine) for mine in limits],
-            spending.check_budget(study.budget, study.spending, study.plan, runs),
+            spending.check_budget(study.budget, study.spending, study.plan, runs, study.conditions),
         ),
         baselines.check_baselines(study.baselines, study.methods, study.tasks, len(summaries) > 1, ranges),
         snapshots.check_curves(runs, study.online, study.plan),
         snapshots.check_episodes(study.episodes, study.plan),
         snapshots.check_summaries(runs, study.episodes, study.final_step, study.plan),
-        completeness.check_complete(runs, twice, study.plan, study.spending),
-        completeness.check_size([*verdicts, *(decided.verdict for decided in claims)], study.looks, fewest),
+        completeness.check_complete(runs, twice, study.plan, study.spending, study.pretraining, held_out),
+        completeness.check_size(
+            [*verdicts, *(decided.verdict for decided in claims)],
+            study.looks,
+            fewest,
+            study.planned_looks,
+            None if study.plan is None or "key" not in study.plan.columns else study.plan["key"].to_list(),
+        ),
     ]
     given = {check.rule: check for check in study.checks}
     return tuple(check.or_worse(given.get(check.rule)) for check in computed)

@@ -79,7 +79,7 @@ class StudyResults:
         recorded_splits: SHA-256 of the folds as they were recorded before training, in the plan or the
             job keys.
         leak_audit: What the audit of the splits found.
-        checks: Lines that stand in place of computed ones of the same rule where they are worse.
+        checks: Lines in place of computed ones of the same rule where they are no better and do not hold.
         config: What the study was asked to do.
         environment: Versions, hardware, commit.
         rerun: The command that makes it again.

@@ -76,6 +76,12 @@ class Component:
         return tuple(nonzero(self.weights))
 
     @property
+    def asked(self) -> list[object]:
+        """What the part asks, as plain data: summary, weights, kind, margin, distance to be detected."""
+        weights = {arm: f"{self.weights[arm]:.9g}" for arm in sorted(self.arms)}
+        return [self.summary, weights, self.kind, f"{self.margin:.9g}", self.detect]
+
+    @property
     def effect(self) -> float | None:
         """Distance from the threshold that matters: `detect`, or the margin where it is above 0."""
         return self.detect or self.margin or None

@@ -18,12 +18,16 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from fvm_eval.statistics.roots import root
+
+if TYPE_CHECKING:
+    from fvm_eval.claims.claim import Claim
 
 Array = npt.NDArray[np.float64]
 _GRID = 801
@@ -37,11 +41,13 @@ class Look:
         clusters: SHA-256 of their sorted keys.
         checkpoints: Fewest checkpoints of a method.
         planned: Whether it was fixed beforehand.
+        asked: SHA-256 of the claims that were decided; empty in logs that did not keep it.
     """
 
     clusters: str
     checkpoints: int
     planned: bool
+    asked: str = ""
 
 
 def clusters_hash(keys: Iterable[str]) -> str:
@@ -49,23 +55,33 @@ def clusters_hash(keys: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(set(keys))).encode()).hexdigest()
 
 
+def asked_hash(claims: Iterable[Claim]) -> str:
+    """Returns the SHA-256 of what claims ask, not of their words: parts with weights, kinds, margins."""
+    asked = []
+    for claim in claims:
+        parts = [*claim.components, *([] if claim.assay is None else [claim.assay])]
+        asked.append([claim.id, claim.min_checkpoints, [part.asked for part in parts]])
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
 def looked(
-    log: Sequence[Look], keys: Iterable[str], checkpoints: int, planned: Sequence[int]
+    log: Sequence[Look], keys: Iterable[str], checkpoints: int, planned: Sequence[int], asked: str = ""
 ) -> tuple[Look, ...]:
-    """Returns the log with this look, which is added only if its set of clusters was not judged before.
+    """Returns the log with this look, which is added only if these clusters were not judged so before.
 
     Args:
         log: Earlier looks, first to last.
         keys: Of the finished clusters.
         checkpoints: Fewest of a method.
         planned: Numbers of checkpoints at which looks were planned; without any the first look is the plan.
+        asked: Of the claims (`asked_hash`): other claims on the same clusters are another look.
     """
     found = clusters_hash(keys)
-    if any(look.clusters == found for look in log):
+    if any(look.clusters == found and look.asked in ("", asked) for look in log):
         return tuple(log)
     sizes = [look.checkpoints for look in log if look.planned]
     due = (checkpoints in planned or (not planned and not log)) and checkpoints not in sizes
-    return (*log, Look(found, checkpoints, due and all(size < checkpoints for size in sizes)))
+    return (*log, Look(found, checkpoints, due and all(size < checkpoints for size in sizes), asked))
 
 
 def level_of(log: Sequence[Look], look: Look, planned: Sequence[int], *, alpha: float = 0.05) -> float:

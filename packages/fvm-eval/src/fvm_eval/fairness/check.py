@@ -39,7 +39,7 @@ class Check:
     reason: str
 
     def or_worse(self, other: Check | None) -> Check:
-        """Returns the other one where it is worse: no line that is handed in makes a rule hold."""
-        if other is None or _WORSE.index(other.status) <= _WORSE.index(self.status):
+        """Returns the other one where it is no better, but never one that holds by being handed in."""
+        if other is None or other.status == "holds":
             return self
-        return other
+        return self if _WORSE.index(other.status) < _WORSE.index(self.status) else other

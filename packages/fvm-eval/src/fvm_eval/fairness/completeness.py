@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
 from fvm_eval.claims import LABELS, ClaimVerdict, Look
+from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
 from fvm_eval.naming import plural
 
+_FEWEST = 3  # checkpoints of an arm: below it no claim's own minimum makes a verdict
+
 
 def check_complete(
-    runs: pl.DataFrame, twice: str, plan: pl.DataFrame | None, spending: pl.DataFrame | None
+    runs: pl.DataFrame,
+    twice: str,
+    plan: pl.DataFrame | None,
+    spending: pl.DataFrame | None,
+    pretraining: pl.DataFrame | None = None,
+    held_out: Collection[str] = (),
 ) -> Check:
     """Rule 9: the runs of the table are those of the plan and of the ledger, each with episodes of its own.
 
@@ -21,6 +29,8 @@ def check_complete(
         twice: Which checkpoints have the very same episodes (`fvm_eval.fairness.copies`); empty if none.
         plan: Columns of a run.
         spending: Columns of a run: whose envs counted steps.
+        pretraining: Columns method, seed: a row an episode of the pretraining that checkpoints come from.
+        held_out: Tasks that the splits hold out and no audit excluded: all are to be tested.
     """
     table = runs.select(RUN).unique()
     grid = table.select("fold", "seed", "task").unique()
@@ -55,22 +65,41 @@ def check_complete(
             return Check(
                 9, "fails", f"not in the plan: {plural(len(hidden), 'run')} that took env steps: {who}"
             )
+    if untested := sorted(set(held_out) - set(table["task"])):
+        what = f"{plural(len(untested), 'task')} held out and not tested, as {untested[0]}"
+        return Check(9, "fails", what)
     if twice:
         return Check(9, "cannot be checked", twice)
+    if pretraining is not None:
+        one = ["method", "seed"]
+        have = pretraining.select(one).unique()
+        mine = table.select(one).unique().filter(pl.col("method").is_in(have["method"].unique().to_list()))
+        if len(unseen := mine.join(have, on=one, how="anti").sort(one)):
+            method, seed = unseen.row(0)
+            what = f"no episode of its pretraining was handed in for {method}, seed {seed}: one for several?"
+            return Check(9, "cannot be checked", what)
     return Check(9, "holds", f"all {len(wanted)} planned runs are in the table, none dropped")
 
 
-def check_size(verdicts: Sequence[ClaimVerdict], looks: Sequence[Look] = (), checkpoints: int = 0) -> Check:
-    """Rule 10: nothing was decided from too few checkpoints, and this look is in the log.
+def check_size(
+    verdicts: Sequence[ClaimVerdict],
+    looks: Sequence[Look] = (),
+    checkpoints: int = 0,
+    planned: Sequence[int] = (),
+    keys: Collection[str] | None = None,
+) -> Check:
+    """Rule 10: nothing was decided from too few checkpoints; this look is in the log, its claims unchanged.
 
     Args:
         verdicts: On claims and comparisons.
         looks: The store's log; the last is this one.
         checkpoints: Fewest of a method in the table.
+        planned: Numbers of checkpoints at which looks were planned.
+        keys: Of the finished clusters that were judged; None where nobody handed them in.
     """
     small = 0
     for verdict in verdicts:
-        least = verdict.claim.min_checkpoints
+        least = max(verdict.claim.min_checkpoints, _FEWEST)
         tiny = [p for p in verdict.components if p.estimate and p.estimate.checkpoints < least]
         small += bool(tiny)
         hasty = any(part.passed or part.contradicted for part in tiny)
@@ -78,7 +107,9 @@ def check_size(verdicts: Sequence[ClaimVerdict], looks: Sequence[Look] = (), che
             return Check(10, "fails", f"{verdict.claim.id} was decided from too few checkpoints")
     labels = [verdict.label for verdict in verdicts]
     counts = ", ".join(f"{labels.count(label)} {label}" for label in LABELS if label in labels)
-    found = f"claims: {counts or 'none'}; {small} of {len(labels)} with too few checkpoints"
+    found = "no claim was fixed, so that none is decided"
+    if labels:
+        found = f"claims: {counts}; {small} of {len(labels)} with too few checkpoints"
     if not looks:
         return Check(10, "cannot be checked", f"{found}; no log of looks was handed in")
     if looks[-1].checkpoints != checkpoints:
@@ -86,4 +117,13 @@ def check_size(verdicts: Sequence[ClaimVerdict], looks: Sequence[Look] = (), che
             f"the last look was at {looks[-1].checkpoints} checkpoints a method, the table has {checkpoints}"
         )
         return Check(10, "fails", what)
+    if changed := [place for place, look in enumerate(looks, 1) if look.asked not in ("", looks[-1].asked)]:
+        what = f"the claims were changed after look {changed[-1]} of the log: what is asked now was not then"
+        return Check(10, "fails", what)
+    if odd := [look for look in looks if look.planned and planned and look.checkpoints not in planned]:
+        listed = ", ".join(map(str, planned))
+        what = f"a look at {odd[0].checkpoints} checkpoints counts as planned; planned were looks at {listed}"
+        return Check(10, "fails", what)
+    if keys is not None and clusters_hash(keys) != looks[-1].clusters:
+        return Check(10, "fails", "the last look of the log was at other runs than those of the plan")
     return Check(10, "holds", f"{found}; look {len(looks)} of the log")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import log, log2
+
 import polars as pl
 
 from fvm_eval.fairness.check import NO_PLAN, RUN, Check
+from fvm_eval.fairness.copies import orders
 from fvm_eval.naming import plural
 from fvm_eval.table import coded, spelt
 
 _EXACT = 1e-12
+_UNLIKELY_BITS = 30
 _ENOUGH_CHANGES = 20  # of which none falls: noise alone would do that once in a million
 
 
@@ -60,7 +64,9 @@ def check_episodes(episodes: pl.DataFrame, plan: pl.DataFrame | None) -> Check:
     if (cells["last"] + 1 != counts[0]).any() or (cells["every"] != counts[0]).any():
         return Check(7, "fails", "episode numbers have gaps: some of those planned are missing")
     if plan is None:
-        return Check(7, "cannot be checked", f"{counts[0]} numbered episodes a point, but {NO_PLAN}")
+        return Check(
+            7, "cannot be checked", f"{plural(counts[0], 'numbered episode')} a point, but {NO_PLAN}"
+        )
     wanted = plan.select(*key, "episodes").join(cells, on=key, how="left")
     odd = wanted.filter(pl.col("episodes") != pl.col("count"))
     if len(odd):
@@ -84,13 +90,47 @@ def check_summaries(
     lacking = every.join(final, on=RUN, how="anti").height
     if lacking:
         return Check(8, "fails", f"no env step {final_step:,} in {lacking} of {plural(len(every), 'run')}")
-    if suspect := _never_falling(runs, episodes):
+    if suspect := _never_falling(runs, episodes) or _brought_back(runs, episodes):
         return Check(8, "cannot be checked", suspect)
     if plan is None:
         return Check(
             8, "cannot be checked", f"{plural(len(every), 'run')} at env step {final_step:,}, but {NO_PLAN}"
         )
     return Check(8, "holds", f"all {len(every)} planned runs at env step {final_step:,}, the plan's last")
+
+
+def _brought_back(runs: pl.DataFrame, episodes: pl.DataFrame) -> str:
+    """Returns why a method's final scores may be those of an earlier, better snapshot; empty if not.
+
+    That the last point has the episodes of an earlier one, with others in between, happens by chance: of n
+    episodes once in n! / prod k_i!. Flagged is what so many chances make less likely than 2^-30 (Chernoff).
+    """
+    key = [*RUN, "env_step"]
+    runs = runs.sort(key).with_columns(
+        last=pl.col("value").last().over(RUN), end=pl.col("env_step").max().over(RUN)
+    )
+    equal = (pl.col("value") - pl.col("last")).abs() <= _EXACT
+    back = runs.filter(equal & (pl.col("env_step") < pl.col("end")))
+    moved = runs.filter(~equal).group_by(RUN).agg(moved=pl.col("env_step").max())
+    back = back.join(moved, on=RUN).filter(pl.col("env_step") < pl.col("moved")).group_by(RUN).first()
+    if back.is_empty():
+        return ""
+    mine = episodes.join(back.select(RUN), on=RUN, how="semi")
+    played = mine.group_by(key).agg(each=pl.col("score").sort_by("episode"))
+    pairs = back.select(*key, "end").join(played, on=key)
+    pairs = pairs.join(played.select(*RUN, pl.col("env_step").alias("end"), final="each"), on=[*RUN, "end"])
+    pairs = pairs.filter(pl.col("each").list.n_unique() > 1)
+    for (method,), found in pairs.group_by("method", maintain_order=True):
+        earlier = runs.filter(pl.col("method") == method)["env_step"].n_unique() - 1
+        expected = earlier * sum(2.0 ** -orders(scores) for scores in found["each"])
+        count = int((found["each"] == found["final"]).sum())
+        if count > expected and count * log2(count / expected) - (count - expected) / log(2) > _UNLIKELY_BITS:
+            step = found.filter(pl.col("each") == pl.col("final"))["env_step"][0]
+            what = f"{plural(count, 'run')} of {method} end with the episodes of an earlier snapshot"
+            return (
+                f"{what}, as of env step {step:,}, though others lie in between: the best one brought back?"
+            )
+    return ""
 
 
 def _never_falling(runs: pl.DataFrame, episodes: pl.DataFrame) -> str:

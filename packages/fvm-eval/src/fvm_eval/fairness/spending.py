@@ -12,7 +12,11 @@ from fvm_eval.naming import plural
 
 
 def check_budget(
-    budget: Budget | None, spending: pl.DataFrame | None, plan: pl.DataFrame | None, runs: pl.DataFrame
+    budget: Budget | None,
+    spending: pl.DataFrame | None,
+    plan: pl.DataFrame | None,
+    runs: pl.DataFrame,
+    conditions: Mapping[str, str],
 ) -> Check:
     """Rule 4: the ledger of every planned run agrees on the matched axes, none beyond the budget.
 
@@ -23,6 +27,7 @@ def check_budget(
             (null where fewer are no advantage, as of a memory that is full), and demos: what it was to be
             given, where rows differ in that by plan.
         runs: Curves of the table.
+        conditions: By method, under what it was tried: within one, all are given as many demos.
     """
     last = int(runs["env_step"].to_numpy().max())
     if budget is not None and last > budget.env_steps:
@@ -60,16 +65,29 @@ def check_budget(
         for row in other.iter_rows(named=True):
             what = f"{row['method']} had {row['demos']} of the {row['asked']} planned"
             return Check(4, "fails", f"other demos than planned in {plural(len(other), 'run')}: {what}")
+        if unequal := _unequal_demos(plan, conditions):
+            return Check(4, "fails", unequal)
     elif len(demos) > 1:
         return Check(4, "fails", f"runs spent between {min(demos)} and {max(demos)} demos")
     spends = plan.group_by(RUN).agg(pl.col("spends").max()) if "spends" in plan.columns else None
     less = spending.filter(pl.col("env_steps") < budget.env_steps)
     if spends is not None:
+        planned = plan.filter((pl.col("spends") > 0) & (pl.col("spends") < budget.env_steps))
+        if len(planned):
+            row = planned.row(0, named=True)
+            what = f"{row['method']} was to take {row['spends']:,} env steps of the {budget.env_steps:,}"
+            return Check(4, "fails", f"a plan that cuts short: {what}")
         short = spending.join(spends, on=RUN).filter(pl.col("env_steps") < pl.col("spends"))
         if len(short):
             row = short.row(0, named=True)
             what = f"{row['method']} took {row['env_steps']:,} of the {row['spends']:,} env steps planned"
             return Check(4, "fails", f"cut short: {plural(len(short), 'run')}: {what}")
+        learned = less.join(spends.filter(pl.col("spends").is_null()), on=RUN)
+        learned = learned.filter(pl.col("updates") > 0) if "updates" in less.columns else learned.clear()
+        if len(learned):
+            row = learned.row(0, named=True)
+            what = f"{row['method']} learned from {row['env_steps']:,} of {budget.env_steps:,} env steps"
+            return Check(4, "cannot be checked", f"{what}, and the plan does not say why it took no more")
     elif len(less):
         who = ", ".join(less["method"].unique().sort().to_list())
         what = f"{who} spent less than the budget, and the plan does not say whether they should"
@@ -80,6 +98,19 @@ def check_budget(
     if len(less):  # no advantage: a memory that has all it was trained to take in, or no adaptation at all
         spent += f"; as planned fewer: {', '.join(less['method'].unique().sort().to_list())}"
     return Check(4, "holds", spent)
+
+
+def _unequal_demos(plan: pl.DataFrame, conditions: Mapping[str, str]) -> str:
+    """Returns which methods of one condition were to be given other demos; empty if none."""
+    given = plan.select("method", "demos").unique().sort("method", "demos")
+    given = given.with_columns(
+        under=pl.col("method").replace_strict(conditions, default="", return_dtype=pl.String)
+    )
+    for _, mine in given.group_by("under", maintain_order=True):
+        if mine["demos"].n_unique() > 1:
+            listed = ", ".join(f"{method} {demos}" for method, demos, _ in mine.iter_rows())
+            return f"the plan gives methods of one condition other demos: {listed}"
+    return ""
 
 
 def check_matched(limits: Mapping[str, Budget]) -> Check | None:

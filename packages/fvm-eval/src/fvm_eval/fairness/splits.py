@@ -36,6 +36,10 @@ def check_estimand(estimand: str, fixed: Sequence[Interval], new: Sequence[Inter
         return Check(1, "fails", "no estimand was stated")
     have = [sum(interval.low is not None for interval in kind) for kind in (fixed, new)]
     counts = f"{have[0]} of {len(fixed)} methods have an interval over these tasks, {have[1]} over new tasks"
+    if not have[1]:
+        counts += (
+            f": {next((interval.note for interval in new if interval.note), 'nothing is known of others')}"
+        )
     return Check(1, "holds" if min(have) == len(fixed) else "fails", counts)
 
 
@@ -128,7 +132,8 @@ def _tuning(methods: Sequence[str], tuning: pl.DataFrame | None, held_out: set[s
             "cannot be checked",
             f"{plural(trials, 'tuning trial')} a method, no ledger says on which tasks",
         )
-    seen = set(tuning["tasks"].explode())
+    on = tuning["tasks"]
+    seen = set(on if on.dtype == pl.String else on.explode())
     if seen & held_out:
         return Check(2, "fails", f"tuned on {sorted(seen & held_out)[0]}, which is held out")
     return Check(
@@ -148,6 +153,10 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[st
     shared = sorted(set(tasks) & train) if len(folds) == 1 else []
     if shared:
         return Check(3, "fails", f"{shared[0]} is a training task")
+    most = max((len(fold.train) for fold in folds.values()), default=0)
+    if audit.against < most:
+        what = f"the audit compared {counts}; a fold trains on {most:,}"
+        return Check(3, "cannot be checked", what)
     if audit.audited < len(set(tasks)) or audit.against < 1 or not audit.how.strip():
         return Check(3, "cannot be checked", f"the audit compared {counts}; the table has {len(set(tasks))}")
     return Check(3, "holds", f"{counts}, {len(audit.leaked)} leaked and excluded ({audit.how})")

@@ -7,9 +7,8 @@ can compute the page's again from `cells.csv`: one row a run and summary.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import polars as pl
 
@@ -17,31 +16,13 @@ from fvm_eval.analysis.secondary import Secondary
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.summaries import shown_pairs
 from fvm_eval.claims import ClaimVerdict, ComponentVerdict
-from fvm_eval.report.cells import Cell, Grid
-from fvm_eval.report.scores import differences_grid, methods_grid
+from fvm_eval.report.scores import differences_grid, in_brackets, methods_grid
 from fvm_eval.report.secondary import grids
+from fvm_eval.report.typesetting import latex, markdown
 from fvm_eval.statistics.contrasts import EPISODES
 from fvm_eval.statistics.estimates import Interval
 
 _CELL_ORDER = ["summary", "method", "fold", "seed", "checkpoint", "task", "value"]
-_TEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: rf"\{sign}" for sign in "{}$&#_%"},
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    **{
-        "−": "$-$",
-        "±": r"$\pm$",
-        "×": r"$\times$",
-        "–": "--",
-        "“": "``",
-        "”": "''",
-        "’": "'",
-        "[": "{[}",
-        "]": "{]}",
-    },
-    **{"<": r"\textless{}", ">": r"\textgreater{}"},
-}
 
 
 def exports(analysis: Analysis, found: Secondary) -> dict[str, bytes]:
@@ -65,7 +46,11 @@ def exports(analysis: Analysis, found: Secondary) -> dict[str, bytes]:
         **{name: table.to_dicts() for name, table in tables.items() if name not in ("cells", "profiles")},
     }
     files["report.json"] = (json.dumps(content, ensure_ascii=False, indent=1, default=str) + "\n").encode()
-    shown = [methods_grid(analysis), differences_grid(analysis, shown_pairs(study, analysis.differences))]
+    pairs = shown_pairs(study, analysis.differences)
+    shown = [
+        replace(methods_grid(analysis), title="Results", note=in_brackets(analysis)),
+        replace(differences_grid(analysis, pairs), title="Differences", note=in_brackets(analysis)),
+    ]
     shown = [grid for grid in (*shown, *grids(analysis, found)) if grid.rows]
     files["tables.tex"] = latex(shown).encode()
     files["tables.md"] = markdown(shown).encode()
@@ -234,54 +219,3 @@ def _numbers(interval: Interval, prefix: str = "", *, only_limits: bool = False)
     limits |= {"t_low": t_low, "t_high": t_high}
     more = {"how": interval.how, "df": interval.df, "sd": interval.sd, "checkpoints": interval.checkpoints}
     return {"mean": interval.mean, **limits, **more}
-
-
-def latex(tables: Sequence[Grid]) -> str:
-    """Returns the tables for LaTeX, ruled by booktabs; names are text, whatever they contain."""
-    blocks = ["% needs \\usepackage{booktabs}"]
-    for grid in tables:
-        width = len(grid.head)
-        lines = [f"\\begin{{tabular}}{{l{'r' * (width - 1)}}}", "\\toprule"]
-        lines += [" & ".join(map(_tex, grid.head)) + r" \\", "\\midrule"]
-        for row in grid.rows:
-            if len(row) == 1 < width:
-                lines.append(rf"\multicolumn{{{width}}}{{l}}{{{_tex(_plain(row[0]))}}} \\")
-            else:
-                lines.append(" & ".join(_tex(_plain(cell)) for cell in row) + r" \\")
-        title = f"% {grid.title}\n" if grid.title else ""
-        blocks.append(title + "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]))
-    return "\n\n".join(blocks) + "\n"
-
-
-def markdown(tables: Sequence[Grid]) -> str:
-    """Returns the tables for Markdown."""
-    blocks = []
-    for grid in tables:
-        width = len(grid.head)
-        lines = [_pipes(map(_md, grid.head)), _pipes(["---", *["---:"] * (width - 1)])]
-        for row in grid.rows:
-            cells = [_md(_plain(cell)) for cell in row]
-            cells = [f"**{cells[0]}**"] if len(row) == 1 < width else cells
-            lines.append(_pipes([*cells, *[""] * (width - len(cells))]))
-        blocks.append((f"### {_md(grid.title)}\n\n" if grid.title else "") + "\n".join(lines))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _pipes(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _plain(cell: str | Cell) -> str:
-    """Returns a cell in a line: the number with its interval over these tasks."""
-    if isinstance(cell, str):
-        return cell
-    first = next((line for line in cell.lines if line.startswith(("these ", "[", "no interval"))), "")
-    return f"{cell.text} {first.removeprefix('these ')}".strip()
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in re.sub(r"\s+", " ", text))
-
-
-def _md(text: str) -> str:
-    return re.sub(r"([\\`*_{}<>\[\]#|~$])", r"\\\1", re.sub(r"\s+", " ", text))

@@ -36,14 +36,21 @@ def header(analysis: Analysis) -> Markup:
         "header.html",
         title=study.title,
         answer=answer(analysis),
-        notes=[*study.notes, *copies(analysis)],
+        notes=notes(analysis),
         facts=facts,
     )
 
 
+def notes(analysis: Analysis) -> list[str]:
+    """Returns the warnings below the answer."""
+    return [*analysis.study.notes, *copies(analysis)]
+
+
 def copies(analysis: Analysis) -> list[str]:
     """Returns what must be said of checkpoints that have the very same episodes; empty if there are none."""
-    return [f"{analysis.copies} Copies make intervals too narrow."] if analysis.copies else []
+    if not analysis.copies:
+        return []
+    return [analysis.copies + " Copies make intervals too narrow." * ("counted twice" in analysis.copies)]
 
 
 def answer(analysis: Analysis) -> Markup:

@@ -11,15 +11,15 @@ from fvm_eval.analysis.secondary import secondary_of
 from fvm_eval.analysis.study_analysis import Analysis, analyse
 from fvm_eval.analysis.study_results import StudyResults
 from fvm_eval.report import drawing, sections
-from fvm_eval.report.captions import pictures
+from fvm_eval.report.captions import Picture, pictures
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import claims
 from fvm_eval.report.exports import exports
 from fvm_eval.report.films import film_files, films
-from fvm_eval.report.headline import header
+from fvm_eval.report.headline import answer, header, notes
 from fvm_eval.report.scores import scores
 from fvm_eval.report.secondary import secondary
-from fvm_eval.report.style import CSS
+from fvm_eval.report.style import CSS, scoped
 
 
 def render(results: StudyResults) -> dict[str, bytes]:
@@ -42,16 +42,7 @@ def files_of(analysis: Analysis) -> dict[str, bytes]:
         draw = partial(picture.draw, analysis)
         made, inline = drawing.drawn(picture.name, draw, picture.heading)
         files |= made
-        content.append(
-            filled(
-                "figure.html",
-                drawn=Markup(inline),
-                heading=picture.heading,
-                caption=picture.caption,
-                within=picture.within,
-                folded=picture.folded,
-            )
-        )
+        content.append(_figure(picture, inline, within=picture.within))
         if picture.name == "adaptation":
             content.append(scores(analysis))
     content += [
@@ -78,9 +69,32 @@ def document(title: str, content: Sequence[Markup]) -> bytes:
 
 
 def notebook(analysis: Analysis) -> str:
-    """Returns what a notebook shows of an analysis: scores with their figure, in the page's style."""
-    first = pictures(analysis)[0]
-    _, inline = drawing.drawn(first.name, partial(first.draw, analysis), first.heading)
-    style = CSS.replace(":root{", ":host{") + ":host{display:block}"
-    inner = f'<style>{style}</style><main style="padding:0">{scores(analysis)}{inline}</main>'
-    return f'<div><template shadowrootmode="open">{inner}</template></div>'
+    """Returns what a notebook shows of an analysis: answer, scores and figures, in the page’s style.
+
+    Plain elements in one of their own class: notebooks put it into a page that is there already, where a
+    shadow tree that the markup declares stays empty.
+    """
+    content: list[Markup] = [
+        answer(analysis),
+        *(Markup("<p class='note'>{}</p>").format(n) for n in notes(analysis)),
+    ]
+    content.append(scores(analysis))
+    for picture in pictures(analysis):
+        if picture.name in ("adaptation", "differences"):
+            _, inline = drawing.drawn(picture.name, partial(picture.draw, analysis), picture.heading)
+            content.append(_figure(picture, inline, within=True))
+    within = ".fvm-eval" * 3  # outweighs what notebooks say of tables
+    own = f"{within}{{padding:.2rem 1rem 1rem}}{within} :is(table,tr){{background:none;color:inherit}}"
+    style = scoped(within) + own
+    return f'<div class="fvm-eval"><style>{style}</style>{"".join(content)}</div>'
+
+
+def _figure(picture: Picture, inline: str, *, within: bool) -> Markup:
+    return filled(
+        "figure.html",
+        drawn=Markup(inline),
+        heading=picture.heading,
+        caption=picture.caption,
+        within=within,
+        folded=picture.folded,
+    )

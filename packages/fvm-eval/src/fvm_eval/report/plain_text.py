@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -10,7 +11,7 @@ from fvm_eval.analysis.summaries import Summary
 from fvm_eval.naming import visible
 from fvm_eval.reading import Reading
 from fvm_eval.report.headline import copies
-from fvm_eval.report.text import capital, distinct, estimated, limits, p_value
+from fvm_eval.report.text import capital, distinct, estimated, limits, p_value, these
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
 
@@ -20,7 +21,8 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
     study, scale = analysis.study, analysis.scale
     blocks = []
     for result in analysis.summaries:
-        rows = [("method", "mean", "95 % these tasks", "95 % new tasks", "checkpoints")]
+        on = f"95 % {these(len(study.tasks))}"
+        rows = [("method", "mean", on, "95 % new tasks", "checkpoints")]
         for method in study.methods:
             fixed, new = result.fixed[method], result.new[method]
             spans = limits(fixed, scale.value), limits(new, scale.value)
@@ -36,8 +38,7 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
     lines = [f"Note: {note}." for note in distinct(notes)]
     lines += [f"Note: {visible(text)}" for text in copies(analysis)]
     if reading is not None:
-        lines += [f"Read: {visible(text)}." for text in reading.said]
-        lines += [f"Clusters: {visible(reading.clusters)}."]
+        lines += [f"Read: {visible(text.removesuffix('.'))}." for text in study.notes]
     return "\n\n".join([*filter(None, blocks), "\n".join(lines)])
 
 
@@ -65,7 +66,7 @@ def _differences(analysis: Analysis, result: Summary) -> list[tuple[str, str, st
 def _tests(analysis: Analysis, result: Summary) -> str:
     """Returns the tests of equal means and the probabilities of improvement; empty with one method."""
     study = analysis.study
-    rows = [("equal means?", "test", "p", "p, Holm", "left beats right", "95 % these tasks")]
+    rows = [("equal means?", "test", "p", "p, Holm", "left beats right", f"95 % {these(len(study.tasks))}")]
     for pair in analysis.pairs[result.name]:
         name = visible(f"{study.label(pair.left)} − {study.label(pair.right)}")
         chance = estimated(pair.improvement, float), limits(pair.improvement, float)
@@ -76,7 +77,7 @@ def _tests(analysis: Analysis, result: Summary) -> str:
 def _iqm(analysis: Analysis, result: Summary) -> str:
     """Returns the secondary aggregate."""
     study, shown = analysis.study, analysis.scale.value
-    rows = [("secondary", "interquartile mean", "95 % these tasks")]
+    rows = [("secondary", "interquartile mean", f"95 % {these(len(study.tasks))}")]
     for method in study.methods:
         interval = jackknife(result.cells, {method: 1.0}, iqm).interval().within(analysis.score_bounds)
         rows.append((visible(study.label(method)), estimated(interval, shown), limits(interval, shown)))
@@ -98,10 +99,18 @@ def _verdicts(analysis: Analysis) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Returns rows as lines, the first column to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows if row[-1]) for column in range(len(rows[0]))]
+    widths = [max(_width(row[column]) for row in rows if row[-1]) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [row[0].ljust(max(widths[0], len(row[0])))]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        cells = [row[0] + " " * (widths[0] - _width(row[0]))]
+        cells += [
+            " " * (width - _width(cell)) + cell for cell, width in zip(row[1:], widths[1:], strict=True)
+        ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def _width(text: str) -> int:
+    """Returns how many columns a terminal gives the text."""
+    marks = sum(unicodedata.category(letter) in ("Mn", "Me") for letter in text)
+    return len(text) - marks + sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)

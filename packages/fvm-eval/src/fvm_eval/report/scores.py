@@ -8,12 +8,13 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.study_results import AREA
 from fvm_eval.analysis.summaries import MAX_PAIRS, Difference, Pair, grouped, pair_groups, shown_pairs
 from fvm_eval.naming import plural
 from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, distinct, estimated, limits, number, these
+from fvm_eval.report.text import capital, distinct, estimated, limits, number, tasks_text, these
 from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
@@ -36,6 +37,8 @@ def scores(analysis: Analysis) -> Markup:
     if (same := same_checkpoints(analysis)) is not None:
         caption += f" Behind every task of a method stand {plural(same, 'checkpoint')}."
     caption += _how(analysis)
+    if any(summary.name == AREA for summary in analysis.summaries):
+        caption += f" Area under the curve: the mean over env steps 0 to {study.final_step:,}."
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
     notes = [*_notes(analysis), *cut(analysis)]
@@ -49,6 +52,21 @@ def scores(analysis: Analysis) -> Markup:
         differences=differences_grid(analysis, pairs),
         folded=f"{len(pairs)} differences" if len(pairs) > MAX_PAIRS else "",
     )
+
+
+def in_brackets(analysis: Analysis) -> str:
+    """Returns what the numbers of a table are whose cells hold a mean and, in brackets, its interval."""
+    study = analysis.study
+    said = [f"{analysis.scale.label}, mean over {tasks_text(len(study.tasks))}"]
+    same = same_checkpoints(analysis)
+    over = "checkpoints" if same is None else f"{plural(same, 'checkpoint')} a method"
+    if any(interval.low is not None for interval in analysis.summaries[0].fixed.values()):
+        said = [f"{said[0]}; in brackets 95 % for {these(len(study.tasks))}, over {over}"]
+    if any(summary.name == AREA for summary in analysis.summaries):
+        said.append(f"area under the curve: the mean over env steps 0 to {study.final_step:,}")
+    notes = {i.note for s in analysis.summaries for i in s.fixed.values() if i.note}
+    notes |= {d.fixed.note for d in analysis.differences if d.fixed.note}
+    return " ".join(f"{capital(text)}." for text in [*said, *distinct(notes)])
 
 
 def _which(tasks: int) -> str:

@@ -61,6 +61,8 @@ def aggregates(analysis: Analysis, found: Secondary) -> Grid:
         gap = " Optimality gap: how far scores fall short of the range’s upper end."
     if analysis.score_bounds is not None:
         gap += " Limits are t’s by the jackknife, cut to what is possible."
+    elif gap:
+        gap += " Its limits are t’s by the jackknife, cut at 0, below which it cannot be."
     note = f"Interquartile mean: of the middle half of all runs, whatever their task.{gap}"
     title = f"Aggregates of the {study.summary_label(analysis.summaries[0].name).lower()}"
     return Grid(["", *found.aggregates], rows, title=title, note=note)

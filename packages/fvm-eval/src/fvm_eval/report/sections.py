@@ -79,7 +79,7 @@ def checklist(analysis: Analysis) -> Markup:
     ]
     kinds = [item["kind"] for item in items]
     held, failed, open_ = kinds.count("passed"), kinds.count("failed"), kinds.count("na")
-    parts = [f"{held} of {len(items)} rules hold"]
+    parts = [f"{held} of {len(items)} rules hold{'s' * (held == 1)}"]
     parts += [f"{failed} fail{'s' * (failed == 1)}"] if failed else []
     parts += [f"{open_} cannot be checked"] if open_ else []
     heading = "Fairness checklist" if analysis.study.adaptation else "Checks"

@@ -1,5 +1,7 @@
 """The page's style sheet: light and dark by the reader's preference, one column, phone to desktop."""
 
+import re
+
 CSS = """
 :root{color-scheme:light dark;
 --font:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
@@ -96,3 +98,15 @@ table.parts{padding:.2rem .8rem}table.parts tr{border-bottom:1px solid var(--rul
 table.parts tr:last-child{border-bottom:0}table.parts td.blank{display:none}table.parts td{padding:.15rem 0}}
 @media print{main{max-width:none;padding:0}details{display:block}}
 """
+
+
+def scoped(host: str) -> str:
+    """Returns the style sheet for what lies within an element of another's page, as a notebook's cell."""
+    return re.sub(r"[^{}]+(?=\{)", lambda rule: _within(rule.group().strip(), host), CSS)
+
+
+def _within(selectors: str, host: str) -> str:
+    if selectors.startswith("@"):
+        return selectors
+    parts = (part.strip() for part in selectors.split(","))
+    return ",".join(host if part in (":root", "body", "main") else f"{host} {part}" for part in parts)

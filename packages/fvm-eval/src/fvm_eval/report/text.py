@@ -20,7 +20,8 @@ def escape(value: object) -> str:
 def number(value: float, *, signed: bool = False, like: float = 0.0) -> str:
     """Returns two decimals or three significant digits, whichever says more, with a true minus sign.
 
-    From 100 on there are fewer decimals; beyond 10^9 and below 10^-4 the power of ten is written.
+    From 100 on there are fewer decimals; beyond 10^9 and below 10^-4 the power of ten is written. A signed
+    number that would be written as 0 beside a larger one has as many decimals as show its sign.
 
     Args:
         value: What is written.
@@ -39,7 +40,10 @@ def number(value: float, *, signed: bool = False, like: float = 0.0) -> str:
     if size < 0.1:
         digits = 2 - floor(log10(size))
     text = f"{value:{sign},.{digits}f}"
-    text = text.lstrip("+-") if float(text.replace(",", "")) == 0 else text
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("+-")
+        if signed and abs(value) >= _SMALL:  # on which side of 0 a difference lies is what is asked
+            text = f"{value:+.{-floor(log10(abs(value)))}f}"
     while digits > 2 and text.endswith("0"):
         text, digits = text[:-1], digits - 1
     return text.replace("-", "−")

@@ -231,10 +231,10 @@ class Estimate:
             clauses += self._unbounded
         elif any(not term.arm.variance > 0 for term in self.terms):
             clauses.append("all checkpoints agree exactly: limits from the scores' range alone")
-        if self.how in _T and self.checkpoints < FEW:
+        sizes = [sum(map(len, term.arm.units)) or term.arm.checkpoints for term in self.terms]
+        if self.how in _T and min(sizes) < FEW:
             single = self.how == "cluster-t" and all(term.bounds is None for term in self.terms)
-            most = max(sum(map(len, term.arm.units)) or term.arm.checkpoints for term in self.terms)
-            clauses.append(doubts(self.checkpoints, most=most, one_arm=single))
+            clauses.append(doubts(min(sizes), most=max(sizes), one_arm=single))
         return "; ".join(dict.fromkeys(clauses))
 
     @property
@@ -244,8 +244,8 @@ class Estimate:
         agreeing = min(sum(map(len, term.arm.units)) for term in floor)
         others = binomial_limits(0, agreeing)[1]
         clauses = [
-            "all checkpoints agree exactly and no range of scores is known: up to "
-            f"{others:.2f} of others may differ (exact, of {agreeing}), by any amount"
+            "all checkpoints agree exactly and no range of scores is known: of further ones a share of up "
+            f"to {others:.2f} may differ (exact, of {agreeing}), by any amount"
         ]
         if self.p_exchanged is not None:
             clauses.append(f"equal arms would part so with p = {self.p_exchanged:.2g} (exact permutation)")

@@ -61,6 +61,8 @@ def read_marl_eval(content: Any, name: str, metric: str | None = None) -> Source
     if len(set(numbers.values())) == frame["seed"].n_unique():
         frame = frame.with_columns(pl.col("seed").replace_strict(numbers, return_dtype=pl.String))
     said = [f"marl-eval's layout, score from its metric {metric!r}"]
+    if others := [key for key in metrics if key != metric]:
+        said[0] += f" (it has {', '.join(others)} too: --map score={others[0]})"
     if any(_has_absolute(content)):
         said.append("its absolute metrics left out, since they are of the best checkpoint, not of the last")
     return Source(name, numbered(frame), None, said, chosen=True)

@@ -52,7 +52,7 @@ def read_monitor(data: bytes, name: str, said: Sequence[str]) -> Source:
     table = pl.DataFrame(columns)
     if isinstance(about, dict) and isinstance(about.get("env_id"), str) and about["env_id"] != "None":
         table = table.with_columns(task=pl.lit(about["env_id"]))
-    said = [*said, "Stable-Baselines3 Monitor's layout"]
+    said = [*said, "Stable-Baselines3 Monitor's layout: returns of training episodes"]
     return Source(name, table, source.line_of, said, needs_path=True, online=True)
 
 

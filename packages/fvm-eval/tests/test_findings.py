@@ -1,0 +1,99 @@
+"""What is said of a stranger's table by itself: successes, scales, clusters; nothing that is not so."""
+
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from fvm_eval import compare
+from fvm_eval.statistics.bounded import korn_graubard_limits
+
+
+def frame(score, tasks=("t", "u"), seeds=5, methods="ab", episodes=1):
+    names = ["method", "seed", "task", "episode", "score"]
+    rows = [
+        (m, s, t, e, float(score(m, s, t)))
+        for m in methods
+        for s in range(seeds)
+        for t in tasks
+        for e in range(episodes)
+    ]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+@pytest.fixture(scope="module")
+def won():
+    rng = np.random.default_rng(0)
+    return frame(lambda m, *_: rng.random() < (0.3 if m == "a" else 0.6), episodes=20)
+
+
+def test_scores_of_0_and_1_are_rates(won):
+    found = compare(won)
+    interval = found.analysis.summaries[0].fixed["a"]
+    assert interval.how == "Korn-Graubard"
+    seeds = won.filter(method="a").group_by("seed").agg(pl.col("score").mean())["score"].to_numpy()
+    low, high = korn_graubard_limits(
+        seeds.mean(), seeds.var(ddof=1) / 5, episodes=200, clusters=5, df=4.0, level=0.95
+    )
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    assert "Every score is 0 or 1: taken for successes" in found.text()
+    assert "Success rate" in found.files["report.html"].decode()
+
+
+def test_what_may_be_no_success_is_none(won):
+    for scores in (pl.lit(0.0), pl.col("score") * 0.5, pl.col("score") - 1):
+        other = compare(won.with_columns(score=scores))
+        assert "taken for successes" not in other.text()
+        assert other.analysis.score_bounds is None
+    assert compare(won, score_range=(0.0, 2.0)).analysis.score_bounds == (0.0, 1.0)
+
+
+def test_a_mean_over_tasks_of_different_scales_is_said():
+    rng = np.random.default_rng(0)
+    size = {"seaquest": 40_000, "pong": 20}
+    raw = frame(lambda m, s, t: size[t] * rng.uniform(0.5, 1), tasks=tuple(size))
+    said = "their mean over tasks is decided by the tasks with large scores"
+    assert said in compare(raw).text()
+    assert said not in compare(raw, normalise={"seaquest": (0, 4e4), "pong": (0, 20)}).text()
+    near = frame(lambda m, s, t: (10 if t == "t" else 90) * rng.uniform(0.9, 1))
+    assert said not in compare(near).text()
+
+
+def test_units_are_said_on_the_page_and_words_fit_one_task():
+    rng = np.random.default_rng(0)
+    found = compare(frame(lambda *_: rng.normal(), tasks=("t",)))
+    page, text = found.files["report.html"].decode(), found.text()
+    assert "Intervals are over checkpoints, 5 a method: each method and seed is one" in page
+    assert "name it in a column checkpoint" not in page
+    assert "these tasks" not in text
+    assert "95 % this task" in text
+    assert "Intra-checkpoint correlation" not in page  # of one task nothing can be shared
+    several = compare(frame(lambda *_: rng.normal())).text()
+    assert "where each task had a training of its own, name it in a column checkpoint" in several
+
+
+def test_without_claims_and_episode_numbers_the_checks_say_so_and_fail_nothing():
+    rng = np.random.default_rng(0)
+    found = compare(frame(lambda *_: rng.normal()).drop("episode"))
+    checks = {check.rule: check for check in found.analysis.checks}
+    assert (checks[7].status, checks[9].status) == ("cannot be checked", "cannot be checked")
+    assert checks[10].reason.startswith("no claim was fixed, so that none is decided")
+    assert "1 of 4 rules holds" in found.files["report.html"].decode()
+
+
+def test_an_optimality_gap_is_never_below_0():
+    one_short = frame(lambda m, seed, t: 0.5 if (m, seed, t) == ("a", 0, "t") else 0.6 if m == "b" else 1.2)
+    found = compare(one_short, normalise={"t": (0, 1), "u": (0, 1)})
+    gaps = pl.read_csv(found.files["aggregates.csv"]).filter(measure="Optimality gap")
+    short, half = gaps.filter(arm="a").row(0, named=True), 2.7764 * 0.05  # of t with 4 degrees of freedom
+    assert (short["mean"], short["low"]) == (0.05, 0)  # not 0.05 - half
+    assert short["high"] == pytest.approx(0.05 + half, abs=1e-4)
+    assert "cut at 0, below which it cannot be" in found.files["report.html"].decode()
+
+
+def test_columns_stay_aligned_beside_letters_that_take_two():
+    rng = np.random.default_rng(0)
+    text = compare(frame(lambda *_: rng.normal(), methods=("強化学習", "🚀", "ab", "é"))).text()
+    lines = text.split("\n\n")[0].split("\n")[1:6]
+    wide = [sum(2 if re.match(r"[^\x00-\xff−]", letter) else 1 for letter in line) for line in lines]
+    assert len(set(wide)) == 1, lines
