@@ -214,13 +214,24 @@ def over_new_tasks(found: list[Group], fixed: Ends | None) -> Ends | None:
     variance, parts = within + tasks[0] - sum(v for v, _ in residuals), [*checkpoints, tasks, *residuals]
     if variance <= (1 + 1e-9) * max(within, tasks[0]):
         variance, parts = max((within, checkpoints), (tasks[0], [tasks]))
-    df = variance**2 / sum(v**2 / n for v, n in parts)
     mean = sum(one.mean for one in found)
+    if variance == 0:  # nothing differs: what the scores' range alone allows
+        return by_range(mean, by_task, fixed, possible(found))
+    df = variance**2 / sum(v**2 / n for v, n in parts)
     half = stats.t.ppf(0.975, df) * np.sqrt(variance)
     inner = [fixed]
     if all(one.variance > 0 for one in found):
         inner.append(student(mean, checkpoints, 0.95))
     return min(mean - half, *(e[0] for e in inner)), max(mean + half, *(e[1] for e in inner))
+
+
+def by_range(mean: float, by_task: np.ndarray, fixed: Ends, bounds: Ends | None) -> Ends | None:
+    """Returns Gaffke's limits over tasks that agree, combined by MOVER with those of these tasks."""
+    if bounds is None:
+        return None
+    low, span = bounds[0], bounds[1] - bounds[0]
+    ends = [low + span * end for end in gaffke((by_task - low) / span, 0.95)]
+    return mean - np.hypot(mean - fixed[0], mean - ends[0]), mean + np.hypot(fixed[1] - mean, ends[1] - mean)
 
 
 def p_beyond(found: list[Group], threshold: float, sign: int) -> float | None:

@@ -19,6 +19,7 @@ from study.command_line.cli import run
 from study.config import Evaluation, Phase, Settings, StudyConfig
 from study.engines import Event, Schedule, run_in_process
 from study.engines.schedule import RunOptions
+from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store
 from study.plan import Plan, make_plan
 from study.presets import toy
@@ -81,6 +82,15 @@ SMALL = replace(
     adapt=Phase(env_steps=512, num_envs=8, learner=PPO),
     evaluation=Evaluation(snapshots=2, episodes=4, training_tasks=2, training_episodes=2, max_steps=20),
 )
+
+
+@pytest.fixture
+def folder(small: StudyConfig, tmp_path: Path) -> tuple[Plan, Store]:
+    """A study that is planned, and of which nothing has run."""
+    plan = make_plan(small)
+    (tmp_path / "jobs").mkdir()
+    write_plan(tmp_path, PlanFile(jobs=plan.jobs, checkpoint_every_s=0.0))
+    return plan, Store(tmp_path)
 
 
 @pytest.fixture(scope="session")

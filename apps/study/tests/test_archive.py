@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -225,3 +226,21 @@ def test_the_commands(theirs: Store, tmp_path: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr()
     assert "finished jobs imported into" in shown.out
     assert "there is no archive" in shown.err
+
+
+def test_all_agents_whose_weights_are_needed_are_named_at_once(
+    small: StudyConfig, small_done: tuple[Plan, Store], theirs: Store, tmp_path: Path
+) -> None:
+    parents = {job.key: job for job in small_done[0].jobs if job.kind == "pretrain"}
+    export_study(theirs.root, tmp_path / "light.tar")
+    import_study(tmp_path / "light.tar", tmp_path / "mine")
+    mine = Store(tmp_path / "mine")
+    mine.check_weights([job for job in small_done[0].jobs if job.parent is None])
+    with pytest.raises(StudyError) as error:
+        mine.check_weights(small_done[0].jobs)
+    _, _, command = str(error.value).partition("`rm -r ")
+    named = {Path(word).name for word in shlex.split(command.partition("`")[0])}
+    assert named >= {job.key[:16] for job in parents.values()}
+    for name in named:  # as it says
+        shutil.rmtree(mine.root / "jobs" / name)
+    mine.check_weights(small_done[0].jobs)

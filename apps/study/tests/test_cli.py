@@ -127,7 +127,7 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
         "1 adapt scratch",
         "1 baseline random",
         "tables and report",
-        "time about",
+        "give or take a third",
         "disk about",
         "memory about",
         "GB free",

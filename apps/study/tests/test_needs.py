@@ -51,12 +51,21 @@ def test_needs_are_said_for_all_kinds_or_for_one() -> None:
         ("1", "-1", "1G", "--gpus '-1' is no number of gpus"),
         ("1", "1", "6 G", "--memory '6 G' is no size; give one such as 6G"),
         ("1", "1", "0G", "--memory '0G' is no size"),
+        ("1", "1", "4", "--memory '4' is no size"),  # bytes
         ("1", "1", "pretraining=1G", "unknown kind of job 'pretraining'"),
     ],
 )
 def test_what_is_no_need_is_a_sentence(cpus: str, gpus: str, memory: str, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         needs_of([cpus], [gpus], [memory], on_gpu=False)
+
+
+def test_a_kind_of_job_has_one_need() -> None:
+    with pytest.raises(StudyError, match="--memory adapt=2G adapt=3G says the same kind of job twice"):
+        needs_of([], [], ["adapt=2G", "adapt=3G"], on_gpu=False)
+    with pytest.raises(StudyError, match="--cpus 1 2 says"):
+        needs_of(["1", "2"], [], [], on_gpu=False)
+    assert needs_of([], [], ["1G", "measured"], on_gpu=False)["adapt"].memory == GB
 
 
 def test_what_was_measured_stands_where_nothing_is_said_with_room_to_grow() -> None:
@@ -117,7 +126,10 @@ def test_a_job_for_a_gpu_is_not_for_a_worker_without() -> None:
     assert not Needs(memory=GB + 1).fit(Needs(memory=GB), "cpu")
     assert not Needs(memory=10**18).fit(Needs(memory=10**18), "cpu")  # whatever it was told that it has
     with pytest.raises(StudyError, match=r"a job of kind adapt needs 1099\.5 GB of memory"):
-        study.needs.check_here(needs_of([], [], ["adapt=1T"], on_gpu=False))
+        study.needs.check_here(needs_of([], [], ["adapt=1T"], on_gpu=False), "cpu")
+    with pytest.raises(StudyError, match=r"a job of kind adapt needs 0\.5 of a GPU and runs on cpu here"):
+        study.needs.check_here(needs_of([], ["adapt=.5"], [], on_gpu=False), "cpu")
+    study.needs.check_here(needs_of([], ["adapt=.5"], [], on_gpu=False), "cuda:1")
 
 
 def test_workers_of_a_cluster_are_started_for_the_largest_jobs_first() -> None:

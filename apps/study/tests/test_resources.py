@@ -65,6 +65,8 @@ def test_devices_are_those_that_are_here(two_gpus: None) -> None:
         choose_devices(["cpu", "cuda:0"])
     with pytest.raises(StudyError, match=r"'cuda:2' is not here \(2 CUDA GPUs found\)"):
         choose_devices(["cuda:0", "cuda:2"])
+    with pytest.raises(StudyError, match="--device names none"):
+        choose_devices([])
 
 
 def test_threads_step_many_envs_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

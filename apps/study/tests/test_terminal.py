@@ -215,6 +215,9 @@ def test_live_bars_fit_the_screen(plan: Plan, clock: Clock, width: int) -> None:
     assert "return -12.35" in body
     assert "steps/s" in body
     assert f"0/{len(plan.jobs)} jobs" in body
+    assert " left" in body
+    terminal.stopping = True
+    assert terminal.summary().endswith("stopping, saving")
 
 
 def test_a_study_too_tall_for_the_screen_does_not_fail(plan: Plan, clock: Clock) -> None:

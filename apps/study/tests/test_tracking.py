@@ -388,3 +388,13 @@ def test_a_sink_that_says_nothing_is_not_waited_for_forever(
     assert (status.report, status.uri) == (False, uri)
     assert "no answer in 1 s" in status.error
     tracker.close()  # twice does no harm
+
+
+def test_a_job_ends_when_it_ended(small: StudyConfig, small_done: tuple[Plan, Store], store: Store) -> None:
+    job = next(job for job in small_done[0].jobs if job.kind == "adapt")
+    os.utime(store.folder(job) / "job.json", (1_700_000_000, 1_700_000_000))
+    it = sink(store, small_done[0], small)
+    it.send_jobs()
+    (info,) = [run.info for run in runs(it.uri)[1] if run.data.tags.get("fvm.key") == job.key]
+    assert info.end_time == 1_700_000_000_000
+    assert info.start_time == info.end_time - int(1000 * store.note(job, "costs")["wall_s"])

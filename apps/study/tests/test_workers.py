@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 from study.command_line.cli import run
-from study.command_line.commands import describe, sbatch_script
-from study.config import StudyConfig
+from study.command_line.watching import describe
 from study.engines import Event, Schedule
 from study.engines.processes import work
 from study.engines.schedule import RunOptions
@@ -28,17 +27,9 @@ from study.folder import lease
 from study.folder.plan_file import PlanFile, read_plan, stamp, write_plan
 from study.folder.store import Store
 from study.folder.under_way import Failure, UnderWay
-from study.plan import Plan, make_plan
+from study.plan import Plan
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-
-
-@pytest.fixture
-def folder(small: StudyConfig, tmp_path: Path) -> tuple[Plan, Store]:
-    plan = make_plan(small)
-    (tmp_path / "jobs").mkdir()
-    write_plan(tmp_path, PlanFile(jobs=plan.jobs, checkpoint_every_s=0.0))
-    return plan, Store(tmp_path)
 
 
 def test_a_plan_comes_back_with_the_same_keys(folder: tuple[Plan, Store]) -> None:
@@ -280,23 +271,12 @@ def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert "has no plan that workers could take jobs from" in capsys.readouterr().err
 
 
-def test_an_sbatch_script_is_one_array_of_workers(tmp_path: Path) -> None:
-    place = tmp_path / "it's a study"
-    script = sbatch_script(place, 40, "4:00:00", 2, 1, "8G", "gpu")
-    for line in (
-        "array=0-39",
-        "time=4:00:00",
-        "requeue",
-        "signal=B:USR1@60",
-        "gpus-per-task=1",
-        "partition=gpu",
-    ):
-        assert f"#SBATCH --{line}\n" in script
-    words = subprocess.run(
-        ["bash", "-c", script.replace("exec ", "printf '%s|' ")], capture_output=True, text=True, check=True
-    )
-    assert words.stdout.split("|")[-5:] == ["work", str(place), "--memory", "8G", ""]
-    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_no_time_between_checkpoints_is_a_sentence(
+    folder: tuple[Plan, Store], seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["work", str(folder[1].root), "--checkpoint-every-s", seconds]) == 2
+    assert "is no time; give seconds, 0 or more" in capsys.readouterr().err
 
 
 def start_worker(root: Path) -> subprocess.Popen[str]:

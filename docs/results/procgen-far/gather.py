@@ -5,7 +5,7 @@
 
 `agents.csv` has of each snapshot its mean return on the new level and on 32 training levels (FAR), of at most
 10. Teachers and random play on FAR stand at env step 0 with no level. Runs that have not finished
-are left out. A teacher that has not been asked by itself is plain fine-tuning's agent at env step 0.
+are left out.
 """
 
 from __future__ import annotations
@@ -63,8 +63,6 @@ def numbers(rows: pl.DataFrame) -> dict[str, dict[str, dict[int, float]]]:
     teacher = dict(rows.filter(method="teacher").select("seed", "far").iter_rows())
     found: dict[str, dict[str, dict[int, float]]] = {}
     runs = rows.filter(pl.col("level").is_not_null())
-    begun = runs.filter(method=PLAIN, env_step=0).group_by("seed").agg(pl.col("far").mean())
-    teacher = {**dict(begun.iter_rows()), **teacher}
     for (method, seed), mine in runs.group_by("method", "seed", maintain_order=True):
         means = mine.group_by("env_step").agg(pl.col("new", "far").mean()).sort("env_step")
         far = dict(means.select("env_step", "far").iter_rows())

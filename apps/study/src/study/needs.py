@@ -21,6 +21,7 @@ KINDS = ("baseline", "pretrain", "adapt", "measure")
 MEASURED = "measured"
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", re.IGNORECASE)
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+LEAST = 2**20  # of a process: 4 is not meant as 4 bytes
 MARGIN = 1.25  # of what was measured in the first seconds
 STEP = 64 * 2**20  # to which a measured size is rounded up
 
@@ -66,6 +67,11 @@ def needs_of(
     """
     found = {kind: Needs(gpus=float(on_gpu and kind != "baseline")) for kind in KINDS}
     for name, words in (("cpus", cpus), ("gpus", gpus), ("memory", memory)):
+        of_kinds = [word.rpartition("=")[0] for word in words if word != MEASURED]
+        if len(set(of_kinds)) < len(of_kinds):
+            raise StudyError(
+                f"--{name} {' '.join(words)[:80]} says the same kind of job twice; give one of them"
+            )
         for word in sorted(words, key=lambda word: "=" in word):  # for all first
             kind, _, amount = word.rpartition("=")
             if word == MEASURED and name == "memory":
@@ -80,7 +86,9 @@ def needs_of(
 
 def bytes_of(word: str) -> int:
     """Returns the bytes of a size such as 6G or 500M; raises StudyError if it is none."""
-    if (match := SIZE.fullmatch(word)) is None or not (size := float(match[1]) * UNITS[match[2].upper()]):
+    match = SIZE.fullmatch(word)
+    size = float(match[1]) * UNITS[match[2].upper()] if match else 0.0
+    if size < LEAST:
         raise StudyError(f"--memory {word[:40]!r} is no size; give one such as 6G or 500M")
     return int(size)
 
@@ -116,9 +124,14 @@ def with_measured(needs: Mapping[str, Needs], memory: Mapping[str, int]) -> dict
     }
 
 
-def check_here(needs: Mapping[str, Needs]) -> None:
-    """Raises StudyError if a kind of job needs more memory than there is on this machine."""
+def check_here(needs: Mapping[str, Needs], device: str) -> None:
+    """Raises StudyError if a kind of job needs what this machine, or this device, does not have."""
     for kind, each in needs.items():
+        if each.gpus and device == "cpu":
+            raise StudyError(
+                f"a job of kind {kind} needs {each.gpus:g} of a GPU and runs on cpu here; leave --gpus out, "
+                "give --device cuda, or have workers elsewhere (--engine)"
+            )
         if each.memory > memory_bytes():
             raise StudyError(
                 f"a job of kind {kind} needs {each.memory / 1e9:.1f} GB of memory and this machine has "

@@ -43,7 +43,7 @@ def options_of(arguments: Arguments, device: str) -> RunOptions:
     here = launcher_of(arguments).here
     found = needs_of(arguments.cpus, arguments.gpus, arguments.memory, device != "cpu")
     if here:
-        check_here(found)
+        check_here(found, device)
     return RunOptions(
         device,
         arguments.checkpoint_every_s,
@@ -117,7 +117,9 @@ def choose_devices(asked: Sequence[str], *, here: bool = True) -> tuple[str, ...
     Raises:
         StudyError: One is not here, is named twice, or they are of two kinds, whose results differ.
     """
-    found = tuple(choose_device(name, here=here) for name in asked) or ("cpu",)
+    if not asked:
+        raise StudyError("--device names none; give auto, cpu, cuda or several such as cuda:0 cuda:1")
+    found = tuple(choose_device(name, here=here) for name in asked)
     words = " ".join(asked)
     if len(set(found)) < len(found):
         raise StudyError(f"--device {words} names a device twice; --workers says how many run side by side")
@@ -148,7 +150,7 @@ def with_measured_needs(arguments: Arguments, options: RunOptions, plan: Plan) -
         return options
     found = with_measured(options.needs, estimate.memory_of(plan.jobs, options.device))
     if launcher_of(arguments).here:
-        check_here(found)
+        check_here(found, options.device)
     return replace(options, needs=found)
 
 

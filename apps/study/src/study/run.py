@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 import time
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from study import players, plugins
 from study.command_line.announcements import announce, conclude
-from study.command_line.arguments import Arguments, command_of
+from study.command_line.arguments import Arguments, check_seconds, command_of
 from study.command_line.terminal import duration, plural
 from study.config import StudyConfig
 from study.engines.processes import refuse_while_spawned
@@ -80,10 +79,7 @@ def made_ready(arguments: Arguments) -> tuple[Arguments, str]:
     if arguments.tracking_uri is not None:
         tracking.check_uri(arguments.tracking_uri)
     choose_workers(arguments.workers, device, 1)
-    if not math.isfinite(arguments.checkpoint_every_s) or arguments.checkpoint_every_s < 0:
-        raise StudyError(
-            f"--checkpoint-every-s {arguments.checkpoint_every_s} is no time; give seconds, 0 or more"
-        )
+    check_seconds("--checkpoint-every-s", arguments.checkpoint_every_s)
     return arguments, device
 
 

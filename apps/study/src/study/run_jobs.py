@@ -36,6 +36,7 @@ def run_jobs(
         console.print(f"{len(done)} of {len(plan.jobs)} jobs are finished from before")
     store.check(done)  # now, not when the tables are made
     schedule = Schedule(plan.jobs, store)
+    store.check_weights(schedule.waiting)  # of all at once
     elsewhere = started_elsewhere(options)
     if schedule.waiting and not workers and elsewhere:
         console.print(

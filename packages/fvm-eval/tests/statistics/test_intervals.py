@@ -139,3 +139,9 @@ def test_for_new_tasks_runs_from_scratch_are_as_good_as_their_task_means(cells, 
     found = new_tasks_interval(runs)
     oracle = stats.ttest_1samp(values.mean(0), 0).confidence_interval()
     assert (found.low, found.high) == (pytest.approx(oracle.low), pytest.approx(oracle.high))
+
+
+def test_limits_over_new_tasks_that_all_agree_stay_within_the_possible_scores(cells):
+    found = new_tasks_interval(cells([[-1.0, -1.0]] * 3), score_bounds=(-1.0, 1.0))
+    assert found.low == -1.0
+    assert -1.0 < found.high <= 1.0

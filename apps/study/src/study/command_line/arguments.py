@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -154,6 +155,12 @@ def check_numbers(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
                 repr(word) if len(word) <= MOST_DIGITS else f"{word[:20]!r}... of {len(word):,} characters"
             )
             raise StudyError(f"{flag} {shown} is not a number; give {EXPECTED[what]}")
+
+
+def check_seconds(flag: str, seconds: float) -> None:
+    """Raises StudyError unless that is a time: 0 s or more, and not without end."""
+    if not 0 <= seconds < math.inf:
+        raise StudyError(f"{flag} {seconds} is no time; give seconds, 0 or more")
 
 
 def command_of(arguments: Arguments) -> str:

@@ -63,8 +63,8 @@ def run(argv: Sequence[str] | None = None) -> int:
                 raise
             print(f"study: cannot use {in_one_line(error.filename)} ({error.strerror})", file=sys.stderr)
             return 2
-        except KeyboardInterrupt:
-            print(STOPPED, file=sys.stderr)
+        except KeyboardInterrupt as error:
+            print(f"study: {error}" if error.args else STOPPED, file=sys.stderr)
             return 130
 
 

@@ -1,27 +1,26 @@
-"""What can be done with a study's folder besides running it: work on it, look at it, stop it."""
+"""What can be done with a study's folder besides running and watching it: work on it, pack it, tune."""
 
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-from study.command_line.arguments import Arguments, check_numbers
+from study.command_line.arguments import Arguments, check_numbers, check_seconds
+from study.command_line.watching import LATE_S, Folder, report, status, stop
 from study.errors import StudyError, in_one_line, unknown, writing
 from study.folder.under_way import UnderWay
 
-LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
-
-Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+SBATCH_TIME = r"([0-9]{1,4}-)?[0-9]{1,6}(:[0-5][0-9]){0,2}"  # days, then minutes, or hours and so on
 
 
 def work(
@@ -57,84 +56,12 @@ def work(
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     every_s = plan.checkpoint_every_s if checkpoint_every_s is None else checkpoint_every_s
+    check_seconds("--checkpoint-every-s", every_s)
     has = Needs() if memory is None else Needs(memory=bytes_of(memory))
     options = RunOptions(choose_device(device), every_s, plugin, has=has)
     finished = take(folder, options, stop, lambda text: print(text, flush=True), LATE_S)
     stopped = "; stopped" if stop.is_set() or UnderWay(folder).stopped else ""
     print(f"{plural(finished, 'job')} finished here{stopped}")
-    return 0
-
-
-def status(folder: tyro.conf.Positional[Folder], /, *, plain: bool = False) -> int:
-    """Show how far the study in FOLDER is and who works on it; live on a terminal, once with --plain.
-
-    Args:
-        folder: The study's output folder.
-        plain: Plain lines, once.
-    """
-    from rich.console import Console
-
-    from study.command_line.terminal import Terminal
-    from study.engines.watch import Watch
-    from study.folder.plan_file import read_plan
-    from study.folder.store import Store
-    from study.plan import Plan
-
-    jobs = read_plan(folder).jobs
-    store, under_way = Store(folder), UnderWay(folder)
-    console = Console(highlight=False, markup=False, emoji=False, force_terminal=False if plain else None)
-    watch = Watch(jobs, store, under_way)
-    done = [job for job in jobs if store.done(job)]
-    terminal = Terminal(console, Plan(jobs=jobs, folds={}), done)
-    if not terminal.is_live:
-        for line in describe(jobs, watch, under_way):
-            console.print(line, soft_wrap=True)
-        return 0
-    with terminal:
-        while watch.left:
-            for event in watch.look():
-                terminal.take(event)
-            time.sleep(0.5)
-    console.print(terminal.summary())
-    return 0
-
-
-def describe(jobs: Sequence[Any], watch: Any, under_way: UnderWay) -> list[str]:
-    """Returns a study's state in lines: counts, then who works on what, then what failed."""
-    failed = {event.job.key: event for event in watch.look() if event.what == "failed"}
-    held, waiting = under_way.held(), len(watch.left) - len(watch.running)
-    finished = len(watch.store.finished() & {job.key[:16] for job in jobs})
-    lines = [f"{finished} of {len(jobs)} jobs finished, {len(watch.running)} running, {waiting} waiting"]
-    if failed:
-        lines[0] += f", {len(failed)} failed"
-    for key in watch.running:
-        job, told = watch.left[key], under_way.told(key)
-        note = told[0] if told else {"env_step": 0, "doing": "starting"}
-        doing = note.get("doing") or f"{note['env_step']:,} of {job.budget_env_steps:,} env steps"
-        who = held.get(key, {})
-        lines.append(f"  {job.title}: {doing}, on {who.get('host', '?')} process {who.get('pid', '?')}")
-    lines += [f"  {event.job.title} FAILED: {last_line(event.message)}" for event in failed.values()]
-    if under_way.stopped:
-        lines.append("  stopped; the study's own command goes on from here")
-    return lines
-
-
-def last_line(text: str) -> str:
-    """Returns the last line of a traceback."""
-    return (text.strip().splitlines() or [""])[-1]
-
-
-def stop(folder: tyro.conf.Positional[Folder], /) -> int:
-    """Have all workers of the study in FOLDER, wherever they run, write a checkpoint and end.
-
-    Args:
-        folder: The study's output folder.
-    """
-    from study.folder.plan_file import read_plan
-
-    read_plan(folder)
-    UnderWay(folder).stop()
-    print("workers save and stop; the study's own command goes on from here")
     return 0
 
 
@@ -168,7 +95,7 @@ def slurm(
         submit: Hand it to sbatch instead of printing it.
     """
     from study.folder.plan_file import read_plan
-    from study.needs import KINDS, largest, size_words
+    from study.needs import KINDS, bytes_of, largest, size_words
 
     said = read_plan(folder).needs
     if bad := [kind for kind in kinds if kind not in KINDS]:
@@ -177,13 +104,18 @@ def slurm(
     cpus = math.ceil(needs.cpus) if cpus is None else cpus
     gpus = math.ceil(needs.gpus) if gpus is None else gpus
     memory = memory or (size_words(needs.memory) if needs.memory else "4G")
-    if workers < 1:
-        raise StudyError(f"--workers {workers} is none; give 1 or more")
-    asked = {"time": time, "mem": memory, "partition": partition}
-    if bad := [
-        f"--{name} {text}" for name, text in asked.items() if text and not text.replace(":", "").isalnum()
-    ]:
-        raise StudyError(f"{bad[0]} is nothing that sbatch takes; use digits, letters and colons")
+    for name, number, least in (("workers", workers, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
+        if number < least:
+            raise StudyError(f"--{name} {number} is too few; give {least} or more")
+    if not re.fullmatch(SBATCH_TIME, time):
+        raise StudyError(f"--time {time!r} is no time of sbatch; give one such as 90, 4:00:00 or 2-12:00:00")
+    if partition is not None and not re.fullmatch(r"[\w.,-]+", partition):
+        raise StudyError(
+            f"--partition {partition!r} is no name; sbatch takes letters, digits, '-', '_' and '.'"
+        )
+    if not re.fullmatch("[0-9]+[KMGT]", memory):  # sbatch takes no fraction, and megabytes without a unit
+        memory = size_words(bytes_of(memory))
+    bytes_of(memory)
     script = sbatch_script(folder.resolve(), workers, time, cpus, gpus, memory, partition)
     if not submit:
         print(script, end="")
@@ -214,45 +146,6 @@ def sbatch_script(
     options = "\n".join(f"#SBATCH --{option}" for option in asked)
     line = shlex.join([sys.executable, "-m", "study", "work", str(folder), "--memory", memory])
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
-
-
-def report(
-    folder: tyro.conf.Positional[Folder],
-    /,
-    *,
-    watch: bool = False,
-    every_s: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0,
-    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
-) -> int:
-    """Write the page of what is finished of the study in FOLDER; nothing is decided on a part.
-
-    Args:
-        folder: The study's output folder.
-        watch: Write it anew whenever more is finished, until all is.
-        every_s: Time between two looks of --watch.
-        plugin: Plug-ins that the study uses.
-    """
-    from study import plugins
-    from study.folder.plan_file import read_plan
-    from study.folder.store import Store
-    from study.results.so_far import write_so_far
-
-    plugins.load(plugin)
-    store, before = Store(folder), -1
-    while True:
-        jobs = read_plan(folder).jobs
-        if (now := sum(map(store.done, jobs))) != before:
-            before = now
-            try:
-                page, done, total = write_so_far(folder, LATE_S)
-                print(f"{done} of {total} jobs finished: {page}", flush=True)
-            except StudyError as error:
-                if not watch:
-                    raise
-                print(error, flush=True)
-        if not watch or now == len(jobs):
-            return 0
-        time.sleep(every_s)
 
 
 def export(

@@ -83,8 +83,23 @@ class Running:
 class Terminal:
     """Shows events as they come; use as a context."""
 
-    def __init__(self, console: Console, plan: Plan, done: Sequence[Job], then_s: float = 0.0) -> None:
-        """Makes a screen for a plan; `then_s` is what comes after its last job."""
+    def __init__(
+        self,
+        console: Console,
+        plan: Plan,
+        done: Sequence[Job],
+        then_s: float = 0.0,
+        elapsed: str = "{} so far",
+    ) -> None:
+        """Makes a screen for a plan.
+
+        Args:
+            console: Where it is shown.
+            plan: All jobs of the study.
+            done: Those that were finished before.
+            then_s: What comes after the last job, in seconds.
+            elapsed: How the time since now is told.
+        """
         self.console, self.plan = console, plan
         self.finished, self.failed = len(done), 0
         self.total = len(plan.jobs)
@@ -92,6 +107,8 @@ class Terminal:
         self.running: dict[str, Running] = {}
         self.begun: dict[str, float] = {}  # when each running job was taken up
         self.silent = True
+        self.stopping = False
+        self.elapsed = elapsed
         self.started = self.last_line = time.monotonic()
         finished = {job.key for job in done}
         self.pace = Pace({job.key: job for job in plan.jobs if job.key not in finished}, then_s)
@@ -149,19 +166,21 @@ class Terminal:
     def summary(self, *, speed: bool = True) -> str:
         """Returns jobs, env steps, speed and time left, in a line."""
         now = time.monotonic()
-        elapsed = duration(now - self.started)
+        elapsed = self.elapsed.format(duration(now - self.started))
         left_s = self.pace.left_s(now)
         left = "measuring" if left_s is None else f"about {duration(left_s)} left"
         if self.finished == self.total:
             left = "all have run"
+        elif self.stopping:
+            left = "stopping, saving"
         if not self.plan.env_steps:  # nothing is trained
-            return f"{self.finished}/{self.total} jobs, {elapsed} so far, {left}"
+            return f"{self.finished}/{self.total} jobs, {elapsed}, {left}"
         steps = self.steps_done + sum(running.env_step for running in self.running.values())
         rate = sum(running.rate for running in self.running.values() if running.busy_s)
         rates = f"{count(rate)} steps/s, " if rate and speed else ""
         return (
             f"{self.finished}/{self.total} jobs, {count(steps)} of {count(self.plan.env_steps)} env steps, "
-            f"{rates}{elapsed} so far, {left}"
+            f"{rates}{elapsed}, {left}"
         )
 
     def render(self) -> RenderableType:
@@ -204,6 +223,7 @@ def said_at_once(terminal: Terminal) -> Iterator[None]:
 
     def stop(number: int, frame: object) -> None:
         signal.signal(number, before[signal.Signals(number)])  # the next one comes through
+        terminal.stopping = True
         terminal.say("stopping, saving ...")
         raise KeyboardInterrupt
 

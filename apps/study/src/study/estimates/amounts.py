@@ -1,7 +1,8 @@
-"""How many episodes a job plays: what it would ask for is counted, and nothing is played."""
+"""What a job plays: what it would ask for is counted, and nothing is played."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,16 +24,48 @@ class Uncountable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counting(Context):
-    """A context that writes down how many episodes are asked of it, and says that each scored nothing."""
+class Played:
+    """One evaluation: episodes side by side in slots, and in each slot one after the other.
 
-    asked: Counter[str] = field(default_factory=Counter)  # by player; the agent is AGENT
+    Attributes:
+        player: AGENT, or a scripted one's name.
+        episodes: In all slots together.
+        slots: Parallel envs.
+        trials: In an episode, which is then a lifetime.
+        max_steps: Env steps after which a trial is cut.
+    """
+
+    player: str
+    episodes: int
+    slots: int
+    trials: int = 1
+    max_steps: int
+
+    @property
+    def rounds(self) -> int:
+        """How many trials the slot plays that plays most."""
+        return math.ceil(self.episodes / self.slots) * self.trials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(Context):
+    """A context that writes down what is asked of it, and says that each episode scored nothing."""
+
+    asked: Counter[Played] = field(default_factory=Counter)
 
     def play(
         self, policy: Any, tasks: Sequence[str], episodes: int, *, env_step: int = 0, trials: int = 1
     ) -> list[EpisodeScore]:
         """Returns episodes that were not played."""
-        self.asked[policy if isinstance(policy, str) else AGENT] += len(tasks) * episodes * trials
+        number = len(tasks) * episodes
+        played = Played(
+            player=policy if isinstance(policy, str) else AGENT,
+            episodes=number,
+            slots=min(self.settings["num_envs"], number),
+            trials=trials,
+            max_steps=self.settings["max_steps"],
+        )
+        self.asked[played] += 1
         return [
             EpisodeScore(
                 task_position=task, episode=episode, score=0.0, length=1, cut=False, trials=(0.0,) * trials
@@ -57,22 +90,30 @@ class Anyone(SimpleNamespace):
         return self
 
 
-def episodes_of(job: Job) -> Counter[str]:
-    """Returns how many episodes a job plays beside its training, by player: AGENT, or a scripted one."""
+def plays_of(job: Job) -> Counter[Played]:
+    """Returns what a job plays beside its training: evaluations, and how often each of them."""
     if job.kind == "measure":
         return _asked(job, job.spec["measure"], job.spec["settings"])
     if job.kind == "pretrain":
         return Counter()
-    once = Counter({job.method if job.kind == "baseline" else AGENT: int(job.spec["evaluation"]["episodes"])})
+    player = job.method if job.kind == "baseline" else AGENT
+    once = Counter([_evaluation(player, job.spec["evaluation"])])
     if job.kind == "baseline":
         return once
     for name, settings in job.spec.get("measures", {}).items():
         once += _asked(job, name, settings)
-    return Counter({player: len(job.spec["at"]) * episodes for player, episodes in once.items()})
+    return Counter({played: len(job.spec["at"]) * times for played, times in once.items()})
 
 
-def _asked(job: Job, name: str, settings: Any) -> Counter[str]:
-    """Returns the episodes that a measure asks for; of one that cannot be counted, those it names."""
+def _evaluation(player: str, settings: Any) -> Played:
+    """Returns an evaluation at these settings, on one task."""
+    episodes = int(settings["episodes"])
+    slots = min(int(settings["num_envs"]), episodes)
+    return Played(player=player, episodes=episodes, slots=slots, max_steps=int(settings["max_steps"]))
+
+
+def _asked(job: Job, name: str, settings: Any) -> Counter[Played]:
+    """Returns what a measure asks for; of one that cannot be counted, the episodes that it names."""
     play = registered().measures[name].play
     assert play is not None
     known = context_of(job, settings)
@@ -86,5 +127,6 @@ def _asked(job: Job, name: str, settings: Any) -> Counter[str]:
     try:
         play(Anyone(), context)
     except Exception:  # a plug-in's measure may want a real agent, or real scores
-        return context.asked or Counter({AGENT: int(settings.get("episodes", 1))})
+        named = {"episodes": 1, "num_envs": 1, "max_steps": 1000, **settings}
+        return context.asked or Counter([_evaluation(AGENT, named)])
     return context.asked

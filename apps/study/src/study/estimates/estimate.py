@@ -25,6 +25,12 @@ from study.methods import Row
 from study.needs import Needs, size_words, with_measured
 from study.plan import Job, Plan
 
+WIDE = 1.1  # two estimates that differ by less are one
+WHY = (
+    "from episodes as short as the shortest that random play, a script or a beginner had here, to all as "
+    "long as they may be: how long a trained agent's are, nobody knows yet"
+)
+
 
 def show(
     console: Console,
@@ -69,17 +75,23 @@ def show(
     found = dict(zip((*groups, *played), measured, strict=True))
     takes = expected(everything, found)
     console.print(by_method(everything, takes))
-    seconds = start_s + makespan_s(everything, takes, max(workers, 1)) + report_s(len(everything))
-    console.print(f"starting  {duration(start_s)}, tables and report {duration(report_s(len(everything)))}")
+    rest_s = report_s(len(everything))
+    console.print(f"starting  {duration(start_s)}, tables and report {duration(rest_s)}")
+    least_s, most_s = (
+        start_s + rest_s + makespan_s(everything, seconds, max(workers, 1)) for seconds in both(takes)
+    )
     disk = sum(len(jobs) * (found[work].weights_bytes + 50_000) for work, jobs in groups.items())
     checkpoints = max((found[work].checkpoint_bytes for work in groups), default=0) * max(workers, 1) * 2
     memory = max((found[work].memory_bytes for work in groups), default=0) * max(workers, 1)
     free = shutil.disk_usage(_existing(output)).free
     available = psutil.virtual_memory().available
-    console.print(f"time      about {duration(seconds)}, give or take a third")
+    console.print(f"time      {between(least_s, most_s)}, give or take a third")
     if device == "cpu":
-        processor_s = sum(one.processor_s for one in takes.values())
-        console.print(f"          of it cores at work {duration(processor_s)}, all workers together")
+        busy = {key: one.busy_frac for key, one in takes.items()}
+        at_work = [sum(busy[key] * s for key, s in seconds.items()) for seconds in both(takes)]
+        console.print(f"          of it cores at work {between(*at_work)}, all workers together")
+    if most_s > WIDE * least_s:
+        console.print(f"          {WHY}", soft_wrap=True)
     console.print(
         f"disk      about {(disk + checkpoints) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
         soft_wrap=True,
@@ -95,6 +107,28 @@ def show(
         console.print("          more than is available: use fewer --workers", style="yellow")
 
 
+def both(takes: Mapping[str, Expected]) -> tuple[dict[str, float], dict[str, float]]:
+    """Returns the least and the most seconds of each job."""
+    return {k: one.seconds for k, one in takes.items()}, {k: one.most_s for k, one in takes.items()}
+
+
+def between(least_s: float, most_s: float) -> str:
+    """Returns two durations in words, or one where they hardly differ."""
+    shown = [f"{s:.1f} s" if s < 10 else duration(s) for s in (least_s, most_s)]
+    if most_s <= WIDE * least_s or shown[0] == shown[1]:
+        return f"about {shown[1]}"
+    return f"{shown[0]} to {shown[1]}"
+
+
+def span(least_s: float, most_s: float) -> str:
+    """Returns two durations in one unit, short enough for a table: "24-35 s", or one: "1.7 min"."""
+    longer = (("h", 3600.0), ("min", 60.0))
+    unit, size = next((pair for pair in longer if most_s >= 1.5 * pair[1]), ("s", 1.0))
+    shown = [f"{s / size:.{0 if s >= 10 * size else 1}f}" for s in (least_s, most_s)]
+    one = most_s <= WIDE * least_s or shown[0] == shown[1]
+    return f"{shown[1] if one else '-'.join(shown)} {unit}"
+
+
 def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
     """Returns what the jobs of each kind and method would take, all points of its grid together."""
     groups: dict[tuple[str, str], list[Job]] = {}
@@ -102,16 +136,24 @@ def by_method(jobs: Sequence[Job], takes: Mapping[str, Expected]) -> Table:
         kind, name = group_of(job)
         groups.setdefault((kind, _without_point(name)), []).append(job)
     table = Table(title="What they would take of a worker", title_justify="left")
-    for column in ("jobs", "of", "env steps/s", "a job", "played", "in all"):
+    for column in ("jobs", "of", "steps/s", "a job", "playing", "in all"):
         table.add_column(column, justify="left" if column == "of" else "right")
     for (kind, method), mine in groups.items():
-        all_s = sum(takes[job.key].seconds for job in mine)
         trained_s = sum(takes[job.key].train_s for job in mine)
         speed = count(sum(job.budget_env_steps for job in mine) / trained_s) if trained_s else ""
-        played = f"{1 - trained_s / all_s:.0%}" if trained_s and all_s else ""
-        each = all_s / len(mine)
-        shown = f"{each:.1f} s" if each < 10 else duration(each)
-        table.add_row(str(len(mine)), f"{kind} {method}", speed, shown, played, duration(all_s))
+        all_s = [sum(seconds[job.key] for job in mine) for seconds in both(takes)]
+        played_s = [
+            sum(takes[job.key].play_s for job in mine) / len(mine),
+            sum(takes[job.key].most_play_s for job in mine) / len(mine),
+        ]
+        table.add_row(
+            str(len(mine)),
+            f"{kind} {method}",
+            speed,
+            span(*(s / len(mine) for s in all_s)),
+            span(*played_s) if any(played_s) else "",
+            span(*all_s),
+        )
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -18,8 +18,8 @@ from fvm_meta.stream import can_save
 from study import plugins
 from study.engines.processes import one_thread
 from study.estimates.pace import does_of
+from study.estimates.playing import Playing, watched
 from study.folder.state_file import write_state
-from study.jobs.evaluation import Stopped
 from study.learners import read_spec, spec_of
 from study.plan import Job
 
@@ -36,7 +36,8 @@ class Measured:
 
     Attributes:
         steps_per_s: Env steps of training; 0 where nothing is trained.
-        episode_s: Seconds to play an episode, of an agent that has hardly learned; 0 where none is.
+        begin_s: Seconds until a training takes its first step: its agent and its envs are made.
+        playing: What it takes to play the agent, which has hardly learned; None where it is not played.
         memory_bytes: Of the process.
         checkpoint_bytes: Of a job under way.
         weights_bytes: Of a finished agent.
@@ -46,7 +47,8 @@ class Measured:
     """
 
     steps_per_s: float = 0.0
-    episode_s: float = 0.0
+    begin_s: float = 0.0
+    playing: Playing | None = None
     memory_bytes: int = 0
     checkpoint_bytes: int = 0
     weights_bytes: int = 0
@@ -120,17 +122,31 @@ def _mean(found: Sequence[Measured]) -> Measured:
         memory_bytes=max(m.memory_bytes for m in found),
         checkpoint_bytes=found[0].checkpoint_bytes,
         weights_bytes=found[0].weights_bytes,
-        episode_s=sum(m.episode_s for m in found) / len(found),
+        begin_s=sum(m.begin_s for m in found) / len(found),
+        playing=mean_playing([m.playing for m in found if m.playing is not None]),
         gpu_bytes=max(m.gpu_bytes for m in found),
         busy_frac=sum(m.busy_frac for m in found) / len(found),
     )
+
+
+def mean_playing(found: Sequence[Playing]) -> Playing | None:
+    """Returns the mean of what was seen of several processes or players; None of none."""
+    if not found:
+        return None
+    means = {
+        name: sum(getattr(one, name) for one in found) / len(found)
+        for name in ("begin_s", "row_s", "more_s", "shortest")
+    }
+    longest = max(one.longest for one in found)
+    same = all(one.fixed and one.longest == longest for one in found)
+    return Playing(**means, longest=longest, ended=all(one.ended for one in found), fixed=same)
 
 
 def _measure(job: Job, device: str, for_s: float) -> Measured:
     torch.set_num_threads(1)
     started, processor_s = time.perf_counter(), time.process_time()
     if job.kind == "baseline":
-        measured = Measured(episode_s=_episode_s(job, job.spec["policy"], for_s))
+        measured = Measured(playing=_playing(job, job.spec["policy"], for_s))
     else:
         measured = _trained(job, device, for_s)
     busy_frac = (time.process_time() - processor_s) / (time.perf_counter() - started)
@@ -139,13 +155,15 @@ def _measure(job: Job, device: str, for_s: float) -> Measured:
 
 def _trained(job: Job, device: str, for_s: float) -> Measured:
     """Returns what the first iterations of a training took, and an evaluation of what they made."""
-    from study.jobs.agents import build_paradigm
-
     phase, tasks = job.spec["phase"], job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
     kind, config = read_spec(phase)
     config = kind.as_measured(config, phase["num_envs"], learns=does_of(job) == "learns")
     spec = {**job.spec, "phase": {**phase, "learner": spec_of(config)}}
-    learner, envs = build_paradigm(spec, device).start(tasks, job.seeds()[0], "resample")
+    learner, envs = _start(spec, device, tasks, job)  # first-use costs
+    envs.close()
+    started = time.perf_counter()
+    learner, envs = _start(spec, device, tasks, job)
+    begin_s = time.perf_counter() - started
     whole = min(learner.iteration_env_steps(envs.num_envs), job.budget_env_steps)
     part = min(
         whole, max(MEASURE_STEPS // envs.num_envs, 1) * envs.num_envs
@@ -161,13 +179,14 @@ def _trained(job: Job, device: str, for_s: float) -> Measured:
     replays = kind.memory_nbytes(config, envs.single_observation_space, len(tasks))  # nearly empty as yet
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
-        envs_state = envs.state_dict() if can_save(envs) else {}  # type: ignore[attr-defined]
+        envs_state = envs.state_dict() if can_save(envs) else {}
         write_state(path, {"learner": learner.state_dict(), "envs": envs_state})
         checkpoint_bytes = path.stat().st_size + replays
     policy = learner.frozen_policy()
     return Measured(
         steps_per_s=steps_per_s,
-        episode_s=_episode_s(job, policy, for_s) if job.kind == "adapt" else 0.0,
+        begin_s=begin_s,
+        playing=_playing(job, policy, for_s) if job.kind == "adapt" else None,
         memory_bytes=psutil.Process().memory_info().rss + rest_of_rollout + replays,
         checkpoint_bytes=checkpoint_bytes,
         weights_bytes=sum(tensor.nbytes for tensor in policy.weights.values()),
@@ -175,21 +194,13 @@ def _trained(job: Job, device: str, for_s: float) -> Measured:
     )
 
 
-def _episode_s(job: Job, policy: Any, for_s: float) -> float:
-    """Returns the seconds of an episode: of a whole evaluation, or of what `for_s` was enough for."""
+def _start(spec: Mapping[str, Any], device: str, tasks: Sequence[str], job: Job) -> tuple[Any, Any]:
+    from study.jobs.agents import build_paradigm
+
+    return build_paradigm(spec, device).start(tasks, job.seeds()[0], "resample")
+
+
+def _playing(job: Job, policy: Any, for_s: float) -> Playing:
     from study.jobs.job import context_of
 
-    episodes = int(job.spec["evaluation"]["episodes"])
-    started, done = time.perf_counter(), 0.0
-
-    def told(part: float) -> None:
-        nonlocal done
-        done = part
-        if part > 0.0 and time.perf_counter() - started > for_s:
-            raise Stopped
-
-    try:
-        replace(context_of(job), told=told).score(policy, [job.spec["task"]], episodes, env_step=0)
-    except Stopped:
-        return (time.perf_counter() - started) / done / episodes
-    return (time.perf_counter() - started) / episodes
+    return watched(context_of(job), policy, job.spec["task"], for_s)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +65,10 @@ class FinishedJobs:
         """Whether the job is finished."""
         return is_folder(self.folder(job))
 
+    def finished_at(self, job: Job) -> float:
+        """Returns when a finished job's record was written, in seconds since 1970 by the file server."""
+        return os.stat(self.folder(job) / RECORD).st_mtime
+
     def finished(self) -> set[str]:
         """Returns the first parts of the keys of all finished jobs here, by one look at the folder."""
         try:
@@ -106,6 +111,29 @@ class FinishedJobs:
             if self.done(job):
                 self.record(job)
 
+    def check_weights(self, jobs: Iterable[Job]) -> None:
+        """Raises StudyError that names all agents whose weights jobs that are to run need and nobody has."""
+        parents = {job.parent.key: job.parent for job in jobs if job.parent is not None}
+        lacking = [
+            parent
+            for parent in parents.values()
+            if self.done(parent)
+            and WEIGHTS in self.record(parent).files
+            and not os.path.lexists(self.folder(parent) / WEIGHTS)
+        ]
+        if lacking:
+            raise self._without_weights(lacking)
+
+    def _without_weights(self, jobs: Sequence[Job]) -> StudyError:
+        """Returns the error for finished jobs whose weights are needed and are not there."""
+        titles = ", ".join(job.title for job in jobs)
+        folders = shlex.join(str(self.folder(job)) for job in jobs)
+        return StudyError(
+            f"{titles} {'has' if len(jobs) == 1 else 'have'} no weights, as if from an archive without them, "
+            f"and they are needed; import an archive with weights, or run `rm -r {folders}` and the same "
+            f"command again: only {'this job runs' if len(jobs) == 1 else 'these jobs run'} anew"
+        )
+
     def read(self, job: Job, name: str) -> bytes:
         """Returns a file of a finished job, held against its SHA-256.
 
@@ -131,11 +159,7 @@ class FinishedJobs:
                 raise Damaged("it does not match its SHA-256 in the job's record")
         except FileNotFoundError as error:
             if is_folder(folder) and WEIGHTS in self.record(job).files:
-                raise StudyError(
-                    f"{job.title} has no weights, as if from an archive without them, and they are needed; "
-                    f"import an archive with weights, or delete the folder {folder}, and run the same "
-                    f"command again: only this job runs anew"
-                ) from None
+                raise self._without_weights([job]) from None
             raise self._damaged(path, error, folder) from None
         except (OSError, Damaged) as error:
             raise self._damaged(path, error, folder) from None

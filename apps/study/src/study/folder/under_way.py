@@ -150,6 +150,8 @@ class UnderWay:
 
     def stop(self) -> None:
         """Has all workers save and stop."""
+        with writing(self.root):
+            self.root.mkdir(exist_ok=True)  # nobody may have worked on it yet
         write_bytes(self.root / STOP, b"")
 
     @property

@@ -175,8 +175,10 @@ class Sink:
 
     def _send(self, job: Job) -> None:
         costs = self.store.note(job, "costs")
-        now, took = int(time.time() * 1000), int(1000 * float(costs.get("wall_s", 0.0)))
         live = job.key in self._mine["running"]
+        # Of a job that others finished while nobody watched, what its folder says.
+        ended_s = time.time() if live else self.store.finished_at(job)
+        now, took = int(ended_s * 1000), int(1000 * float(costs.get("wall_s", 0.0)))
         client, run_id = self.connect(), self.start(job.key, now if live else now - took)
         seen = sorted(dict([(0, now - took), *self._seen.get(job.key, ())]).items())
         if not live or len(seen) < 2:

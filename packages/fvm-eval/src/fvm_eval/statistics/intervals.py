@@ -163,4 +163,5 @@ def _new_tasks(
     below = math.hypot(base.mean - base.low, base.mean - low)
     above = math.hypot(base.high - base.mean, high - base.mean)
     note = "neither tasks nor checkpoints differ: limits from the scores' range alone"
-    return replace(base, low=base.mean - below, high=base.mean + above, how="MOVER", note=note, beside=None)
+    low, high = base.mean - below, base.mean + above
+    return replace(base, low=low, high=high, how="MOVER", note=note, beside=None).within(found.bounds)
