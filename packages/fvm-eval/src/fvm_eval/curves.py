@@ -36,8 +36,12 @@ def normalise(episodes: pl.DataFrame, score_ranges: Mapping[str, tuple[float, fl
     flat = [task for task in tasks if not score_ranges[task][0] < score_ranges[task][1]]
     if flat:
         raise TableError(f"the score range {score_ranges[flat[0]]} of {flat[0]} is empty; expected min < max")
-    low = pl.col("task").replace_strict({t: score_ranges[t][0] for t in tasks}, return_dtype=pl.Float64)
-    high = pl.col("task").replace_strict({t: score_ranges[t][1] for t in tasks}, return_dtype=pl.Float64)
+    low = pl.col("task").replace_strict(
+        {t: float(score_ranges[t][0]) for t in tasks}, return_dtype=pl.Float64
+    )
+    high = pl.col("task").replace_strict(
+        {t: float(score_ranges[t][1]) for t in tasks}, return_dtype=pl.Float64
+    )
     return episodes.with_columns(score=(pl.col("score") - low) / (high - low)) if tasks else episodes
 
 
