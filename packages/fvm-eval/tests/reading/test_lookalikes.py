@@ -39,7 +39,7 @@ def test_two_names_that_no_reader_tells_apart_are_refused(role, one, other):
 def test_names_that_differ_in_signs_alone_are_said(one, other):
     found = compare(table(one, other))
     first, second = sorted((one, other))
-    assert f"methods {first!r} and {second!r} are two here: their names differ in signs alone" in str(found)
+    assert f"Methods {first!r} and {second!r} are two here: their names differ in signs alone" in str(found)
 
 
 def test_other_names_are_two_in_silence():
