@@ -1,6 +1,8 @@
 """What is said of a stranger's table by itself: successes, scales, clusters; nothing that is not so."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -97,3 +99,8 @@ def test_columns_stay_aligned_beside_letters_that_take_two():
     lines = text.split("\n\n")[0].split("\n")[1:6]
     wide = [sum(2 if re.match(r"[^\x00-\xff−]", letter) else 1 for letter in line) for line in lines]
     assert len(set(wide)) == 1, lines
+
+
+def test_reading_and_judging_a_table_needs_no_figures():
+    code = "import sys, fvm_eval; fvm_eval.compare; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

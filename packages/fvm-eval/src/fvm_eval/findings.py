@@ -19,8 +19,7 @@ from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
 from fvm_eval.reading.published_ranges import Range
-from fvm_eval.report.text import number
-from fvm_eval.table import TableError
+from fvm_eval.table import TableError, coded, spelt
 
 if TYPE_CHECKING:
     from fvm_eval.report.captions import Picture
@@ -230,7 +229,10 @@ def _are_successes(scores: pl.Series) -> bool:
 
 def _scales(episodes: pl.DataFrame) -> list[str]:
     """Returns a warning where the mean over tasks is that of the tasks with large scores alone."""
-    sizes = episodes.group_by("task").agg(pl.col("score").abs().max().alias("size")).sort("size", "task")
+    from fvm_eval.report.text import number  # a page's module, which would bring matplotlib along
+
+    by_task = coded(episodes.select("task", "score")).group_by("task")
+    sizes = spelt(by_task.agg(pl.col("score").abs().max().alias("size"))).sort("size", "task")
     sizes = sizes.filter(pl.col("size") > 0)
     if len(sizes) < 2:
         return []

@@ -26,7 +26,10 @@ def copied(runs: pl.DataFrame, episodes: pl.DataFrame) -> str:
         runs: Curves of the episodes (`fvm_eval.curves.run_curves`), which tell most checkpoints apart.
         episodes: Of the table.
     """
-    points = _points(episodes.join(_alike(runs), on=_CHECKPOINT, how="semi"))
+    alike = _alike(runs)
+    if alike.is_empty():
+        return ""
+    points = _points(episodes.join(alike, on=_CHECKPOINT, how="semi"))
     whole = (
         points.with_columns(told=pl.struct("task", "env_step", pl.col("score").list.sort().hash()).hash())
         .group_by(_CHECKPOINT, maintain_order=True)
