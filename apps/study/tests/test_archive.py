@@ -151,6 +151,19 @@ def test_damage_anywhere_changes_nothing(
     assert {p: p.read_bytes() for p in (tmp_path / "mine").rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.parametrize(("kind", "command"), [("gz", "gzip"), ("bz2", "bzip2"), ("xz", "xz")])
+def test_a_compressed_one_says_how_it_is_unpacked(
+    theirs: Store, tmp_path: Path, kind: str, command: str
+) -> None:
+    archive = tmp_path / "a study.tar"
+    with tarfile.open(archive, f"w:{kind}") as tar:
+        tar.add(theirs.root / "study.json", "study.json")
+    with pytest.raises(StudyError) as error:
+        import_study(archive, tmp_path / "mine")
+    assert f"is compressed; unpack it by `{command} -dc '{archive}' > study.tar`" in str(error.value)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_job_that_is_not_what_its_key_says_is_refused(theirs: Store, tmp_path: Path) -> None:
     export_study(theirs.root, tmp_path / "a.tar")
     files = members(tmp_path / "a.tar")

@@ -21,3 +21,12 @@ def test_settings_become_dotted_names() -> None:
         "a.c.d": "None",
         "e": "(1, 2)",
     }
+
+
+def test_names_of_arms_become_names_that_mlflow_takes() -> None:
+    from mlflow.utils.validation import _validate_param_name
+
+    named = flatten({"chosen": {"multitask@100:gradient+head-reset": "rate 0.005"}})
+    assert named == {"chosen.multitask-100:gradient-head-reset": "rate 0.005"}
+    for name in named:
+        _validate_param_name(name)

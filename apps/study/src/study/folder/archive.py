@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import re
+import shlex
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ WEIGHTS = "weights.safetensors"
 MEMBER = re.compile(rf"{MARKER}|jobs/[0-9a-f]{{16}}/[A-Za-z0-9_][A-Za-z0-9_.\-]{{0,99}}")
 MAX_FILES = 2_000_000
 MAX_CARD_BYTES = 2**30
+# What a compressed file begins with, and what unpacks it.
+_UNPACKS = {b"\xfd7zXZ\x00": "xz", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def export_study(root: Path, archive: Path, *, weights: bool = False) -> int:
@@ -153,6 +156,12 @@ def import_study(archive: Path, root: Path) -> tuple[int, int]:
 
 
 def _unpack(archive: Path, stage: Path) -> None:
+    with open(archive, "rb") as file:
+        begins = file.read(max(map(len, _UNPACKS)))
+    for magic, command in _UNPACKS.items():
+        if begins.startswith(magic):
+            unpacked = f"{command} -dc {shlex.quote(str(archive))} > study.tar"
+            raise StudyError(f"{archive} is compressed; unpack it by `{unpacked}`, then import study.tar")
     with (
         open(archive, "rb") as file,
         tarfile.open(fileobj=file, mode="r:") as tar,

@@ -296,14 +296,14 @@ def _has_run(client: Any, run_id: str) -> bool:
 
 
 def _allowed(name: str) -> str:
-    """Returns a metric's name with "-" for what MLflow does not take, such as the @ of multitask@100."""
+    """Returns a name with "-" for what MLflow does not take, as the @ and + of multitask@100:encoder+bc."""
     return re.sub(r"[^\w\-. :/]", "-", name)
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Returns nested settings as dotted names and texts."""
+    """Returns nested settings as dotted names that MLflow takes, and texts."""
     flat: dict[str, str] = {}
     for key, item in value.items():
         name = f"{prefix}{key}"
-        flat |= flatten(item, f"{name}.") if isinstance(item, Mapping) else {name: str(item)}
+        flat |= flatten(item, f"{name}.") if isinstance(item, Mapping) else {_allowed(name): str(item)}
     return flat
