@@ -115,7 +115,7 @@ def test_clocks_apart_make_no_lease_stale(
 def test_a_holder_that_is_dead_here_is_seen_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.lease"
     code = (
-        "import sys, os; from pathlib import Path; from study import lease; "
+        "import sys, os; from pathlib import Path; from study.folder import lease; "
         "lease.take(Path(sys.argv[1])); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60)
