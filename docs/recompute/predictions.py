@@ -113,3 +113,12 @@ def same(mine: Any, theirs: Any) -> bool:
     if isinstance(mine, float) and isinstance(theirs, float | int) and not isinstance(theirs, bool):
         return isclose(mine, theirs, rel_tol=1e-6, abs_tol=1e-9)
     return bool(mine == theirs)
+
+
+def told(lines: list[tuple[str, Any, Any]]) -> int:
+    """Returns 1 if anything recomputed differs from what the page has, each difference printed, else 0."""
+    bad = [(what, mine, theirs) for what, mine, theirs in lines if not same(mine, theirs)]
+    for what, mine, theirs in bad:
+        print(f"DIFFERENT  {what}: {mine}, the page has {theirs}")
+    print(f"{len(lines)} numbers recomputed, {len(bad)} different")
+    return 1 if bad else 0
