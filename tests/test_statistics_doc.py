@@ -3,11 +3,14 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PLANTED = ROOT / "packages/fvm-eval/tests/fairness/test_violations.py"
 
 
-def test_every_planted_violation_is_listed_once_under_its_rule() -> None:
+def test_every_planted_violation_is_listed_once_under_its_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PLANTED.parent))  # where it finds planting.py
     spec = importlib.util.spec_from_file_location("planted", PLANTED)
     assert spec is not None
     assert spec.loader is not None
