@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from fvm_eval import Comparison, Fold
+from fvm_eval import Comparison
 from fvm_eval.analysis import analyse
 from fvm_eval.analysis.secondary import secondary_of
 from fvm_eval.claims import Look, judge
-from fvm_eval.fairness import RULES, RUN, Check, LeakAudit
+from fvm_eval.fairness import RULES, RUN, Check
 from fvm_eval.fairness.completeness import check_size
 from fvm_eval.report.headline import header
 from fvm_eval.table import TableError
+from planting import crossed, episodes, spending
 
 STEPS = (0, 10_000, 20_000, 30_000, 40_000)
 
@@ -24,28 +25,6 @@ def study(synthetic):
 
 def answers(study):
     return {check.rule: check.status for check in analyse(study).checks}
-
-
-def episodes(study, change):
-    return replace(study, episodes=change(study.episodes))
-
-
-def spending(study, method, **values):
-    own = pl.col("method") == method
-    new = [pl.when(own).then(v).otherwise(pl.col(k)).alias(k) for k, v in values.items()]
-    return replace(study, spending=study.spending.with_columns(new))
-
-
-def crossed(study, of_task):
-    """Two folds, each of which trains on the task that the other holds out; which a run had, by task."""
-    folds = {name: Fold(("t", study.tasks[1 - i]), (), (study.tasks[i],)) for i, name in enumerate("ab")}
-    plan = study.plan
-    if of_task is not None:
-        names = {study.tasks[i]: name for i, name in of_task.items()}
-        plan = plan.with_columns(split=pl.col("task").replace_strict(names))
-    audit = LeakAudit(9, 100, (), "entities")
-    hashes = [fold.sha256 for fold in folds.values()]
-    return replace(study, folds=folds, recorded_splits=hashes, plan=plan, leak_audit=audit)
 
 
 def test_one_thing_is_said_in_the_singular(study):
@@ -63,10 +42,6 @@ def test_one_thing_is_said_in_the_singular(study):
 
 
 # What was done, which rule must not hold, and how; every one is a study that a table alone would let pass.
-
-
-def without(table, **values):
-    return table.filter(~pl.all_horizontal([pl.col(name) == value for name, value in values.items()]))
 
 
 NEEDS_A_PLAN = (4, 6, 7, 8, 9)
