@@ -125,7 +125,10 @@ QUICK = StudyConfig(
 )
 
 
-SMALL_ARM = replace(QUICK_ARM, replay_capacity=20_000)
+# Of a training task there are five demonstrations, a hundred transitions, beside ten steps that a context may
+# hold; of a test task there may be none: half and half lets the encoder know both.
+CONTEXT: Mapping[str, Any] = {"context_demonstrations": True, "demonstrated_context_frac": 0.5}
+SMALL_ARM = replace(QUICK_ARM, replay_capacity=20_000, **CONTEXT)
 INNER_LOOP = {"inner_updates": 5}  # the authors' k
 SMALL = replace(
     QUICK,
@@ -173,7 +176,7 @@ PAPER_ARM = replace(
     compile=True,
     replay_capacity=100_000,
     learn_start=0,  # demonstrations are there from the start
-    context_demonstrations=True,
+    **CONTEXT,
 )
 PAPER = replace(
     SMALL,
