@@ -2,8 +2,8 @@
 
     python docs/results/two-stage/across.py
 
-From the cells' parquet files: polars, numpy and scipy, nothing of fvm. Cells of one kind of picture begin with
-the same teachers, so their differences are paired by pretraining; between two kinds of picture they are
+From the cells' parquet files: polars, numpy and scipy, nothing of fvm. Cells of one kind of picture begin
+with the same teachers, so their differences are paired by pretraining; between two kinds of picture they are
 Welch's. Prints each difference with 95 % t limits and holds it against `across.json` beside this file, or
 writes that file (`--write`). Any difference ends it with status 1.
 """

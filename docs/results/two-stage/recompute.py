@@ -130,7 +130,7 @@ def numbers(folder: Path) -> dict[str, list[float]]:
 
 
 def held_against(path: Path, found: dict[str, list[float]], *, write: bool) -> int:
-    """Prints numbers and returns 1 if one differs from what a file says, which is written first if asked for."""
+    """Prints numbers and returns 1 if one is not what a file says, which is written first if asked for."""
     for name, (mean, low, high) in found.items():
         print(f"{name:60} {mean:6.3f} [{low:.3f}, {high:.3f}]")
     if write:
