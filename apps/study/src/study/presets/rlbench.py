@@ -159,7 +159,7 @@ SMALL = replace(
     settings={
         "multitask": Settings(adapt=GENTLE),
         "reptile": Settings(config=INNER_LOOP, adapt=GENTLE),
-        # With a KL weight of .1 `quick`'s posteriors collapsed, to .001 nats; pilots are beside the predictions.
+        # At .1 `quick`'s posteriors collapsed, to .001 nats; the pilots are with the predictions.
         "pearl": Settings(config={**INFERENCE, "kl_weight": 0.001}, learner=LATENT, adapt=GENTLE),
     },
     note=f"{SIMULATORS['mujoco']} A network and budgets for CPUs, three of the paper's five folds: "
