@@ -20,7 +20,7 @@ from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.estimates import estimate
-from study.folder.cache import check_cache, set_aside, take_from
+from study.folder.cache import check_cache, found_in, set_aside, take_from
 from study.folder.config_file import as_json
 from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store, write_table
@@ -206,7 +206,9 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         if output.exists():
             check_owner(output, config.identity)
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
-        estimate.show(console, config, plan, tuning, output, device, workers)
+        kept = [*([] if arguments.fresh else [output]), *(arguments.cache or ())]
+        finished = found_in(kept, plan.jobs)
+        estimate.show(console, config, plan, tuning, output, device, workers, finished)
         return
     estimate.check_memory(plan.jobs, device, workers)
     options = with_measured_needs(arguments, options, plan)

@@ -158,6 +158,11 @@ class Terminal:
             self.silent = False
             self.say(self.summary())
 
+    def stops(self, why: str = "") -> None:
+        """Says that the study saves and ends, before it does."""
+        self.stopping = True
+        self.say(f"{why}stopping, saving ...")
+
     def say(self, text: str) -> None:
         """Prints a line above the bars."""
         self.last_line = time.monotonic()
@@ -223,8 +228,7 @@ def said_at_once(terminal: Terminal) -> Iterator[None]:
 
     def stop(number: int, frame: object) -> None:
         signal.signal(number, before[signal.Signals(number)])  # the next one comes through
-        terminal.stopping = True
-        terminal.say("stopping, saving ...")
+        terminal.stops()
         raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
