@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +13,7 @@ from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.folds import leave_one_out
 from study.claims.arms import TRIALS
 from study.config import StudyConfig
+from study.estimates.amounts import plays_of
 from study.folder.store import Store, write_table
 from study.plan import Plan, make_plan
 from study.results.collect import cell_bounds_of, collect
@@ -45,6 +48,25 @@ def test_the_checklist_is_checked_against_plan_and_ledgers(
     key = ["method", "fold", "seed", "checkpoint", "task", "env_step"]
     counted = table.group_by(key).agg(pl.len().cast(pl.Int64).alias("episodes"))
     assert points.select(*key, "episodes").sort(key).equals(counted.sort(key))
+
+
+def test_earlier_snapshots_play_fewer_episodes_where_that_is_asked_for(
+    small: StudyConfig, run_plan: Callable[..., Any], tmp_path: Path
+) -> None:
+    fewer = replace(small.evaluation, episodes=4, early_episodes=3)
+    config = replace(small, methods=("scratch",), evaluation=fewer)
+    plan, store = make_plan(config), Store(tmp_path / "fewer")
+    run_plan(plan, store)
+    results = collect(config, plan, store, rerun="")
+    scratch = adaptations(plan)[0]
+    played = store.table([scratch], "episodes").group_by("env_step").len().sort("env_step")
+    assert played.rows() == [(0, 3), (256, 3), (512, 4)]
+    (seven,) = (check for check in results.analysis.checks if check.rule == 7)
+    assert (seven.status, seven.reason) == ("holds", "3 to 4 episodes at each of 6 points, as planned")
+    counted = {played.episodes: times for played, times in plays_of(scratch).items()}
+    assert counted == {3: 2, 4: 1}
+    # Without it the jobs are those of before.
+    assert "early_episodes" not in make_plan(small).jobs[-1].spec.get("evaluation", {})
 
 
 def test_a_run_s_split_is_the_one_its_pretraining_saw(small: StudyConfig) -> None:

@@ -14,6 +14,7 @@ from study.estimates.expected import Expected, expected, lengths, makespan_s
 from study.estimates.measuring import Measured, players, trainings
 from study.estimates.playing import Playing
 from study.plan import Job, make_plan
+from study.presets import rlbench
 from study.registry import registered
 
 
@@ -43,6 +44,16 @@ def test_what_every_kind_of_job_plays_is_counted_without_playing(small: StudyCon
     trials = {one.player: one.trials for one in lifetimes}
     assert trials == {AGENT: config.settings["rl2"].config["trials"], "random": trials["random"]}
     assert all(one.episodes == tasks for one in lifetimes)
+
+
+def test_an_agent_that_infers_is_counted_with_each_of_its_latents() -> None:
+    jobs = make_plan(replace(rlbench.QUICK, seeds=1)).jobs
+    (episodes,) = {
+        sum(played.episodes * times for played, times in plays_of(job).items())
+        for job in jobs
+        if job.spec.get("measure") == "latents"
+    }
+    assert episodes == 3 * rlbench.QUICK.evaluation.episodes  # its own, another task's, zero
 
 
 def test_a_slot_plays_its_share_of_the_episodes_one_after_the_other() -> None:

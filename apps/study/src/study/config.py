@@ -51,10 +51,13 @@ class Evaluation:
     new_lifetimes: int = field(default=0, metadata={"since": 4})
     # Whether adapted agents play their training tasks again: what they have forgotten.
     forgetting: bool = field(default=False, metadata={"since": 3})
+    # In place of `episodes` where no score at the budget is at stake: at earlier snapshots, and with each of
+    # the latents that PEARL may play with; 0 for as many.
+    early_episodes: int = field(default=0, metadata={"since": 5})
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self) if f.name not in ("at", "filmed", "forgetting")):
-            least = 0 if name.startswith("new_") else 1
+            least = 0 if name.startswith(("new_", "early_")) else 1
             check_count(f"evaluation {name}", getattr(self, name), least=least, most=10**9)
 
 

@@ -73,6 +73,12 @@ class Job:
         """Training env steps of this job; 0 where nothing is trained."""
         return int(self.spec["phase"]["env_steps"]) if "phase" in self.spec else 0
 
+    def episodes_at(self, env_step: int) -> int:
+        """Returns how many episodes an adaptation's agent of this env step plays on its task."""
+        evaluation = self.spec["evaluation"]
+        early = evaluation.get("early_episodes") if env_step < self.budget_env_steps else None
+        return int(early or evaluation["episodes"])
+
     def seeds(self) -> tuple[np.random.Generator, int]:
         """Returns the generator of the training stream and the seed of the evaluation, disjoint."""
         training, evaluation = np.random.SeedSequence(int(self.key, 16)).spawn(2)
@@ -262,6 +268,8 @@ def _adaptation(
     spec = {"kind": "adapt", "task": task, "seed": seed, **_learning(config, method.pretraining, "adapt")}
     spec["at"] = list(config.snapshots)
     spec["evaluation"] = everywhere_of(config)
+    if config.evaluation.early_episodes:
+        spec["evaluation"]["early_episodes"] = config.evaluation.early_episodes
     spec["versions"]["evaluation"] = EVALUATION_VERSION
     spec["adaptation"] = method.adaptation
     learner = config.phase("adapt", method.pretraining).learner

@@ -44,6 +44,18 @@ def test_one_thing_is_said_in_the_singular(study):
 # What was done, which rule must not hold, and how; every one is a study that a table alone would let pass.
 
 
+def test_7_fewer_episodes_before_the_budget_are_fine_where_all_runs_have_as_many(study):
+    early = pl.col("env_step") < 40_000
+    told = replace(
+        study,
+        plan=study.plan.with_columns(episodes=pl.when(early).then(8).otherwise("episodes")),
+        episodes=study.episodes.filter(~early | (pl.col("episode") < 8)),
+    )
+    (seven,) = (check for check in analyse(told).checks if check.rule == 7)
+    assert seven.status == "holds"
+    assert seven.reason.startswith("8 to 20 episodes at each of")
+
+
 NEEDS_A_PLAN = (4, 6, 7, 8, 9)
 
 

@@ -37,6 +37,10 @@ def study(synthetic):
     return synthetic(seeds=2, tasks=2)
 
 
+def first_point(study):
+    return (pl.col("seed") == 0) & (pl.col("task") == study.tasks[0]) & (pl.col("env_step") == 0)
+
+
 def answers(study):
     return {check.rule: check.status for check in analyse(study).checks}
 
@@ -251,6 +255,13 @@ VIOLATIONS = {
         lambda s: replace(
             planned(s, episodes=pl.when(pl.col("method") == "scratch").then(5).otherwise(20)),
             episodes=s.episodes.filter((pl.col("method") != "scratch") | (pl.col("episode") < 5)),
+        ),
+    ),
+    "fewer episodes of one run before the budget, by the plan": (
+        7,
+        lambda s: replace(
+            planned(s, episodes=pl.when(first_point(s)).then(5).otherwise(20)),
+            episodes=s.episodes.filter(~first_point(s) | (pl.col("episode") < 5)),
         ),
     ),
     "a rival whose split trains on what is held out": (

@@ -126,6 +126,33 @@ def test_demonstrations_are_part_of_a_context_if_asked_for():
         assert context.reward.tolist() == ([1.0] if wanted else [])
 
 
+def test_many_demonstrations_leave_room_for_what_was_played_in_a_context(filed):
+    def of_demos(frac, seed, played=4):
+        replay = ArmReplay(20, EYE, 1.0, context_demonstrations=True, demonstrated_context_frac=frac)
+        rows = replay.write(views(1, 2), pinned=True)
+        for _ in range(96):
+            replay.append_demonstration(
+                rows[0], rows[1], np.zeros(8), 5.0, done=True, time=1.0, next_time=0.8
+            )
+        if played:
+            play(replay, 10, played)
+        again = ArmReplay(20, EYE, 1.0, context_demonstrations=True, demonstrated_context_frac=frac)
+        again.load_state_dict(filed(replay.state_dict()))
+        both = [one.recent(3, 10, np.random.default_rng(seed)).reward.tolist() for one in (replay, again)]
+        assert both[0] == both[1]
+        assert len(both[0]) == 3
+        return both[0].count(5.0)
+
+    assert sum(of_demos(None, seed) for seed in range(40)) > 105  # of 120: 96 of 100 are demonstrated
+    assert 45 <= sum(of_demos(0.5, seed) for seed in range(40)) <= 75
+    assert {of_demos(0.0, seed) for seed in range(5)} == {0}
+    assert {of_demos(1.0, seed) for seed in range(5)} == {3}
+    assert {of_demos(0.0, seed, played=2) for seed in range(5)} == {1}  # too few were played
+    assert of_demos(0.0, 0, played=0) == 3
+    with pytest.raises(ValueError, match="demonstrated_context_frac"):
+        C2FARMConfig(demonstrated_context_frac=1.5)
+
+
 def test_it_goes_on_where_it_was_saved(filed):
     one, two = ArmReplay(9, EYE, 1.0), ArmReplay(9, EYE, 1.0)
     rows = one.write(views(1, 2), pinned=True)

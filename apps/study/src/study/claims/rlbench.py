@@ -33,6 +33,8 @@ def rlbench_claims(config: StudyConfig) -> list[Claim]:
     for demos, again in ((0, ""), (1, "d")) if config.demos else ((0, ""),):
         rows = {name: row(config, arm, demos) for name, arm in (*methods.items(), ("scratch", "scratch"))}
         found.append(better(f"C5{again}", config, rows, demos))
+        if len(config.held_out) > 1:
+            found.append(better_on_average(f"C5m{again}", config, rows, demos))
         if not again:
             found += [as_good("C5e", config, rows, demos), demos_help(config, methods)]
         still = stands_still(f"C7{again}", config, rows)
@@ -62,31 +64,66 @@ def _learnable(config: StudyConfig, claim: Claim, demos: int) -> list[str]:
 
 def better(id: str, config: StudyConfig, methods: Mapping[str, str], demos: int) -> Claim:
     """C5 in its first half: multi-task and Reptile are better than PEARL and scratch."""
-    unit, parts = config.unit, []
-    scratch = methods["scratch"]
+    parts = []
     for name in config.held_out:
         task = config.task_id(name)
         parts += [
-            Component(
-                name=f"{label_of(methods[ours], unit)} − {label_of(theirs, unit)} on {name}",
+            replace(
+                part,
+                name=f"{part.name} on {name}",
                 summary=BY_TASK,
-                weights={on_task(methods[ours], task): 1.0, on_task(theirs, task): -1.0},
-                margin=0,
-                detect=DETECT,
-                preconditions=[learned(methods[ours], unit)],
-                rival_learned=[] if theirs == scratch else [learned(theirs, unit)],
+                weights={on_task(arm, task): weight for arm, weight in part.weights.items()},
             )
-            for ours in ("multitask", "reptile")
-            for theirs in (methods["pearl"], scratch)
+            for part in _comparisons(config, methods)
         ]
+    return _better(id, config, methods, demos, parts, "on each held-out task")
+
+
+def better_on_average(id: str, config: StudyConfig, methods: Mapping[str, str], demos: int) -> Claim:
+    """The same of the mean over the held-out tasks, whose error is that of several pretrainings a task.
+
+    With five pretrainings a task a difference of .30 at a standard deviation of .15 is found on one task in
+    52 of 100 studies, in the mean of three in all of them; at .25 in 9 and in 77
+    (docs/results/rlbench-mujoco-small/power.py).
+    """
+    parts = _comparisons(config, methods)
+    return _better(id, config, methods, demos, parts, "in the mean over the held-out tasks")
+
+
+def _comparisons(config: StudyConfig, methods: Mapping[str, str]) -> list[Component]:
+    """Multi-task and Reptile against PEARL and scratch, in the mean over the held-out tasks."""
+    unit, scratch = config.unit, methods["scratch"]
+    return [
+        Component(
+            name=f"{label_of(methods[ours], unit)} − {label_of(theirs, unit)}",
+            summary=VALUE,
+            weights={methods[ours]: 1.0, theirs: -1.0},
+            margin=0,
+            detect=DETECT,
+            preconditions=[learned(methods[ours], unit)],
+            rival_learned=[] if theirs == scratch else [learned(theirs, unit)],
+        )
+        for ours in ("multitask", "reptile")
+        for theirs in (methods["pearl"], scratch)
+    ]
+
+
+def _better(
+    id: str,
+    config: StudyConfig,
+    methods: Mapping[str, str],
+    demos: int,
+    parts: list[Component],
+    where: str,
+) -> Claim:
     claim = Claim(
         id=id,
-        statement=f"{given(demos).capitalize()} multi-task and Reptile do better than PEARL and scratch on "
-        "each held-out task",
+        statement=f"{given(demos).capitalize()} multi-task and Reptile do better than PEARL and scratch "
+        f"{where}",
         scope=at_sizes(config),
         paper_says="" if demos else PAPER_SAYS,
         components=parts,
-        preconditions=[learned(methods["multitask"], unit)],
+        preconditions=[learned(methods["multitask"], config.unit)],
     )
     return replace(claim, preconditions=_learnable(config, claim, demos))
 

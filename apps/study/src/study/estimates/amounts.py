@@ -89,6 +89,10 @@ class Anyone(SimpleNamespace):
         """Returns itself."""
         return self
 
+    def __next__(self) -> Anyone:
+        """Returns itself, as the next of its parameters."""
+        return self
+
 
 def plays_of(job: Job) -> Counter[Played]:
     """Returns what a job plays beside its training: evaluations, and how often each of them."""
@@ -96,13 +100,16 @@ def plays_of(job: Job) -> Counter[Played]:
         return _asked(job, job.spec["measure"], job.spec["settings"])
     if job.kind == "pretrain":
         return Counter()
-    player = job.method if job.kind == "baseline" else AGENT
-    once = Counter([_evaluation(player, job.spec["evaluation"])])
+    evaluation = job.spec["evaluation"]
     if job.kind == "baseline":
-        return once
+        return Counter([_evaluation(job.method, evaluation)])
+    once = Counter[Played]()
     for name, settings in job.spec.get("measures", {}).items():
         once += _asked(job, name, settings)
-    return Counter({played: len(job.spec["at"]) * times for played, times in once.items()})
+    every = Counter({played: len(job.spec["at"]) * times for played, times in once.items()})
+    return every + Counter(
+        _evaluation(AGENT, {**evaluation, "episodes": job.episodes_at(step)}) for step in job.spec["at"]
+    )
 
 
 def _evaluation(player: str, settings: Any) -> Played:

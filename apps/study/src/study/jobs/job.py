@@ -278,9 +278,8 @@ def played(
     """Returns what a snapshot's agent scored on its task, and the rows of each measure that was asked for."""
     told = evaluated(tell, snapshot.env_step)
     context, task = replace(context_of(job), told=told), job.spec["task"]
-    episodes = context.score(
-        snapshot.policy, [task], job.spec["evaluation"]["episodes"], env_step=snapshot.env_step
-    )
+    number = job.episodes_at(snapshot.env_step)
+    episodes = context.score(snapshot.policy, [task], number, env_step=snapshot.env_step)
     return {
         "episodes": episodes,
         **{name: ask(measure, job, snapshot, told) for name, measure in asked.items()},

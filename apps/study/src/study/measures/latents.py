@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 
 def wanted(config: StudyConfig, job: Job) -> Mapping[str, Any] | None:
-    """Returns the episodes of an evaluation; None for agents that infer nothing."""
+    """Returns the episodes with each latent; None for agents that infer nothing."""
     infers = "context_window" in job.spec.get("config", {}) and job.spec["adaptation"] == "context"
-    return {**everywhere(config, job), "informed": True} if infers else None
+    if not infers:
+        return None
+    episodes = config.evaluation.early_episodes or config.evaluation.episodes
+    return {**everywhere(config, job), "episodes": episodes, "informed": True}
 
 
 def play(agent: Any, context: Context) -> Rows:

@@ -125,13 +125,19 @@ QUICK = StudyConfig(
 )
 
 
-SMALL_ARM = replace(QUICK_ARM, replay_capacity=20_000)
+# Of a training task there are five demonstrations, a hundred transitions, beside ten steps that a context may
+# hold; of a test task there may be none: half and half lets the encoder know both.
+CONTEXT: Mapping[str, Any] = {"context_demonstrations": True, "demonstrated_context_frac": 0.5}
+SMALL_ARM = replace(QUICK_ARM, replay_capacity=20_000, **CONTEXT)
+INNER_LOOP = {"inner_updates": 5}  # the authors' k
 SMALL = replace(
     QUICK,
     preset="small",
     seeds=5,
     looks=(5,),  # one, at the end; and a seed's jobs come before the next one's
-    folds=tuple(leave_one_out(task) for task in ("push_button", "take_lid_off_saucepan", "lamp_on")),
+    # Of the paper's five test tasks; take_lid_off_saucepan was too easy to tell methods apart
+    # (docs/manipulation.md).
+    folds=tuple(leave_one_out(task) for task in ("push_button", "lamp_on", "pick_and_lift")),
     **OF_FOLDS,
     grid={"adapt.learning_rate": (1e-3, 2e-3, 4e-3)},
     only_chosen=True,
@@ -147,10 +153,19 @@ SMALL = replace(
         num_envs=2,
         learner=replace(SMALL_ARM, updates_per_env_step=5.0, anneal_updates=500),
     ),
-    evaluation=replace(QUICK.evaluation, episodes=100, training_tasks=10, training_episodes=5),
+    evaluation=replace(
+        QUICK.evaluation, episodes=100, early_episodes=40, training_tasks=10, training_episodes=5
+    ),
+    settings={
+        "multitask": Settings(adapt=GENTLE),
+        "reptile": Settings(config=INNER_LOOP, adapt=GENTLE),
+        # With a KL weight of .1 `quick`'s posteriors collapsed, to .001 nats; .01 leaves some, .001 many.
+        "pearl": Settings(config={**INFERENCE, "kl_weight": 0.003}, learner=LATENT, adapt=GENTLE),
+    },
     note=f"{SIMULATORS['mujoco']} A network and budgets for CPUs, three of the paper's five folds: "
-    "differences below .30 of the success rate are not to be expected to show, and equality cannot. With "
-    "--tuned every method adapts at the rate that was best for it on validation tasks; claims hold there.",
+    "differences of the success rate below .30 in the mean over these tasks, and below .50 on one of them, "
+    "are not to be expected to show, and equality cannot. With --tuned every method adapts at the rate "
+    "that was best for it on validation tasks; claims hold there.",
 )
 
 PAPER_ARM = replace(
@@ -161,7 +176,7 @@ PAPER_ARM = replace(
     compile=True,
     replay_capacity=100_000,
     learn_start=0,  # demonstrations are there from the start
-    context_demonstrations=True,
+    **CONTEXT,
 )
 PAPER = replace(
     SMALL,
@@ -180,6 +195,7 @@ PAPER = replace(
     adapt=Phase(env_steps=5_000, num_envs=5, learner=replace(PAPER_ARM, batch_size=60)),
     evaluation=replace(QUICK.evaluation, snapshots=10, episodes=30, training_tasks=10, training_episodes=30),
     settings={
+        "reptile": Settings(config={**INNER_LOOP, "inner_optimiser": "kept"}),  # one Adam that goes on
         "pearl": Settings(
             config={"context_size": 3, "context_window": 10, "kl_weight": 1.0},
             learner={"latent_size": 16, "context_hidden_size": 512},

@@ -66,9 +66,11 @@ def planned(jobs: Sequence[Job], config: StudyConfig) -> pl.DataFrame:
         split = None if job.parent is None else f"{names[job.seed][place]}/{job.seed}"
         learns = Method.parse(Row.parse(job.method).method).way.does == "learns"
         spends = job.budget_env_steps if learns else None
-        episodes = int(job.spec["evaluation"]["episodes"])
         demos = int(job.spec.get("demos", 0))
-        rows += [(*_run(job), job.key, split, int(step), episodes, spends, demos) for step in job.spec["at"]]
+        rows += [
+            (*_run(job), job.key, split, int(step), job.episodes_at(step), spends, demos)
+            for step in job.spec["at"]
+        ]
     schema = _schema("key", "split", "env_step", "episodes", "spends", "demos")
     return pl.DataFrame(rows, schema=schema, orient="row")
 

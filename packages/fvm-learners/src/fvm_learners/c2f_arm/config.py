@@ -85,6 +85,8 @@ class C2FARMConfig:
         context_hidden_size: Of the context encoder.
         context_demonstrations: Whether demonstrations can be part of a context ("DemoCon" in the authors'
             code).
+        demonstrated_context_frac: How much of a context is of demonstrations, on average, where steps were
+            played as well; None for as much as they are of all that it may be drawn from.
         detach_latent: Whether only depth 0 trains the context encoder, as the authors' code does.
         quirks: Names out of `QUIRKS`.
         autocast: Whether to compute in bfloat16 on a GPU, but where the network cannot (`needs_float32`).
@@ -147,6 +149,7 @@ class C2FARMConfig:
     autocast: bool = False
     compile: bool = False
     cpu_bfloat16: bool = field(default=False, metadata={"since": 2})
+    demonstrated_context_frac: float | None = field(default=None, metadata={"since": 3})
 
     def __post_init__(self) -> None:
         """Check each value.
@@ -256,6 +259,9 @@ def _check_numbers(config: C2FARMConfig) -> None:
         value = getattr(config, name)
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}={value}: give a finite number above 0, or None")
+    frac = config.demonstrated_context_frac
+    if frac is not None and not 0 <= frac <= 1:
+        raise ValueError(f"demonstrated_context_frac={frac}: give a number from 0 to 1, or None")
     if len(config.shift) != 3 or not all(0 <= metres < math.inf for metres in config.shift):
         raise ValueError(f"shift={config.shift}: give three finite numbers, 0 or more, m")
 

@@ -34,6 +34,7 @@ class ArmReplay:
         priority_exponent: Alpha.
         stratified: Whether a draw takes one transition from each of as many equal parts of the priorities.
         context_demonstrations: Whether `recent` may choose demonstrated transitions as well.
+        demonstrated_context_frac: How many of those, on average, where there are both.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class ArmReplay:
         *,
         stratified: bool = True,
         context_demonstrations: bool = False,
+        demonstrated_context_frac: float | None = None,
     ) -> None:
         self.capacity, self.eye, self.priority_exponent = capacity, eye, priority_exponent
         self.stratified, self.context_demonstrations = stratified, context_demonstrations
+        self.demonstrated_context_frac = demonstrated_context_frac
         self._chunks: list[dict[str, NDArray[Any]]] = []
         self._pinned = np.zeros(capacity, dtype=np.bool_)
         self._before = np.full(capacity, NO_FRAME, dtype=np.int32)
@@ -251,7 +254,7 @@ class ArmReplay:
         replace: bool = False,
         next_obs: bool = False,
     ) -> Context:
-        """`num` of the newest `window` online steps, uniformly; fewer if there are fewer.
+        """`num` of the newest `window` online steps, or of demonstrations; fewer if there are fewer.
 
         Args:
             num: Steps wanted.
@@ -264,11 +267,18 @@ class ArmReplay:
             raise ValueError("contexts of poses hold no next observation: ask for next_obs=False")
         played = np.flatnonzero(self._order >= 0)
         newest = played[np.argsort(-self._order[played], kind="stable")][:window]
-        if self.context_demonstrations:
-            newest = np.concatenate([newest, self.capacity + np.arange(self._num_demo)])
-        count = num if replace and len(newest) else min(num, len(newest))
-        rows = rng.choice(newest, count, replace=replace) if count else newest[:0]
-        return self.context(rows)
+        shown = self.capacity + np.arange(self._num_demo if self.context_demonstrations else 0)
+        frac = self.demonstrated_context_frac
+        if frac is None or not len(newest) or not len(shown):
+            return self.context(_chosen(np.concatenate([newest, shown]), num, rng, replace=replace))
+        of_demos = int(rng.binomial(num, frac))
+        if not replace:
+            of_demos = max(of_demos, num - len(newest))
+        rows = [
+            _chosen(part, count, rng, replace=replace)
+            for part, count in ((shown, of_demos), (newest, num - of_demos))
+        ]
+        return self.context(np.concatenate(rows))
 
     def context(self, rows: NDArray[np.int64]) -> Context:
         """Those transitions as a context."""
@@ -324,6 +334,7 @@ class ArmReplay:
             self.priority_exponent,
             stratified=self.stratified,
             context_demonstrations=self.context_demonstrations,
+            demonstrated_context_frac=self.demonstrated_context_frac,
         )
         self.__dict__.update(fresh.__dict__)
         for name, count in zip(COUNTS, state["counts"], strict=True):
@@ -353,6 +364,13 @@ class ArmReplay:
         self.max_priority = state["max_priority"]
 
 
+def _chosen(
+    rows: NDArray[np.int64], num: int, rng: np.random.Generator, *, replace: bool
+) -> NDArray[np.int64]:
+    count = num if replace and len(rows) else min(num, len(rows))
+    return rng.choice(rows, count, replace=replace) if count else rows[:0]
+
+
 def make_replays(config: C2FARMConfig, eye: Eye, num_tasks: int) -> list[ArmReplay]:
     """An empty replay for each task, of equal capacities."""
     return [
@@ -362,6 +380,7 @@ def make_replays(config: C2FARMConfig, eye: Eye, num_tasks: int) -> list[ArmRepl
             config.priority_exponent,
             stratified="unstratified" not in config.quirks,
             context_demonstrations=config.context_demonstrations,
+            demonstrated_context_frac=config.demonstrated_context_frac,
         )
         for _ in range(num_tasks)
     ]
