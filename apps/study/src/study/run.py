@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.console import Console
 from study import players, plugins
 from study.command_line.announcements import announce, conclude
 from study.command_line.arguments import Arguments, check_seconds, command_of
-from study.command_line.terminal import duration, plural
+from study.command_line.terminal import STOPPING, duration, plural, said_at_once
 from study.config import StudyConfig
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
@@ -285,11 +286,12 @@ def carry_out(
         )
         write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
-        results, report, videos = finish()
-        status = None
-        if tracker is not None:
-            artifacts = [store.root / name for name in ("report", "results.parquet", "study.json")]
-            status = tracker.finish([*artifacts, *videos], results.numbers)
+        with said_at_once(partial(console.print, STOPPING)):
+            results, report, videos = finish()
+            status = None
+            if tracker is not None:
+                artifacts = [store.root / name for name in ("report", "results.parquet", "study.json")]
+                status = tracker.finish([*artifacts, *videos], results.numbers)
     except KeyboardInterrupt:
         if tracker is not None:
             tracker.close("KILLED")

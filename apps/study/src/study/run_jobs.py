@@ -54,7 +54,7 @@ def run_jobs(
     else:
         events = run_in_process(schedule, options, terminal.take, asked)
     failed: list[Event] = []
-    with terminal, said_at_once(terminal), closing(events):
+    with terminal, said_at_once(terminal.stops), closing(events):
         for event in events:
             terminal.take(event)
             if tracker is not None:
