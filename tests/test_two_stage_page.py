@@ -22,6 +22,13 @@ def test_every_number_is_found_again(cell):
     assert re.search(r"\d{3} numbers, 0 different", done.stdout)
 
 
+def test_what_the_cells_say_together_is_found_again():
+    command = [sys.executable, PAGE / "across.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "30 numbers, 0 different" in done.stdout
+
+
 def test_a_changed_episode_is_noticed(tmp_path):
     import polars as pl
 
@@ -53,7 +60,8 @@ def test_the_figure_of_bc_and_ks_has_every_clean_cell():
 
 
 def test_each_interval_on_the_page_is_one_of_them():
-    known = [json.loads((cell / "numbers.json").read_text()).values() for cell in CELLS]
+    tables = [*(cell / "numbers.json" for cell in CELLS), PAGE / "across.json"]
+    known = [json.loads(table.read_text()).values() for table in tables]
     rounded = {tuple(round(value, 3) + 0.0 for value in numbers) for cell in known for numbers in cell}
     rounded |= {(-mean, -high, -low) for mean, low, high in rounded}  # a difference the other way round
     printed = [tuple(map(float, found)) for found in TRIPLE.findall((PAGE / "README.md").read_text())]

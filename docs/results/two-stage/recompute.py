@@ -129,9 +129,8 @@ def numbers(folder: Path) -> dict[str, list[float]]:
     return found
 
 
-def main(folder: Path, *, write: bool) -> int:
-    """Prints a cell's numbers and returns 1 if one differs from `numbers.json`."""
-    found, path = numbers(folder), folder / "numbers.json"
+def held_against(path: Path, found: dict[str, list[float]], *, write: bool) -> int:
+    """Prints numbers and returns 1 if one is not what a file says, which is written first if asked for."""
     for name, (mean, low, high) in found.items():
         print(f"{name:60} {mean:6.3f} [{low:.3f}, {high:.3f}]")
     if write:
@@ -147,4 +146,5 @@ def main(folder: Path, *, write: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), write="--write" in sys.argv))
+    cell = Path(sys.argv[1])
+    sys.exit(held_against(cell / "numbers.json", numbers(cell), write="--write" in sys.argv))
