@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tyro
+from study.command_line.arguments import Arguments
 from study.command_line.cli import run
 from study.folder.archive import import_study
 from study.folder.plan_file import read_plan
 from study.folder.store import Store
+from study.plan import make_plan
+from study.resolve import resolve_all
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 SMALL = RESULTS / "toy-archive"
+TWO_STAGE = re.findall(r"uv run study (--.*\S) +# (\S+)", (RESULTS / "two-stage" / "README.md").read_text())
+COMMANDS = {
+    **{f"two-stage/{cell}": line for line, cell in TWO_STAGE},
+    "apple/interfering": "--benchmark apple --preset interfering",
+    "apple/separate": "--benchmark apple --preset separate",
+    "rlbench-mujoco-quick": "--benchmark rlbench --preset quick",
+}
 
 
 @pytest.mark.parametrize(
@@ -47,3 +60,14 @@ def test_a_method_is_added_to_a_shipped_study_without_running_the_others(
     assert new
     assert {job.method for job in plan if job.key[:16] in new} == {"reptile"}
     assert "jobs are finished from before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_seed_is_added_to_a_shipped_study_without_running_the_rest(name: str, tmp_path: Path) -> None:
+    import_study(RESULTS / name / "study.tar", tmp_path / "mine")
+    store, line = Store(tmp_path / "mine"), shlex.split(COMMANDS[name])
+    arguments = tyro.cli(Arguments, args=line, config=(tyro.conf.OmitArgPrefixes,))
+    (config,) = resolve_all(arguments, default_preset="quick")
+    assert [job.title for job in make_plan(config).jobs if not store.done(job)] == []
+    wider = make_plan(replace(config, seeds=config.seeds + 1)).jobs
+    assert {job.seed for job in wider if not store.done(job)} == {config.first_seed + config.seeds}

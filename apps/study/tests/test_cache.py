@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from study.config import StudyConfig
 from study.errors import StudyError
-from study.folder.cache import set_aside, take_from
+from study.folder.cache import found_in, set_aside, take_from
 from study.folder.store import Store
 from study.plan import Plan, make_plan
 
@@ -26,6 +26,9 @@ def test_jobs_of_other_studies_are_found_by_their_keys(
     mine = Store(tmp_path / "mine")
     (mine.root / "jobs").mkdir(parents=True)
     wider = make_plan(replace(small, seeds=2))
+    assert found_in([tmp_path / "theirs", mine.root, tmp_path / "nowhere"], wider.jobs) == {
+        job.key for job in plan.jobs
+    }
     taken, remarks = take_from(mine, wider.jobs, [tmp_path / "theirs"])
     assert {job.key for job in taken} == {job.key for job in plan.jobs}
     assert remarks == []

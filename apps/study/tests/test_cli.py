@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import study.estimates.estimate
+import tyro
 from study.command_line.arguments import Arguments
 from study.command_line.cli import main, run
+from study.plan import make_plan
 from study.registry import registered
+from study.resolve import resolve_all
 from study.run import choose_workers, command_of
 
 
@@ -143,3 +146,14 @@ def test_a_dry_run_shows_the_grid_and_its_price_and_writes_nothing(
     assert "toy quick: 15 jobs" in words
     assert "10 tuning (all methods) 8,192" in words
     assert not any(tmp_path.iterdir())
+
+    finished = tyro.cli(Arguments, args=tiny(tmp_path), config=(tyro.conf.OmitArgPrefixes,))
+    for job in make_plan(resolve_all(finished, default_preset="quick")[0]).jobs:
+        (tmp_path / "cache" / "jobs" / job.key[:16]).mkdir(parents=True)
+    asked = ("--dry-run", "--workers", "1", "--seeds", "2", "--cache", str(tmp_path / "cache"))
+    assert run(tiny(tmp_path / "deep" / "down", *asked)) == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    # What the cache holds is copied: it takes nothing.
+    assert "5 of 9 jobs are finished" in words
+    assert "toy quick: 4 jobs" in words
+    assert "1 pretrain (multitask) 2,048 2,048" in words

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 import study.estimates.estimate
 import study.estimates.measuring
+from rich.console import Console
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.plan import make_plan
@@ -60,3 +63,13 @@ def test_replays_that_do_not_fit_are_refused_before_the_study_starts(
     with pytest.raises(StudyError, match=r"replays of 2 jobs at a time.*fewer --workers"):
         study.estimates.estimate.check_memory(jobs, "cpu", workers=2)
     study.estimates.estimate.check_memory(make_plan(small).jobs, "cpu", workers=2)  # PPO has none
+
+
+def test_what_is_finished_already_takes_nothing(small: StudyConfig, tmp_path: Path) -> None:
+    plan, out = make_plan(small), StringIO()
+    finished = {job.key for job in plan.jobs}
+    console = Console(file=out, width=200)
+    study.estimates.estimate.show(console, small, plan, None, tmp_path, "cpu", 1, finished)
+    jobs = len(plan.jobs)
+    assert f"{jobs} of {jobs} jobs are finished in {tmp_path} or --cache" in out.getvalue()
+    assert "nothing is left to run" in out.getvalue()

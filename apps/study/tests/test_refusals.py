@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from study.command_line.cli import run
 from study.errors import in_one_line
+from study.folder.archive import export_study
 
 HUGE = "9" * 30
 LONG = "9" * 5000
 WORD = "x" * 5000
+NEED_A_PLAN = ("status", "work", "report", "stop", "slurm")
 REFUSED = [
     ("--seeds", HUGE, "seeds is about 1e29; it can be at most 1,000,000"),
     ("--seeds", "-3", "seeds is -3; a study needs at least 1"),
@@ -95,8 +97,17 @@ def test_it_is_refused_in_a_sentence(
         (f"agent{WORD}", "unknown command"),
         ("work nowhere --checkpoint-every-s soon", "--checkpoint-every-s 'soon' is not a number"),
         ("slurm nowhere --workers 1e3", "--workers '1e3' is not a number"),
+        *((f"{name} nowhere", "no folder nowhere; name the --output of a study") for name in NEED_A_PLAN),
+        *((f"{name} file", "no folder file; name the --output of a study") for name in NEED_A_PLAN),
+        *((f"{name} empty", "empty has no plan that workers") for name in NEED_A_PLAN),
+        ("export file out.tar", "file holds no study; name the output folder of one"),
+        ("export study nowhere/out.tar", "there is no folder nowhere); make it, or name another place"),
+        ("export study file/out.tar", "file is no folder); name another place"),
+        ("import good.tar file", "file is no folder); name another place"),
+        ("import good.tar file/mine", "file is no folder); name another place"),
+        ("import empty mine", "empty is a folder; name a file that `study export` wrote"),
     ],
-    ids=range(7),
+    ids=range(28),
 )
 def test_a_command_on_a_folder_refuses_in_a_sentence(
     line: str,
@@ -106,6 +117,12 @@ def test_a_command_on_a_folder_refuses_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text('{"fvm_study": 1, "identity": {}}')
+    if "good.tar" in line:
+        export_study(tmp_path / "study", tmp_path / "good.tar")
     assert run(line.split()) == 2
     said = capsys.readouterr().err
     assert words in said

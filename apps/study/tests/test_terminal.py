@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import threading
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from study.command_line import terminal as shown
-from study.command_line.terminal import Terminal, count, duration
+from study.command_line.terminal import Terminal, count, duration, said_at_once
 from study.config import StudyConfig
 from study.engines import Event
 from study.plan import Job, Plan, make_plan
@@ -233,3 +236,32 @@ def test_a_study_too_tall_for_the_screen_does_not_fail(plan: Plan, clock: Clock)
 def test_a_dumb_terminal_gets_plain_lines(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert not Terminal(console(80, terminal=True), plan, done=[]).is_live
+
+
+def test_ctrl_c_is_said_while_the_main_thread_cannot_hear_of_it() -> None:
+    masked, told = threading.Event(), threading.Event()
+    who: list[threading.Thread] = []
+
+    def say() -> None:
+        who.append(threading.current_thread())
+        told.set()
+
+    def interrupt() -> None:
+        masked.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def busy() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        masked.set()
+        told.wait(60)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=interrupt, daemon=True).start()  # it takes the signal, which the main one lets by
+    try:
+        with pytest.raises(KeyboardInterrupt), said_at_once(say):
+            busy()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+    assert len(who) == 1
+    assert who[0] is not threading.main_thread()

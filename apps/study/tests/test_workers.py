@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from study.command_line.cli import run
 from study.command_line.watching import describe
-from study.engines import Event, Schedule
+from study.engines import Event, Schedule, run_in_process, run_in_processes
 from study.engines.processes import work
 from study.engines.schedule import RunOptions
 from study.engines.watch import Watch
@@ -261,6 +261,32 @@ def test_stop_ends_workers_with_a_checkpoint(folder: tuple[Plan, Store]) -> None
     assert list(events) == []
     assert store.load_checkpoint(job) is not None
     assert run(["work", str(store.root)]) == 2  # it was stopped
+
+
+def test_a_study_run_in_its_own_process_is_told_of_study_stop(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    told: list[str] = []
+    how = {"asked": lambda: told.append("asked")}
+    events = run_in_process(Schedule(plan.jobs, store), RunOptions("cpu", 1e9), **how)
+    while next(events).what != "progress":
+        pass
+    UnderWay(store.root).stop()
+    with pytest.raises(KeyboardInterrupt):
+        list(events)
+    assert told == ["asked"]
+
+
+def test_a_driver_is_told_of_study_stop_before_its_workers_save(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    told: list[str] = []
+    events = run_in_processes(
+        Schedule(plan.jobs, store), RunOptions(engine="folder"), 0, lambda: told.append("asked")
+    )
+    stopper = threading.Timer(0.3, UnderWay(store.root).stop)  # what was there before is forgotten
+    stopper.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(events)
+    assert told == ["asked"]
 
 
 def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

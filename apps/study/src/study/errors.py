@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,26 @@ def unknown(what: str, came: str, known: Iterable[str]) -> StudyError:
     near = difflib.get_close_matches(came, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
     return StudyError(f"unknown {what} {came!r}; {hint}")
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[None]:
+    """While open, says what is wrong with a place that a user has just named for something new.
+
+    Raises:
+        StudyError: There is no folder to put it in.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+        if not there.is_dir():
+            why, mend = f"{there} is no folder", "name another place"
+        elif not path.parent.is_dir():
+            why, mend = f"there is no folder {path.parent}", "make it, or name another place"
+        else:
+            raise
+        raise StudyError(f"cannot write {path} ({why}); {mend}") from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,13 +15,13 @@ from rich.console import Console
 from study import players, plugins
 from study.command_line.announcements import announce, conclude
 from study.command_line.arguments import Arguments, check_seconds, command_of
-from study.command_line.terminal import duration, plural
+from study.command_line.terminal import STOPPING, duration, plural, said_at_once
 from study.config import StudyConfig
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.estimates import estimate
-from study.folder.cache import check_cache, set_aside, take_from
+from study.folder.cache import check_cache, found_in, set_aside, take_from
 from study.folder.config_file import as_json
 from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store, write_table
@@ -206,7 +207,9 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         if output.exists():
             check_owner(output, config.identity)
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
-        estimate.show(console, config, plan, tuning, output, device, workers)
+        kept = [*([] if arguments.fresh else [output]), *(arguments.cache or ())]
+        finished = found_in(kept, plan.jobs)
+        estimate.show(console, config, plan, tuning, output, device, workers, finished)
         return
     estimate.check_memory(plan.jobs, device, workers)
     options = with_measured_needs(arguments, options, plan)
@@ -283,11 +286,12 @@ def carry_out(
         )
         write_plan(store.root, found)
         run_jobs(console, plan, store, tracker, options, workers)
-        results, report, videos = finish()
-        status = None
-        if tracker is not None:
-            artifacts = [store.root / name for name in ("report", "results.parquet", "study.json")]
-            status = tracker.finish([*artifacts, *videos], results.numbers)
+        with said_at_once(partial(console.print, STOPPING)):
+            results, report, videos = finish()
+            status = None
+            if tracker is not None:
+                artifacts = [store.root / name for name in ("report", "results.parquet", "study.json")]
+                status = tracker.finish([*artifacts, *videos], results.numbers)
     except KeyboardInterrupt:
         if tracker is not None:
             tracker.close("KILLED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
+from functools import partial
 
 from rich.console import Console
 
@@ -47,12 +48,13 @@ def run_jobs(
     for job in examples(done):
         costs = store.note(job, "costs")
         terminal.pace.took(job, costs["wall_s"], costs["evaluation_s"])
+    asked = partial(terminal.stops, "`study stop` was called: ")
     if workers or elsewhere:
-        events = run_in_processes(schedule, options, workers)
+        events = run_in_processes(schedule, options, workers, asked)
     else:
-        events = run_in_process(schedule, options, terminal.take)
+        events = run_in_process(schedule, options, terminal.take, asked)
     failed: list[Event] = []
-    with terminal, said_at_once(terminal), closing(events):
+    with terminal, said_at_once(terminal.stops), closing(events):
         for event in events:
             terminal.take(event)
             if tracker is not None:

@@ -17,7 +17,7 @@ import tyro
 
 from study.command_line.arguments import Arguments, check_numbers, check_seconds
 from study.command_line.watching import LATE_S, Folder, report, status, stop
-from study.errors import StudyError, in_one_line, unknown, writing
+from study.errors import StudyError, in_one_line, placing, unknown, writing
 from study.folder.under_way import UnderWay
 
 SBATCH_TIME = r"([0-9]{1,4}-)?[0-9]{1,6}(:[0-5][0-9]){0,2}"  # days, then minutes, or hours and so on
@@ -236,7 +236,7 @@ def agents(
     if to.expanduser().exists():
         raise StudyError(f"{to} is there already; name a folder that is not")
     agent = agent_of(one, folder)
-    with writing(to):
+    with writing(to), placing(to):
         agent.save(to)
     print(in_one_line(f"{one} is in {to}"))
     return 0

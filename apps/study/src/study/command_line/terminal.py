@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from study.engines import Event
 from study.estimates.pace import Pace
 from study.plan import Job, Plan
 
+STOPPING = "stopping, saving ..."
 PLAIN_EVERY_S = 30.0
 PLAIN_FIRST_S = 10.0  # a first line soon, so that nobody thinks that nothing happens
 
@@ -158,6 +160,11 @@ class Terminal:
             self.silent = False
             self.say(self.summary())
 
+    def stops(self, why: str = "") -> None:
+        """Says that the study saves and ends, before it does."""
+        self.stopping = True
+        self.say(f"{why}{STOPPING}")
+
     def say(self, text: str) -> None:
         """Prints a line above the bars."""
         self.last_line = time.monotonic()
@@ -215,25 +222,45 @@ class Terminal:
 
 
 @contextmanager
-def said_at_once(terminal: Terminal) -> Iterator[None]:
-    """While open, Ctrl-C and SIGTERM stop the study, and say so before anything is saved."""
+def said_at_once(say: Callable[[], None]) -> Iterator[None]:
+    """While open, Ctrl-C and SIGTERM stop the study, and `say` so before anything is saved.
+
+    Python hears of a signal when the main thread is back from a library's code, which may take seconds. So a
+    thread listens for it too, and says it where it is the first.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    unsaid = threading.Lock()
+
+    def once() -> None:
+        if unsaid.acquire(blocking=False):
+            say()
 
     def stop(number: int, frame: object) -> None:
         signal.signal(number, before[signal.Signals(number)])  # the next one comes through
-        terminal.stopping = True
-        terminal.say("stopping, saving ...")
+        once()
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if before[signal.SIGINT] is signal.default_int_handler:
-        signal.signal(signal.SIGINT, stop)
-    if before[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, stop)
+    def listen() -> None:
+        with heard:
+            while number := heard.recv(1):
+                if number[0] in mine:
+                    once()
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.getsignal(number) for number in usual}
+    mine = [number for number, handler in before.items() if handler is usual[number]]
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    threading.Thread(target=listen, daemon=True).start()
+    told_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    for number in mine:
+        signal.signal(number, stop)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(told_before)
+        told.close()

@@ -94,14 +94,18 @@ class Processes:
         self.pool = []
 
 
-def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> Generator[Event, None, None]:
+def run_in_processes(
+    schedule: Schedule, options: RunOptions, workers: int, asked: Callable[[], None] | None = None
+) -> Generator[Event, None, None]:
     """Yields events while up to `workers` processes run the jobs; with none, workers elsewhere do.
 
     The plan that they take the jobs from lies in the folder already.
-    When the generator is closed or Ctrl-C comes, local workers write checkpoints and stop.
+    When the generator is closed or Ctrl-C comes, local workers write checkpoints and stop. `asked` is called
+    before they do because of `study stop`.
 
     Raises:
-        StudyError: Workers cannot be started here, or `study stop` was called.
+        StudyError: Workers cannot be started here.
+        KeyboardInterrupt: `study stop` was called.
     """
     store = schedule.store
     under_way = UnderWay(store.root, options.max_losses)
@@ -128,7 +132,9 @@ def run_in_processes(schedule: Schedule, options: RunOptions, workers: int) -> G
             if not watch.left:
                 return
             if under_way.stopped:
-                raise KeyboardInterrupt  # somebody called `study stop`
+                if asked is not None:
+                    asked()
+                raise KeyboardInterrupt
             while launcher.size < min(workers, len(watch.left), getattr(launcher, "room", workers)):
                 if isinstance(launcher, BySize):
                     launcher.left = Counter(job.kind for job in watch.left.values())

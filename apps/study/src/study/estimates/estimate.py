@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -40,15 +40,23 @@ def show(
     output: Path,
     device: str,
     workers: int,
+    finished: Collection[str] = (),
 ) -> None:
     """Prints the grid and what it would take; runs a few seconds of each kind of job, and keeps nothing.
 
-    `tuning` holds the trials that come before, if any.
+    `tuning` holds the trials that come before, if any; jobs whose keys are `finished` take nothing.
     """
+    left = [job for job in plan.jobs if job.key not in finished]
+    if done := len(plan.jobs) - len(left):
+        are = "is" if done == 1 else "are"
+        console.print(f"{done:,} of {plural(len(plan.jobs), 'job')} {are} finished in {output} or --cache")
     trials = tuning.jobs if tuning else ()
-    everything = (*trials, *plan.jobs)
+    everything = (*trials, *left)
+    if not everything:
+        console.print(f"nothing is left to run; tables and report {duration(report_s(len(plan.jobs)))}")
+        return
     kinds = {
-        kind: [job for job in plan.jobs if job.kind == kind]
+        kind: [job for job in left if job.kind == kind]
         for kind in ("baseline", "pretrain", "adapt", "measure")
     }
     grid = Table(
@@ -75,7 +83,7 @@ def show(
     found = dict(zip((*groups, *played), measured, strict=True))
     takes = expected(everything, found)
     console.print(by_method(everything, takes))
-    rest_s = report_s(len(everything))
+    rest_s = report_s(len(everything) + done)
     console.print(f"starting  {duration(start_s)}, tables and report {duration(rest_s)}")
     least_s, most_s = (
         start_s + rest_s + makespan_s(everything, seconds, max(workers, 1)) for seconds in both(takes)

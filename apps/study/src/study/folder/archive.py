@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from study.errors import StudyError, writing
+from study.errors import StudyError, placing, writing
 from study.folder.files import (
     Damaged,
     canonical_json,
@@ -62,7 +62,7 @@ def export_study(root: Path, archive: Path, *, weights: bool = False) -> int:
             if weights or file != WEIGHTS:
                 files[f"jobs/{name}/{file}"] = root / "jobs" / name / file
     partial = archive.with_name(partial_name(archive.name))
-    with writing(archive):
+    with writing(archive), placing(archive):
         try:
             with (
                 create(partial) as out,
@@ -129,7 +129,7 @@ def import_study(archive: Path, root: Path) -> tuple[int, int]:
     stage = root / partial_name("import")
     try:
         existed = root.exists()
-        with writing(root):
+        with writing(root), placing(root):
             stage.mkdir(parents=True)
         try:
             _unpack(archive, stage)
@@ -153,6 +153,8 @@ def import_study(archive: Path, root: Path) -> tuple[int, int]:
         raise StudyError(f"{archive} is damaged ({error}); nothing was imported") from None
     except FileNotFoundError:
         raise StudyError(f"there is no archive {archive}; name one that `study export` wrote") from None
+    except IsADirectoryError:
+        raise StudyError(f"{archive} is a folder; name a file that `study export` wrote") from None
 
 
 def _unpack(archive: Path, stage: Path) -> None:

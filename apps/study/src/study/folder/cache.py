@@ -64,6 +64,17 @@ def studies_in(cache: Path) -> Iterator[Path]:
         names.sort()
 
 
+def found_in(folders: Iterable[Path], jobs: Iterable[Job]) -> set[str]:
+    """Returns the keys of those jobs that lie finished in the studies in some folders; nothing is checked."""
+    names = {
+        entry.name
+        for folder in folders
+        for study in studies_in(folder.resolve())
+        for entry in os.scandir(study / "jobs")
+    }
+    return {job.key for job in jobs if short(job.key) in names}
+
+
 def copy_job(store: Store, job: Job, source: Path) -> None:
     """Files another study's job in a store.
 

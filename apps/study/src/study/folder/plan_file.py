@@ -73,7 +73,9 @@ def read_plan(root: Path) -> PlanFile:
         jobs = _jobs(listed)
         command, config = str(value.get("command", "")), dict(value.get("config", {}))
         needed = needs.of_json(dict(value.get("needs", {})))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if not root.is_dir():
+            raise StudyError(f"there is no folder {root}; name the --output of a study") from None
         raise StudyError(
             f"{root} has no plan that workers could take jobs from; run `study ... --output {root}` first, "
             f"with --engine folder if all workers run elsewhere"

@@ -49,7 +49,7 @@ def read_study_file(root: Path) -> StudyFile | None:
         if not isinstance(splits, dict) or not all(isinstance(text, str) for text in splits.values()):
             raise Damaged("its splits are no hashes by name")
         canonical_json(identity)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, Damaged, ValueError, RecursionError) as error:
         words = getattr(error, "strerror", None) or str(error) or "nested too deeply"

@@ -17,6 +17,7 @@ from study.config import StudyConfig
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.estimates import estimate
+from study.folder.cache import found_in
 from study.folder.files import canonical_json, write_bytes
 from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store, write_table
@@ -212,7 +213,8 @@ def show(
     config = replace(config, on_validation=True)
     arms = tuned_arms(config)
     plan = merged([trials_of(config, method, seeds_of(config, method, effort.env_steps)) for method in arms])
-    estimate.show(console, config, plan, None, root, device, workers_of(arguments, device, plan))
+    finished = found_in([root, *(arguments.cache or ())], plan.jobs)
+    estimate.show(console, config, plan, None, root, device, workers_of(arguments, device, plan), finished)
     console.print(
         f"          up to {effort.most / effort.env_steps:g} times as much until neighbouring points' "
         f"standard error is {effort.error:g}; more where an optimum lies at the edge",
