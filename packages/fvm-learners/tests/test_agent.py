@@ -158,3 +158,9 @@ def test_what_is_no_agent_is_named(tmp_path):
         load_agent(tmp_path)
     with pytest.raises(ValueError, match=r"shape \(4,\): expected \(3,\) of one env"):
         agent.predict(np.zeros(4))
+
+
+def test_a_full_disk_is_an_os_error(tmp_path):
+    (tmp_path / "weights.safetensors").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        agent_of("ppo").save(tmp_path)

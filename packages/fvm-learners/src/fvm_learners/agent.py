@@ -21,7 +21,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.spaces import flatdim, flatten
 from numpy.typing import ArrayLike, NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from fvm_learners.latent import LatentDistribution
@@ -232,10 +232,15 @@ class Agent:
         return feedback
 
     def save(self, folder: str | Path) -> None:
-        """Writes the agent into a folder, which is made if it is missing."""
+        """Writes the agent into a folder, which is made if it is missing.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({**self.policy.weights, **carried(self.policy)}, folder / "weights.safetensors")
+        weights = save({**self.policy.weights, **carried(self.policy)})
+        (folder / "weights.safetensors").write_bytes(weights)  # `save_file` has an error of its own
         description = {
             "format": FORMAT,
             "learner": self.learner,
