@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,13 @@ def difference(one: Runs, other: Runs, *, paired: bool) -> list[float]:
     return [mean, mean - half, mean + half]
 
 
+def at_each_coefficient(arms: Mapping[str, Runs]) -> list[tuple[str, str]]:
+    """Returns the pairs of a cell with a grid: every point and plain fine-tuning, BC and KS at each value."""
+    points = sorted(arm for arm in arms if ", coef " in arm)
+    alike = [(bc, bc.replace(BC, KS)) for bc in points if bc.startswith(BC)]
+    return [*((point, PLAIN) for point in points), *alike]
+
+
 def numbers(folder: Path) -> dict[str, list[float]]:
     """Returns all numbers of a cell by what they are: mean and limits."""
     points = curves(pl.read_parquet(folder / "results.parquet"))
@@ -109,7 +117,7 @@ def numbers(folder: Path) -> dict[str, list[float]]:
             for method, runs in arms.items():
                 if method != "random":
                     found[f"{task} {name}: {method}"] = limits(list(runs.values()))
-            for one, other in PAIRS:
+            for one, other in (*PAIRS, *at_each_coefficient(arms)):
                 if one in arms and other in arms:
                     paired = other != "scratch"
                     label = f"{task} {name}: {one} - {other}"
