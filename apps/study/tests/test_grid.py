@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from study.engines.schedule import Schedule
 from study.errors import StudyError
 from study.folder.store import Store
 from study.methods import Method, Row, label_of
-from study.plan import make_plan, training_folds
+from study.plan import Job, make_plan, training_folds
 from study.presets import rlbench
 from study.presets.toy_map import MAP
 from study.results.collect import conditions_of
 from study.tuning.grid import points_of, read_grid
+from study.tuning.tuned import TUNED, with_tuned
 
 TWO = replace(MAP, seeds=2, looks=(2,), methods=("scratch", "multitask", "rl2", "rl2:both"))
 
@@ -116,6 +118,24 @@ def test_a_retention_s_coefficient_is_an_axis_of_those_that_have_one(small: Stud
         read_grid(replace(small, methods=("scratch", "multitask")), words)
     with pytest.raises(StudyError, match="coef=-1"):
         read_grid(config, ["retain.coef=-1,1"])
+
+
+def test_a_study_takes_over_its_retentions_coefficients(small: StudyConfig, tmp_path: Path) -> None:
+    kept = "multitask:gradient+bc"
+    untuned = replace(small, methods=("multitask", kept), retain={"bc": {"states": 64}})
+    tuned = {"grid": {"retain.coef": [0.5, 5.0]}, "chosen": {kept: "coef 5"}, "settings": {}}
+    (tmp_path / TUNED).write_text(json.dumps(tuned))
+    every = with_tuned(untuned, tmp_path)
+    coefs = {job.method: job.spec["retain"]["bc"]["coef"] for job in retained(every)}
+    assert coefs == {f"{kept}, coef 0.5": 0.5, f"{kept}, coef 5": 5.0}
+    chosen = {
+        job.method: job.spec["retain"]["bc"]["coef"] for job in retained(replace(every, only_chosen=True))
+    }
+    assert chosen == {kept: 5.0}
+
+
+def retained(config: StudyConfig) -> list[Job]:
+    return [job for job in make_plan(config).jobs if job.kind == "adapt" and "+bc" in job.method]
 
 
 def test_a_row_says_its_point_and_its_demonstrations() -> None:

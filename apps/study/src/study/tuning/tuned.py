@@ -13,6 +13,7 @@ from study.config import Settings, StudyConfig
 from study.errors import StudyError
 from study.folder.files import read_json
 from study.results.evidence import SHIPPED
+from study.tuning.grid import WHILE_ADAPTING
 
 TUNED = "tuned.json"
 TABLES = ("responses.parquet", "curves.parquet", "spent.parquet")
@@ -59,11 +60,11 @@ def read_tuned(folder: Path) -> Tuned:
 def with_tuned(config: StudyConfig, folder: Path) -> StudyConfig:
     """Returns a study with the grid, settings and choices of its tuning.
 
-    Axes of a pretraining are settled by the tuning; those of adaptation stay rows of the study. How long a
-    method pretrains is the study's.
+    Axes of a pretraining are settled by the tuning; those of adaptation, retentions' too, stay rows of
+    the study. How long a method pretrains is the study's.
     """
     tuned = read_tuned(folder)
-    grid = {axis: values for axis, values in tuned.grid.items() if axis.startswith("adapt.")}
+    grid = {axis: values for axis, values in tuned.grid.items() if axis.startswith(WHILE_ADAPTING)}
     budgets = {name: own.pretrain_env_steps for name, own in config.settings.items()}
     settings = {
         name: replace(own, pretrain_env_steps=budgets.get(name)) for name, own in tuned.settings.items()
