@@ -87,3 +87,13 @@ def test_drawn_actions_give_the_same_fisher_in_the_mean(two_weights, monkeypatch
     again = expected(learner, learner.policy, many, full=True, rng=torch.Generator().manual_seed(0))
     assert torch.equal(drawn, again)
     assert len(list(sample_gradients(learner, learner.policy, states(), 2, rng))) == len(OBS)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_of_a_pretraining_that_diverged_it_is_nan_and_no_error(two_weights, full, monkeypatch):
+    """The run that follows is kept as one that diverged; drawing actions of NaN would raise."""
+    monkeypatch.setattr("fvm_meta.retention.fisher.MOST_OUTPUTS", 1)
+    learner = two_weights(np.array([np.nan, 0.5]))
+    found = expected(learner, learner.policy, states(), full=full, rng=torch.Generator())
+    assert found.shape == ((2, 2) if full else (2,))
+    assert found.isnan().all()

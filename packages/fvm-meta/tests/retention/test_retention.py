@@ -1,5 +1,6 @@
 """Retentions in whole adaptations: what they keep, that they compose, that a resumed one is the same."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,9 @@ from fvm_meta.retention import (
     BCConfig,
     CriticWarmUpConfig,
     DriftConfig,
+    EMConfig,
     EWCConfig,
+    FreezeConfig,
     KSConfig,
     L2Config,
     L2InitConfig,
@@ -234,3 +237,20 @@ def test_what_cannot_be(lab, budget, pretrained, retaining):
         ShrinkPerturbConfig(shrink=2)
     with pytest.raises(ValueError, match="updates=0"):
         CriticWarmUpConfig(updates=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (BCConfig, "coef", "2"),
+        (KSConfig, "decay", None),
+        (EWCConfig, "floor", True),
+        (EMConfig, "share", "half"),
+        (ShrinkPerturbConfig, "shrink", None),
+        (FreezeConfig, "parts", ()),
+        (FreezeConfig, "parts", "encoder"),
+    ],
+)
+def test_a_setting_of_another_type_is_no_setting(kind, field, value):
+    with pytest.raises(ValueError, match=re.escape(f"{field}={value!r}: give")):
+        kind(**{field: value})

@@ -127,3 +127,11 @@ def test_what_cannot_be():
         Arm(name="x", retention="si")
     with pytest.raises(ValueError, match="coef=-1"):
         Arm(name="x", coef=-1)
+    for name in ("feature", "learning_rate"):
+        for value in (0, float("nan"), float("inf"), "1"):
+            with pytest.raises(ValueError, match=f"{name}={value!r}: give a finite number above 0"):
+                Apple(**{name: value})
+    with pytest.raises(ValueError, match="episodes=inf"):
+        Apple(episodes=float("inf"))
+    with pytest.raises(ValueError, match="decay=nan"):
+        Arm(name="x", decay=float("nan"))

@@ -233,3 +233,35 @@ def test_what_it_cannot_learn_on_is_refused():
         Reinforce(envs.single_observation_space, spaces.Discrete(3), ReinforceConfig(), seed=0)
     with pytest.raises(ValueError, match="learning_rate=nan"):
         ReinforceConfig(learning_rate=float("nan"))
+
+
+class Reusing(Line):
+    """The same where every step fills the arrays that it gave before."""
+
+    def __init__(self, num_envs):
+        super().__init__(num_envs)
+        self.seen, self.paid = np.zeros((num_envs, 2)), np.zeros(num_envs)
+
+    def observe(self):
+        self.seen[:] = super().observe()
+        return self.seen
+
+    def step(self, actions):
+        obs, reward, *rest = super().step(actions)
+        self.paid[:] = reward
+        return (obs, self.paid, *rest)
+
+
+def test_envs_may_reuse_their_arrays():
+    learned = []
+    for envs in (Line(3), Reusing(3)):
+        learner = make(envs, learning_rate=0.05)
+        told = [learner.iteration(envs) for _ in range(5)]
+        learned.append((learner.policy.theta.detach().tolist(), [each.episodes for each in told]))
+    assert learned[0] == learned[1]
+
+
+@pytest.mark.parametrize("rate", [0, float("nan"), float("inf"), True, "1e-3"])
+def test_a_rate_is_a_finite_number(rate):
+    with pytest.raises(ValueError, match=f"learning_rate={rate!r}: give a finite number above 0"):
+        ReinforceConfig(learning_rate=rate)

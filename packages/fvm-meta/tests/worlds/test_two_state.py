@@ -37,3 +37,7 @@ def test_what_cannot_be():
         TwoState(discount=1.0)
     with pytest.raises(ValueError, match="eps=2"):
         TwoState(eps=2)
+    for name in ("stay_reward", "return_reward"):
+        for value in (float("nan"), float("-inf"), "0"):
+            with pytest.raises(ValueError, match=f"{name}={value!r}: give a finite number"):
+                TwoState(**{name: value})

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from fvm_learners.c2f_arm.grid import Grids, check_reach
+from fvm_learners.config_checks import (
+    check_above_zero,
+    check_counts,
+    check_fractions,
+    check_not_negative,
+    check_optional_above_zero,
+    check_optional_count,
+    is_count,
+    is_number,
+)
 
 NETWORKS = ("upstream", "patch")
 EXPLORATIONS = ("none", "noise", "boltzmann")
@@ -166,20 +175,8 @@ class C2FARMConfig:
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(choices)}")
-        unknown = [quirk for quirk in self.quirks if quirk not in QUIRKS]
-        if unknown:
-            raise ValueError(f"there are no quirks {unknown}: the quirks are {', '.join(QUIRKS)}")
-        for name in ("bounds", "workspace"):
-            box = getattr(self, name)
-            if box is not None and (
-                len(box) != 6 or not all(low < high for low, high in zip(box[:3], box[3:], strict=True))
-            ):
-                raise ValueError(f"{name}={box}: give the low corner x, y, z, then a higher one, m")
-        if not self.grid_sizes or any(size < 4 or size % 4 for size in self.grid_sizes):
-            raise ValueError(f"grid_sizes={self.grid_sizes}: give one multiple of 4 for each depth")
-        check_reach(self.bounds, self.grid_sizes, self.half_sides)
-        if not self.cameras or len(set(self.cameras)) < len(self.cameras):
-            raise ValueError(f"cameras={self.cameras}: name at least one, each once")
+        _check_names(self)
+        _check_grids(self)
         if self.cached_targets and self.target_tau:
             raise ValueError(
                 f"cached_targets with target_tau={self.target_tau}: values are kept between hard copies; set "
@@ -211,59 +208,89 @@ class C2FARMConfig:
 
 
 def _check_counts(config: C2FARMConfig) -> None:
-    least = {
-        "channels": 4,
-        "rotation_bins": 4,
-        "num_steps": 1,
-        "batch_size": 1,
-        "replay_capacity": 1,
-        "target_period_updates": 1,
-        "start_every": 1,
-        "acting_stride": 1,
-        "beam": 1,
-        "context_hidden_size": 1,
-        "learn_start": 0,
-        "latent_size": 0,
-    }
-    for name, low in least.items():
-        value = getattr(config, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise ValueError(f"{name}={value}: give a whole number, at least {low}")
-    for name in ("tasks_per_batch", "anneal_updates"):
-        value = getattr(config, name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name}={value}: give a whole number, at least 1, or None")
+    for name in ("channels", "rotation_bins"):
+        check_counts(config, [name], at_least=4)
+    check_counts(
+        config,
+        (
+            "num_steps",
+            "batch_size",
+            "replay_capacity",
+            "target_period_updates",
+            "start_every",
+            "acting_stride",
+            "beam",
+            "context_hidden_size",
+        ),
+    )
+    check_counts(config, ("learn_start", "latent_size"), at_least=0)
+    check_optional_count(config, "tasks_per_batch", "all")
+    check_optional_count(config, "anneal_updates", "a constant rate")
 
 
 def _check_numbers(config: C2FARMConfig) -> None:
-    above_zero = ("learning_rate", "updates_per_env_step", "imitation_scale", "label_width", "temperature")
-    for name in above_zero:
-        if not 0 < getattr(config, name) < math.inf:
-            raise ValueError(f"{name}={getattr(config, name)}: give a finite number above 0")
-    for name in (
-        "weight_decay",
-        "translation_regularisation",
-        "rotation_regularisation",
-        "imitation",
-        "priority_exponent",
-        "importance_exponent",
-        "yaw_degrees",
-        "noise",
-    ):
-        if not 0 <= getattr(config, name) < math.inf:
-            raise ValueError(f"{name}={getattr(config, name)}: give a finite number, 0 or more")
-    for name in ("discount", "target_tau", "final_learning_rate_frac", "jitter"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(f"{name}={getattr(config, name)}: give a number from 0 to 1")
-    for name in ("max_grad_norm", "max_grad_value"):
-        value = getattr(config, name)
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{name}={value}: give a finite number above 0, or None")
+    check_above_zero(
+        config, ("learning_rate", "updates_per_env_step", "imitation_scale", "label_width", "temperature")
+    )
+    check_not_negative(
+        config,
+        (
+            "weight_decay",
+            "translation_regularisation",
+            "rotation_regularisation",
+            "imitation",
+            "priority_exponent",
+            "importance_exponent",
+            "yaw_degrees",
+            "noise",
+        ),
+    )
+    check_fractions(config, ("discount", "target_tau", "final_learning_rate_frac", "jitter"))
+    check_optional_above_zero(config, "max_grad_norm", "gradients of any length")
+    check_optional_above_zero(config, "max_grad_value", "no clipping")
     frac = config.demonstrated_context_frac
-    if frac is not None and not 0 <= frac <= 1:
-        raise ValueError(f"demonstrated_context_frac={frac}: give a number from 0 to 1, or None")
-    if len(config.shift) != 3 or not all(0 <= metres < math.inf for metres in config.shift):
-        raise ValueError(f"shift={config.shift}: give three finite numbers, 0 or more, m")
+    if frac is not None and not (is_number(frac) and 0 <= frac <= 1):
+        raise ValueError(f"demonstrated_context_frac={frac!r}: give a number from 0 to 1, or None")
+    if not _numbers(config.shift, 3) or min(config.shift) < 0:
+        raise ValueError(f"shift={config.shift!r}: give three finite numbers, 0 or more, m")
+    if not _numbers(config.yaw_centre, 2):
+        raise ValueError(f"yaw_centre={config.yaw_centre!r}: give x and y, two finite numbers, m")
+
+
+def _check_grids(config: C2FARMConfig) -> None:
+    for name in ("bounds", "workspace"):
+        box = getattr(config, name)
+        if name == "workspace" and box is None:
+            continue
+        if not _numbers(box, 6) or not all(low < high for low, high in zip(box[:3], box[3:], strict=True)):
+            raise ValueError(f"{name}={box!r}: give the low corner x, y, z, then a higher one, m")
+    sizes, sides = config.grid_sizes, config.half_sides
+    if not _listed(sizes) or not sizes or not all(is_count(size, 4) and size % 4 == 0 for size in sizes):
+        raise ValueError(f"grid_sizes={sizes!r}: give one multiple of 4 for each depth")
+    if not _listed(sides) or not all(is_number(side) and side > 0 for side in sides):
+        raise ValueError(f"half_sides={sides!r}: give finite numbers above 0, m")
+    check_reach(config.bounds, sizes, sides)
+
+
+def _check_names(config: C2FARMConfig) -> None:
+    for name in ("cameras", "low_dim", "quirks"):
+        names = getattr(config, name)
+        if not _listed(names) or not all(isinstance(one, str) for one in names):
+            raise ValueError(f"{name}={names!r}: give a tuple of names")
+    if unknown := [quirk for quirk in config.quirks if quirk not in QUIRKS]:
+        raise ValueError(f"there are no quirks {unknown}: the quirks are {', '.join(QUIRKS)}")
+    if not config.cameras or len(set(config.cameras)) < len(config.cameras):
+        raise ValueError(f"cameras={config.cameras}: name at least one, each once")
+    if len(set(config.low_dim)) < len(config.low_dim):
+        raise ValueError(f"low_dim={config.low_dim}: name each once")
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, tuple | list)
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return _listed(value) and len(value) == count and all(map(is_number, value))
 
 
 UPSTREAM = C2FARMConfig(

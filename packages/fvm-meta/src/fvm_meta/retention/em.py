@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fvm_learners.config_checks import check_counts
+from fvm_learners.config_checks import check_counts, is_number
 
 from fvm_meta.capabilities import Protecting
 from fvm_meta.retention.retention import Retention
@@ -35,8 +35,8 @@ class EMConfig:
 
     def __post_init__(self) -> None:
         check_counts(self, ["transitions"])
-        if not 0 <= self.share < 1:
-            raise ValueError(f"share={self.share}: give a number of at least 0 and below 1")
+        if not (is_number(self.share) and 0 <= self.share < 1):
+            raise ValueError(f"share={self.share!r}: give a number of at least 0 and below 1")
 
     def make(self) -> EM:
         """Returns a fresh hook."""

@@ -75,6 +75,7 @@ def expected(
 ) -> Tensor:
     """Returns the expected Fisher of each sample, the diagonal [n] or all of it [n, n], with mean diagonal 1.
 
+    Of weights that are not finite it is NaN: what follows a pretraining that diverged is a run that did.
     `rng` draws actions, where there are too many for a sum over all.
 
     Raises:
@@ -88,6 +89,8 @@ def expected(
         )
     like = next(network.parameters())
     fisher: Tensor = like.new_zeros((count, count) if full else (count,), requires_grad=False)
+    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+        return fisher.fill_(torch.nan)
     for gradient in sample_gradients(learner, network, states, size, rng):
         fisher += torch.outer(gradient, gradient) if full else gradient**2
     mean = (fisher.diagonal() if full else fisher).mean()

@@ -99,6 +99,11 @@ class FreezeConfig:
 
     parts: tuple[str, ...] = ("encoder",)
 
+    def __post_init__(self) -> None:
+        named = isinstance(self.parts, tuple | list) and all(isinstance(part, str) for part in self.parts)
+        if not named or not self.parts:
+            raise ValueError(f"parts={self.parts!r}: give a tuple of names, one at least")
+
     def make(self) -> Freeze:
         """Returns a fresh hook."""
         return Freeze(self)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from fvm_learners.config_checks import is_number
 from fvm_learners.hooks import Hook
 from torch import Tensor, nn
 
@@ -46,10 +47,10 @@ class Schedule:
     def __post_init__(self) -> None:
         for name in ("coef", "floor"):
             value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name}={value}: give a finite number of at least 0")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay={self.decay}: give a factor above 0 and up to 1")
+            if not (is_number(value) and value >= 0):
+                raise ValueError(f"{name}={value!r}: give a finite number of at least 0")
+        if not (is_number(self.decay) and 0 < self.decay <= 1):
+            raise ValueError(f"decay={self.decay!r}: give a factor above 0 and up to 1")
 
 
 RATIO_EVERY = 50

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from fvm_learners.config_checks import check_fractions
 
 from fvm_meta.retention.retention import Retention
 from fvm_meta.retention.states import Play
@@ -31,9 +32,7 @@ class ShrinkPerturbConfig:
     perturb: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("shrink", "perturb"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give a number from 0 to 1")
+        check_fractions(self, ("shrink", "perturb"))
 
     def make(self) -> ShrinkPerturb:
         """Returns a fresh hook."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from fvm_learners.config_checks import check_above_zero, check_counts, check_not_negative, is_number
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -51,17 +52,13 @@ class Apple:
     episodes: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("distance", "max_steps", "pretrain_episodes", "episodes"):
-            value = getattr(self, name)
-            if int(value) != value or value < 1:
-                raise ValueError(f"{name}={value}: give a whole number of at least 1")
+        check_counts(self, ("distance", "max_steps", "pretrain_episodes", "episodes"))
+        check_above_zero(self, ("feature", "learning_rate"))
         if 2 * self.distance > self.max_steps:
             raise ValueError(
                 f"distance={self.distance} there and back needs {2 * self.distance} steps, an episode has "
                 f"max_steps={self.max_steps}: give more of them or a shorter way"
             )
-        if not (np.isfinite(self.feature) and self.feature > 0):
-            raise ValueError(f"feature={self.feature}: give a number above 0")
 
     @property
     def observations(self) -> Array:
@@ -95,8 +92,9 @@ class Arm:
     def __post_init__(self) -> None:
         if self.retention not in RETENTIONS:
             raise ValueError(f"retention={self.retention!r}: give one of {', '.join(RETENTIONS)}")
-        if not (np.isfinite(self.coef) and self.coef >= 0):
-            raise ValueError(f"coef={self.coef}: give 0 or more")
+        check_not_negative(self, ["coef"])
+        if not (is_number(self.decay) and 0 < self.decay <= 1):
+            raise ValueError(f"decay={self.decay!r}: give a factor above 0 and up to 1")
 
 
 @dataclass(frozen=True)

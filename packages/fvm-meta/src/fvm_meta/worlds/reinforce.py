@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from fvm_learners import Episode, Hook, Iteration
-from fvm_learners.config_checks import check_counts, check_optional_count
+from fvm_learners.config_checks import check_above_zero, check_counts, check_optional_count
 from fvm_learners.hooks import HookList
 from fvm_learners.iteration import means
 from fvm_learners.networks.heads import Categorical
@@ -57,8 +57,7 @@ class ReinforceConfig:
                 f"num_steps={self.num_steps} are no whole episodes of episode_steps={self.episode_steps}: "
                 "give a multiple"
             )
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate={self.learning_rate}: give a finite number above 0")
+        check_above_zero(self, ["learning_rate"])
 
     @property
     def episode(self) -> int:
@@ -239,16 +238,16 @@ class Reinforce:
         obs, info = envs.reset(options={"reset_mask": np.zeros(envs.num_envs, dtype=np.bool_)})
         task_index = info["task_index"]
         for t in range(self.config.episode):
-            action = (uniform[t] < chances(self.policy.theta, obs)).astype(np.int64)
-            following, reward, terminated, truncated, _ = envs.step(action)
+            seen_now = np.array(obs, dtype=np.float64)  # a copy: the envs may fill their arrays anew
+            action = (uniform[t] < chances(self.policy.theta, seen_now)).astype(np.int64)
+            obs, reward, terminated, truncated, _ = envs.step(action)
             ended = np.asarray(terminated | truncated)
             if ended.any() != (t + 1 == self.config.episode) or ended.any() != ended.all():
                 raise ValueError(
                     f"an episode ended after {t + 1} steps: Reinforce takes envs whose episodes all have "
                     f"episode_steps={self.config.episode}"
                 )
-            rows.append((np.asarray(obs, dtype=np.float64), action, reward))
-            obs = following
+            rows.append((seen_now, action, np.array(reward)))
         seen, actions, rewards = (np.stack(column) for column in zip(*rows, strict=True))
         return seen, actions, rewards, task_index
 

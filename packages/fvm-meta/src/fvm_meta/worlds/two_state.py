@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from fvm_learners.config_checks import is_number
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -42,10 +43,13 @@ class TwoState:
     return_reward: float = -1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.discount < 1:
-            raise ValueError(f"discount={self.discount}: give a number from 0 to below 1")
-        if not 0 <= self.eps < 2:
-            raise ValueError(f"eps={self.eps}: give a number from 0 to below 2")
+        if not (is_number(self.discount) and 0 <= self.discount < 1):
+            raise ValueError(f"discount={self.discount!r}: give a number from 0 to below 1")
+        if not (is_number(self.eps) and 0 <= self.eps < 2):
+            raise ValueError(f"eps={self.eps!r}: give a number from 0 to below 2")
+        for name in ("stay_reward", "return_reward"):
+            if not is_number(getattr(self, name)):
+                raise ValueError(f"{name}={getattr(self, name)!r}: give a finite number")
 
     def stays(self, theta: Array) -> Array:
         """Returns f(theta) [...], the probability of staying in state 1."""
