@@ -160,7 +160,7 @@ def test_a_compressed_one_says_how_it_is_unpacked(
         tar.add(theirs.root / "study.json", "study.json")
     with pytest.raises(StudyError) as error:
         import_study(archive, tmp_path / "mine")
-    assert f"is compressed; unpack it by `{command} -dc '{archive}' > study.tar`" in str(error.value)
+    assert f"is compressed; unpack it by `{command} -dc -- '{archive}' > study.tar`" in str(error.value)
     assert not (tmp_path / "mine").exists()
 
 
@@ -257,3 +257,59 @@ def test_all_agents_whose_weights_are_needed_are_named_at_once(
     for name in named:  # as it says
         shutil.rmtree(mine.root / "jobs" / name)
     mine.check_weights(small_done[0].jobs)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "it lacks study.json"),
+        (b"[]", "its study.json is not a study's"),
+        (b'{"fvm_study": 1, "identity": {"a": 1e999}}', "its study.json is not a study's"),
+        (
+            b'{"fvm_study": 2, "identity": {}}',
+            "its study.json is not a study.s, or of another version of this program",
+        ),
+    ],
+)
+def test_a_study_json_that_is_none_is_damage_of_the_archive(
+    theirs: Store, tmp_path: Path, text: bytes | None, said: str
+) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    card = json.loads(files.pop("card.json"))
+    if text is None:
+        del files["study.json"]
+    else:
+        files["study.json"] = text
+    card["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    with tarfile.open(tmp_path / "b.tar", "w") as tar:
+        for name, data in {"card.json": json.dumps(card).encode(), **files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    with pytest.raises(StudyError, match=rf"b\.tar is damaged \({said}.*\); nothing was imported"):
+        import_study(tmp_path / "b.tar", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_pipe_is_no_archive_and_a_link_to_one_is(theirs: Store, tmp_path: Path) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    os.mkfifo(tmp_path / "pipe.tar")
+    with pytest.raises(StudyError, match="not a regular file"):
+        import_study(tmp_path / "pipe.tar", tmp_path / "mine")
+    (tmp_path / "link.tar").symlink_to("a.tar")
+    assert import_study(tmp_path / "link.tar", tmp_path / "mine")[0] > 0
+
+
+def test_a_quoted_home_is_the_users(
+    theirs: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert run(["export", str(theirs.root), "~/a.tar"]) == 0
+    assert run(["import", "~/a.tar", "~/mine"]) == 0
+    assert (tmp_path / "mine" / "study.json").exists()
+    assert not (tmp_path / "~").exists()
+    assert run(["status", "~nobody-is-called-so/x"]) == 2
+    assert "~nobody-is-called-so/x" in capsys.readouterr().err

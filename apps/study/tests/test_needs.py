@@ -18,7 +18,7 @@ from study.estimates import estimate
 from study.folder.plan_file import PlanFile, read_plan, write_plan
 from study.folder.store import Store
 from study.folder.under_way import UnderWay
-from study.needs import Needs, largest, needs_of, with_measured
+from study.needs import Needs, largest, needs_of, of_json, with_measured
 from study.plan import Plan, make_plan
 
 GB = 2**30
@@ -158,3 +158,12 @@ def test_an_array_is_as_large_as_the_kinds_of_jobs_that_it_is_for(
     )
     with pytest.raises(StudyError, match="unknown kind of job 'train'"):
         slurm(tmp_path, kinds=("train",))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"adapt": {"cpus": -1}}, {"adapt": {"memory": -1}}, {"baking": {}}, {"adapt": {"gpus": "1"}}],
+)
+def test_needs_in_a_plan_are_numbers_of_a_kind_of_job(value: dict[str, dict[str, object]]) -> None:
+    with pytest.raises(ValueError, match="are no numbers of 0 or more of a kind of job"):
+        of_json(value)

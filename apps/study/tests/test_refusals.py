@@ -136,3 +136,41 @@ def test_a_message_is_one_line_however_long_its_words_are() -> None:
     assert in_one_line("no " + "y" * 121) == "no " + "y" * 80 + "..." + "y" * 30
     assert in_one_line("no " + "y" * 120) == "no " + "y" * 120
     assert len(in_one_line("word " * 1000)) < 1000
+
+
+TUNE = "tune --benchmark toy --preset quick --game catch --grid adapt.learning_rate=1e-3,2e-3 --dry-run"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"{TUNE} --seeds abc", "--seeds 'abc' is not a number"),
+        (f"{TUNE} --error 1.2.3", "--error '1.2.3' is not a number"),
+        (f"{TUNE} --env-steps {10**16}", "--env-steps is 10,000,000,000,000,000; it can be at most"),
+        (f"{TUNE} --env-steps {10**15}", "jobs, more than 1,000,000; give fewer"),
+        (f"{TUNE} --most-env-steps 5", "--most-env-steps is 5; it must be at least 420000"),
+        (f"{TUNE} --tune 3", "--tune means nothing to it"),
+        (f"{TUNE} --tuned nowhere", "--tuned means nothing to it"),
+        (f"{TUNE} --fresh", "--fresh means nothing to it"),
+        (f"{TUNE} --cache nowhere", "--cache nowhere is no folder"),
+        ("--benchmark toy --tune 2 --tuned nowhere", "--tune and --tuned are two ways to choose settings"),
+        ("--benchmark apple --set c=.5 --set c=.6", "c is to be .5 and .6; give one of them"),
+        ("--benchmark toy --set game=catch --game hidden-catch", "game is to be catch and hidden-catch"),
+        ("--benchmark toy --checkpoint-every-s .", "--checkpoint-every-s '.' is not a number"),
+    ],
+    ids=range(13),
+)
+def test_what_contradicts_itself_is_refused_before_anything_runs(
+    line: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(line.split()) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.startswith("study: ")
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

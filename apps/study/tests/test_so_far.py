@@ -92,3 +92,6 @@ def test_the_command_says_what_there_is(
     write_plan(store.root, PlanFile(jobs=plan.jobs, config=stranger))
     assert run(["report", str(store.root)]) == 2
     assert "name its plug-ins with --plugin" in capsys.readouterr().err
+    write_plan(store.root, PlanFile(jobs=plan.jobs, config={**as_json(small), "benchmark": "somebodys"}))
+    assert run(["report", str(store.root)]) == 2
+    assert "name its plug-ins with --plugin" in capsys.readouterr().err

@@ -36,6 +36,18 @@ def unknown(what: str, came: str, known: Iterable[str]) -> StudyError:
     return StudyError(f"unknown {what} {came!r}; {hint}")
 
 
+def at_home(path: Path) -> Path:
+    """Returns a path with ~ as the user's folder: a shell leaves a quoted one, and `--output=~/x`, as it is.
+
+    Raises:
+        StudyError: There is no such user.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise StudyError(f"{path}: {str(error).rstrip(chr(46))}; write the path out") from None
+
+
 @contextmanager
 def placing(path: Path) -> Iterator[None]:
     """While open, says what is wrong with a place that a user has just named for something new.

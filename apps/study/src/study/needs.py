@@ -147,9 +147,10 @@ def as_json(needs: Mapping[str, Needs]) -> dict[str, Any]:
 def of_json(value: Mapping[str, Any]) -> dict[str, Needs]:
     """Returns the needs in a plan's file; raises TypeError or ValueError for another thing."""
     found = {str(kind): Needs(**each) for kind, each in value.items()}
-    for each in found.values():
-        if not all(isinstance(part, int | float) for part in asdict(each).values()):
-            raise ValueError("its needs are no numbers")
+    for kind, each in found.items():
+        parts = asdict(each).values()
+        if kind not in KINDS or not all(isinstance(part, int | float) and part >= 0 for part in parts):
+            raise ValueError(f"its needs of {kind!r} are no numbers of 0 or more of a kind of job")
     return found
 
 

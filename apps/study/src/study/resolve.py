@@ -87,10 +87,12 @@ def options_of(benchmark: Benchmark, arguments: Arguments) -> dict[str, Any]:
     words = [word.partition("=") for word in arguments.set]
     if wrong := [name for name, equals, _ in words if not equals]:
         raise StudyError(f"--set {wrong[0]!r} is no option; write --set NAME=VALUE")
+    aliases = {name: getattr(arguments, name) for name in ("game", "mode", "simulator")}
+    words += [(name, "=", value) for name, value in aliases.items() if value is not None]
     given = {name: value for name, _, value in words}
-    for alias in ("game", "mode", "simulator"):
-        if (value := getattr(arguments, alias)) is not None:
-            given[alias] = value
+    for name, value in given.items():
+        if other := [one for one in words if one[0] == name and one[2] != value]:
+            raise StudyError(f"{name} is to be {other[0][2]} and {value}; give one of them")
     names = [field.name for field in fields(benchmark.options)]
     for name in given:
         if name not in names:

@@ -11,7 +11,7 @@ import torch
 
 from study.command_line.arguments import Arguments
 from study.engines.schedule import RunOptions
-from study.errors import StudyError, unknown
+from study.errors import StudyError, at_home, unknown
 from study.estimates import estimate
 from study.machine import cores
 from study.needs import MEASURED, check_here, largest, needs_of, with_measured
@@ -25,13 +25,10 @@ GPU_SHARE = 0.9  # of a GPU's free memory that workers may fill: it is lost in p
 def with_paths(arguments: Arguments) -> Arguments:
     """Returns the arguments with ~ in paths as the user's folder: a shell leaves `--output=~/x` as it is."""
     paths = {name: value for name, value in vars(arguments).items() if isinstance(value, Path)}
-    try:
-        expanded: dict[str, Any] = {name: path.expanduser() for name, path in paths.items()}
-        if arguments.cache:
-            expanded["cache"] = tuple(path.expanduser() for path in arguments.cache)
-        return replace(arguments, **expanded)
-    except RuntimeError as error:  # ~nobody
-        raise StudyError(f"{error}; write the path out") from None
+    expanded: dict[str, Any] = {name: at_home(path) for name, path in paths.items()}
+    if arguments.cache:
+        expanded["cache"] = tuple(map(at_home, arguments.cache))
+    return replace(arguments, **expanded)
 
 
 def options_of(arguments: Arguments, device: str) -> RunOptions:

@@ -58,6 +58,8 @@ def run_study(arguments: Arguments) -> int:
     """
     arguments, device = made_ready(arguments)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
+    if arguments.tuned is not None and arguments.tune is not None:
+        raise StudyError("--tune and --tuned are two ways to choose settings; give one of them")
     if arguments.tuned is not None:
         folders = [tuning_folder(arguments.tuned, config.family) for config in configs]
         configs = [with_tuned(*pair) for pair in zip(configs, folders, strict=True)]

@@ -16,7 +16,7 @@ from study.errors import StudyError
 
 NUMBERS = {
     "int": re.compile(r"[+-]?[0-9]+(_[0-9]+)*"),
-    "float": re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?|nan|[+-]?inf"),
+    "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|[+-]?inf"),
 }
 EXPECTED = {"int": "a whole number, such as 8", "float": "a number, such as 30"}
 MOST_DIGITS = 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import shlex
 import signal
@@ -17,9 +18,10 @@ import tyro
 
 from study.command_line.arguments import Arguments, check_numbers, check_seconds
 from study.command_line.watching import LATE_S, Folder, report, status, stop
-from study.errors import StudyError, in_one_line, placing, unknown, writing
+from study.errors import StudyError, at_home, in_one_line, placing, unknown, writing
 from study.folder.under_way import UnderWay
 
+MOST_OF_ARRAY = 4_000_000  # tasks, by Slurm's own limit on MaxArraySize
 SBATCH_TIME = r"([0-9]{1,4}-)?[0-9]{1,6}(:[0-5][0-9]){0,2}"  # days, then minutes, or hours and so on
 
 
@@ -107,7 +109,11 @@ def slurm(
     for name, number, least in (("workers", workers, 1), ("cpus", cpus, 1), ("gpus", gpus, 0)):
         if number < least:
             raise StudyError(f"--{name} {number} is too few; give {least} or more")
-    if not re.fullmatch(SBATCH_TIME, time):
+    if workers > MOST_OF_ARRAY:
+        raise StudyError(
+            f"--workers {workers} is more than an array of Slurm has; give {MOST_OF_ARRAY:,} or less"
+        )
+    if not re.fullmatch(SBATCH_TIME, time) or not re.search("[1-9]", time):
         raise StudyError(f"--time {time!r} is no time of sbatch; give one such as 90, 4:00:00 or 2-12:00:00")
     if partition is not None and not re.fullmatch(r"[\w.,-]+", partition):
         raise StudyError(
@@ -121,7 +127,7 @@ def slurm(
         print(script, end="")
         return 0
     try:
-        return subprocess.run(["sbatch"], input=script, text=True, check=False).returncode
+        return subprocess.run(["sbatch"], input=os.fsencode(script), check=False).returncode
     except FileNotFoundError:
         raise StudyError("there is no sbatch here; without --submit the script is printed") from None
 
@@ -218,6 +224,8 @@ def agents(
     plugins.load(plugin)
     everyone = trained_agents(folder)
     found = chosen(everyone, method, seed, task, checkpoint)
+    if everyone and not found:
+        only(found, everyone, folder)  # says who there is
     if to is None:
         rows = [
             (", ".join(one.methods), str(one.job.seed), one.task or "(pretrained)", one.job.checkpoint)
@@ -289,5 +297,7 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Runs `study NAME ARGV`; returns the exit status."""
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    check_numbers(argv, COMMANDS[name].__annotations__)
-    return tyro.cli(COMMANDS[name], prog=f"study {name}", args=list(argv))
+    of_studies = Arguments.__annotations__ if name == "tune" else {}
+    check_numbers(argv, {**of_studies, **COMMANDS[name].__annotations__})
+    words = [str(at_home(Path(word))) if word.startswith("~") else word for word in argv]
+    return tyro.cli(COMMANDS[name], prog=f"study {name}", args=words)

@@ -26,6 +26,7 @@ from study.folder.files import (
     create,
     is_folder,
     json_bytes,
+    open_regular,
     parse_json,
     partial_name,
     read_bytes,
@@ -133,9 +134,7 @@ def import_study(archive: Path, root: Path) -> tuple[int, int]:
             stage.mkdir(parents=True)
         try:
             _unpack(archive, stage)
-            theirs = parse_json(read_bytes(stage / MARKER))
-            found = read_study_file(stage)
-            assert found is not None
+            theirs = _study_of(stage)
             names = (
                 sorted(entry.name for entry in os.scandir(stage / "jobs"))
                 if is_folder(stage / "jobs")
@@ -158,14 +157,16 @@ def import_study(archive: Path, root: Path) -> tuple[int, int]:
 
 
 def _unpack(archive: Path, stage: Path) -> None:
-    with open(archive, "rb") as file:
+    if archive.is_dir():
+        raise IsADirectoryError
+    with open_regular(archive.resolve()) as file:  # a pipe would never answer
         begins = file.read(max(map(len, _UNPACKS)))
     for magic, command in _UNPACKS.items():
         if begins.startswith(magic):
-            unpacked = f"{command} -dc {shlex.quote(str(archive))} > study.tar"
+            unpacked = f"{command} -dc -- {shlex.quote(str(archive))} > study.tar"
             raise StudyError(f"{archive} is compressed; unpack it by `{unpacked}`, then import study.tar")
     with (
-        open(archive, "rb") as file,
+        open_regular(archive.resolve()) as file,
         tarfile.open(fileobj=file, mode="r:") as tar,
     ):  # no compression: no bombs
         first = tar.next()
@@ -194,6 +195,21 @@ def _unpack(archive: Path, stage: Path) -> None:
                     out.write(data)
         if left:
             raise Damaged(f"it lacks {min(left)[:100]}")
+
+
+def _study_of(stage: Path) -> dict[str, Any]:
+    """Returns what an unpacked archive's study.json holds.
+
+    Raises:
+        Damaged: There is none, or it is no study's.
+    """
+    try:
+        if read_study_file(stage) is None:
+            raise Damaged(f"it lacks {MARKER}")
+    except StudyError:
+        raise Damaged(f"its {MARKER} is not a study's, or of another version of this program") from None
+    theirs: dict[str, Any] = parse_json(read_bytes(stage / MARKER))
+    return theirs
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

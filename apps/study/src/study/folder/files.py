@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import secrets
 import socket
@@ -124,7 +125,12 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"it has {name} in it, which is no number")
 
 
-_JSON = json.JSONDecoder(parse_constant=_refuse)
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text[:20])  # 1e999
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def read_json(path: Path) -> Any:

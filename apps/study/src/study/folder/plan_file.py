@@ -70,6 +70,8 @@ def read_plan(root: Path) -> PlanFile:
                 pass
             case _:
                 raise Damaged("it is no plan")
+        if every_s < 0 or isinstance(every_s, bool):
+            raise Damaged(f"checkpoints every {every_s} s")
         jobs = _jobs(listed)
         command, config = str(value.get("command", "")), dict(value.get("config", {}))
         needed = needs.of_json(dict(value.get("needs", {})))

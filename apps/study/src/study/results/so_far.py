@@ -14,6 +14,7 @@ from study.folder.config_file import from_json
 from study.folder.plan_file import read_plan
 from study.folder.store import Store
 from study.plan import Job, Plan, make_plan
+from study.resolve import check
 from study.results.collect import collect, write_pages
 from study.results.evidence import planned
 
@@ -46,8 +47,10 @@ def config_of(root: Path) -> StudyConfig:
     if not found.config:
         raise StudyError(f"the plan in {root} says nothing of its study, as one of tuning trials does not")
     try:
-        return from_json(found.config)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        config = from_json(found.config)
+        check(config)
+        return config
+    except (StudyError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StudyError(
             f"the study in {root} needs what is not here ({error}); name its plug-ins with --plugin, or run "
             "its own command again"

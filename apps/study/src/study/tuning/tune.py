@@ -17,14 +17,15 @@ from study.config import StudyConfig
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.estimates import estimate
-from study.folder.cache import found_in
+from study.folder.cache import check_cache, found_in
 from study.folder.files import canonical_json, write_bytes
 from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store, write_table
+from study.phases import check_count
 from study.plan import Plan
 from study.resolve import resolve_all
 from study.resources import options_of, workers_of
-from study.run import folder_of, made_ready, make_console
+from study.run import MAX_JOBS, folder_of, made_ready, make_console, take_over
 from study.run_jobs import run_jobs
 from study.tuning.grid import read_grid
 from study.tuning.responses import (
@@ -44,6 +45,8 @@ from study.tuning.tuned import TABLES, TUNED, Tuned
 
 MOST_WIDENINGS = 2
 MOST_TIMES = 4  # the env steps given at first
+MOST_ENV_STEPS = 10**15
+OF_NO_TUNING = ("tune", "tuned", "fresh")  # what `study tune` has no use for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +69,8 @@ class Effort:
     error: float = 0.03
 
     def __post_init__(self) -> None:
-        if self.env_steps < 1:
-            raise ValueError(f"--env-steps {self.env_steps}: give a whole number from 1 on")
-        if self.most < self.env_steps:
-            raise ValueError(f"--most-env-steps {self.most}: give --env-steps {self.env_steps} or more")
+        check_count("--env-steps", self.env_steps, most=MOST_ENV_STEPS)
+        check_count("--most-env-steps", self.most, self.env_steps, MOST_TIMES * MOST_ENV_STEPS)
         if not (math.isfinite(self.error) and self.error > 0):
             raise ValueError(f"--error {self.error}: give a number above 0, a part of the score range")
 
@@ -112,6 +113,7 @@ class Workshop:
         steps = f"{plural(len(plan.jobs), 'job')}, {plan.env_steps:,} env steps"
         self.console.print(f"tuning: {steps}, results in {self.store.root}")
         every_s = self.options.checkpoint_every_s
+        take_over(self.console, self.arguments, plan, self.store)
         write_plan(self.store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s))
         run_jobs(self.console, plan, self.store, None, self.options, workers)
 
@@ -135,7 +137,7 @@ def tune(
     try:
         course, env_steps = Course(replace(config, on_validation=True)), effort.env_steps
         while True:
-            seeds = {method.name: seeds_of(config, method, env_steps) for method in tuned_arms(config)}
+            seeds = seeds_by_method(config, env_steps)
             go_round(shop, course, seeds)
             table = responses(course.config, course.plans, store)
             left = unsure(course.config, curves(course.config, table), effort.error)
@@ -170,6 +172,22 @@ def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int]) -> None:
             course.config, course.widenings = replace(config, grid=grid), course.widenings - 1
 
 
+def seeds_by_method(config: StudyConfig, env_steps: int) -> dict[str, int]:
+    """Returns how many seeds of each method's grid fit into so many env steps.
+
+    Raises:
+        StudyError: They make more jobs than anybody could run.
+    """
+    arms = tuned_arms(config)
+    found = {method.name: seeds_of(config, method, env_steps) for method in arms}
+    size = sum(found[method.name] * len(trials_of(config, method, 1).jobs) for method in arms)
+    if size > MAX_JOBS:
+        raise StudyError(
+            f"--env-steps {env_steps:,} make a grid of some {size:,} jobs, more than {MAX_JOBS:,}; give fewer"
+        )
+    return found
+
+
 def check_grid(config: StudyConfig) -> None:
     """Raises StudyError where a study has no grid."""
     if not tuned_arms(config):
@@ -185,7 +203,15 @@ def run_tuning(arguments: Arguments, effort: Effort, axes: Sequence[str] = ()) -
     Raises:
         StudyError: There is no grid, or `axes` are none.
     """
+    for name in OF_NO_TUNING:
+        if getattr(arguments, name) not in (None, False):
+            raise StudyError(
+                f"`study tune` is the tuning itself and keeps what has run: --{name} means nothing to it; "
+                "leave it out, or name another --output"
+            )
     arguments, device = made_ready(arguments)
+    for cache in arguments.cache or ():
+        check_cache(cache)
     configs = resolve_all(arguments, default_preset="quick" if device == "cpu" else "small")
     for config in configs:
         if axes:
@@ -211,8 +237,8 @@ def show(
     """
     check_grid(config)
     config = replace(config, on_validation=True)
-    arms = tuned_arms(config)
-    plan = merged([trials_of(config, method, seeds_of(config, method, effort.env_steps)) for method in arms])
+    seeds = seeds_by_method(config, effort.env_steps)
+    plan = merged([trials_of(config, method, seeds[method.name]) for method in tuned_arms(config)])
     finished = found_in([root, *(arguments.cache or ())], plan.jobs)
     estimate.show(console, config, plan, None, root, device, workers_of(arguments, device, plan), finished)
     console.print(
