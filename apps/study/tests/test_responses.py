@@ -214,8 +214,8 @@ def test_neighbours_differ_in_one_setting_by_one_value() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--env-steps 0", "--env-steps 0: give a whole number from 1 on"),
-        ("--env-steps 500 --most-env-steps 400", "--most-env-steps 400: give --env-steps 500 or more"),
+        ("--env-steps 0", "--env-steps is 0; it must be at least 1"),
+        ("--env-steps 500 --most-env-steps 400", "--most-env-steps is 400; it must be at least 500"),
         ("--error nan", "--error nan: give a number above 0"),
         ("--error 0", "--error 0.0: give a number above 0"),
     ],
@@ -258,6 +258,12 @@ def test_seeds_are_added_until_neighbours_can_be_told_apart_or_the_cap(
     assert spent["env_steps"].sum() == 512
     assert before < {path.name for path in (tmp_path / "jobs").iterdir()}
     assert len(list((tmp_path / "jobs").iterdir())) == len(spent) == 2 * 4
+    other = [*line.split(), "--output", str(tmp_path / "other"), "--cache", str(tmp_path)]
+    capsys.readouterr()
+    assert run([*other, "--most-env-steps", "128"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 finished jobs taken from other studies" in shown
+    assert "2 of 2 jobs are finished from before" in shown
 
 
 def test_a_study_takes_over_its_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

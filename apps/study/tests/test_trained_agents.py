@@ -67,6 +67,8 @@ def test_all_finished_trainings_are_listed(trained: Path, capsys: pytest.Capture
         ["rl2", "1", "(pretrained)", "rl2/1"],
     ]
     assert len(rows) == 4
+    assert run(["agents", str(trained / "ppo"), "--seed", "99"]) == 2
+    assert "there is no such agent; give a method" in capsys.readouterr().err
 
 
 def test_an_agent_has_the_weights_of_its_job_and_acts(trained: Path) -> None:
