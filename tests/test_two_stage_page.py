@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "two-stage"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "results" / "two-stage"
+RECOMPUTE = DOCS / "recompute" / "retention.py"
 CELLS = sorted(path.parent for path in PAGE.glob("*/numbers.json"))
 TRIPLE = re.compile(r"(-?\d?\.\d{3}) \[(-?\d?\.\d{3}), (-?\d?\.\d{3})\]")
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda path: path.name)
 def test_every_number_is_found_again(cell):
-    command = [sys.executable, PAGE / "recompute.py", cell]
+    command = [sys.executable, RECOMPUTE, cell]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\d{3} numbers, 0 different", done.stdout)
@@ -40,7 +42,7 @@ def test_a_changed_episode_is_noticed(tmp_path):
     table.with_columns(score=pl.when(first).then(1.0).otherwise("score")).write_parquet(
         tmp_path / "results.parquet"
     )
-    command = [sys.executable, PAGE / "recompute.py", tmp_path]
+    command = [sys.executable, RECOMPUTE, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "AUC: scratch" in done.stdout.splitlines()[-1]
