@@ -25,6 +25,8 @@ COMMANDS = {
     "apple/interfering": "--benchmark apple --preset interfering",
     "apple/separate": "--benchmark apple --preset separate",
     "rlbench-mujoco-quick": "--benchmark rlbench --preset quick",
+    "rlbench-far": "--benchmark rlbench --methods scratch multitask --retain bc em head-reset"
+    " --demos 2 --seeds 5 --far",
 }
 
 

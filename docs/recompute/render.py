@@ -34,8 +34,9 @@ from study.measures.tasks import by_task
 from study.measures.trials import by_trial
 from study.plan import make_plan
 from study.registry import registered
-from study.results.collect import cell_bounds_of, estimand_of, labels_of, score_bounds_of, title_of
+from study.results.collect import cell_bounds_of, estimand_of, labels_of, title_of
 from study.results.costs import cost_summary
+from study.score_bounds import score_bounds_of
 
 CARRIED = (
     "Written anew from the files that ship with this study, by docs/recompute/render.py. Their data do not "

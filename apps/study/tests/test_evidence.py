@@ -11,12 +11,11 @@ import pytest
 from fvm_eval.claims import Claim, Component
 from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.folds import leave_one_out
-from study.claims.arms import TRIALS
 from study.config import StudyConfig
 from study.estimates.amounts import plays_of
 from study.folder.store import Store, write_table
 from study.plan import Plan, make_plan
-from study.results.collect import cell_bounds_of, collect
+from study.results.collect import collect
 from study.results.evidence import LOOKS, TUNING_SPENT, looks, planned, spending, tuning
 
 GAP = {"multitask": 1.0, "scratch": -1.0}
@@ -136,11 +135,3 @@ def test_tuning_is_what_was_run(small: StudyConfig, tmp_path_factory: pytest.Tem
     told = tuning(replace(small, trials=8), methods, store)
     assert told is not None
     assert told["tasks"].to_list() == [["toy/room/9"]] * 4
-
-
-def test_summaries_of_scores_have_the_range_of_scores(small: StudyConfig) -> None:
-    own = replace(small, score_bounds=None)
-    assert set(cell_bounds_of(own, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}).values()) == {(0.0, 1.0)}
-    wider = replace(small, score_bounds=(-2.0, 2.0))
-    assert cell_bounds_of(wider, {"a": (0.0, 2.0)})[TRIALS] == (-1.0, 1.0)
-    assert cell_bounds_of(wider, {"a": (0.0, 2.0), "b": (0.0, 1.0)}) == {}

@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from recompute import PLAIN, areas, by_seed, curves, difference, held_against, lost
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1] / "recompute"))
+from retention import PLAIN, areas, by_seed, curves, difference, held_against, lost  # noqa: E402
+
 BALLS = (1, 2, 4)
 KINDS = {"0.75": "s75", "0": "s0"}
 

@@ -30,3 +30,28 @@ def test_toy_tasks_are_made_scored_and_known():
         low, high = toy.score_range(task)
         assert np.isfinite([low, high]).all()
         assert low < toy.best_return(task) <= high
+
+
+@pytest.mark.parametrize("task", ["toy/hidden-catch/0", "two-stage/close-first/2", "apple/out-and-back/2"])
+def test_episodes_of_a_bounded_suite_score_within_the_range(task):
+    suite = SUITES[task.partition("/")[0]]
+    tasks = TaskSet.parse(task)
+    low, high = suite.score_range(tasks[0])
+    envs = suite.make(tasks, 4, 0, on_episode_end="resample", **suite.scored_with)
+    policy, rngs = suite.player(RANDOM, envs, {}), [np.random.default_rng(slot) for slot in range(4)]
+    running, scores = np.zeros(4), []
+    obs, _ = envs.reset(seed=0)
+    while len(scores) < 8:
+        obs, rewards, terminated, truncated, _ = envs.step(policy.act(obs, None, None, rngs)[0])
+        running += rewards
+        scores += running[terminated | truncated].tolist()
+        running[terminated | truncated] = 0
+    envs.close()
+    assert suite.bounded
+    assert low <= min(scores) <= max(scores) <= high
+
+
+def test_the_ranges_of_procgen_and_atari_do_not_bound_an_episode():
+    assert SUITES["procgen"].score_range(Task.parse("procgen/bigfish-easy/0"))[0] > 0  # no fish eaten: 0
+    assert not SUITES["procgen"].bounded
+    assert not SUITES["atari"].bounded

@@ -1,11 +1,10 @@
 """Score ranges that make returns of different games comparable.
 
 Procgen: R_min and R_max of Cobbe et al. 2020, "Leveraging Procedural Generation to Benchmark Reinforcement
-    Learning",
-appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best possible
-return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says whose).
-RLBench and Apple: the share of episodes that are solved. Two stages: the share of balls caught. Toy: 0 and
-the best return of the task.
+Learning", appendix C (arXiv 1912.01588): R_min is what a policy without observations reaches, R_max the best
+possible return, or what a well trained agent reaches. Atari: random and human play (`SCORES` there says
+whose). RLBench and Apple: the share of episodes that are solved. Two stages: the share of balls caught. Toy:
+0 and the best return of the task.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class Hook:
             changes in tensors that it changes in place, so that an update with it may be recorded as a CUDA
             graph.
         ratio_every: At every so many optimiser steps the length of the term's gradient, over that of the
-            learner's own loss, is logged as `grad_ratio`; 0 for never.
+            learner's own loss, is logged as `grad_ratio`; 0 for never. Of a minibatch in chunks (PPO's on a
+            CPU) it is the mean of the chunks', and smaller: few samples make the learner's own longer.
         rng: Its own generator on the learner's device, made by `start`.
     """
 

@@ -46,6 +46,55 @@ def test_the_fused_block_is_the_block_of_single_convolutions(padding):
     torch.testing.assert_close(block(x, constant), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_the_network_is_the_one_of_the_paper_written_plainly():
+    """Every convolution by itself, low-dimensional state and latent as channels, in double precision."""
+    network = InceptionNetwork(8, 8, 3, "replicate", rng(), 20, latent_size=5)
+    grid, told, latent = torch.rand(2, 8, 8, 8, 10), torch.randn(2, 3), torch.randn(2, 5)
+    state = {name: tensor.double() for name, tensor in network.state_dict().items()}
+
+    def layer(name, x, active=True):
+        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+        y = (
+            F.linear(x, weight, bias)
+            if x.ndim == 2
+            else F.conv3d(F.pad(x, (1,) * 6, "replicate"), weight, bias)
+        )
+        return F.leaky_relu(y, 0.02) if active else y
+
+    def inc(name, x):
+        entry, bias = state[f"{name}.entry"], state[f"{name}.bias"]
+        sizes = [len(entry) - 64, 32, 32]
+        half, one, two = (
+            F.leaky_relu(F.conv3d(x, w, b), 0.02)
+            for w, b in zip(entry.split(sizes), bias.split(sizes), strict=True)
+        )
+        two = layer(f"{name}.two.1", layer(f"{name}.two.0", two))
+        return torch.cat((half, layer(f"{name}.one", one), two), dim=1)
+
+    def up(name, x):
+        return inc(f"{name}.after", F.interpolate(inc(f"{name}.before", x), scale_factor=2, mode="trilinear"))
+
+    constant = torch.cat(
+        (layer("encoder.low_dim", told.double()), layer("encoder.latent", latent.double())), dim=1
+    )
+    x = inc("encoder.grid", grid.double().permute(0, 4, 1, 2, 3))
+    x = torch.cat((x, constant[:, :, None, None, None].expand(-1, -1, 8, 8, 8)), dim=1)
+    d0 = inc("encoder.d0", x)
+    d1 = inc("encoder.d1", F.max_pool3d(d0, 3, stride=2, padding=1))
+    d2 = inc("encoder.d2", F.max_pool3d(d1, 3, stride=2, padding=1))
+    u1 = up("encoder.u1", torch.cat((d1, up("encoder.u2", d2)), dim=1))
+    f1 = layer("encoder.f1", torch.cat((d0, u1), dim=1))
+    q = layer("head.translation", f1, active=False).flatten(1)
+    values = torch.cat([summary(part.float()) for part in (d0, d1, d2, f1)], dim=1).double()
+    for i, active in enumerate((True, True, False)):
+        values = layer(f"head.rotation.{i}", values, active)
+
+    found, features = network(grid, told, latent)
+    torch.testing.assert_close(found.double(), q, atol=1e-5, rtol=1e-4)
+    own = network.values(features, torch.zeros(2, dtype=torch.long))
+    torch.testing.assert_close(own.double(), values, atol=1e-4, rtol=1e-3)
+
+
 def test_soft_argmax_finds_a_peak():
     x = torch.zeros(1, 2, 5, 5, 5)
     x[0, 0, 4, 2, 0], x[0, 1, 0, 0, 3] = 1.0, 2.0
@@ -81,6 +130,23 @@ def test_padding_and_its_gradient_are_torchs():
 
 
 NATIVE = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@pytest.mark.skipif(not NATIVE, reason="a CPU with instructions for bfloat16 is needed")
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("padding", ["replicate", "zeros"])
+def test_few_voxels_have_the_gradient_of_their_weights_in_bfloat16(padding, size):
+    """OneDNN leaves it as memory was where it pads two voxels: so memory is no zeros here."""
+    x, weights = torch.rand(2, 32, size, size, size, generator=rng()), torch.randn(16, 32, 3, 3, 3)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        weight = weights.clone().requires_grad_()
+        y = convolved(x.to(dtype), weight.to(dtype), torch.zeros(16, dtype=dtype), padding)
+        used = [torch.full((num,), 3e38) for num in (256, 4_096, 13_824, 27_648) for _ in range(3)]
+        del used
+        y.float().square().mean().backward()
+        found.append(weight.grad)
+    torch.testing.assert_close(*found, atol=0.05 * found[0].abs().max().item(), rtol=0.05)
 
 
 @pytest.mark.skipif(not NATIVE, reason="a CPU with instructions for bfloat16 is needed")

@@ -1,6 +1,7 @@
 """The network of patches: which output is which voxel, forwards and backwards."""
 
 import torch
+import torch.nn.functional as F
 from fvm_learners.c2f_arm.patch import InVoxelOrder, PatchNetwork
 
 
@@ -49,3 +50,47 @@ def test_rotation_is_read_at_the_chosen_voxel_alone():
     elsewhere[0, 1:] += 1  # voxel 0 lies in patch 0
     elsewhere[1, :-1] += 1  # voxel 511 in the last
     torch.testing.assert_close(network.values((elsewhere, whole), torch.tensor([0, 511])), values)
+
+
+def test_the_network_is_the_one_of_its_module_written_plainly():
+    """Padded by torch, nearest neighbours by repeating, in double precision."""
+    network = PatchNetwork(8, 8, 3, "zeros", rng(), 20, latent_size=5)
+    with torch.no_grad():
+        for parameter in network.parameters():  # none of them 0
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng()))
+    state = {name: tensor.double() for name, tensor in network.state_dict().items()}
+    grid, told, latent = torch.randn(2, 4, 4, 4, 56), torch.randn(2, 3), torch.randn(2, 5)
+
+    def dense(name, x, active=True):
+        y = x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+        return F.leaky_relu(y, 0.02) if active else y
+
+    def conv(name, x, stride=1):
+        y = F.conv3d(x, state[f"{name}.weight"], state[f"{name}.bias"], stride=stride, padding=1)
+        return F.leaky_relu(y, 0.02)
+
+    known = torch.cat((told.double(), dense("encoder.latent", latent.double())), dim=1)
+    entry = dense("encoder.patch", grid.double().view(2, 64, 56), active=False) + state["place"]
+    entry = F.leaky_relu(entry + dense("encoder.low_dim", known, active=False)[:, None], 0.02)
+    x = entry.transpose(1, 2).reshape(2, 8, 4, 4, 4)
+    x = x + conv("encoder.fine", x)
+    down = conv("encoder.down", x, stride=2)
+    down = down + conv("encoder.coarse", down)
+    pooled = torch.cat((down.flatten(2).amax(2), down.flatten(2).mean(2)), dim=1)
+    whole = dense("encoder.whole", pooled)
+    up = dense("encoder.up", (down + whole[:, :, None, None, None]).movedim(1, -1), active=False)
+    up = up.movedim(-1, 1).repeat_interleave(2, 2).repeat_interleave(2, 3).repeat_interleave(2, 4)
+    y = x + up
+    y = y + conv("encoder.join", y)
+    features = dense("encoder.features", torch.cat((x, y), dim=1).movedim(1, -1))
+    eight = dense("head.translation", features, active=False).view(2, 4, 4, 4, 2, 2, 2)
+    q = eight.permute(0, 1, 4, 2, 5, 3, 6).reshape(2, 512)
+    at = features[:, 2, 0, 3]  # of voxel (5, 0, 7), the sixth of its patch
+    sub = F.one_hot(torch.tensor([5, 5]), 8).double()
+    hidden = dense("head.two", dense("head.one", torch.cat((at, sub, whole, known), dim=1)))
+    values = dense("head.rotation", hidden, active=False)
+
+    found, kept = network(grid, told, latent)
+    torch.testing.assert_close(found.double(), q, atol=1e-5, rtol=1e-5)
+    own = network.values(kept, torch.tensor([5 * 64 + 7] * 2))
+    torch.testing.assert_close(own.double(), values, atol=1e-5, rtol=1e-5)

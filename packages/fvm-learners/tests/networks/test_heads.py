@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import gymnasium as gym
@@ -23,6 +24,27 @@ def test_gaussian_agrees_with_torchs():
     torch.testing.assert_close(ours.log_prob(action), theirs.log_prob(action))
     torch.testing.assert_close(ours.entropy(), theirs.entropy())
     torch.testing.assert_close(ours.sample(torch.ones(4, 3)), mean + log_std.exp())
+
+
+def test_a_gaussian_s_kl_is_torchs_and_has_a_direction():
+    one, two = (DiagonalGaussian(torch.randn(4, 3), torch.randn(3)) for _ in range(2))
+    theirs = [torch.distributions.Normal(dist.mean, dist.log_std.exp()) for dist in (one, two)]
+    torch.testing.assert_close(one.kl(two), torch.distributions.kl_divergence(*theirs).sum(-1))
+    torch.testing.assert_close(two.kl(one), torch.distributions.kl_divergence(*theirs[::-1]).sum(-1))
+
+
+def test_a_gaussian_s_fisher_weights_are_those_of_the_expected_score():
+    """E_a[g g^T] of the score g in mean and log std, by quadrature that is exact for such polynomials."""
+    params = torch.tensor([0.3, -1.2, -0.7, 0.4], dtype=torch.float64)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(4)
+    expected = torch.zeros(4, 4, dtype=torch.float64)
+    for (x, p), (y, q) in itertools.product(zip(nodes, weights / weights.sum(), strict=True), repeat=2):
+        action = params[:2] + params[2:].exp() * torch.tensor([x, y])
+        score = torch.autograd.functional.jacobian(
+            lambda own, action=action: DiagonalGaussian.from_params(own).log_prob(action), params
+        )
+        expected += p * q * torch.outer(score, score)
+    torch.testing.assert_close(torch.diag(DiagonalGaussian.from_params(params).fisher_weights()), expected)
 
 
 def test_discrete_actions_begin_where_the_space_does():

@@ -79,6 +79,25 @@ def test_frozen_parts_stay(lab, budget, pretrained, retaining):
         )
 
 
+@pytest.mark.parametrize(
+    ("still", "moving"),
+    [
+        (FreezeConfig(), ("head.", "value.")),
+        (HeadOnlyConfig(reset=False), ("head.", "value.")),
+        (FreezeConfig(parts=("encoder", "policy")), ("value.",)),
+    ],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_warm_up_leaves_still_what_another_holds_still(
+    lab, budget, pretrained, retaining, still, moving, backwards
+):
+    last = pretrained(lab)
+    retain = (CriticWarmUpConfig(updates=2), still)
+    adapted = end(retaining(lab, budget, retain[::-1] if backwards else retain, last))
+    for name, before in last.policy.weights.items():
+        assert torch.equal(adapted.policy.weights[name], before) == (not name.startswith(moving)), name
+
+
 def test_heads_that_are_kept_learn_alone_from_where_they_were(lab, budget, pretrained, retaining):
     last = pretrained(lab)
     start, *_, adapted = retaining(lab, budget, (HeadOnlyConfig(reset=False),), last)

@@ -229,6 +229,8 @@ def test_what_cannot_be(lab, budget, pretrained, retaining):
         BCConfig(coef=float("nan"))
     with pytest.raises(ValueError, match=r"decay=1\.1"):
         KSConfig(decay=1.1)
+    with pytest.raises(ValueError, match=r"floor=0\.33 with coef=0\.0: a coefficient would rise to it"):
+        KSConfig(coef=0.0, floor=0.33)
     with pytest.raises(ValueError, match=r"states=1\.5"):
         EWCConfig(states=1.5)
     with pytest.raises(ValueError, match="mode='si'"):

@@ -73,18 +73,6 @@ def score_range_of(benchmark: str, task: str) -> tuple[float, float]:
     return suite_of(benchmark).score_range(Task.parse(task))
 
 
-def normalised_bounds(
-    benchmark: str, tasks: Sequence[str], score_bounds: tuple[float, float] | None
-) -> tuple[float, float] | None:
-    """Returns the least and the most possible score as shares of tasks' ranges; None where they differ."""
-    if score_bounds is None:
-        return None
-    ranges = [score_range_of(benchmark, task) for task in tasks]
-    ends = {tuple((end - low) / (high - low) for end in score_bounds) for low, high in ranges}
-    lowest, highest = ends.pop() if len(ends) == 1 else (0.0, 0.0)
-    return (lowest, highest) if lowest < highest else None
-
-
 def check_task(benchmark: str, task: str) -> None:
     """Raises ValueError unless there is such a task."""
     suite_of(benchmark).check(Task.parse(task))

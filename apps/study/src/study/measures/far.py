@@ -17,12 +17,13 @@ import polars as pl
 from fvm_eval.curves import area_under_curve, normalise, run_curves
 
 from study.claims.arms import AREA_BY_ORDER, first
-from study.jobs.environments import normalised_bounds, score_range_of
+from study.jobs.environments import score_range_of
 from study.measures.columns import RUN
 from study.measures.far_cells import far_findings
 from study.measures.far_panels import panels_of
 from study.methods import Method, Row
 from study.registry import Findings, Finished, Measure, Rows
+from study.score_bounds import bounds_on
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -164,8 +165,7 @@ def findings(finished: Finished) -> Findings:
     asked, window = table.filter(pl.col("task").is_in(close_first)), (1, config.far.window_env_steps)
     if asked.is_empty():  # FAR comes first everywhere: the control in which there is nothing to forget
         return Findings(cells={AREA_BY_ORDER: by_order(finished, config.far.order)}, tables={TABLE: table})
-    begun = asked["begun"].unique().to_list()
-    found = far_findings(asked, window, normalised_bounds(config.benchmark, begun, config.score_bounds))
+    found = far_findings(asked, window, bounds_on(config, asked["begun"].unique()))
     cells = {**found.cells, AREA_BY_ORDER: by_order(finished, config.far.order)}
     panels = panels_of(finished, asked, found, window)
     return replace(found, cells=cells, panels=panels, tables={**found.tables, TABLE: table})

@@ -13,9 +13,9 @@ from fvm_eval.statistics import mean_interval
 from fvm_eval.statistics.intervals import Interval
 
 from study.claims.arms import FAR_DROP
-from study.jobs.environments import normalised_bounds
 from study.measures.columns import RUN
 from study.registry import Findings, Finished
+from study.score_bounds import bounds_on
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -35,7 +35,7 @@ def panels_of(
         window: Of env steps.
     """
     agents, config = table.filter(policy="agent"), finished.config
-    bounds = normalised_bounds(config.benchmark, table["begun"].unique().to_list(), config.score_bounds)
+    bounds = bounds_on(config, table["begun"].unique())
     runs = run_curves(agents.select(*RUN, "env_step", "episode", "score"))
     old = pooled_curves(runs, score_bounds=bounds)
     teacher = float(table.filter(policy="teacher")["score"].to_numpy().mean())

@@ -15,10 +15,11 @@ from fvm_eval.curves import normalise
 from fvm_meta import Paradigm
 
 from study.claims.arms import RANDOM_ARM, TRAINED, learned
-from study.jobs.environments import normalised_bounds, score_range_of
+from study.jobs.environments import score_range_of
 from study.learners import read_spec
 from study.measures.columns import RUN
 from study.registry import Findings, Finished, Measure, Rows, registered
+from study.score_bounds import normalised_bounds
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -81,7 +82,7 @@ def findings(finished: Finished) -> Findings:
             for is_random in (True, False)
         }
         name = learned(method, finished.config.unit)
-        bounds = normalised_bounds(finished.config.benchmark, list(ranges), finished.config.score_bounds)
+        bounds = normalised_bounds(finished.config, ranges)
         found.append(pretraining_learned(scores[False], scores[True], name=name, score_bounds=bounds))
     return Findings(cells={TRAINED: pl.concat(cells)} if cells else {}, preconditions=found)
 

@@ -27,6 +27,8 @@ from study.errors import StudyError, unknown
 from study.registry import Benchmark
 
 NEW_LEVELS = 300_000
+GOAL = (0.0, 10.0)  # the goal or nothing, in:
+GOAL_GAMES = ("coinrun", "heist", "jumper", "leaper", "maze", "ninja")
 EASY_HELD_OUT = (
     200_001,
     200_002,
@@ -111,7 +113,7 @@ QUICK = StudyConfig(
     new_levels_from=NEW_LEVELS,
     settings=SETTINGS_CPU,
     script="always_right",
-    score_bounds=(0.0, 10.0),  # the coin or nothing
+    score_bounds=GOAL,
     trials=2,  # ADAPT_CPU, RECURRENT_CPU
     note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that "
     "it runs in minutes on two cores. It checks the pipeline; it cannot decide the question. Reptile takes "
@@ -177,7 +179,7 @@ PAPER = StudyConfig(
         "rl2-reset": Settings(learner={"recurrent": True}),
     },
     script="always_right",
-    score_bounds=(0.0, 10.0),  # the coin or nothing
+    score_bounds=GOAL,
     note="The paper's budgets, network and hyperparameters: 2.3 billion env steps. Needs GPUs and days.",
 )
 
@@ -236,7 +238,7 @@ def _of_game(preset: StudyConfig, options: Options) -> dict[str, Any]:
     return {
         "family": family,
         "script": None,
-        "score_bounds": None,
+        "score_bounds": GOAL if (game or preset_game) in GOAL_GAMES else None,
         "env_options": {"actions": "full"},
         "note": note,
     }

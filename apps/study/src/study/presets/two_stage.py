@@ -91,7 +91,8 @@ RAINBOW_PRESET = replace(
     ),
     pretrain=Phase(env_steps=24_576, num_envs=16, learner=replace(RAINBOW, v_min=0.0, v_max=1.0)),
     adapt=Phase(env_steps=49_152, num_envs=16, learner=replace(RAINBOW, v_min=0.0, v_max=1.0)),
-    retain={"bc": {"coef": 2.0}, "ks": {"coef": 0.5, "decay": 0.99875}},  # PPO's fall, over 8 times the updates
+    # KS falls as PPO's does, over eight times the updates.
+    retain={"bc": {"coef": 2.0}, "ks": {"coef": 0.5, "decay": 0.99875}},
     note="A toy, not tuned: BC's coefficient is the paper's, KS's a guess.",
 )
 

@@ -35,6 +35,7 @@ from study.plan import Job, Plan
 from study.registry import Finished, registered
 from study.results.costs import cost_summary, cost_table, spent_by
 from study.results.evidence import evidence_of
+from study.score_bounds import check_scores, normalised_bounds, score_bounds_of
 
 # Summaries of normalised scores.
 SCORES = (
@@ -130,9 +131,11 @@ def collect(
     methods = list(dict.fromkeys(job.method for job in adaptations))
     tasks = sorted(set(kept["task"]))
     ranges = {task: suite.score_range(Task.parse(task)) for task in tasks}
+    check_scores(config, ranges, kept)
     lost = diverged.diverged(pretrainings + adaptations, store)
     possible = score_bounds_of(config, tasks) or ranges
-    lowest = {task: possible[task][0] for task in tasks}
+    worst = dict(kept.group_by("task").agg(pl.col("score").min()).iter_rows())
+    lowest = {task: min(possible[task][0], worst[task]) for task in tasks}
     curves = kept.filter(~pl.col("method").is_in(played))
     curves = diverged.as_said(curves, config, adaptations, lost, lowest)
     finished = Finished(
@@ -241,26 +244,12 @@ def conditions_of(adaptations: Sequence[Job]) -> dict[str, str]:
     return {name: text or "its own settings" for name, text in words.items()}
 
 
-def score_bounds_of(config: StudyConfig, tasks: Sequence[str]) -> dict[str, tuple[float, float]] | None:
-    """Returns the lowest and highest return of each task, empty if there are none, None if its range's."""
-    if not suite_of(config.benchmark).bounded:
-        return {}
-    return None if config.score_bounds is None else dict.fromkeys(tasks, config.score_bounds)
-
-
 def cell_bounds_of(
     config: StudyConfig, ranges: Mapping[str, tuple[float, float]]
 ) -> dict[str, tuple[float, float]]:
     """Returns the lowest and highest normalised score by summary; empty where tasks differ in it."""
-    possible = score_bounds_of(config, list(ranges))
-    if possible is not None and not possible:
-        return {}
-    ends = {
-        tuple((end - low) / (high - low) for end in (possible or ranges)[task])
-        for task, (low, high) in ranges.items()
-    }
-    lowest, highest = ends.pop() if len(ends) == 1 else (0.0, 0.0)
-    return dict.fromkeys(SCORES, (lowest, highest)) if lowest < highest else {}
+    ends = normalised_bounds(config, ranges)
+    return {} if ends is None else dict.fromkeys(SCORES, ends)
 
 
 def title_of(config: StudyConfig, methods: Sequence[str]) -> str:

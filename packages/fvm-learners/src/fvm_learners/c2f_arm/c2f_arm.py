@@ -9,7 +9,7 @@ also values rotation bins and the gripper's state. With r, gamma, and V_d(s') of
     y_d   = max(r + gamma V_d, 0)                               r alone where the episode is done
     delta = mean over components of huber(Q_d - y_d)            1 component, or 5 at the last depth
     reg   = mean_v |Q_d(s, v)| + mean |rotation and gripper values|
-    bc    = CE(scale Q_d(s, .), demonstrated voxel) [+ CE of rotation bins, smoothed, and gripper]
+    bc    = CE(scale Q_d(s, .), demonstrated voxel) [+ CE of rotation bins, smoothed, and gripper]; 0 if none
     loss  = sum_d mean_i [ w_i (delta_i + reg_i) + imitation bc_i ]
     p_i   = (sum_d sqrt(delta_d + 1e-10) / batch's largest)^alpha
 

@@ -53,7 +53,8 @@ class C2FARMConfig:
             for everywhere.
         num_steps: Rows of an iteration; updates follow each row all the same.
         updates_per_env_step: Optimiser steps a step of one slot, once there is something to learn from.
-        learn_start: Env steps of each task before updates are due; demonstrations need none.
+        learn_start: Env steps before updates are due, divided by the number of tasks for each replay;
+            one with demonstrations needs none.
         first_success: Let no updates be due before a replay holds a reward.
         batch_size: Transitions an update.
         tasks_per_batch: Tasks that they come from in equal shares; None for all.

@@ -76,9 +76,12 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor, padding: str) -> Tensor:
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         lower = torch.get_autocast_dtype("cpu")
         x, weight, bias = x.to(lower), weight.to(lower), bias.to(lower)
+    width = (int(padding == "zeros"),) * 3
     if padding != "zeros":
         x = ReplicatePad.apply(x)
-    width = (int(padding == "zeros"),) * 3
+    elif x.device.type == "cpu" and x.dtype is torch.bfloat16 and x.shape[2] == 2:
+        # Where oneDNN pads two voxels itself, it does not write the gradient of bfloat16 weights.
+        x, width = F.pad(x, (1,) * 6), (0, 0, 0)
     if x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and ONE_DNN:
         return torch.mkldnn_convolution(x, weight, bias, width, (1, 1, 1), (1, 1, 1), 1)
     return F.conv3d(x, weight, bias, padding=width)

@@ -50,7 +50,7 @@ def keyframes_of(
 
 
 def merged(keyframes: Sequence[int], gripper_pose: NDArray[np.floating]) -> tuple[int, ...]:
-    """The keyframes without those whose successor has the same pose within 1 cm and 10 degrees.
+    """The keyframes without those at the pose of the next one that stays, within 1 cm and 10 degrees.
 
     What such a pair adds is a change of the gripper, which the later one's action does as well.
 

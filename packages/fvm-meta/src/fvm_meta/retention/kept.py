@@ -104,4 +104,6 @@ class Kept:
         play = LookBack(self._snapshot.policy, self._make_envs, seed, learner.policy)
         for hook in self.hooks:
             hook.prepare(learner, self._snapshot, play)
+        for hook in self.hooks:
+            hook.beside(self.hooks)
         self.env_steps += play.env_steps

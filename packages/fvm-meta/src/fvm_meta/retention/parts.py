@@ -1,7 +1,7 @@
 """Arms that hold parts of a network still, for a while or for good.
 
     critic-warm-up   only the value's part learns during the first updates; what acts is the pretrained policy
-    freeze           named parts never learn
+    freeze           named parts never learn, not after a warm-up either
     head-only        the heads are drawn anew, and only they learn
     head-reset       the heads are drawn anew, and everything learns
     sigmas           noisy layers begin with their first scale, to explore anew
@@ -12,7 +12,7 @@ al. 2024 freezing and critic differ between methods, so those are no clean ablat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -72,11 +72,16 @@ class CriticWarmUp(Retention):
         self._held = tuple(name for name in learner.part_names() if name != self.config.part)
         learner.freeze(*self._held)
 
+    def beside(self, others: Sequence[Retention]) -> None:
+        """Leaves frozen at the end what others never let learn."""
+        never = {part for other in others for part in other.still}
+        self._held = tuple(part for part in self._held if part not in never)
+
     def after_step(self) -> None:
-        """Counts, and lets everything learn at the end."""
+        """Counts, and lets everything learn at the end that nothing else holds still."""
         if self.left:
             self.left -= 1
-            if not self.left:
+            if not self.left and self._held:
                 self._learner.unfreeze(*self._held)
 
     def state_dict(self) -> dict[str, Any]:
@@ -126,7 +131,8 @@ class Freeze(Retention):
             ValueError: The learner has no such part, or no parts at all.
         """
         super().prepare(learner, snapshot, play)
-        learner.freeze(*named(learner, self.config.parts, self.name))
+        self.still = named(learner, self.config.parts, self.name)
+        learner.freeze(*self.still)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +170,8 @@ class HeadOnly(Retention):
         heads = heads_of(learner, self.name)
         if self.config.reset:
             learner.reset_parts(*heads)
-        learner.freeze(*(name for name in learner.part_names() if name not in heads))
+        self.still = tuple(name for name in learner.part_names() if name not in heads)
+        learner.freeze(*self.still)
 
 
 @dataclass(frozen=True, kw_only=True)

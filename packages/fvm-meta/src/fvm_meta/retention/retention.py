@@ -8,14 +8,15 @@ most often: the policy's distribution over actions at given states.
 
     before(learner)                   the learner still has its random weights
     prepare(learner, snapshot, play)  it has the pretrained ones, or the part that is transferred
+    beside(others)                    all retentions of the adaptation are prepared
 
-`play(num)` gives states of the pretraining's own tasks, visited by the pretrained policy. Both are called
+`play(num)` gives states of the pretraining's own tasks, visited by the pretrained policy. All are called
 again after a resume, and give the same as before: what comes from them is in no checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -51,6 +52,11 @@ class Schedule:
                 raise ValueError(f"{name}={value!r}: give a finite number of at least 0")
         if not (is_number(self.decay) and 0 < self.decay <= 1):
             raise ValueError(f"decay={self.decay!r}: give a factor above 0 and up to 1")
+        if self.floor > self.coef:
+            raise ValueError(
+                f"floor={self.floor} with coef={self.coef}: a coefficient would rise to it after a step; "
+                "give a floor of at most coef"
+            )
 
 
 RATIO_EVERY = 50
@@ -67,12 +73,14 @@ class Retention(Hook):
         keeps: Whether it holds on to what was pretrained; others are arms to set beside those that do.
         ratio_every: Optimiser steps between two looks at how long the term's gradient is beside that of the
             learner's own loss (`grad_ratio`): a coefficient says little without it.
+        still: Parts of the network that it never lets learn, known once it is prepared.
     """
 
     version: ClassVar[int] = 1
     needs: ClassVar[type[Any]] = object
     keeps: ClassVar[bool] = True
     ratio_every: ClassVar[int] = RATIO_EVERY
+    still: tuple[str, ...] = ()
 
     def __init__(self, schedule: Schedule | None = None) -> None:
         self._schedule = schedule or Schedule(coef=0.0)
@@ -93,6 +101,9 @@ class Retention(Hook):
             ValueError: The learner lacks what this retention needs.
         """
         require(learner, self.needs, f"retention {self.name!r} asks its learner for `{self.needs.__name__}`")
+
+    def beside(self, others: Sequence[Retention]) -> None:
+        """Sees all retentions of an adaptation, itself among them, once each is prepared."""
 
     def after_step(self) -> None:
         """Lets the coefficient fall."""

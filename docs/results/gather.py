@@ -1,11 +1,11 @@
-"""What a cell ships, from the folder in which it ran: episodes, FAR, costs, terms, figures, page, archive.
+"""What a page on retention ships, from the folder of its study: episodes, FAR, costs, terms, page, archive.
 
-    uv run python docs/results/two-stage/gather.py FOLDER docs/results/two-stage/m2-s75
+    uv run python docs/results/gather.py FOLDER docs/results/two-stage/m2-s75
 
 `terms.parquet` has of each adaptation what its hooks logged: KL to the pretrained policy, the length of each
 term's gradient over that of the learner's own loss, the policy's entropy, means of four parts of the
-adaptation. `recompute.py` finds the page's numbers again from these files, without fvm, and
-`docs/recompute` those of the report.
+adaptation. `docs/recompute/retention.py` finds the page's numbers again from these files, without fvm, and
+`docs/recompute/recompute.py` those of the report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ TABLES = ("results.parquet", "far.parquet", "costs.parquet")
 PAGE = tuple(
     f"report/{name}" for name in ("report.html", "report.json", "cells.csv", "far.png", "prices.png")
 )
-QUARTER = 24_576  # env steps
 LOGGED = r"^(drift/kl|\w+/grad_ratio|entropy)$"
 
 
@@ -37,18 +36,19 @@ def terms(folder: Path) -> pl.DataFrame:
             told.append(pl.read_parquet(job / "metrics.parquet").with_columns(**run))
     logged = pl.concat(told).filter(pl.col("metric").str.contains(LOGGED))
     key = ["method", "seed", "task", "metric", "quarter"]
-    quarters = logged.with_columns(quarter=(pl.col("env_step") - 1) // QUARTER)
+    budget = pl.read_parquet(folder / "results.parquet")["env_step"].max()
+    quarters = logged.with_columns(quarter=(pl.col("env_step") - 1) * 4 // budget)
     return quarters.group_by(key).agg(pl.col("value").mean()).sort(key)
 
 
-def main(folder: Path, cell: Path) -> None:
-    """Copies the files of a finished study into a cell's folder."""
-    (cell / "report").mkdir(parents=True, exist_ok=True)
+def main(folder: Path, page: Path) -> None:
+    """Copies the files of a finished study into a page's folder."""
+    (page / "report").mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, *PAGE):
-        shutil.copyfile(folder / name, cell / name)
-    terms(folder).write_parquet(cell / "terms.parquet")
-    (cell / "study.tar").unlink(missing_ok=True)
-    print(f"{export_study(folder, cell / 'study.tar')} jobs in {cell / 'study.tar'}")
+        shutil.copyfile(folder / name, page / name)
+    terms(folder).write_parquet(page / "terms.parquet")
+    (page / "study.tar").unlink(missing_ok=True)
+    print(f"{export_study(folder, page / 'study.tar')} jobs in {page / 'study.tar'}")
 
 
 if __name__ == "__main__":

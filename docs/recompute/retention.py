@@ -1,6 +1,7 @@
-"""A cell's numbers again, from its parquet files: polars, numpy and scipy, nothing of fvm.
+"""A retention page's numbers again, from its parquet files: polars, numpy and scipy, nothing of fvm.
 
-    python docs/results/two-stage/recompute.py docs/results/two-stage/m2-s75
+    python docs/recompute/retention.py docs/results/two-stage/m2-s75
+    python docs/recompute/retention.py docs/results/rlbench-far --window 30
 
 Prints each method's area under the adaptation curve, its score at both ends and what it lost on FAR, with
 95 % t limits over pretrainings, and the differences that the predictions are about, paired by pretraining
@@ -11,6 +12,7 @@ that file is written (`--write`). Any difference ends it with status 1.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -20,19 +22,28 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-BUDGET, WINDOW = 98_304, 24_576  # env steps of an adaptation, and over which a loss on FAR is averaged
+WINDOW = 24_576  # env steps over which a loss on FAR is averaged, in Catch in two stages
 PLAIN, BC, KS = "multitask", "multitask:gradient+bc", "multitask:gradient+ks"
-EWC, RESET = "multitask:gradient+ewc", "multitask:gradient+head-reset"
+EWC, EM = "multitask:gradient+ewc", "multitask:gradient+em"
+RESET = "multitask:gradient+head-reset"
 PAIRS = (
     (BC, PLAIN),
     (KS, PLAIN),
     (EWC, PLAIN),
+    (EM, PLAIN),
     (BC, KS),
     (RESET, PLAIN),
     (PLAIN, "scratch"),
     (RESET, "scratch"),
 )
+DEMOS = r", \d demos?$"  # of a method's name where all have as many
 Runs = dict[int, float]  # by seed
+
+
+def read(folder: Path, name: str) -> pl.DataFrame:
+    """Returns a table that the page ships, methods named without the demonstrations that all have."""
+    table = pl.read_parquet(folder / f"{name}.parquet")
+    return table.with_columns(pl.col("method").str.replace(DEMOS, ""))
 
 
 def curves(episodes: pl.DataFrame) -> pl.DataFrame:
@@ -53,17 +64,17 @@ def by_seed(cells: pl.DataFrame) -> dict[str, Runs]:
 def areas(points: pl.DataFrame) -> pl.DataFrame:
     """Returns each run's area under its curve, as a share of the budget: method, seed, task, value."""
     rows = [
-        (*key, float(np.trapezoid(run["value"], run["env_step"])) / BUDGET)
+        (*key, float(np.trapezoid(run["value"], run["env_step"])) / (run["env_step"].max() or 1))
         for key, run in points.group_by("method", "seed", "task", maintain_order=True)
     ]
     return pl.DataFrame(rows, schema=["method", "seed", "task", "value"], orient="row")
 
 
-def lost(far: pl.DataFrame) -> pl.DataFrame:
-    """Returns the teacher's score on FAR minus the mean over the window, of each run."""
+def lost(far: pl.DataFrame, first: int = 1, last: int = WINDOW) -> pl.DataFrame:
+    """Returns the teacher's score on FAR minus the mean of the snapshots between, of each run."""
     key = ["method", "seed", "task"]
     teacher = far.filter(policy="teacher").group_by(key).agg(known=pl.col("score").mean())
-    kept = far.filter((pl.col("policy") == "agent") & pl.col("env_step").is_between(1, WINDOW))
+    kept = far.filter((pl.col("policy") == "agent") & pl.col("env_step").is_between(first, last))
     means = kept.group_by(key).agg(kept=pl.col("score").mean()).join(teacher, on=key)
     return means.with_columns(value=pl.col("known") - pl.col("kept"))
 
@@ -82,6 +93,8 @@ def difference(one: Runs, other: Runs, *, paired: bool) -> list[float]:
     sides = [list(one.values()), list(other.values())]
     parts = [np.var(side, ddof=1) / len(side) for side in sides]
     mean, error = float(np.mean(sides[0]) - np.mean(sides[1])), float(np.sqrt(sum(parts)))
+    if not error:
+        return [mean, mean, mean]
     df = sum(parts) ** 2 / sum(p**2 / (len(s) - 1) for p, s in zip(parts, sides, strict=True))
     half = float(stats.t.ppf(0.975, df)) * error
     return [mean, mean - half, mean + half]
@@ -94,11 +107,11 @@ def at_each_coefficient(arms: Mapping[str, Runs]) -> list[tuple[str, str]]:
     return [*((point, PLAIN) for point in points), *alike]
 
 
-def numbers(folder: Path) -> dict[str, list[float]]:
+def numbers(folder: Path, window: int = WINDOW) -> dict[str, list[float]]:
     """Returns all numbers of a cell by what they are: mean and limits."""
-    points = curves(pl.read_parquet(folder / "results.parquet"))
-    far = pl.read_parquet(folder / "far.parquet")
+    points, far = curves(read(folder, "results")), read(folder, "far")
     tasks = sorted(points["task"].unique())
+    budget = points["env_step"].max()
     found: dict[str, list[float]] = {}
     for policy in ("teacher", "random"):
         rows = far.filter(policy=policy, method=PLAIN, task=far["task"].min())
@@ -110,8 +123,10 @@ def numbers(folder: Path) -> dict[str, list[float]]:
         summaries = {
             "AUC": by_seed(areas(learned)),
             "at 0": by_seed(here.filter(env_step=0)),
-            "at the budget": by_seed(here.filter(env_step=BUDGET)),
-            "lost on FAR": by_seed(lost(far.filter(task=task))),
+            "at the budget": by_seed(here.filter(env_step=budget)),
+            "lost on FAR": by_seed(lost(far.filter(task=task), last=window)),
+            "lost on FAR at 0": by_seed(lost(far.filter(task=task), 0, 0)),
+            "lost on FAR at the budget": by_seed(lost(far.filter(task=task), budget, budget)),
         }
         for name, arms in summaries.items():
             for method, runs in arms.items():
@@ -130,7 +145,7 @@ def numbers(folder: Path) -> dict[str, list[float]]:
                 for seed in sorted(close[arm])
             ]
             found[f"AUC, gain with CLOSE first minus that with FAR first: {arm}"] = limits(gains)
-    logged = pl.read_parquet(folder / "terms.parquet").sort("seed")
+    logged = read(folder, "terms").sort("seed")
     key = ["task", "method", "metric", "quarter"]
     for (task, method, metric, quarter), mine in logged.group_by(key, maintain_order=True):
         found[f"{task} {metric}, quarter {quarter + 1}: {method}"] = limits(mine["value"].to_list())
@@ -153,6 +168,16 @@ def held_against(path: Path, found: dict[str, list[float]], *, write: bool) -> i
     return int(bool(wrong))
 
 
+def main() -> int:
+    """Recomputes the page of the folder that the command line names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--window", type=int, default=WINDOW, help="env steps over which a loss is averaged")
+    parser.add_argument("--write", action="store_true", help="write numbers.json first")
+    asked = parser.parse_args()
+    found = numbers(asked.folder, asked.window)
+    return held_against(asked.folder / "numbers.json", found, write=asked.write)
+
+
 if __name__ == "__main__":
-    cell = Path(sys.argv[1])
-    sys.exit(held_against(cell / "numbers.json", numbers(cell), write="--write" in sys.argv))
+    sys.exit(main())
