@@ -111,7 +111,7 @@ def slurm(
             raise StudyError(f"--{name} {number} is too few; give {least} or more")
     if workers > MOST_OF_ARRAY:
         raise StudyError(
-            f"--workers {workers} is more than an array of Slurm has; give {MOST_OF_ARRAY:,} or less"
+            f"--workers {workers} is more than a Slurm array has; give {MOST_OF_ARRAY:,} or less"
         )
     if not re.fullmatch(SBATCH_TIME, time) or not re.search("[1-9]", time):
         raise StudyError(f"--time {time!r} is no time of sbatch; give one such as 90, 4:00:00 or 2-12:00:00")
