@@ -52,6 +52,7 @@ class CriticWarmUp(Retention):
 
     keeps = False
     name = "critic-warm-up"
+    version = 2  # at its end it no longer lets learn what another retention holds still
     needs: ClassVar[type[Any]] = HasParts
 
     def __init__(self, config: CriticWarmUpConfig) -> None:
