@@ -159,6 +159,20 @@ def test_parts_are_loaded_frozen_and_drawn_anew(ball, demos, tiny):
         two.freeze("value")
 
 
+def test_a_part_drawn_anew_forgets_its_moments_and_leaves_the_others(ball, demos, tiny):
+    agent = make(ball(), tiny)
+    agent.add_demonstrations(demos(2))
+    for _ in range(3):
+        agent.update()
+    target = {name: tensor.clone() for name, tensor in agent.target.state_dict().items()}
+    agent.reset_parts("head")
+    assert len(agent._values) == 0
+    for (name, own), theirs in zip(agent.policy.named_parameters(), agent.target.parameters(), strict=True):
+        assert torch.equal(own, theirs) == (".head." in name), name
+        assert torch.equal(theirs, target[name]) or ".head." in name, name
+        assert agent.optimiser.state[own]["exp_avg_sq"].any().item() == (".head." not in name), name
+
+
 class Prior:
     """A sampler whose latents are standard normal."""
 

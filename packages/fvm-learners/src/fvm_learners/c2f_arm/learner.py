@@ -28,6 +28,7 @@ from fvm_learners.c2f_arm.networks import (
     clip_gradients,
     freeze_parts,
     load_weights,
+    part_of,
 )
 from fvm_learners.c2f_arm.outlook import check_outlook, outlook_of
 from fvm_learners.c2f_arm.protecting import played
@@ -39,7 +40,7 @@ from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State
 from fvm_learners.precision import check_bfloat16
 from fvm_learners.replay.protected import PROTECTED, Protected
-from fvm_learners.weights import network_weights
+from fvm_learners.weights import network_weights, reset_optimiser_state
 
 
 class C2FARM(IteratedLearner, ArmDistribution):
@@ -326,12 +327,15 @@ class C2FARM(IteratedLearner, ArmDistribution):
         freeze_parts(self.policy, self._frozen)
 
     def reset_parts(self, *parts: str) -> None:
-        """Draw these parts' weights anew, the target networks' as well."""
+        """Draw these parts' weights anew, the target networks' as well, and forget their moments."""
         check_parts(parts, self.part_names())
         rng = torch.Generator().manual_seed(int(self._rng.integers(2**62)))
-        fresh = ArmNetworks(self.eye, self.config, rng)
-        load_weights(self.policy, network_weights(fresh), parts)
-        self.copy_to_target()
+        fresh = network_weights(ArmNetworks(self.eye, self.config, rng))
+        for networks in (self.policy, self.target):
+            load_weights(networks, fresh, parts)
+        anew = [own for name, own in self.policy.named_parameters() if part_of(name) in parts]
+        reset_optimiser_state(self.optimiser, anew)
+        self._values.clear()
 
     def reset_optimiser(self) -> None:
         """Forget Adam's moments, as a fresh optimiser would have none."""
