@@ -49,7 +49,7 @@ def check_scores(config: StudyConfig, ranges: Mapping[str, Ends], episodes: pl.D
     Args:
         config: Of the study.
         ranges: Returns that count as 0 and as 1, by task.
-        episodes: task, score (a return).
+        episodes: Task, score (a return).
 
     Raises:
         StudyError: An episode scored outside what the preset or its suite says.
