@@ -191,6 +191,8 @@ BAD = {
     "--benchmark procgen --mode memory": ("coinrun has no mode 'memory'", "easy, hard, exploration"),
     "--benchmark procgen --game maze --mode extreme": ("maze has no mode 'extreme'", "easy, hard, memory"),
     "--benchmark procgen --mode exploration": ("one level only", "choose another --mode"),
+    "--benchmark procgen --game maze --mode memory": ("no score range is published", "easy or the hard mode"),
+    "--benchmark procgen --game starpilot --mode extreme": ("no score range is published", "easy or the hard"),
     "--benchmark toy --mode easy": ("toy has no option 'mode'", "it has game"),
     "--benchmark toy --game cath": ("'cath'", "'catch'"),
     "--benchmark toy --methods multitaks": ("unknown method 'multitaks'", "'multitask'"),

@@ -88,7 +88,7 @@ class Arguments:
     """What plays rlbench's tasks: mujoco (re-creations, the default) or coppeliasim (RLBench itself, which
     you install). As --set simulator=NAME; so with --game and --mode."""
     mode: Annotated[str | None, shown("NAME")] = None
-    """Procgen's easy, hard, extreme or memory, instead of the preset's."""
+    """Procgen's easy or hard, instead of the preset's: of the others no score range is published."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None
     """Env steps of one pretraining."""
     adapt_env_steps: Annotated[int | None, shown("N")] = None

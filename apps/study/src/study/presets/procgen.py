@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fvm_envs import Task
 from fvm_envs.procgen import GAMES, MODES, StartStates
-from fvm_envs.procgen.games import parse_name
 from fvm_envs.suite import SUITES
 from fvm_learners import SMALL_CPU, TRAIN_PROCGEN
 
@@ -192,7 +192,7 @@ class Options:
 
     Attributes:
         game: One of the 16 games.
-        mode: Easy, hard, extreme or memory, as far as the game has it.
+        mode: Easy or hard.
         deep: Ask agents what they still know this many steps deep in training levels; 0 does not.
     """
 
@@ -225,13 +225,15 @@ def _of_game(preset: StudyConfig, options: Options) -> dict[str, Any]:
         raise unknown("Procgen game", game, GAMES)
     if mode is not None and mode not in MODES:
         raise unknown("distribution mode", mode, MODES)
-    name = f"{game or preset_game}-{mode or preset_mode}"
-    parse_name(name)
-    if name.endswith("-exploration"):
+    family = f"procgen/{game or preset_game}-{mode or preset_mode}"
+    if family.endswith("-exploration"):
         raise StudyError(
             "the exploration mode has one level only, none to hold out; choose another --mode, such as hard"
         )
-    family = f"procgen/{name}"
+    try:
+        SUITES["procgen"].score_range(Task.parse(f"{family}/0"))  # neither extreme nor memory has one
+    except ValueError as error:
+        raise StudyError(str(error)) from error
     if family == preset.family:
         return {}
     note = f"{family}: held-out levels are not chosen for headroom, and actions are the game's full set."
