@@ -4,8 +4,10 @@
     python golden.py --keys          prints the keys alone; trains nothing
     python golden.py --write         writes them into golden.json, which the tests hold them against
 
-It runs itself again in `ENVIRONMENT`, so that the numbers depend on the version of torch alone, and on
-no CPU's instruction set.
+It runs itself again in `ENVIRONMENT`, so that the numbers depend on the version of torch and on no CPU's
+instruction set. They do depend on who made the CPU: MKL's square root begins with an approximation that each
+vendor takes differently (`rsqrtps`). So hashes stand by vendor, and `--write` leaves those of others to jobs
+whose keys are still the same.
 """
 
 from __future__ import annotations
@@ -165,14 +167,20 @@ def name_of(job: Job) -> str:
     return f"{job.title} {job.key[:16]}"
 
 
+def vendor() -> str:
+    """Returns who made this CPU, as in "GenuineIntel"; "unknown" where Linux does not say."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "unknown")
+
+
 def keys() -> dict[str, list[str]]:
     """Returns the names of every study's jobs, in the plan's order."""
     return {name: [name_of(job) for job in make_plan(config).jobs] for name, config in studies().items()}
 
 
 def run() -> dict[str, Any]:
-    """Returns, by study and job, the hashes of what it leaves, and the torch that they are of."""
-    found: dict[str, Any] = {"torch": torch.__version__.partition("+")[0], "jobs": {}}
+    """Returns, by study and job, the hashes of what it leaves, and the torch and CPU that they are of."""
+    found: dict[str, Any] = {"torch": torch.__version__.partition("+")[0], "cpu": vendor(), "jobs": {}}
     for name, config in studies().items():
         plan = make_plan(config)
         with tempfile.TemporaryDirectory() as folder:
@@ -186,12 +194,31 @@ def run() -> dict[str, Any]:
     return found
 
 
+def beside_others(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Returns the file's content: names of all jobs by study, and hashes by vendor, study and job.
+
+    Args:
+        found: As `run` gives it.
+        known: The file's content before.
+    """
+    names = {study: list(jobs) for study, jobs in found["jobs"].items()}
+    others = known["hashes"] if known["torch"] == found["torch"] else {}
+    hashes = {
+        cpu: {
+            study: {job: jobs[study][job] for job in names[study] if job in jobs.get(study, {})}
+            for study in names
+        }
+        for cpu, jobs in others.items()
+    }
+    return {"torch": found["torch"], "jobs": names, "hashes": {**hashes, found["cpu"]: found["jobs"]}}
+
+
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
     result: dict[str, Any] = keys() if "--keys" in sys.argv else run()
-    text = json.dumps(result, indent=1) + "\n"
     if "--write" in sys.argv:
-        FILE.write_text(text)
+        result = beside_others(result, json.loads(FILE.read_text()))
+        FILE.write_text(json.dumps(result, indent=1) + "\n")
     else:
-        print(text)
+        print(json.dumps(result, indent=1))
