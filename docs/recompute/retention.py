@@ -154,8 +154,8 @@ def numbers(folder: Path, window: int = WINDOW) -> dict[str, list[float]]:
 
 def held_against(path: Path, found: dict[str, list[float]], *, write: bool) -> int:
     """Prints numbers and returns 1 if one is not what a file says, which is written first if asked for."""
-    for name, (mean, low, high) in found.items():
-        print(f"{name:60} {mean:6.3f} [{low:.3f}, {high:.3f}]")
+    for name, values in found.items():
+        print(f"{name:90} {' '.join(f'{value:8.3f}' for value in values)}")
     if write:
         path.write_text(json.dumps(found, indent=1) + "\n")
     known = json.loads(path.read_text())
@@ -164,7 +164,7 @@ def held_against(path: Path, found: dict[str, list[float]], *, write: bool) -> i
         for name in known.keys() | found.keys()
         if not np.allclose(known.get(name, np.nan), found.get(name, np.nan), rtol=1e-7, atol=1e-9)
     ]
-    print(f"{3 * len(found)} numbers, {len(wrong)} different: {', '.join(wrong)}")
+    print(f"{sum(map(len, found.values()))} numbers, {len(wrong)} different: {', '.join(wrong)}")
     return int(bool(wrong))
 
 

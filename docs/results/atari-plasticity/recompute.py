@@ -10,23 +10,16 @@ Any difference ends it with status 1.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from scipy import stats
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1] / "recompute"))
+from retention import held_against, limits  # noqa: E402
+
 PLAIN, BUDGET, FIRST_LOOK = "multitask", 4_000, 3
-
-
-def limits(values: list[float]) -> list[float]:
-    """Returns the mean and its 95 % t limits."""
-    mean, n = float(np.mean(values)), len(values)
-    half = float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return [mean, mean - half, mean + half]
 
 
 def arms(table: pl.DataFrame) -> dict[str, list[float]]:
@@ -60,22 +53,5 @@ def numbers() -> dict[str, list[float]]:
     return found
 
 
-def main(*, write: bool) -> int:
-    """Prints the numbers and returns 1 if one differs from `numbers.json`."""
-    found, path = numbers(), HERE / "numbers.json"
-    for name, values in found.items():
-        print(f"{name:90} {' '.join(f'{value:8.1f}' for value in values)}")
-    if write:
-        path.write_text(json.dumps(found, indent=1) + "\n")
-    known = json.loads(path.read_text())
-    wrong = [
-        name
-        for name in known.keys() | found.keys()
-        if not np.allclose(known.get(name, np.nan), found.get(name, np.nan), rtol=1e-7, atol=1e-9)
-    ]
-    print(f"{sum(map(len, found.values()))} numbers, {len(wrong)} different: {', '.join(wrong)}")
-    return int(bool(wrong))
-
-
 if __name__ == "__main__":
-    sys.exit(main(write="--write" in sys.argv))
+    sys.exit(held_against(HERE / "numbers.json", numbers(), write="--write" in sys.argv))
