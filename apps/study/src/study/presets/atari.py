@@ -85,8 +85,8 @@ PAPER = StudyConfig(
     settings=SETTINGS,
     reset_sigmas=True,
     margin=0.02,  # human-normalised
-    note="The paper's games, budgets and network: 215 million env steps and as many updates. Needs GPUs and "
-    "weeks.",
+    note="The paper's games, budgets and network: as it comes, 215 million env steps and as many updates. "
+    "Needs GPUs and weeks.",
 )
 
 # What the authors' code does differently and has a switch here, together (docs/deviations.md, section 5): not

@@ -116,8 +116,8 @@ QUICK = StudyConfig(
     score_bounds=GOAL,
     trials=2,  # ADAPT_CPU, RECURRENT_CPU
     note="Not the paper's setting: a small network, 5 actions, plain backgrounds and tiny budgets, so that "
-    "it runs in minutes on two cores. It checks the pipeline; it cannot decide the question. Reptile takes "
-    "21 outer steps, each on the first 192 steps of a level's episodes.",
+    "it runs in minutes on two cores. It checks the pipeline; it cannot decide the question. As it comes, "
+    "Reptile takes 21 outer steps, each on the first 192 steps of a level's episodes.",
 )
 
 # Reptile with 16 levels a step and rollouts as long as episodes (139 steps on average): 16 levels x 16 envs x
@@ -151,9 +151,9 @@ SMALL = replace(
     settings={**SETTINGS_CPU, "reptile-batch": LONG_ROLLOUTS},
     trials=0,
     evaluation=replace(QUICK.evaluation, snapshots=6, new_levels=400, new_lifetimes=2, trials=TRIALS),
-    note="Not the paper's setting: a small network, 5 actions, plain backgrounds, small budgets, one of its "
-    "training-set sizes. Reptile takes 18 outer steps of 16 levels (with restarts 96 of one level), the "
-    "paper's 500.",
+    note="Not the paper's setting: a small network, 5 actions, plain backgrounds, small budgets. As it "
+    "comes, it has one training-set size, and Reptile takes 18 outer steps of 16 levels (with restarts 96 "
+    "of one level), the paper's 500.",
 )
 
 PAPER = StudyConfig(
@@ -180,7 +180,8 @@ PAPER = StudyConfig(
     },
     script="always_right",
     score_bounds=GOAL,
-    note="The paper's budgets, network and hyperparameters: 2.3 billion env steps. Needs GPUs and days.",
+    note="The paper's budgets, network and hyperparameters: as it comes, 2.3 billion env steps. Needs GPUs "
+    "and days.",
 )
 
 PRESETS = {preset.preset: preset for preset in (QUICK, SMALL, PAPER)}

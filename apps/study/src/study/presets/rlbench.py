@@ -120,8 +120,7 @@ QUICK = StudyConfig(
         "reptile": Settings(adapt=GENTLE),
         "pearl": Settings(config=INFERENCE, learner=LATENT, adapt=GENTLE),
     },
-    note=f"{SIMULATORS['mujoco']} Minutes, not a result: one held-out task, four training tasks, two "
-    "pretrainings.",
+    note=f"{SIMULATORS['mujoco']} Budgets of minutes, not a result.",
 )
 
 

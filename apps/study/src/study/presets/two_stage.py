@@ -76,7 +76,7 @@ PPO_PRESET = StudyConfig(
     score_bounds=(0.0, 1.0),
     retain={"bc": {"coef": 2.0}, "ks": {"coef": 0.5, "decay": 0.99}, "ewc": {"states": 64}},
     title="Catch in two stages: M = 2, shared = 0.75",
-    note="A toy, not tuned: BC's coefficient is the paper's, the others are guesses.",
+    note="A toy. As they come, no coefficient is tuned: BC's is the paper's, the others are guesses.",
 )
 RAINBOW_PRESET = replace(
     PPO_PRESET,
@@ -93,7 +93,7 @@ RAINBOW_PRESET = replace(
     adapt=Phase(env_steps=49_152, num_envs=16, learner=replace(RAINBOW, v_min=0.0, v_max=1.0)),
     # KS falls as PPO's does, over eight times the updates.
     retain={"bc": {"coef": 2.0}, "ks": {"coef": 0.5, "decay": 0.99875}},
-    note="A toy, not tuned: BC's coefficient is the paper's, KS's a guess.",
+    note="A toy. As they come, no coefficient is tuned: BC's is the paper's, KS's a guess.",
 )
 
 
