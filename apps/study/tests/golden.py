@@ -5,9 +5,9 @@
     python golden.py --write         writes them into golden.json, which the tests hold them against
 
 It runs itself again in `ENVIRONMENT`, so that the numbers depend on the version of torch and on no CPU's
-instruction set. They do depend on who made the CPU: MKL's square root begins with an approximation that each
-vendor takes differently (`rsqrtps`). So hashes stand by vendor, and `--write` leaves those of others to jobs
-whose keys are still the same.
+instruction set. They do depend on who made the CPU, most likely since MKL's square root, which is not rounded
+correctly there, begins with an approximation that each vendor takes differently (`rsqrtps`). So hashes stand
+by vendor, and `--write` leaves those of others to jobs whose keys are still the same.
 """
 
 from __future__ import annotations
