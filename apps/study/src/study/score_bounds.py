@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
+from fvm_eval.analysis.study_results import first_outside
 
 from study.config import StudyConfig
 from study.errors import StudyError
@@ -55,17 +56,16 @@ def check_scores(config: StudyConfig, ranges: Mapping[str, Ends], episodes: pl.D
         StudyError: An episode scored outside what the preset or its suite says.
     """
     possible = score_bounds_of(config, list(ranges))
-    for task, (low, high) in sorted((ranges if possible is None else possible).items()):
-        room = 1e-9 * (high - low)
-        mine = episodes.filter(pl.col("task") == task)["score"]
-        outside = mine.filter((mine < low - room) | (mine > high + room))
-        if len(outside):
-            who, what = (
-                (f"the suite {suite_of(config.benchmark).name}", "say bounded=False in its Suite")
-                if config.score_bounds is None
-                else (f"the preset {config.preset}", "correct its score_bounds")
-            )
-            raise StudyError(
-                f"an episode of {task} scored {outside[0]:g}, and {who} says that none scores outside "
-                f"{low:g} to {high:g}: {what} and run the same command again, all jobs are kept"
-            )
+    found = first_outside(episodes, ranges if possible is None else possible)
+    if found is None:
+        return
+    task, score, (low, high) = found
+    who, what = (
+        (f"the suite {suite_of(config.benchmark).name}", "say bounded=False in its Suite")
+        if config.score_bounds is None
+        else (f"the preset {config.preset}", "correct its score_bounds")
+    )
+    raise StudyError(
+        f"an episode of {task} scored {score:g}, and {who} says that none scores outside {low:g} to "
+        f"{high:g}: {what} and run the same command again, all jobs are kept"
+    )

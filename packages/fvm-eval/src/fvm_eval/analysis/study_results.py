@@ -27,6 +27,24 @@ NEW_LEVELS, LOG_SECONDS = "Zero-shot on new levels", "Log device seconds"
 _CELLS = ("method", "fold", "seed", "checkpoint", "task", "value")
 
 
+def first_outside(
+    episodes: pl.DataFrame, possible: Mapping[str, tuple[float, float]]
+) -> tuple[str, float, tuple[float, float]] | None:
+    """Returns a task, a score there that should not be possible, and the range; None if there is none.
+
+    Args:
+        episodes: Columns task and score.
+        possible: Lowest and highest possible score by task; of other tasks nothing is asked.
+    """
+    for task, (low, high) in sorted(possible.items()):
+        room = 1e-9 * (high - low)
+        mine = episodes.filter(pl.col("task") == task)["score"]
+        outside = mine.filter((mine < low - room) | (mine > high + room))
+        if len(outside):
+            return task, outside[0], (low, high)
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """Everything a report shows. Only `title`, `estimand` and `episodes` are required.
@@ -212,15 +230,12 @@ class StudyResults:
     def _check_scores(self) -> None:
         """Refuses scores outside the range that was stated, in which no interval would mean anything."""
         possible = self.score_ranges if self.score_bounds is None else self.score_bounds
-        for task, (low, high) in sorted((possible or {}).items()):
-            room = 1e-9 * (high - low)
-            mine = self.episodes.filter(pl.col("task") == task)["score"]
-            outside = mine.filter((mine < low - room) | (mine > high + room))
-            if len(outside):
-                raise TableError(
-                    f"{task} has the score {outside[0]:g}, outside its range of {low:g} to {high:g}; give "
-                    "the lowest and highest possible score"
-                )
+        if found := first_outside(self.episodes, possible or {}):
+            task, score, (low, high) = found
+            raise TableError(
+                f"{task} has the score {score:g}, outside its range of {low:g} to {high:g}; give the lowest "
+                "and highest possible score"
+            )
 
     @cached_property
     def methods(self) -> list[str]:
