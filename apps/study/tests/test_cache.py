@@ -61,6 +61,54 @@ def test_what_is_damaged_there_is_not_taken(small_done: tuple[Plan, Store], tmp_
         take_from(mine, plan.jobs, [tmp_path / "nowhere"])
 
 
+def light_copy(done: Store, folder: Path) -> Store:
+    """Returns a copy of a store without its weights, as from `study export` and `study import`."""
+    shutil.copytree(done.root, folder)
+    for weights in folder.glob("jobs/*/weights.safetensors"):
+        weights.unlink()
+    return Store(folder)
+
+
+def test_jobs_without_their_weights_are_taken(
+    small_done: tuple[Plan, Store], same_results: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    plan, done = small_done
+    light_copy(done, tmp_path / "light")
+    mine = Store(tmp_path / "mine")
+    (mine.root / "jobs").mkdir(parents=True)
+    taken, remarks = take_from(mine, plan.jobs, [tmp_path / "light"])
+    assert {job.key for job in taken} == {job.key for job in plan.jobs}
+    assert remarks == []
+    same_results(mine.root, tmp_path / "light")
+    whole = Store(tmp_path / "whole")  # elsewhere they have their weights: the whole ones are taken
+    (whole.root / "jobs").mkdir(parents=True)
+    take_from(whole, plan.jobs, [tmp_path / "light", done.root])
+    assert all(whole.weights(job) for job in plan.jobs if job.kind == "pretrain")
+
+
+def test_an_agent_without_weights_is_not_taken_where_they_are_needed(
+    small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    plan, done = small_done
+    light = light_copy(done, tmp_path / "light")
+    child = next(job for job in plan.jobs if job.kind == "adapt" and job.parent is not None)
+    assert child.parent is not None
+    table = light.folder(child) / "episodes.parquet"
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    mine = Store(tmp_path / "mine")
+    (mine.root / "jobs").mkdir(parents=True)
+    taken, remarks = take_from(mine, plan.jobs, [tmp_path / "light"])
+    left = {job.key for job in plan.jobs} - {job.key for job in taken}
+    assert left == {child.key, child.parent.key}
+    assert "episodes.parquet does not match" in remarks[0]
+    assert remarks[1:] == [
+        f"not taken, as jobs that are to run need weights that are not there: {child.parent.title}"
+    ]
+    mine.check_weights(job for job in plan.jobs if job.key in left)
+    shutil.rmtree(light.folder(child))
+    assert {job.key for job in plan.jobs} - found_in([light.root], plan.jobs) == left
+
+
 def test_running_anew_keeps_what_there_was(small_done: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, done = small_done
     shutil.copytree(done.root, tmp_path / "mine")

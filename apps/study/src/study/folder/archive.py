@@ -33,12 +33,11 @@ from study.folder.files import (
     sha256_of,
     write_bytes,
 )
-from study.folder.job_record import MANIFEST, RECORD, read_manifest, read_record
+from study.folder.job_record import MANIFEST, RECORD, WEIGHTS, read_manifest, read_record
 from study.folder.study_file import MARKER, check_links, read_study_file
 
 CARD = "card.json"
 FORMAT = 1
-WEIGHTS = "weights.safetensors"
 MEMBER = re.compile(rf"{MARKER}|jobs/[0-9a-f]{{16}}/[A-Za-z0-9_][A-Za-z0-9_.\-]{{0,99}}")
 MAX_FILES = 2_000_000
 MAX_CARD_BYTES = 2**30

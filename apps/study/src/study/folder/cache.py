@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from study.errors import StudyError, writing
 from study.folder.files import Damaged, create, is_folder, partial_name, read_bytes, sha256_of
-from study.folder.job_record import MANIFEST, RECORD, JobRecord, read_manifest, read_record, short
+from study.folder.job_record import (
+    MANIFEST,
+    RECORD,
+    WEIGHTS,
+    JobRecord,
+    read_manifest,
+    read_record,
+    short,
+)
 from study.folder.store import Store
 from study.plan import Job
 
@@ -18,9 +26,10 @@ BEFORE = "before-"  # what --fresh sets aside
 
 
 def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tuple[list[Job], list[str]]:
-    """Copies what is missing from other studies; returns those jobs, and remarks on what is damaged there.
+    """Copies what is missing from other studies; returns those jobs, and remarks on what is not taken.
 
-    Each file is held against its SHA-256 on the way, so a job is taken whole and right, or not at all.
+    Each file is held against its SHA-256 on the way, so a job is taken whole and right, or not at all. A job
+    without its weights, as from a light archive, counts as whole unless a job that is to run needs them.
 
     Raises:
         StudyError: A cache is no folder, or this study's cannot be written.
@@ -28,22 +37,62 @@ def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tupl
     missing = {short(job.key): job for job in jobs if not store.done(job)}
     taken: list[Job] = []
     remarks: list[str] = []
+    light: dict[str, Path] = {}  # where jobs lie without the weights that they had
+
+    def take(name: str, source: Path) -> None:
+        try:
+            copy_job(store, missing[name], source)
+        except (Damaged, OSError) as error:
+            remarks.append(f"{source} is not taken: {getattr(error, 'strerror', None) or error}")
+        else:
+            taken.append(missing.pop(name))
+
     for cache in caches:
         check_cache(cache)
         for folder in studies_in(cache.resolve()):
             if not missing or folder == store.root.resolve():
                 continue
             for entry in sorted(os.scandir(folder / "jobs"), key=lambda entry: entry.name):
-                job = missing.get(entry.name)
-                if job is None or not entry.is_dir(follow_symlinks=False):
+                if entry.name not in missing or not entry.is_dir(follow_symlinks=False):
                     continue
-                try:
-                    copy_job(store, job, Path(entry.path))
-                except (Damaged, OSError) as error:
-                    remarks.append(f"{entry.path} is not taken: {getattr(error, 'strerror', None) or error}")
-                    continue
-                taken.append(missing.pop(entry.name))
+                if without_weights(Path(entry.path)):
+                    light[entry.name] = Path(entry.path)
+                else:
+                    take(entry.name, Path(entry.path))
+
+    light = {name: source for name, source in light.items() if name in missing}
+    parents = parents_of(jobs)
+    for are_parents in (False, True):  # a child that is damaged is to run, and needs its parent's weights
+        for name in [name for name in usable(light, missing) if (name in parents) == are_parents]:
+            take(name, light.pop(name))
+    if light:
+        titles = ", ".join(missing[name].title for name in light)
+        remarks.append(f"not taken, as jobs that are to run need weights that are not there: {titles}")
     return taken, remarks
+
+
+def parents_of(jobs: Iterable[Job]) -> set[str]:
+    """Returns the short keys of the jobs whose weights others begin with."""
+    return {short(job.parent.key) for job in jobs if job.parent is not None}
+
+
+def usable(light: Mapping[str, Path], missing: Mapping[str, Job]) -> list[str]:
+    """Returns which jobs without weights may be taken: those whose weights no job that is to run needs."""
+    names = list(light)
+    while True:
+        needed = parents_of(job for name, job in missing.items() if name not in names)
+        left = [name for name in names if name not in needed]
+        if left == names:
+            return names
+        names = left
+
+
+def without_weights(folder: Path) -> bool:
+    """Whether a job's record lists weights that are not there, as after an export without them."""
+    try:
+        return WEIGHTS in read_record(folder).files and not os.path.lexists(folder / WEIGHTS)
+    except (Damaged, OSError):
+        return False  # who takes it finds out
 
 
 def check_cache(cache: Path) -> None:
@@ -64,19 +113,28 @@ def studies_in(cache: Path) -> Iterator[Path]:
         names.sort()
 
 
-def found_in(folders: Iterable[Path], jobs: Iterable[Job]) -> set[str]:
-    """Returns the keys of those jobs that lie finished in the studies in some folders; nothing is checked."""
-    names = {
-        entry.name
+def found_in(folders: Iterable[Path], jobs: Sequence[Job]) -> set[str]:
+    """Returns the keys of those jobs that lie finished in the studies in some folders; no sum is checked.
+
+    Agents without weights that a job that is to run needs do not count: they run anew.
+    """
+    found = {
+        entry.name: Path(entry.path)
         for folder in folders
         for study in studies_in(folder.resolve())
         for entry in os.scandir(study / "jobs")
     }
-    return {job.key for job in jobs if short(job.key) in names}
+    while True:
+        needed = parents_of(job for job in jobs if short(job.key) not in found)
+        lacking = [name for name in needed & found.keys() if without_weights(found[name])]
+        if not lacking:
+            return {job.key for job in jobs if short(job.key) in found}
+        for name in lacking:
+            del found[name]
 
 
 def copy_job(store: Store, job: Job, source: Path) -> None:
-    """Files another study's job in a store.
+    """Files another study's job in a store, with its weights if they are there.
 
     Raises:
         Damaged: It is not what its record says, or another job's.
@@ -84,6 +142,8 @@ def copy_job(store: Store, job: Job, source: Path) -> None:
         StudyError: The store cannot be written.
     """
     files = checked_files(source, job.key)
+    if without_weights(source):
+        del files[WEIGHTS]
     partial = store.workspace(job) / partial_name("finished")
     with writing(partial):
         partial.mkdir()

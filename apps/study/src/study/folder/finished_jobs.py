@@ -28,6 +28,7 @@ from study.folder.job_record import (
     COSTS,
     MANIFEST,
     RECORD,
+    WEIGHTS,
     JobRecord,
     damaged,
     read_manifest,
@@ -39,7 +40,6 @@ from study.folder.state_file import read_state
 from study.folder.tables import Columns, of_columns
 from study.plan import Job
 
-WEIGHTS = "weights.safetensors"
 WAIT_S = 0.1  # between two looks at what another process has in hand
 
 Read = TypeVar("Read")

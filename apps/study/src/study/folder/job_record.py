@@ -19,6 +19,7 @@ from study.folder.files import Damaged, canonical_json, json_bytes, read_json
 
 RECORD = "job.json"
 MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
 COSTS = "costs.json"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")  # of a file in a job's folder: no path

@@ -28,11 +28,12 @@ from study.folder.files import (
     table_bytes,
     write_bytes,
 )
-from study.folder.finished_jobs import WAIT_S, WEIGHTS, FinishedJobs
+from study.folder.finished_jobs import WAIT_S, FinishedJobs
 from study.folder.job_record import (
     COSTS,
     MANIFEST,
     RECORD,
+    WEIGHTS,
     JobRecord,
     manifest_bytes,
     record_bytes,

@@ -18,8 +18,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 
 from study import learners, retentions
 from study.errors import StudyError
-from study.folder.finished_jobs import WEIGHTS
-from study.folder.job_record import damaged
+from study.folder.job_record import WEIGHTS, damaged
 from study.folder.store import Store
 from study.jobs.environments import env_options, make_envs, threads_of
 from study.learners import read_spec
