@@ -99,6 +99,25 @@ def test_no_limit_of_an_aggregate_lies_beyond_what_is_possible():
     assert "by the jackknife, cut to what is possible" in found.files["report.html"].decode()
 
 
+def test_a_split_that_shares_no_task_with_another_has_a_page():
+    """Each seed drew four of 24 tasks: what overlaps is chance, and every number has its limits."""
+    rng = np.random.default_rng(0)
+    splits = [[3, 14, 22, 23], [5, 10, 20, 23], [0, 5, 14, 20], [6, 11, 16, 23], [8, 13, 18, 21]]
+    rows = [
+        (m, 105 + s, 105 + s, f"t{t}", rng.uniform(low, 1))
+        for m, low in (("a", 0.0), ("b", 0.3))
+        for s, split in enumerate(splits)
+        for t in split
+    ]
+    frame = pl.DataFrame(rows, schema=["method", "fold", "seed", "task", "score"], orient="row")
+    found = compare(frame, score_range=(0.0, 1.0))
+    secondary = secondary_of(found.analysis)
+    assert all(one.low is not None for by in secondary.aggregates.values() for one in by.values())
+    assert secondary.profiles["low"].null_count() == 0
+    assert all(pair.improvement.low is not None for pair in secondary.pairs)
+    assert found.files["report.html"].decode().count("drew tasks of its own") == 1
+
+
 def test_a_further_measure_that_is_a_rate_has_limits_of_rates(study):
     """Two pretrainings at .2 and .8 of rates: t says [-3.3, 4.3]; within 0 to 1 Gaffke's limits decide."""
     cells = pl.DataFrame(

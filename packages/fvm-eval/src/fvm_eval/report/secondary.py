@@ -116,6 +116,9 @@ def shared(analysis: Analysis, found: Secondary) -> Grid:
     """Returns the intra-checkpoint correlation, or why it cannot be told."""
     shown = analysis.scale.difference
     rows: list[Row] = []
+    whys = set(found.shared.values())
+    if len(whys) == 1 and len(found.shared) > 1 and isinstance(why := whys.pop(), str):
+        return Grid([""], [[Cell("All methods", [f"{capital(why)}."])]], title="Intra-checkpoint correlation")
     for method, variance in found.shared.items():
         if isinstance(variance, str):
             name = replace(_name(analysis, method), lines=[f"{capital(variance)}."])

@@ -11,13 +11,21 @@ a score was drawn, so a bootstrap is one call, and leaving a checkpoint out anot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from fvm_eval.statistics.variance import Rows, check_numbers, rows_of, strata
+from fvm_eval.statistics.variance import (
+    Rows,
+    check_numbers,
+    lacking,
+    rows_of,
+    splits_are_redrawn,
+    strata,
+    without,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -31,7 +39,9 @@ class Scores:
         tasks: Number of each score's task [N]; in the order of `task_names`.
         checkpoints: Number of each score's checkpoint [N], in the order of (fold, checkpoint).
         task_names: Tasks in order.
-        strata: Numbers of the checkpoints that were tested on the same tasks.
+        strata: Numbers of the checkpoints that were tested on the same tasks; all, where splits are redrawn.
+        shares: 1 over how many tasks its checkpoint has, of each score [N]: where splits are redrawn the unit
+            is a checkpoint's mean. None elsewhere.
     """
 
     values: Array
@@ -39,6 +49,7 @@ class Scores:
     checkpoints: npt.NDArray[np.int64]
     task_names: tuple[str, ...]
     strata: tuple[tuple[int, ...], ...]
+    shares: Array | None = None
 
     @classmethod
     def of(cls, cells: pl.DataFrame) -> Scores:
@@ -55,10 +66,12 @@ class Scores:
     def of_rows(cls, rows: Rows) -> Scores:
         """Returns the scores of each checkpoint's values by task.
 
+        Tasks that some checkpoint lacks are left out, unless no other is left.
+
         Raises:
             NotEstimableError: One is no number.
         """
-        check_numbers(rows)
+        rows = check_numbers(without(rows, lacking(rows)) or rows)
         names = sorted({task for row in rows.values() for task in row})
         number = {name: i for i, name in enumerate(names)}
         index = {cluster: i for i, cluster in enumerate(rows)}
@@ -68,12 +81,14 @@ class Scores:
             for task, value in row.items()
         ]
         values, tasks, checkpoints = zip(*flat, strict=True)
+        shares = [1 / len(row) for row in rows.values() for _ in row]
         return cls(
             np.array(values, np.float64),
             np.array(tasks, np.int64),
             np.array(checkpoints, np.int64),
             tuple(names),
             tuple(tuple(sorted(index[cluster] for cluster in group)) for group in strata(rows)),
+            np.array(shares) if splits_are_redrawn(rows) else None,
         )
 
     @property
@@ -86,25 +101,28 @@ Aggregate = Callable[[Scores, Array], Array]
 
 
 def task_means(scores: Scores, weights: Array) -> Array:
-    """Returns the weighted mean of each task [R, T]."""
+    """Returns the weighted mean of each task [R, T]; NaN where none of its scores was drawn."""
     order = np.argsort(scores.tasks, kind="stable")
     starts = np.searchsorted(scores.tasks[order], np.arange(len(scores.task_names)))
     drawn = weights[:, order]
     count = np.add.reduceat(drawn, starts, axis=1)
     drawn *= scores.values[order]
-    means: Array = np.add.reduceat(drawn, starts, axis=1) / count
+    total = np.add.reduceat(drawn, starts, axis=1)
+    means: Array = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     return means
 
 
 def mean(scores: Scores, weights: Array) -> Array:
-    """Returns the mean of task means [R]."""
-    means: Array = task_means(scores, weights).mean(1)
-    return means
+    """Returns the mean of task means [R]; of checkpoints' means where each fold drew its tasks anew."""
+    if scores.shares is None:
+        return np.asarray(task_means(scores, weights).mean(1), np.float64)
+    drawn = weights * scores.shares
+    return np.asarray(drawn @ scores.values / drawn.sum(1), np.float64)
 
 
 def median(scores: Scores, weights: Array) -> Array:
-    """Returns the median of task means [R]."""
-    return np.asarray(np.median(task_means(scores, weights), axis=1), np.float64)
+    """Returns the median of task means [R], of the tasks of which a score was drawn."""
+    return np.asarray(np.nanmedian(task_means(scores, weights), axis=1), np.float64)
 
 
 def iqm(scores: Scores, weights: Array) -> Array:
@@ -124,14 +142,7 @@ def iqm(scores: Scores, weights: Array) -> Array:
 
 def optimality_gap(scores: Scores, weights: Array, *, gamma: float = 1.0) -> Array:
     """Returns by how much scores fall short of gamma, those above it counting as gamma; task-equal [R]."""
-    short = Scores(
-        np.maximum(gamma - scores.values, 0.0),
-        scores.tasks,
-        scores.checkpoints,
-        scores.task_names,
-        scores.strata,
-    )
-    return mean(short, weights)
+    return mean(replace(scores, values=np.maximum(gamma - scores.values, 0.0)), weights)
 
 
 AGGREGATES: Mapping[str, Aggregate] = {

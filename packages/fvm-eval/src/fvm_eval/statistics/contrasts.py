@@ -58,12 +58,10 @@ def contrast(
     """
     used = nonzero(weights)
     rows = {arm: rows_of(cells[arm]) for arm in used if arm in cells}
-    lost, tasks = _lost(rows)
-    gaps = left_out(lost, tasks)
-    if lost and lost >= tasks:
-        fewest = min(map(len, rows.values()))
-        return Estimate((Term(Arm(math.nan, {}, (), (), fewest, f"not estimable: {gaps}", gaps=gaps)),))
-    rows = {arm: without(mine, lost) for arm, mine in rows.items()}
+    every = rows
+    rows, lost, gaps = common(rows)
+    if gaps and not any(rows.values()):
+        return nothing_left(every, gaps)
     terms = []
     for arms in comparable(rows, weights):
         combined = _combined([rows[arm] for arm in arms], [used[arm] for arm in arms])
@@ -77,6 +75,12 @@ def contrast(
         arm = replace(estimate_rows(combined), gaps=gaps)
         terms.append(Term(arm, len(arms), bounds, episodes, used[arms[0]]))
     return Estimate(tuple(terms))
+
+
+def nothing_left(rows: Mapping[str, Rows], gaps: str) -> Estimate:
+    """Returns what is known of arms that have no task in common: that there is no estimate, and why."""
+    arm = Arm(math.nan, {}, (), (), min(map(len, rows.values())), f"not estimable: {gaps}", gaps=gaps)
+    return Estimate((Term(arm),))
 
 
 def _check_range(arms: Sequence[pl.DataFrame], lost: set[str], bounds: tuple[float, float]) -> None:
@@ -96,8 +100,8 @@ def _check_range(arms: Sequence[pl.DataFrame], lost: set[str], bounds: tuple[flo
                 )
 
 
-def _lost(rows: Mapping[str, Rows]) -> tuple[set[str], set[str]]:
-    """Returns the tasks of which some arm's checkpoint lacks its cell, and all tasks.
+def common(rows: Mapping[str, Rows]) -> tuple[dict[str, Rows], set[str], str]:
+    """Returns the values on tasks that no checkpoint lacks, the tasks left out, and the clause that says so.
 
     A task that an arm lacks altogether is no gap: such arms are refused.
     """
@@ -107,7 +111,8 @@ def _lost(rows: Mapping[str, Rows]) -> tuple[set[str], set[str]]:
         if rows[arm].keys() == rows[other].keys():  # paired
             apart = (rows[arm][cluster].keys() ^ rows[other][cluster].keys() for cluster in rows[arm])
             lost |= set().union(*apart) & tasks[arm] & tasks[other]
-    return lost, set().union(*tasks.values())
+    kept = {arm: without(mine, lost) for arm, mine in rows.items()}
+    return kept, lost, left_out(lost, set().union(*tasks.values()))
 
 
 def _episodes(cells: pl.DataFrame, lost: set[str]) -> int | None:

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from fvm_eval.statistics.variance import check_numbers, rows_of, strata
+from fvm_eval.statistics.variance import check_numbers, lacking, rows_of, splits_are_redrawn, strata
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,15 @@ def checkpoint_variance(cells: pl.DataFrame) -> CheckpointVariance:
     """Returns shared and residual spread of one method's cells: columns fold, checkpoint, task, value.
 
     Raises:
-        ValueError: No two checkpoints were tested on the same two tasks, or those tested on some of the same
-            tasks were not tested on all.
+        ValueError: No two checkpoints were tested on the same two tasks, those tested on some of the same
+            tasks were not tested on all, or each fold drew its tasks anew.
     """
     rows = check_numbers(rows_of(cells))
+    if not lacking(rows) and splits_are_redrawn(rows):
+        raise ValueError(
+            "each split drew tasks of its own: what a checkpoint’s tasks share cannot be told from how tasks "
+            "differ"
+        )
     between = within = means_over_m = 0.0
     df_between = df_within = 0
     sizes = set()

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from fvm_eval.statistics.aggregate import Aggregate, Array, Scores
-from fvm_eval.statistics.contrasts import comparable
+from fvm_eval.statistics.contrasts import common, comparable, nonzero, nothing_left
 from fvm_eval.statistics.estimates import Estimate, Term
 from fvm_eval.statistics.variance import Arm, Parts, Rows, estimate_rows, rows_of
 
@@ -39,10 +39,16 @@ def jackknife(
     Raises:
         ValueError: As `fvm_eval.statistics.contrasts.contrast`.
     """
-    rows = {arm: rows_of(mine) for arm, mine in cells.items()}
-    groups = comparable(rows, weights)
+    rows = {arm: rows_of(cells[arm]) for arm in nonzero(weights) if arm in cells}
+    every = rows
+    rows, _, gaps = common(rows)
+    if gaps and not any(rows.values()):
+        return nothing_left(every, gaps)
     return Estimate(
-        tuple(_term([rows[a] for a in arms], [weights[a] for a in arms], aggregate) for arms in groups)
+        tuple(
+            _term([rows[a] for a in arms], [weights[a] for a in arms], aggregate, gaps)
+            for arms in comparable(rows, weights)
+        )
     )
 
 
@@ -64,7 +70,7 @@ def leave_one_out(arms: Sequence[Scores], statistic: Callable[[list[Array]], Arr
     return tuple(parts)
 
 
-def _term(rows: Sequence[Rows], weights: Sequence[float], aggregate: Aggregate) -> Term:
+def _term(rows: Sequence[Rows], weights: Sequence[float], aggregate: Aggregate, gaps: str) -> Term:
     arms = [Scores.of_rows(mine) for mine in rows]
 
     def total(kept: list[Array]) -> Array:
@@ -78,4 +84,4 @@ def _term(rows: Sequence[Rows], weights: Sequence[float], aggregate: Aggregate) 
     parts = () if problem else leave_one_out(arms, total)
     if not problem and not any(share > 0 for share, _ in parts):
         problem = _AGREE
-    return Term(Arm(value, {}, parts, (), fewest, problem), len(arms))
+    return Term(Arm(value, {}, parts, (), fewest, problem, gaps=gaps), len(arms))

@@ -8,9 +8,10 @@ Strata are groups of checkpoints tested on the same tasks. In a stratum with n c
 
 Cells that are absent by plan are no gaps: a fold is a split, so folds may hold out different tasks. Where
 each fold draws its tasks anew from one pool, so that folds share some, the unit is the mean of a checkpoint
-over its own tasks (one stratum). Within a fold every checkpoint that shares a task with another has the
-other's tasks too; where one lacks some, only the tasks that all of them have are averaged, and `gaps` says
-so: half of the tasks by 2 of 8 checkpoints would make a .95 interval cover .82.
+over its own tasks; all are one stratum, whichever tasks their splits happen to share. Within a fold every
+checkpoint that shares a task with another has the other's tasks too; where one lacks some, only the tasks
+that all of them have are averaged, and `gaps` says so: half of the tasks by 2 of 8 checkpoints would make a
+.95 interval cover .82.
 """
 
 from __future__ import annotations
@@ -110,17 +111,18 @@ def estimate_rows(values: Rows) -> Arm:
         len({task for cluster in group for task in values[cluster]}) / len(by_task) for group in groups
     )
     if redrawn:
-        units, shares = (tuple(unit for stratum in units for unit in stratum),), (1.0,)
         mean = float(np.mean(units[0]))
     fewest = len(units[0]) if redrawn else min(len(scores) for scores in by_task.values())
     if fewest < 2:
         alone = sum(len(scores) < 2 for scores in by_task.values())
-        where = "one checkpoint only" if len(values) == 1 else f"one checkpoint only on {alone} of the tasks"
-        problem = f"{where}: no spread, so no interval; run at least two seeds"
+        where, more = f"one checkpoint only on {alone} of the tasks", "more seeds"
+        if len(values) == 1:
+            where, more = "one checkpoint only", "at least two seeds"
+        problem = f"{where}: no spread, so no interval; run {more}"
         return Arm(mean, task_means, (), (), fewest, problem, units, shares, gaps)
     rounding = (1e-12 * max(abs(value) for scores in by_task.values() for value in scores)) ** 2
     parts, residual_parts = [], []
-    for stratum, own, weight in zip(groups if not redrawn else [list(values)], units, shares, strict=True):
+    for stratum, own, weight in zip(groups, units, shares, strict=True):
         count = len(own)
         share = weight**2 * float(np.var(own, ddof=1)) / count
         parts.append((share if share > rounding else 0.0, count - 1))
@@ -180,6 +182,14 @@ def check_numbers(values: Rows) -> Rows:
 
 
 def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
+    """Returns the checkpoints in groups within which they are alike: tested on the same tasks.
+
+    Where splits are redrawn all are alike: each has tasks of its own, and which of them overlap is chance.
+    """
+    return [list(values)] if splits_are_redrawn(values) else overlapping(values)
+
+
+def overlapping(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
     """Returns the checkpoints grouped so that groups share no task."""
     members: dict[int, list[Cluster]] = {}  # of each group, by its last checkpoint's number
     reach: dict[int, set[str]] = {}  # its tasks
@@ -196,7 +206,7 @@ def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]
 
 def splits_are_redrawn(values: Mapping[Cluster, Mapping[str, float]]) -> bool:
     """Returns whether folds share some of their tasks but not all: each was drawn anew from one pool."""
-    return any(len({frozenset(values[c]) for c in group}) > 1 for group in strata(values))
+    return any(len({frozenset(values[c]) for c in group}) > 1 for group in overlapping(values))
 
 
 def lacking(rows: Rows) -> set[str]:
@@ -207,7 +217,7 @@ def lacking(rows: Rows) -> set[str]:
     lost: set[str] = set()
     for fold in dict.fromkeys(fold for fold, _ in rows):
         mine = {cluster: row for cluster, row in rows.items() if cluster[0] == fold}
-        for group in strata(mine):
+        for group in overlapping(mine):
             sets: list[set[str]] = [set(mine[cluster]) for cluster in group]
             lost |= set[str]().union(*sets) - sets[0].intersection(*sets)
     return lost

@@ -1,0 +1,135 @@
+"""Secondary statistics where each fold drew its tasks anew: the unit is a checkpoint with its own tasks."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from fvm_eval.statistics.aggregate import AGGREGATES, Scores, iqm, mean, median, optimality_gap
+from fvm_eval.statistics.bootstrap import bootstrap, cluster_weights
+from fvm_eval.statistics.contrasts import contrast
+from fvm_eval.statistics.icc import checkpoint_variance
+from fvm_eval.statistics.improvement import probability_of_improvement
+from fvm_eval.statistics.jackknife import jackknife
+from fvm_eval.statistics.profiles import performance_profile
+from scipy import stats
+
+# Five splits of a pool of 24; the last shares no task with any other, and most tasks are in one split alone.
+SPLITS = [[3, 14, 22, 23], [5, 10, 20, 23], [0, 5, 14, 20], [6, 11, 16, 23], [8, 13, 18, 21]]
+
+
+@pytest.fixture
+def redrawn(cells):
+    def redrawn(values, name="m", splits=SPLITS):
+        names = [[f"t{task}" for task in split] for split in splits]
+        return cells(values, name, folds=range(len(splits)), tasks=names)
+
+    return redrawn
+
+
+@pytest.mark.parametrize("last_alone", [True, False])
+def test_the_means_jackknife_is_the_contrast(redrawn, last_alone):
+    rng = np.random.default_rng(0)
+    splits = SPLITS if last_alone else [*SPLITS[:4], [3, 5, 6, 0]]
+    arms = {name: redrawn(rng.normal(size=(5, 4)), shared, splits) for name, shared in ("ax", "bx", "cy")}
+    for weights in ({"a": 1}, {"a": 1, "b": -1}, {"a": 1, "c": -1}):
+        ours, theirs = jackknife(arms, weights, mean), contrast(arms, weights)
+        assert (ours.mean, ours.se, ours.df) == pytest.approx((theirs.mean, theirs.se, theirs.df))
+        assert (ours.checkpoints, ours.how) == (theirs.checkpoints, theirs.how)
+
+
+def test_aggregates_by_hand(redrawn):
+    rng = np.random.default_rng(1)
+    values = rng.uniform(0, 1, (5, 4))
+    arm = redrawn(values)
+    gap = jackknife({"m": arm}, {"m": 1}, partial(optimality_gap, gamma=1.0))
+    assert gap.mean == pytest.approx(1 - values.mean())
+    assert gap.se == pytest.approx(stats.sem(values.mean(1)))  # all at or below 1: the mean's, turned over
+
+    def medians(kept):
+        of_task = {}
+        for seed in kept:
+            for task, value in zip(SPLITS[seed], values[seed], strict=True):
+                of_task.setdefault(task, []).append(value)
+        return np.median([np.mean(scores) for scores in of_task.values()])
+
+    replicates = np.array([medians([s for s in range(5) if s != left]) for left in range(5)])
+    middle = jackknife({"m": arm}, {"m": 1}, median)
+    assert middle.mean == pytest.approx(medians(range(5)))
+    assert middle.se == pytest.approx((4 * replicates.var()) ** 0.5)
+    trimmed = np.array([stats.trim_mean(np.delete(values, left, 0), 0.25, axis=None) for left in range(5)])
+    middle_half = jackknife({"m": arm}, {"m": 1}, iqm)
+    assert middle_half.mean == pytest.approx(stats.trim_mean(values, 0.25, axis=None))
+    assert middle_half.se == pytest.approx((4 * trimmed.var()) ** 0.5)
+    assert middle_half.df == 4
+
+
+def test_a_checkpoint_counts_as_much_as_another_with_more_tasks(cells):
+    rows = [(0, 0.0, "a"), (0, 0.0, "b"), (0, 0.0, "c"), (1, 1.0, "a"), (2, 0.5, "b"), (2, 0.5, "d")]
+    table = cells(
+        [[value] for _, value, _ in rows], folds=[f for f, _, _ in rows], tasks=[[t] for *_, t in rows]
+    )
+    table = table.with_columns(checkpoint="fold")
+    scores = Scores.of(table.cast({"checkpoint": str}))
+    assert mean(scores, scores.once)[0] == pytest.approx(0.5)
+
+
+def test_improvement_leaves_out_a_split_of_both_arms(redrawn):
+    rng = np.random.default_rng(2)
+    left, right = rng.normal(0.4, 1, (5, 4)), rng.normal(size=(5, 4))
+    splits = [[4 * s + i for i in range(4)] for s in range(5)]
+    splits[1][0] = splits[0][0] = 0  # one task in common: of two runs against two
+    found = probability_of_improvement(redrawn(left, "l", splits), redrawn(right, "r", splits))
+
+    def share(kept):
+        of_task = {}
+        for seed in kept:
+            for place, task in enumerate(splits[seed]):
+                of_task.setdefault(task, []).append((left[seed, place], right[seed, place]))
+        wins = [np.mean([a > b for a, _ in runs for _, b in runs]) for runs in of_task.values()]
+        return np.mean(wins)
+
+    replicates = np.array([share([s for s in range(5) if s != gone]) for gone in range(5)])
+    p = share(range(5))
+    half = stats.t.ppf(0.975, 4) * (4 * replicates.var()) ** 0.5 / (p * (1 - p))
+    assert found.mean == pytest.approx(p)
+    assert np.log(found.high / (1 - found.high)) == pytest.approx(np.log(p / (1 - p)) + half)
+    assert found.df == pytest.approx(4)
+
+
+def test_a_split_that_shares_no_task_is_drawn_like_the_others(redrawn):
+    rng = np.random.default_rng(3)
+    arm = redrawn(np.where(np.arange(5)[:, None] == 4, 1.0, 0.0) * np.ones((5, 4)))
+    scores = Scores.of(arm)
+    assert scores.strata == ((0, 1, 2, 3, 4),)
+    assert set(cluster_weights(scores, 100, rng)[:, -1]) > {0.0, 1.0}
+    found = bootstrap(arm, AGGREGATES, rng=rng, resamples=200)
+    assert found["Mean"].low < 0.2 < found["Mean"].high
+    band = performance_profile(arm, [0.5], rng=rng)
+    assert band["low"][0] < 0.2 < band["high"][0]
+
+
+def test_what_tasks_share_cannot_be_told(redrawn):
+    with pytest.raises(ValueError, match="each split drew tasks of its own"):
+        checkpoint_variance(redrawn(np.arange(20.0).reshape(5, 4)))
+
+
+def test_tasks_that_a_checkpoint_lacks_are_left_out_of_aggregates_too(cells):
+    full = cells([[0.0, 0.2, 1.0], [0.4, 0.6, 0.0], [0.1, 0.9, 0.3]])
+    lacking = full.filter(~((full["checkpoint"] == "m/2") & (full["task"] == "t2")))
+    less = full.filter(full["task"] != "t2")
+    for aggregate in (iqm, mean, median):
+        ours, theirs = (jackknife({"m": table}, {"m": 1}, aggregate) for table in (lacking, less))
+        assert (ours.mean, ours.se) == (theirs.mean, theirs.se)
+        assert "on 2 of 3 tasks, since some checkpoints lack t2" in ours.interval().note
+    other = cells([[0.5, 0.5, 0.5]] * 3, "n")
+    found = probability_of_improvement(lacking, other)
+    assert found.mean == probability_of_improvement(less, other.filter(other["task"] != "t2")).mean
+    assert "lack t2" in found.note
+    none = full.filter(
+        ((full["checkpoint"] == "m/0") & (full["task"] == "t0"))
+        | ((full["checkpoint"] == "m/1") & (full["task"] != "t2"))
+        | ((full["checkpoint"] == "m/2") & (full["task"] != "t0"))
+    )
+    assert jackknife({"m": none}, {"m": 1}, median).note.startswith("not estimable")
+    assert probability_of_improvement(none, none).note.startswith("not estimable")
+    assert performance_profile(none, [0.5], rng=np.random.default_rng(0))["low"][0] is None
