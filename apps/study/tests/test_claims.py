@@ -23,12 +23,13 @@ from study.claims.arms import (
     spoken,
     with_latent,
 )
+from study.claims.cost import ONE_DEVICE
 from study.errors import StudyError
 from study.folder.tables import write_tables
 from study.measures.control import check_control, control_cells, control_findings
 from study.measures.moments import TABLE as MOMENTS_TABLE
 from study.measures.moments import by_moment
-from study.measures.seconds import from_scratch, seconds_to_score
+from study.measures.seconds import from_scratch, one_device, seconds_to_score
 from study.measures.tasks import by_task
 from study.measures.trials import TABLE as TRIALS_TABLE
 from study.measures.trials import by_trial
@@ -127,9 +128,13 @@ def test_c10_compares_logarithms_of_device_seconds() -> None:
     took = cells(
         {"multitask": math.log(100), "reptile": math.log(130), "rl2": math.log(200)}, ("pretraining",)
     )
-    part = decide(claim("C10"), {LOG_SECONDS: took}, {}).components[0]
+    alone, mixed = (one_device(devices) for devices in ({"A"}, {"A", "B"}))
+    part = decide(claim("C10"), {LOG_SECONDS: took}, {ONE_DEVICE: alone}).components[0]
     assert math.exp(part.interval.mean) == pytest.approx(1.3, rel=0.05)
     assert part.passed
+    verdict = decide(claim("C10"), {LOG_SECONDS: took}, {ONE_DEVICE: mixed})
+    assert verdict.label == "undecided"
+    assert "A, B" in verdict.words
 
 
 def test_the_toys_claims_are_mirrored_between_the_families() -> None:

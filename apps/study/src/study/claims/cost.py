@@ -11,6 +11,8 @@ from fvm_eval.claims import Claim, Component
 from study.claims.arms import SECONDS_TO_SCORE
 from study.methods import label_of
 
+ONE_DEVICE = "Seconds were taken on one kind of device"
+
 
 def cheaper(methods: Mapping[str, Sequence[str]], rivals: Sequence[str], unit: str) -> Claim:
     """C10: multi-task costs less than meta-training."""
@@ -19,6 +21,7 @@ def cheaper(methods: Mapping[str, Sequence[str]], rivals: Sequence[str], unit: s
         id="C10",
         statement="Multi-task pretraining costs fewer device seconds than meta-training",
         scope="on this machine, one pretraining of each",
+        preconditions=[ONE_DEVICE],
         paper_says="Multi-task pretraining is simpler and computationally cheaper.",
         components=[
             Component(

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,22 @@ from study.plan import Job
 from study.registry import registered
 
 
+@cache
 def device_name(device: str) -> str:
-    """Returns what the device is called by its maker."""
+    """Returns what the device is called by its maker; of a CPU without a name its kind, as in "x86_64"."""
     if device == "cpu":
-        return platform.processor() or platform.machine()
+        return cpu_model() or platform.processor() or platform.machine()
     return str(torch.cuda.get_device_name(device))
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Returns the CPU's model; empty where Linux does not say, as on ARM, or the system is another."""
+    with suppress(OSError, UnicodeDecodeError):
+        for line in cpuinfo.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return ""
 
 
 def manifest(device: str, job: Job) -> dict[str, Any]:

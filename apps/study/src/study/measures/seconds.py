@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 import polars as pl
 from fvm_eval.analysis.study_results import LOG_SECONDS
+from fvm_eval.claims import Precondition
 from fvm_eval.curves import run_curves, time_to_threshold, value_at
 
 from study.claims.arms import SECONDS_TO_SCORE
+from study.claims.cost import ONE_DEVICE
 from study.measures.columns import RUN, cells_of
 from study.methods import Method
 from study.registry import Findings, Finished, Measure
@@ -75,7 +77,23 @@ def findings(finished: Finished) -> Findings:
     alone = (name for name in finished.config.methods if from_scratch(name))
     reached = seconds_to_score(pretrainings, adaptations, episodes, budget, store, next(alone, None))
     cells = {LOG_SECONDS: seconds(pretrainings, store)}
-    return Findings(cells=cells if reached is None else {**cells, SECONDS_TO_SCORE: reached})
+    return Findings(
+        cells=cells if reached is None else {**cells, SECONDS_TO_SCORE: reached},
+        preconditions=[one_device({_device(job, store) for job in (*pretrainings, *adaptations)})],
+    )
+
+
+def one_device(devices: Set[str]) -> Precondition:
+    """Returns whether seconds may be compared: those of a faster machine are others.
+
+    Args:
+        devices: What all jobs say of where they ran.
+    """
+    return Precondition(ONE_DEVICE, len(devices) <= 1, ", ".join(sorted(devices)))
+
+
+def _device(job: Job, store: Store) -> str:
+    return str(store.note(job, "costs")["device"])
 
 
 def _device_s(job: Job, store: Store) -> float:
