@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import lzma
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from study.folder.archive import import_study
+from study.folder.cache import found_in
+from study.plan import make_plan
+from study.presets.toy import pretrained_for
+from study.presets.toy_map import MAP
+from study.tuning.tuned import with_tuned
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "toy-pretraining"
 
@@ -41,6 +49,34 @@ def test_the_pages_tables_are_those_of_its_files() -> None:
     page = (PAGE / "README.md").read_text().splitlines()
     assert len(rows) >= 10
     assert [row for row in rows if row not in page] == []
+
+
+@pytest.mark.parametrize("times", [0.125, 4.0])
+def test_the_second_five_seeds_ship(times: float, tmp_path: Path) -> None:
+    name = f"pretraining-{times:g}".replace("0.", ".")
+    (tmp_path / "study.tar").write_bytes(lzma.decompress((PAGE / f"{name}.tar.xz").read_bytes()))
+    import_study(tmp_path / "study.tar", tmp_path / "second")
+    config = replace(MAP, family="toy/hidden-catch")
+    config = replace(config, **pretrained_for(config, times))
+    tuned = with_tuned(config, PAGE.parent / "toy-map" / "tuning" / "hidden-catch")
+    jobs = [job for job in make_plan(tuned).jobs if job.kind != "baseline"]
+    here = found_in([tmp_path / "second"], jobs)
+    assert {job.seed for job in jobs if job.key in here} == set(range(105, 110))
+    assert {job.seed for job in jobs if job.key not in here} == set(range(100, 105))
+
+
+def test_what_another_cpu_makes_of_the_same_jobs() -> None:
+    run = ["method", "seed", "task"]
+    there = pl.read_parquet(PAGE / "scratch-elsewhere.parquet")
+    here = pl.read_parquet(PAGE / "runs.parquet").filter(pl.col("length") == "1")
+    both = there.join(here, on=[*run, "env_step"])
+    assert len(both) == len(there) == 80 * 7
+    gap = pl.col("value_right") - pl.col("value")
+    runs = both.sort("env_step").group_by(run).agg(same=(gap == 0).all(), last=gap.last())
+    text = (PAGE / "README.md").read_text()
+    assert f"{runs['same'].sum()} of the 80 have the same returns" in " ".join(text.split())
+    assert f"by {runs['last'].abs().max():.2f} at most".replace("0.", ".") in text
+    assert f"by {-runs['last'].mean():.4f} in the mean".replace("0.", ".", 1) in text
 
 
 def test_the_number_of_parts_shown_is_said() -> None:

@@ -3,7 +3,8 @@
     uv run python docs/results/toy-pretraining/gather.py MAP FOLDER
 
 MAP has the map's `hidden-catch` and its tuning, FOLDER has `pretraining-.125` and `pretraining-4`. Only seeds
-of which all arms have finished at every length count. `recompute.py` finds the verdicts again without fvm.
+of which all arms have finished at every length count; rows of other seeds that ship already stay.
+`recompute.py` finds the verdicts again without fvm.
 """
 
 from __future__ import annotations
@@ -72,10 +73,19 @@ def tables(found: dict[float, tuple[StudyConfig, Path]]) -> dict[str, pl.DataFra
     }
 
 
+def with_shipped(name: str, made: pl.DataFrame, seeds: pl.Series) -> pl.DataFrame:
+    """Returns a table with the shipped rows of other seeds before its own."""
+    shipped = pl.read_parquet(HERE / f"{name}.parquet")
+    others = shipped.filter(~pl.col("seed").is_in(seeds.implode()))
+    return pl.concat([others, made], how="diagonal_relaxed").sort("times", "seed", maintain_order=True)
+
+
 def main(played: Path, folder: Path) -> None:
     """Writes all that ships beside this file."""
     found = studies(played, folder)
     made = tables(found)
+    here = made["runs"]["seed"].unique()
+    made = {name: with_shipped(name, table, here) for name, table in made.items()}
     for name, table in made.items():
         table.write_parquet(HERE / f"{name}.parquet")
     runs, returns, config = made["runs"], made["returns"], found[1.0][0]

@@ -43,8 +43,9 @@ def main(folder: Path) -> int:
     lines = predictions(page, by_summary(arms, page["budget"]), pretraining)
     explores = next(one for one in page["preconditions"] if one["name"].startswith("RL² reaches"))
     share = share_of_best(returns.filter(looked), "rl2")
+    said = explores["reason"].partition(" ")[0]
     lines += [
-        ("RL²'s share of the best possible", f"{share:.2f}", explores["reason"].partition(" ")[0]),
+        ("RL²'s share of the best possible", f"{share:.{len(said) - 2}f}", said),
         ("RL² explores", share >= 0.8, explores["holds"]),
     ]
     return told(lines)

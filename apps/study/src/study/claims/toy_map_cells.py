@@ -126,7 +126,8 @@ def preconditions_of(returns: pl.DataFrame) -> dict[str, Precondition]:
     rl2 = mine.filter((pl.col("method") == RL2) & (pl.col("policy") == "agent"))
     if len(rl2):
         share = float((rl2["value"] / rl2["optimum"]).to_numpy().mean())
-        reason = f"{share:.2f} of the best possible mean return of a lifetime"
+        digits = 3 if share < OF_OPTIMUM <= round(share, 2) else 2  # .797 is not .80
+        reason = f"{share:.{digits}f} of the best possible mean return of a lifetime"
         found[EXPLORES] = Precondition(EXPLORES, share >= OF_OPTIMUM, reason)
     return found
 
