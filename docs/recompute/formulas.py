@@ -72,7 +72,9 @@ class Group:
 
 
 def spread(values: np.ndarray) -> float:
-    """Returns the variance, 0 where it is rounding."""
+    """Returns the variance, 0 where it is rounding; NaN of one value."""
+    if len(values) < 2:
+        return float("nan")
     found = float(values.var(ddof=1))
     return found if found > (1e-12 * np.abs(values).max()) ** 2 else 0.0
 
@@ -126,6 +128,21 @@ def _upper(values: np.ndarray, tail: float) -> float:
     return float(optimize.brentq(over, float(knots[0]), float(knots[-1]), xtol=1e-10))
 
 
+def strata_of(arm: pl.DataFrame) -> list[list[tuple[int, str]]]:
+    """Returns the checkpoints tested on the same tasks; all of them where each drew tasks of its own."""
+    units = arm.group_by(UNIT).agg(on=pl.col("task").unique().sort()).sort(UNIT)
+    found: dict[tuple[str, ...], list[tuple[int, str]]] = {}
+    for fold, checkpoint, on in units.iter_rows():
+        found.setdefault(tuple(on), []).append((fold, checkpoint))
+    return [list(units.select(UNIT).iter_rows())] if redrawn(arm) else list(found.values())
+
+
+def redrawn(arm: pl.DataFrame) -> bool:
+    """Returns whether some checkpoints share a part of their tasks and not all: splits were drawn anew."""
+    sets = {frozenset(on) for (on,) in arm.group_by(UNIT).agg("task").select("task").iter_rows()}
+    return any(a != b and a & b for a in sets for b in sets)
+
+
 def group(arms: list[pl.DataFrame], weights: list[float], bounds: Ends | None) -> Group:
     """Returns the weighted sum of arms that share their checkpoints."""
     key = [*UNIT, "task"]
@@ -137,14 +154,17 @@ def group(arms: list[pl.DataFrame], weights: list[float], bounds: Ends | None) -
     tasks = cells["task"].n_unique()
     by_unit = cells.group_by(UNIT, maintain_order=True).agg("task", "value")
     strata, residuals = [], []
-    for _, mine in by_unit.group_by("task", maintain_order=True):
+    anew = redrawn(cells)
+    if anew:
+        strata.append((1.0, np.array([np.mean(values) for values in by_unit["value"].to_list()])))
+    for _, mine in () if anew else by_unit.group_by("task", maintain_order=True):
         table = np.array(mine["value"].to_list())  # [checkpoints, tasks]
         n, m = table.shape
         strata.append((m / tasks, table.mean(1)))
         rest = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
         part = (m / tasks) ** 2 * (rest**2).sum() / ((n - 1) * (m - 1) * n * m) if m > 1 else None
         residuals.append(
-            ((strata[-1][0] ** 2 * table.var(ddof=1) / n), n - 1)
+            (strata[-1][0] ** 2 * spread(table[:, 0]) / n, n - 1)
             if part is None
             else (part, (n - 1) * (m - 1))
         )
@@ -152,10 +172,13 @@ def group(arms: list[pl.DataFrame], weights: list[float], bounds: Ends | None) -
     ends = None
     if bounds is not None:
         ends = tuple(sum(f(w * bounds[0], w * bounds[1]) for w in weights) for f in (min, max))
-    found = Group(float(np.mean(list(means.values()))), strata, means, residuals, "t", ends, 0)
+    mean = float(np.mean(strata[0][1] if anew else list(means.values())))
+    found = Group(mean, strata, means, residuals, "t", ends, 0)
     few = sum(len(u) for _, u in strata) < FEW
     won = "won_of" in arms[0].columns and not arms[0]["won_of"].null_count()
-    if ends is not None and len(arms) == 1 and won:
+    if any(len(u) < 2 for _, u in strata):  # a task that one checkpoint alone was tested on
+        found.how = "none"
+    elif ends is not None and len(arms) == 1 and won:
         found.how, found.episodes = "Korn-Graubard", int(arms[0]["won_of"].sum())
     elif ends is not None and (found.variance == 0 or (few and len(arms) == 1)):
         found.how = "Gaffke"
@@ -264,12 +287,11 @@ def p_beyond(found: list[Group], threshold: float, sign: int) -> float | None:
 def jackknife(arm: pl.DataFrame, statistic: Callable[[pl.DataFrame], float]) -> tuple[float, Ends]:
     """Returns any statistic of an arm's runs with its t limits, by leaving out checkpoints."""
     parts = []
-    units = arm.group_by(UNIT).agg(on=pl.col("task").sort().str.join("\x00"))
-    for _, stratum in units.sort(UNIT).group_by("on", maintain_order=True):
+    for stratum in strata_of(arm):
         left = np.array(
             [
                 statistic(arm.filter(~((pl.col("fold") == f) & (pl.col("checkpoint") == c))))
-                for f, c, _ in stratum.iter_rows()
+                for f, c in stratum
             ]
         )
         n = len(left)

@@ -28,7 +28,21 @@ import numpy as np
 import polars as pl
 from cells import VALUE, Cells, cells_of, curves_of
 from claims import verdicts
-from formulas import Ends, Group, cut, groups, holm, interval, jackknife, over_new_tasks, p_beyond, possible
+from formulas import (
+    UNIT,
+    Ends,
+    Group,
+    cut,
+    groups,
+    holm,
+    interval,
+    jackknife,
+    over_new_tasks,
+    p_beyond,
+    possible,
+    redrawn,
+    strata_of,
+)
 from page import against_page
 from scipy import stats
 from spread import profile, shared
@@ -73,15 +87,17 @@ def aggregates(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
         "Interquartile mean": lambda arm: float(stats.trim_mean(arm["value"], 0.25)),
         "Median": lambda arm: float(np.median(arm.group_by("task").agg(pl.col("value").mean())["value"])),
         "Optimality gap": lambda arm: float(
-            arm.group_by("task").agg(value=(1 - pl.col("value")).clip(0).mean())["value"].mean()
+            arm.group_by(unit).agg(value=(1 - pl.col("value")).clip(0).mean())["value"].mean()
         ),
     }
+    unit: list[str] = []  # of a mean: tasks, or checkpoints where each drew tasks of its own
     bounds = report["score_bounds"].get(VALUE)
     low, high = bounds or (-np.inf, np.inf)
     gap = max(1 - high, 0.0), max(1 - low, 0.0)
     for row in report["aggregates"]:
         what = f"{row['measure']}, {row['arm']}"
         if row["measure"] in by_task:
+            unit = UNIT if redrawn(cells[VALUE][row["arm"]]) else ["task"]
             value, limits = jackknife(cells[VALUE][row["arm"]], by_task[row["measure"]])
             yield f"{what}: mean", value, row["mean"]
             if row["low"] is not None:
@@ -141,9 +157,10 @@ def improvement(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
         yield f"{what}: mean", won(both), row["mean"]
         if row["how"] == "jackknife, logit":
             units = [set(side.select("fold", "checkpoint").iter_rows()) for side in sides]
-            apart = (
-                [[0, 1]] if units[0] == units[1] else [[0], [1]]
-            )  # who shares checkpoints loses them at once
+            folds = [sorted(fold for fold, _ in mine) for mine in units]
+            anew = all(map(redrawn, sides)) and folds[0] == folds[1] and len(set(folds[0])) == len(folds[0])
+            # Who shares checkpoints, or the split that drew the tasks, loses them at once.
+            apart = [[0, 1]] if units[0] == units[1] or anew else [[0], [1]]
             parts = [part for gone in apart for part in left_out(both, gone)]
             p, df = row["mean"], sum(v for v, _ in parts) ** 2 / sum(v**2 / n for v, n in parts)
             half = stats.t.ppf(0.975, df) * np.sqrt(sum(v for v, _ in parts)) / (p * (1 - p))
@@ -165,6 +182,8 @@ def won(both: pl.DataFrame) -> float:
     shares = []
     for _, task in both.group_by("task"):
         a, b = (task.filter(side=side)["value"].to_numpy() for side in (0, 1))
+        if not len(a) * len(b):  # only who was left out had it
+            continue
         shares.append(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
     return float(np.mean(shares))
 
@@ -172,13 +191,12 @@ def won(both: pl.DataFrame) -> float:
 def left_out(both: pl.DataFrame, sides: list[int]) -> list[tuple[float, int]]:
     """Returns the variance parts of these sides' checkpoints, by leaving them out."""
     parts = []
-    units = (
-        both.filter(side=sides[0]).group_by("fold", "checkpoint").agg(pl.col("task").sort().str.join("\x00"))
-    )
-    for _, stratum in units.sort("fold", "checkpoint").group_by("task", maintain_order=True):
+    arm = both.filter(side=sides[0])
+    anew = len(sides) > 1 and redrawn(arm)
+    for stratum in strata_of(arm):
         mine = [
-            pl.col("side").is_in(sides) & (pl.col("fold") == f) & (pl.col("checkpoint") == c)
-            for f, c, _ in stratum.iter_rows()
+            pl.col("side").is_in(sides) & (pl.col("fold") == f) & ((pl.col("checkpoint") == c) | anew)
+            for f, c in stratum
         ]
         left = np.array([won(both.filter(~one)) for one in mine])
         n = len(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from formulas import UNIT, freedom
+from formulas import UNIT, freedom, redrawn
 from scipy import stats
 
 RESAMPLES, SEED = 2_000, 0
@@ -16,6 +16,8 @@ def shared(arm: pl.DataFrame) -> dict[str, float | None] | None:
     The mean square of checkpoints holds m times the shared variance and the residual one. The limits of the
     correlation are those of the F ratio (McGraw & Wong 1996), where all checkpoints have as many tasks.
     """
+    if redrawn(arm):
+        return None
     between = within = share = 0.0
     df_between = df_within = 0
     widths = set()
@@ -76,10 +78,16 @@ def profile(arm: pl.DataFrame, thresholds: list[float]) -> tuple[list[float], li
 
 
 def tables(arm: pl.DataFrame) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """Returns each stratum's tasks and its values [checkpoints, tasks], by its last checkpoint."""
+    """Returns each stratum's tasks and its values [checkpoints, tasks], by its last checkpoint.
+
+    Where each checkpoint drew tasks of its own they are numbered.
+    """
     cells = arm.group_by(*UNIT, "task").agg(pl.col("value").mean()).sort(*UNIT, "task")
     units = cells.group_by(UNIT, maintain_order=True).agg("task", "value")
     found: dict[tuple[str, ...], list[list[float]]] = {}
+    if redrawn(arm):
+        table = np.array(units["value"].to_list())
+        return [(tuple(map(str, range(table.shape[1]))), table)]
     for tasks, values in units.select("task", "value").iter_rows():
         found[tuple(tasks)] = [*found.pop(tuple(tasks), []), values]  # the last one touched goes last
     return [(tasks, np.array(rows)) for tasks, rows in found.items()]
