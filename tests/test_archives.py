@@ -12,6 +12,7 @@ import tyro
 from study.command_line.arguments import Arguments
 from study.command_line.cli import run
 from study.folder.archive import import_study
+from study.folder.cache import found_in
 from study.folder.plan_file import read_plan
 from study.folder.store import Store
 from study.plan import make_plan
@@ -62,6 +63,17 @@ def test_a_method_is_added_to_a_shipped_study_without_running_the_others(
     assert new
     assert {job.method for job in plan if job.key[:16] in new} == {"reptile"}
     assert "jobs are finished from before" in capsys.readouterr().out
+
+
+def test_an_arm_is_added_to_a_shipped_study_without_running_the_others(tmp_path: Path) -> None:
+    import_study(RESULTS / "apple" / "interfering" / "study.tar", tmp_path / "theirs")
+    line = "--benchmark apple --preset interfering --methods scratch multitask --retain bc ks ewc l2"
+    arguments = tyro.cli(Arguments, args=shlex.split(line), config=(tyro.conf.OmitArgPrefixes,))
+    (config,) = resolve_all(arguments, default_preset="quick")
+    jobs = make_plan(config).jobs
+    taken = found_in([tmp_path / "theirs"], jobs)
+    left = [(job.kind, job.method) for job in jobs if job.key not in taken]
+    assert sorted(left) == [("adapt", "multitask:gradient+l2")] * 5 + [("pretrain", "multitask")] * 5
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
