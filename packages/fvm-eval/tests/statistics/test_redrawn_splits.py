@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import polars as pl
 import pytest
 from fvm_eval.statistics.aggregate import AGGREGATES, Scores, iqm, mean, median, optimality_gap
 from fvm_eval.statistics.bootstrap import bootstrap, cluster_weights
@@ -133,3 +134,49 @@ def test_tasks_that_a_checkpoint_lacks_are_left_out_of_aggregates_too(cells):
     assert jackknife({"m": none}, {"m": 1}, median).note.startswith("not estimable")
     assert probability_of_improvement(none, none).note.startswith("not estimable")
     assert performance_profile(none, [0.5], rng=np.random.default_rng(0))["low"][0] is None
+
+
+def test_pretrainings_on_one_split_share_it(cells):
+    """Two pretrainings a split are one unit: counted one by one, a .95 interval of 5 splits covers .85."""
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(5, 2, 4))
+    rows, folds = values.reshape(10, 4), np.repeat(range(5), 2)
+    tasks = [[f"t{task}" for task in SPLITS[fold]] for fold in folds]
+    arms = {name: cells(rows + gain, name, folds, tasks) for name, gain in (("a", 0.0), ("b", 0.1))}
+    found = contrast(arms, {"a": 1})
+    assert found.mean == pytest.approx(values.mean())
+    assert (found.se, found.df) == (pytest.approx(stats.sem(values.mean((1, 2)))), 4)
+    assert found.checkpoints == 5
+    for weights in ({"a": 1}, {"a": 1, "b": -2}):
+        ours, theirs = jackknife(arms, weights, mean), contrast(arms, weights)
+        assert (ours.mean, ours.se, ours.df) == pytest.approx((theirs.mean, theirs.se, theirs.df))
+    without = np.array([stats.trim_mean(np.delete(values, fold, 0), 0.25, axis=None) for fold in range(5)])
+    assert jackknife(arms, {"a": 1}, iqm).se == pytest.approx((4 * without.var()) ** 0.5)
+    drawn = cluster_weights(Scores.of(arms["a"]), 50, np.random.default_rng(5)).reshape(50, 5, 8)
+    assert (drawn == drawn[:, :, :1]).all()
+    assert probability_of_improvement(arms["b"], arms["a"]).df == 4
+
+
+def test_runs_from_scratch_on_one_split_share_it(redrawn):
+    """A checkpoint a task: what is hard about a split is hard for both methods, and weighs the same."""
+    hard = np.random.default_rng(6).normal(size=24)
+    values = np.array([[hard[task] for task in split] for split in SPLITS])
+    pretrained, scratch = redrawn(values, "p"), redrawn(values, "s")
+    alone = scratch.with_columns(checkpoint=pl.concat_str("checkpoint", "task", separator="/"))
+    found, wanted = contrast({"m": alone}, {"m": 1}), contrast({"m": scratch}, {"m": 1})
+    assert (found.mean, found.se, found.df) == (wanted.mean, wanted.se, wanted.df)
+    assert contrast({"p": pretrained, "s": alone}, {"p": 1, "s": -1}).mean == pytest.approx(0, abs=1e-12)
+    for aggregate in AGGREGATES.values():
+        ours, theirs = (jackknife({"m": table}, {"m": 1}, aggregate) for table in (alone, scratch))
+        assert (ours.mean, ours.se, ours.note) == (theirs.mean, theirs.se, theirs.note)
+    assert performance_profile(alone, [0.0], rng=np.random.default_rng(0))["low"][0] is not None
+    with pytest.raises(ValueError, match="each split drew tasks of its own"):
+        checkpoint_variance(alone)
+
+
+def test_a_task_that_more_runs_of_a_split_have_weighs_no_more(cells):
+    rows = [(0, "a", 0.0), (0, "a", 1.0), (0, "b", 1.0), (1, "b", 1.0), (1, "c", 0.0)]
+    folds, tasks = [fold for fold, *_ in rows], [[task] for _, task, _ in rows]
+    table = cells([[value] for *_, value in rows], "s", folds, tasks)
+    assert contrast({"m": table}, {"m": 1}).mean == pytest.approx((0.75 + 0.5) / 2)
+    assert jackknife({"m": table}, {"m": 1}, mean).mean == pytest.approx((0.75 + 0.5) / 2)

@@ -10,6 +10,7 @@ a score was drawn, so a bootstrap is one call, and leaving a checkpoint out anot
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ import polars as pl
 
 from fvm_eval.statistics.variance import (
     Rows,
+    by_split,
     check_numbers,
     lacking,
     rows_of,
@@ -37,11 +39,12 @@ class Scores:
     Attributes:
         values: Scores [N].
         tasks: Number of each score's task [N]; in the order of `task_names`.
-        checkpoints: Number of each score's checkpoint [N], in the order of (fold, checkpoint).
+        checkpoints: Number of each score's checkpoint [N], in the order of (fold, checkpoint); of its fold,
+            where splits are redrawn.
         task_names: Tasks in order.
         strata: Numbers of the checkpoints that were tested on the same tasks; all, where splits are redrawn.
-        shares: 1 over how many tasks its checkpoint has, of each score [N]: where splits are redrawn the unit
-            is a checkpoint's mean. None elsewhere.
+        shares: Each score's part of its fold's mean [N], which is the unit where splits are redrawn. None
+            elsewhere.
     """
 
     values: Array
@@ -74,21 +77,26 @@ class Scores:
         rows = check_numbers(without(rows, lacking(rows)) or rows)
         names = sorted({task for row in rows.values() for task in row})
         number = {name: i for i, name in enumerate(names)}
-        index = {cluster: i for i, cluster in enumerate(rows)}
+        units = by_split(rows)
+        redrawn = splits_are_redrawn(units)
+        index = {cluster: i for i, cluster in enumerate(units)}
+        of_fold = {fold: i for i, (fold, _) in enumerate(units)}
         flat = [
-            (value, number[task], index[cluster])
+            (value, number[task], index.get(cluster, of_fold[cluster[0]]))
             for cluster, row in rows.items()
             for task, value in row.items()
         ]
         values, tasks, checkpoints = zip(*flat, strict=True)
-        shares = [1 / len(row) for row in rows.values() for _ in row]
+        sizes = [len(row) for row in units.values()]
+        again = Counter(zip(checkpoints, tasks, strict=True))  # how many checkpoints of a fold have its task
+        shares = [1 / sizes[c] / again[c, task] for c, task in zip(checkpoints, tasks, strict=True)]
         return cls(
             np.array(values, np.float64),
             np.array(tasks, np.int64),
             np.array(checkpoints, np.int64),
             tuple(names),
-            tuple(tuple(sorted(index[cluster] for cluster in group)) for group in strata(rows)),
-            np.array(shares) if splits_are_redrawn(rows) else None,
+            tuple(tuple(sorted(index[cluster] for cluster in group)) for group in strata(units)),
+            np.array(shares) if redrawn else None,
         )
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from fvm_eval.statistics.variance import check_numbers, lacking, rows_of, splits_are_redrawn, strata
+from fvm_eval.statistics.variance import by_split, check_numbers, lacking, rows_of, splits_are_redrawn, strata
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def checkpoint_variance(cells: pl.DataFrame) -> CheckpointVariance:
             tasks were not tested on all, or each fold drew its tasks anew.
     """
     rows = check_numbers(rows_of(cells))
-    if not lacking(rows) and splits_are_redrawn(rows):
+    if not lacking(rows) and splits_are_redrawn(by_split(rows)):
         raise ValueError(
             "each split drew tasks of its own: what a checkpoint’s tasks share cannot be told from how tasks "
             "differ"

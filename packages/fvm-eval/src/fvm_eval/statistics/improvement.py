@@ -12,7 +12,14 @@ from fvm_eval.statistics.aggregate import Array, Scores
 from fvm_eval.statistics.contrasts import common, comparable, nothing_left
 from fvm_eval.statistics.estimates import Interval
 from fvm_eval.statistics.jackknife import leave_one_out
-from fvm_eval.statistics.variance import Rows, estimate_rows, rows_of, satterthwaite, splits_are_redrawn
+from fvm_eval.statistics.variance import (
+    Rows,
+    by_split,
+    estimate_rows,
+    rows_of,
+    satterthwaite,
+    splits_are_redrawn,
+)
 
 
 def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level: float = 0.95) -> Interval:
@@ -91,10 +98,10 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
 
 
 def same_splits(left: Rows, right: Rows) -> bool:
-    """Whether each fold drew its tasks anew, and each arm has one checkpoint on it: the fold is the unit."""
-    folds = [fold for fold, _ in left]
-    alike = folds == [fold for fold, _ in right] and len(set(folds)) == len(folds)
-    return alike and splits_are_redrawn(left) and splits_are_redrawn(right)
+    """Whether both arms ran on the same folds, each of which drew its tasks anew: the fold is the unit."""
+    both = by_split(left), by_split(right)
+    folds = [[fold for fold, _ in units] for units in both]
+    return folds[0] == folds[1] and len(set(folds[0])) == len(folds[0]) and all(map(splits_are_redrawn, both))
 
 
 def _share(logit: float) -> float:

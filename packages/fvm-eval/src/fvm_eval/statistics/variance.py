@@ -7,8 +7,9 @@ Strata are groups of checkpoints tested on the same tasks. In a stratum with n c
     residual part    r = w^2 MS_e / (n m),  MS_e that of y_ct - y_c - y_t + y,   (n - 1) (m - 1) df
 
 Cells that are absent by plan are no gaps: a fold is a split, so folds may hold out different tasks. Where
-each fold draws its tasks anew from one pool, so that folds share some, the unit is the mean of a checkpoint
-over its own tasks; all are one stratum, whichever tasks their splits happen to share. Within a fold every
+each fold draws its tasks anew from one pool, so that folds share some, the unit is a fold: the mean of its
+checkpoints over its own tasks, since they share what is easy or hard about these; all are one stratum,
+whichever tasks their splits happen to share. Within a fold every
 checkpoint that shares a task with another has the other's tasks too; where one lacks some, only the tasks
 that all of them have are averaged, and `gaps` says so: half of the tasks by 2 of 8 checkpoints would make a
 .95 interval cover .82.
@@ -99,6 +100,7 @@ def estimate_rows(values: Rows) -> Arm:
         check_numbers(values)
     except NotEstimableError as error:
         return Arm(float("nan"), {}, (), (), len(values), str(error))
+    values = by_split(values)
     by_task: dict[str, list[float]] = defaultdict(list)
     for row in values.values():
         for task, value in row.items():
@@ -179,6 +181,20 @@ def check_numbers(values: Rows) -> Rows:
             f"as {checkpoint} on {task} ({value})"
         )
     return values
+
+
+def by_split(values: Rows) -> Rows:
+    """Returns the values, those of a fold's checkpoints averaged where each fold drew its tasks anew."""
+    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (fold, _), row in values.items():
+        for task, value in row.items():
+            found[fold][task].append(value)
+    names = {fold: (fold, name) for fold, name in reversed(values)}  # a fold's first checkpoint's
+    averaged = {
+        names[fold]: {task: sum(row[task]) / len(row[task]) for task in sorted(row)}
+        for fold, row in found.items()
+    }
+    return averaged if splits_are_redrawn(averaged) else values
 
 
 def strata(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Cluster]]:
