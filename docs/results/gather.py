@@ -1,11 +1,11 @@
-"""What a page on retention ships, from the folder of its study: episodes, FAR, costs, terms, page, archive.
+"""What a page ships, from the folder of its study: episodes, costs, report, archive; what hooks logged.
 
     uv run python docs/results/gather.py FOLDER docs/results/two-stage/m2-s75
 
-`terms.parquet` has of each adaptation what its hooks logged: KL to the pretrained policy, the length of each
-term's gradient over that of the learner's own loss, the policy's entropy, means of four parts of the
-adaptation. `docs/recompute/retention.py` finds the page's numbers again from these files, without fvm, and
-`docs/recompute/recompute.py` those of the report.
+`docs/recompute/recompute.py` finds the report's numbers again from these files, without fvm. Where a study
+asked for FAR, `terms.parquet` has of each adaptation what its hooks logged: KL to the pretrained policy, the
+length of each term's gradient over that of the learner's own loss, the policy's entropy, means of four parts
+of the adaptation; `docs/recompute/retention.py` finds the page's numbers again.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 import polars as pl
 from study.folder.archive import export_study
 
-TABLES = ("results.parquet", "far.parquet", "costs.parquet")
-PAGE = tuple(
-    f"report/{name}" for name in ("report.html", "report.json", "cells.csv", "far.png", "prices.png")
+FAR = "far.parquet"
+FILES = (
+    *("results.parquet", FAR, "costs.parquet", "moments.parquet", "trials.parquet"),
+    *(f"report/{name}" for name in ("report.html", "report.json", "cells.csv", "far.png", "prices.png")),
 )
 LOGGED = r"^(drift/kl|\w+/grad_ratio|entropy)$"
 
@@ -44,9 +45,11 @@ def terms(folder: Path) -> pl.DataFrame:
 def main(folder: Path, page: Path) -> None:
     """Copies the files of a finished study into a page's folder."""
     (page / "report").mkdir(parents=True, exist_ok=True)
-    for name in (*TABLES, *PAGE):
-        shutil.copyfile(folder / name, page / name)
-    terms(folder).write_parquet(page / "terms.parquet")
+    for name in FILES:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, page / name)
+    if (folder / FAR).is_file():
+        terms(folder).write_parquet(page / "terms.parquet")
     (page / "study.tar").unlink(missing_ok=True)
     print(f"{export_study(folder, page / 'study.tar')} jobs in {page / 'study.tar'}")
 

@@ -1,5 +1,6 @@
 """What is said of a stranger's table by itself: successes, scales, clusters; nothing that is not so."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from fvm_eval import compare
+from fvm_eval import Comparison, compare
 from fvm_eval.statistics.bounded import korn_graubard_limits
 
 
@@ -104,3 +105,39 @@ def test_columns_stay_aligned_beside_letters_that_take_two():
 def test_reading_and_judging_a_table_needs_no_figures():
     code = "import sys, fvm_eval; fvm_eval.compare; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_methods_that_share_some_checkpoints_are_not_compared_and_the_others_are():
+    """The second way to adapt lacks a checkpoint of the first: neither paired nor apart."""
+    rng = np.random.default_rng(0)
+    table = frame(lambda *_: rng.normal(), methods="abc").with_columns(
+        checkpoint=pl.when(pl.col("method") == "c").then(pl.lit("c/")).otherwise(pl.lit("ab/"))
+        + pl.col("seed").cast(pl.String)
+    )
+    table = table.filter(~((pl.col("method") == "b") & (pl.col("seed") == 4)))
+    found = compare(table)
+    assert [(d.left, d.right) for d in found.analysis.differences] == [("a", "c"), ("b", "c")]
+    assert [(p.left, p.right) for p in found.analysis.pairs["Score"]] == [("a", "c"), ("b", "c")]
+    assert re.search("a − b +not compared: they share some checkpoints, not all", found.text())
+    assert b"no interval" not in found.files["report.html"]
+    asked = [Comparison(left="a", right="c", estimand="e")]
+    assert re.search("b − c +not compared: not among the comparisons", compare(table, claims=asked).text())
+
+
+def test_a_mean_that_is_not_estimable_is_a_dash():
+    """Splits without a column that names them: nothing tells them from holes."""
+    rng = np.random.default_rng(0)
+    rows = [
+        ("a", s, f"t{t}", rng.normal()) for s, split in enumerate(((0, 1), (1, 2), (2, 0))) for t in split
+    ]
+    found = compare(pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row"))
+    assert np.isnan(found.analysis.summaries[0].fixed["a"].mean)
+    assert re.search("^a +– +no interval +no interval", found.text(), re.MULTILINE)
+    assert "no task is left that all of them have" in found.text()
+
+    def number(text):
+        raise AssertionError(f"{text} is no JSON")
+
+    numbers = json.loads(found.files["report.json"], parse_constant=number)
+    assert numbers["summaries"][0]["mean"] is None
+    assert "NaN" not in found.files["summaries.csv"].decode() + found.files["curves.csv"].decode()

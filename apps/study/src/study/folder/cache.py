@@ -78,13 +78,10 @@ def parents_of(jobs: Iterable[Job]) -> set[str]:
 
 def usable(light: Mapping[str, Path], missing: Mapping[str, Job]) -> list[str]:
     """Returns which jobs without weights may be taken: those whose weights no job that is to run needs."""
-    names = list(light)
-    while True:
-        needed = parents_of(job for name, job in missing.items() if name not in names)
-        left = [name for name in names if name not in needed]
-        if left == names:
-            return names
-        names = left
+    names = dict.fromkeys(light)
+    while needed := names.keys() & parents_of(job for name, job in missing.items() if name not in names):
+        names = {name: None for name in names if name not in needed}
+    return list(names)
 
 
 def without_weights(folder: Path) -> bool:

@@ -10,6 +10,7 @@ import polars as pl
 from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT, StudyResults
 from fvm_eval.curves import area_under_curve, value_at
 from fvm_eval.naming import plural
+from fvm_eval.statistics.contrasts import SharedInPartError
 from fvm_eval.statistics.intervals import Interval, both_intervals
 
 Pair = tuple[str, str]
@@ -132,14 +133,20 @@ def regret_of(study: StudyResults, summary: Summary) -> dict[str, Interval]:
 def differences_of(
     study: StudyResults, summaries: tuple[Summary, ...], bounds: tuple[float, float] | None
 ) -> tuple[Difference, ...]:
-    """Returns the differences of the pairs that the study compares, in every summary."""
+    """Returns the differences of the pairs that the study compares, in every summary.
+
+    Methods that were tested on different tasks, or share only some of their checkpoints, have none.
+    """
     differences = []
     for left, right in _pairs(study):
         for summary in summaries:
             sides = summary.cells[left], summary.cells[right]
             if set(sides[0]["task"]) != set(sides[1]["task"]):
                 continue
-            fixed, new = both_intervals(*sides, score_bounds=bounds)
+            try:
+                fixed, new = both_intervals(*sides, score_bounds=bounds)
+            except SharedInPartError:
+                continue
             differences.append(Difference(left, right, summary.name, fixed, new))
     return tuple(differences)
 

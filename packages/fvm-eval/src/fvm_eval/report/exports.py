@@ -153,7 +153,8 @@ def frames(analysis: Analysis, found: Secondary) -> dict[str, pl.DataFrame]:
         ),
         "cells": pl.concat(cells, how="vertical_relaxed").sort(_CELL_ORDER),
     }
-    return {name: table for name, table in named.items() if len(table)}
+    # What is not estimable is empty: NaN is no JSON.
+    return {n: table if n == "cells" else table.fill_nan(None) for n, table in named.items() if len(table)}
 
 
 def _claims(analysis: Analysis) -> pl.DataFrame:

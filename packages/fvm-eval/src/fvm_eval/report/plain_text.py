@@ -52,7 +52,7 @@ def _differences(analysis: Analysis, result: Summary) -> list[tuple[str, str, st
         name = visible(f"{study.label(left)} − {study.label(right)}")
         difference = found.get((left, right))
         if difference is None:
-            rows.append((name, "not compared: tested on different tasks", "", "", ""))
+            rows.append((name, f"not compared: {_why(analysis, result, left, right)}", "", "", ""))
             continue
         spans = (
             limits(difference.fixed, scale.difference, signed=True),
@@ -61,6 +61,15 @@ def _differences(analysis: Analysis, result: Summary) -> list[tuple[str, str, st
         mean = estimated(difference.fixed, scale.difference, signed=True)
         rows.append((name, mean, *spans, str(difference.fixed.checkpoints)))
     return rows
+
+
+def _why(analysis: Analysis, result: Summary, left: str, right: str) -> str:
+    """Returns why there is no difference of two methods."""
+    if set(result.cells[left]["task"]) != set(result.cells[right]["task"]):
+        return "tested on different tasks"
+    if any({pair.left, pair.right} == {left, right} for pair in analysis.pairs[result.name]):
+        return "not among the comparisons"
+    return "they share some checkpoints, not all"
 
 
 def _tests(analysis: Analysis, result: Summary) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Collection
-from math import floor, log10
+from math import floor, isnan, log10
 
 from fvm_eval.naming import plural
 from fvm_eval.statistics.intervals import Interval
@@ -21,13 +21,16 @@ def number(value: float, *, signed: bool = False, like: float = 0.0) -> str:
     """Returns two decimals or three significant digits, whichever says more, with a true minus sign.
 
     From 100 on there are fewer decimals; beyond 10^9 and below 10^-4 the power of ten is written. A signed
-    number that would be written as 0 beside a larger one has as many decimals as show its sign.
+    number that would be written as 0 beside a larger one has as many decimals as show its sign. What is not
+    estimable (NaN) is a dash.
 
     Args:
         value: What is written.
         signed: Whether a plus sign is.
         like: Size of a number beside it, whose decimals it takes if that is larger.
     """
+    if isnan(value):
+        return "–"
     size = abs(value)
     sign = "+" if signed else ""
     if size < _ROUNDING:

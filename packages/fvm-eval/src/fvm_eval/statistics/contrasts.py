@@ -37,6 +37,10 @@ _OUTSIDE = 1e-9
 EPISODES = "won_of"
 
 
+class SharedInPartError(ValueError):
+    """Arms share some of their checkpoints but not all: neither pairing nor independence is true of them."""
+
+
 def contrast(
     cells: Mapping[str, pl.DataFrame],
     weights: Mapping[str, float],
@@ -176,7 +180,7 @@ def _sharing(units: Mapping[str, set[tuple[int, str]]]) -> list[list[str]]:
     for arm, mine in units.items():
         same = [group for group in groups if units[group[0]] == mine]
         if not same and any(units[group[0]] & mine for group in groups):
-            raise ValueError(
+            raise SharedInPartError(
                 f"{arm} shares some checkpoints with another arm but not all; compare them on shared ones"
             )
         if same:

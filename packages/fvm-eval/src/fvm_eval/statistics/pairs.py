@@ -8,7 +8,7 @@ from itertools import combinations
 
 import polars as pl
 
-from fvm_eval.statistics.contrasts import contrast
+from fvm_eval.statistics.contrasts import SharedInPartError, contrast
 from fvm_eval.statistics.estimates import Estimate, Interval
 from fvm_eval.statistics.hypothesis import holm
 from fvm_eval.statistics.improvement import probability_of_improvement
@@ -48,7 +48,7 @@ class Pair:
 def compare_pairs(
     cells: Mapping[str, pl.DataFrame], *, score_bounds: tuple[float, float] | None = None
 ) -> list[Pair]:
-    """Returns the pairs of methods that were tested on the same tasks.
+    """Returns the pairs of methods that were tested on the same tasks and share all checkpoints or none.
 
     Args:
         cells: By method, columns fold, checkpoint, task, value.
@@ -58,7 +58,10 @@ def compare_pairs(
     for left, right in combinations(cells, 2):
         if set(cells[left]["task"]) != set(cells[right]["task"]):
             continue
-        difference = contrast(cells, {left: 1.0, right: -1.0}, score_bounds=score_bounds)
+        try:
+            difference = contrast(cells, {left: 1.0, right: -1.0}, score_bounds=score_bounds)
+        except SharedInPartError:
+            continue
         improvement = probability_of_improvement(cells[left], cells[right])
         p = difference.p_different()
         pairs.append(
