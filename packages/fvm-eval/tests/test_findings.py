@@ -141,3 +141,22 @@ def test_a_mean_that_is_not_estimable_is_a_dash():
     numbers = json.loads(found.files["report.json"], parse_constant=number)
     assert numbers["summaries"][0]["mean"] is None
     assert "NaN" not in found.files["summaries.csv"].decode() + found.files["curves.csv"].decode()
+
+
+def test_an_area_needs_every_run_at_step_0_and_the_rest_does_not():
+    """One log begins at 0, the other after the first evaluation."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (m, s, t, step, rng.normal())
+        for m in "ab"
+        for s in range(3)
+        for t in "xy"
+        for step in (0, 10, 20)[m == "b" :]
+    ]
+    table = pl.DataFrame(rows, schema=["method", "seed", "task", "env_step", "score"], orient="row")
+    found = compare(table)
+    assert [summary.name for summary in found.analysis.summaries] == ["Value at budget"]
+    assert "Read: Some runs have no score at env step 0: no area under the curve." in found.text()
+    whole = compare(table.filter(method="a"))
+    assert [summary.name for summary in whole.analysis.summaries][1:] == ["Area under the curve"]
+    assert "no area" not in whole.text()

@@ -115,6 +115,12 @@ def value_at(runs: pl.DataFrame, env_step: int) -> pl.DataFrame:
     return cells.select([*RUN, "value", *won_of]).sort(RUN)
 
 
+def begin_at_0(table: pl.DataFrame) -> bool:
+    """Whether every run of the table, or of its episodes, has an evaluation at env step 0."""
+    first = coded(table.select(*RUN, "env_step")).group_by(RUN).agg(pl.col("env_step").min())
+    return bool((first["env_step"] == 0).all())
+
+
 def area_under_curve(runs: pl.DataFrame, budget: int) -> pl.DataFrame:
     """Returns each run's area under the curve from 0 to the budget, divided by the budget (trapezoids).
 

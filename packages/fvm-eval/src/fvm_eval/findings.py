@@ -14,6 +14,7 @@ import polars as pl
 from fvm_eval.analysis import Analysis, StudyResults, analyse
 from fvm_eval.analysis.summaries import scale_of
 from fvm_eval.claims import Claim, Comparison
+from fvm_eval.curves import begin_at_0
 from fvm_eval.fairness import Check
 from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
@@ -183,8 +184,11 @@ def of_reading(
         ranges = ranges or bounds
     elif ranges is not None:
         bounds = {}
-    adaptation = given and 0 in reading.episodes["env_step"]
-    adaptation = adaptation and reading.episodes["env_step"].n_unique() > 1
+    has_curve = reading.episodes["env_step"].n_unique() > 1
+    from_0 = has_curve and begin_at_0(reading.episodes)
+    if has_curve and not from_0 and 0 in reading.episodes["env_step"]:
+        said.append("some runs have no score at env step 0: no area under the curve")
+    adaptation = given and from_0
     players = reading.players.select("task", "score", baseline="method") if len(reading.players) else None
     said.append(
         f"intervals are over checkpoints, {reading.clusters}{_ALONE * (not given and len(tasks) > 1)}"

@@ -145,3 +145,11 @@ def test_limits_over_new_tasks_that_all_agree_stay_within_the_possible_scores(ce
     found = new_tasks_interval(cells([[-1.0, -1.0]] * 3), score_bounds=(-1.0, 1.0))
     assert found.low == -1.0
     assert -1.0 < found.high <= 1.0
+
+
+def test_tasks_that_differ_by_rounding_do_not_differ(cells):
+    """The mean of three times 0.1 is not 0.1: an interval of no width would be all too sure."""
+    left = cells([[0.1]] * 5, "l", folds=[0, 0, 0, 1, 1], tasks=[["a"]] * 3 + [["b"]] * 2)
+    right = cells([[0.7]] * 5, "r", folds=[0, 0, 0, 1, 1], tasks=[["a"]] * 3 + [["b"]] * 2)
+    for found in (new_tasks_interval(left), new_tasks_interval(left, right)):
+        assert (found.low, found.how, found.note) == (None, "none", "neither tasks nor checkpoints differ")

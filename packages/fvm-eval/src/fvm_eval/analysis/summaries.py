@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT, StudyResults
-from fvm_eval.curves import area_under_curve, value_at
+from fvm_eval.curves import area_under_curve, begin_at_0, value_at
 from fvm_eval.naming import plural
 from fvm_eval.statistics.contrasts import SharedInPartError
 from fvm_eval.statistics.intervals import Interval, both_intervals
@@ -100,10 +100,9 @@ def best_of(study: StudyResults) -> dict[str, float]:
 def summaries_of(
     study: StudyResults, runs: pl.DataFrame, bounds: tuple[float, float] | None
 ) -> tuple[Summary, ...]:
-    """Returns value at budget and, where the curves begin at env step 0, area and jump-start."""
-    steps = runs["env_step"].unique().to_list()
+    """Returns value at budget and, where all curves begin at env step 0, area and jump-start."""
     tables = [(VALUE if study.final_step else "Score", value_at(runs, study.final_step))]
-    if 0 in steps and len(steps) > 1:
+    if runs["env_step"].n_unique() > 1 and begin_at_0(runs):
         tables.append((AREA, area_under_curve(runs, study.final_step)))
         if study.adaptation:
             tables.append((ZERO_SHOT, value_at(runs, 0)))

@@ -30,6 +30,7 @@ from fvm_eval.statistics.feasible import ASSUMED
 __all__ = ["Interval", "both_intervals", "difference_interval", "mean_interval", "new_tasks_interval"]
 
 _ROUNDING = 1e-9
+_EQUAL = 1e-12
 
 
 def mean_interval(
@@ -128,6 +129,9 @@ def _new_tasks(
     if note:
         return replace(base, low=None, high=None, df=None, how="none", note=note, beside=None)
     tasks = (float(statistics.variance(by_task)) / len(by_task), len(by_task) - 1)
+    largest = max(abs(value) for arm in arms for value in arm.task_means.values())
+    if tasks[0] <= (_EQUAL * largest) ** 2:  # what equal means differ by is rounding
+        tasks = (0.0, tasks[1])
     checkpoints = tuple(part for arm in arms for part in arm.parts)
     residual = tuple(part for arm in arms for part in arm.residual_parts)
     within = sum(v for v, _ in checkpoints)
