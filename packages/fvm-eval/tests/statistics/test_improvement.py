@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 from fvm_eval.statistics.improvement import probability_of_improvement
 from scipy import stats
@@ -50,8 +51,14 @@ def test_where_nothing_varies(cells):
     assert (found.mean, found.low, found.high) == (1, pytest.approx(0.025**0.5), 1)
     ties = probability_of_improvement(cells([[1.0], [1.0]], "l"), cells([[1.0], [1.0]], "r"))
     assert (ties.mean, ties.low) == (0.5, None)
-    assert "changes nothing" in ties.note
+    assert "the same whichever checkpoint is left out" in ties.note
+    # Three of four pairs are won, and the one pair that is left whichever checkpoint goes: other than .75.
+    alike = probability_of_improvement(cells([[3.0], [5.0]]), cells([[2.0], [4.0]]))
+    assert (alike.mean, alike.low) == (0.75, None)
+    assert alike.note == "the same whichever checkpoint is left out: no spread, so no interval"
     assert "one checkpoint" in probability_of_improvement(cells([[1.0]], "l"), cells([[0.0]], "r")).note
+    holed = cells([[1.0, 1.0]] * 3, "l").filter(pl.col("checkpoint").ne("l/2") | pl.col("task").ne("t1"))
+    assert "on 1 of 2 tasks" in probability_of_improvement(holed, cells([[1.0, 1.0]] * 3, "r")).note
     with pytest.raises(ValueError, match="tested on t1"):
         probability_of_improvement(cells([[1.0, 1.0]], "l"), cells([[0.0]], "r"))
 

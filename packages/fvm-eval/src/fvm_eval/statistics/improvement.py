@@ -84,8 +84,8 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
     clauses = [gaps] if gaps else []
     if variance == 0 or value in (0.0, 1.0):
         if value not in (0.0, 1.0):
-            note = "leaving out any checkpoint changes nothing: no spread, so no interval"
-            return Interval(value, None, None, "none", fewest, note=note)
+            clauses.append("the same whichever checkpoint is left out: no spread, so no interval")
+            return Interval(value, None, None, "none", fewest, note="; ".join(clauses))
         limit = ((1 - level) / 2) ** (1 / fewest)  # so many pairs of checkpoints, all won by one side
         low, high = (limit, 1.0) if value == 1 else (0.0, 1 - limit)
         clauses.append("one side wins throughout: exact limits, a pair of checkpoints counts as one trial")

@@ -21,7 +21,7 @@ from fvm_eval.statistics.contrasts import common, comparable, nonzero, nothing_l
 from fvm_eval.statistics.estimates import Estimate, Term
 from fvm_eval.statistics.variance import Arm, Parts, Rows, estimate_rows, rows_of
 
-_AGREE = "leaving out any checkpoint changes nothing: no spread, so no interval"
+_AGREE = "the same whichever checkpoint is left out: no spread, so no interval"
 
 
 def jackknife(
