@@ -130,10 +130,14 @@ def test_a_mean_that_is_not_estimable_is_a_dash():
     rows = [
         ("a", s, f"t{t}", rng.normal()) for s, split in enumerate(((0, 1), (1, 2), (2, 0))) for t in split
     ]
-    found = compare(pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row"))
+    table = pl.DataFrame(rows, schema=["method", "seed", "task", "score"], orient="row")
+    found = compare(table)
     assert np.isnan(found.analysis.summaries[0].fixed["a"].mean)
     assert re.search("^a +– +no interval +no interval", found.text(), re.MULTILINE)
-    assert "no task is left that all of them have" in found.text()
+    assert "no task is left that all of them have (where each seed drew tasks of its own, a" in found.text()
+    named = compare(table.with_columns(fold=pl.col("seed"))).analysis.summaries[0].fixed["a"]
+    assert named.mean == pytest.approx(table["score"].mean())
+    assert named.checkpoints == 3
 
     def number(text):
         raise AssertionError(f"{text} is no JSON")

@@ -1,8 +1,12 @@
 import numpy as np
 import polars as pl
 import pytest
+from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.contrasts import contrast, slope_weights
+from fvm_eval.statistics.improvement import probability_of_improvement
 from fvm_eval.statistics.intervals import difference_interval, mean_interval
+from fvm_eval.statistics.jackknife import jackknife
+from fvm_eval.statistics.variance import estimate
 from scipy import stats
 
 
@@ -132,6 +136,16 @@ def test_one_checkpoint_gives_an_estimate_and_no_more(cells):
 def test_what_cannot_be_contrasted(cells, right, weights, message):
     with pytest.raises(ValueError, match=message):
         contrast({"l": cells([[1.0], [2.0], [3.0]], "l"), "r": cells(*right)}, weights)
+
+
+def test_one_checkpoint_that_gaps_leave_is_not_said_to_be_all_that_ran(cells):
+    """Three checkpoints lack a task each; the fourth has one of its own."""
+    table = cells(np.ones((4, 2)), tasks=[["a", "b"], ["b", "c"], ["c", "a"], ["d", "d"]])
+    gaps = "on 1 of 4 tasks, since some checkpoints lack a, b, c"
+    wanted = f"{gaps}; one checkpoint only: no spread, so no interval; run what is missing"
+    assert contrast({"m": table}, {"m": 1}).note == estimate(table).problem == wanted
+    assert jackknife({"m": table}, {"m": 1}, iqm).note == wanted
+    assert probability_of_improvement(table, table).note == wanted
 
 
 def test_a_missing_run_leaves_its_task_out_of_every_arm_and_is_said(cells):

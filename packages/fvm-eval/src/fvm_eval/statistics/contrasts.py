@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -76,8 +75,7 @@ def contrast(
             bounds = sum(end[0] for end in ends), sum(end[1] for end in ends)
             _check_range([cells[arm] for arm in arms], lost, score_bounds)
             episodes = _episodes(cells[arms[0]], lost) if len(arms) == 1 else None
-        arm = replace(estimate_rows(combined), gaps=gaps)
-        terms.append(Term(arm, len(arms), bounds, episodes, used[arms[0]]))
+        terms.append(Term(estimate_rows(combined, gaps), len(arms), bounds, episodes, used[arms[0]]))
     return Estimate(tuple(terms))
 
 

@@ -45,7 +45,7 @@ def probability_of_improvement(left: pl.DataFrame, right: pl.DataFrame, *, level
         return nothing_left(every, gaps).interval(level)
     groups = comparable(rows, {"left": 1.0, "right": 1.0})
     arms = Scores.of_rows(rows["left"]), Scores.of_rows(rows["right"])
-    found = estimate_rows(rows["left"]), estimate_rows(rows["right"])
+    found = estimate_rows(rows["left"], gaps), estimate_rows(rows["right"], gaps)
     pairs = []  # by task: which scores of left and right, and who wins
     for task in range(len(arms[0].task_names)):
         ours, theirs = (np.flatnonzero(arm.tasks == task) for arm in arms)

@@ -78,10 +78,10 @@ def _term(rows: Sequence[Rows], weights: Sequence[float], aggregate: Aggregate, 
         return np.asarray(np.sum(each, axis=0), np.float64)
 
     value = float(total([arm.once for arm in arms])[0])
-    found = [estimate_rows(mine) for mine in rows]
+    found = [estimate_rows(mine, gaps) for mine in rows]
     fewest = min(arm.checkpoints for arm in found)
     problem = next((arm.problem for arm in found if arm.problem), "")
     parts = () if problem else leave_one_out(arms, total)
     if not problem and not any(share > 0 for share, _ in parts):
-        problem = _AGREE
+        problem = f"{gaps}; {_AGREE}" if gaps else _AGREE
     return Term(Arm(value, {}, parts, (), fewest, problem, gaps=gaps), len(arms))

@@ -83,8 +83,12 @@ def estimate(cells: pl.DataFrame) -> Arm:
     return estimate_rows(rows_of(cells))
 
 
-def estimate_rows(values: Rows) -> Arm:
+def estimate_rows(values: Rows, gaps: str = "") -> Arm:
     """Returns the estimate from each checkpoint's values by task, as `rows_of` has them.
+
+    Args:
+        values: By checkpoint and task.
+        gaps: What was left out of them already (`left_out`).
 
     Raises:
         ValueError: There are none.
@@ -92,7 +96,7 @@ def estimate_rows(values: Rows) -> Arm:
     if not values:
         raise ValueError("no cells: nothing to average")
     lost, tasks = lacking(values), tasks_of(values)
-    gaps = left_out(lost, tasks)
+    gaps = left_out(lost, tasks) or gaps
     if lost >= tasks:
         return Arm(float("nan"), {}, (), (), len(values), f"not estimable: {gaps}", gaps=gaps)
     values = without(values, lost)
@@ -120,6 +124,8 @@ def estimate_rows(values: Rows) -> Arm:
         where, more = f"one checkpoint only on {alone} of the tasks", "more seeds"
         if len(values) == 1:
             where, more = "one checkpoint only", "at least two seeds"
+        if gaps:
+            where, more = f"{gaps}; {where}", "what is missing"
         problem = f"{where}: no spread, so no interval; run {more}"
         return Arm(mean, task_means, (), (), fewest, problem, units, shares, gaps)
     rounding = (1e-12 * max(abs(value) for scores in by_task.values() for value in scores)) ** 2
@@ -247,7 +253,8 @@ def left_out(lost: set[str], tasks: set[str]) -> str:
     more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
     which = f"{', '.join(gone[:3])}{more}"
     if lost >= tasks:
-        return f"some checkpoints lack {which}: no task is left that all of them have"
+        why = f"some checkpoints lack {which}: no task is left that all of them have"
+        return f"{why} (where each seed drew tasks of its own, a column fold must name its split)"
     return f"on {len(tasks - lost)} of {len(tasks)} tasks, since some checkpoints lack {which}"
 
 
