@@ -9,10 +9,9 @@ Strata are groups of checkpoints tested on the same tasks. In a stratum with n c
 Cells that are absent by plan are no gaps: a fold is a split, so folds may hold out different tasks. Where
 each fold draws its tasks anew from one pool, so that folds share some, the unit is a fold: the mean of its
 checkpoints over its own tasks, since they share what is easy or hard about these; all are one stratum,
-whichever tasks their splits happen to share. Within a fold every
-checkpoint that shares a task with another has the other's tasks too; where one lacks some, only the tasks
-that all of them have are averaged, and `gaps` says so: half of the tasks by 2 of 8 checkpoints would make a
-.95 interval cover .82.
+whichever tasks their splits happen to share. Within a fold every checkpoint that shares a task with another
+has the other's tasks too; where one lacks some, only the tasks that all of them have are averaged, and `gaps`
+says so: half of the tasks by 2 of 8 checkpoints would make a .95 interval cover .82.
 """
 
 from __future__ import annotations
