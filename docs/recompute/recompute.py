@@ -21,6 +21,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,24 @@ from scipy import stats
 from spread import profile, shared
 
 Line = tuple[str, Any, Any]  # what, recomputed, printed
+
+
+def interquartile_mean(_: list[str], arm: pl.DataFrame) -> float:
+    """Returns the mean of the middle half of all runs."""
+    return float(stats.trim_mean(arm["value"], 0.25))
+
+
+def median(_: list[str], arm: pl.DataFrame) -> float:
+    """Returns the median of task means."""
+    return float(np.median(arm.group_by("task").agg(pl.col("value").mean())["value"]))
+
+
+def gap(unit: list[str], arm: pl.DataFrame) -> float:
+    """Returns how far scores fall short of 1, the mean over units: tasks, or checkpoints with their own."""
+    return float(arm.group_by(unit).agg(value=(1 - pl.col("value")).clip(0).mean())["value"].mean())
+
+
+AGGREGATES = {"Interquartile mean": interquartile_mean, "Median": median, "Optimality gap": gap}
 
 
 def estimated(what: str, found: list[Group], row: dict[str, Any], *, new: bool = False) -> Iterator[Line]:
@@ -83,25 +102,18 @@ def summaries(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
 
 def aggregates(report: dict[str, Any], cells: Cells) -> Iterator[Line]:
     """Yields interquartile means, medians, optimality gaps, times to a threshold, further measures."""
-    by_task = {
-        "Interquartile mean": lambda arm: float(stats.trim_mean(arm["value"], 0.25)),
-        "Median": lambda arm: float(np.median(arm.group_by("task").agg(pl.col("value").mean())["value"])),
-        "Optimality gap": lambda arm: float(
-            arm.group_by(unit).agg(value=(1 - pl.col("value")).clip(0).mean())["value"].mean()
-        ),
-    }
-    unit: list[str] = []  # of a mean: tasks, or checkpoints where each drew tasks of its own
     bounds = report["score_bounds"].get(VALUE)
     low, high = bounds or (-np.inf, np.inf)
-    gap = max(1 - high, 0.0), max(1 - low, 0.0)
+    shortfall = max(1 - high, 0.0), max(1 - low, 0.0)
     for row in report["aggregates"]:
         what = f"{row['measure']}, {row['arm']}"
-        if row["measure"] in by_task:
-            unit = UNIT if redrawn(cells[VALUE][row["arm"]]) else ["task"]
-            value, limits = jackknife(cells[VALUE][row["arm"]], by_task[row["measure"]])
+        if row["measure"] in AGGREGATES:
+            arm = cells[VALUE][row["arm"]]
+            of_mean = UNIT if redrawn(arm) else ["task"]  # decided by all, whoever is left out
+            value, limits = jackknife(arm, partial(AGGREGATES[row["measure"]], of_mean))
             yield f"{what}: mean", value, row["mean"]
             if row["low"] is not None:
-                known = gap if row["measure"] == "Optimality gap" else bounds
+                known = shortfall if row["measure"] == "Optimality gap" else bounds
                 yield f"{what}: limits", cut(limits, known), cut(ends(row, "low", "high"), known)
         elif row["measure"] in cells and row["arm"] in cells[row["measure"]]:
             known = report["score_bounds"].get(row["measure"])

@@ -14,6 +14,7 @@ from study.folder.job_record import (
     RECORD,
     WEIGHTS,
     JobRecord,
+    lacks_weights,
     read_manifest,
     read_record,
     short,
@@ -85,9 +86,9 @@ def usable(light: Mapping[str, Path], missing: Mapping[str, Job]) -> list[str]:
 
 
 def without_weights(folder: Path) -> bool:
-    """Whether a job's record lists weights that are not there, as after an export without them."""
+    """Whether a job lies there without the weights that it had."""
     try:
-        return WEIGHTS in read_record(folder).files and not os.path.lexists(folder / WEIGHTS)
+        return lacks_weights(read_record(folder), folder)
     except (Damaged, OSError):
         return False  # who takes it finds out
 
@@ -139,8 +140,8 @@ def copy_job(store: Store, job: Job, source: Path) -> None:
         StudyError: The store cannot be written.
     """
     files = checked_files(source, job.key)
-    if without_weights(source):
-        del files[WEIGHTS]
+    if not os.path.lexists(source / WEIGHTS):
+        files.pop(WEIGHTS, None)
     partial = store.workspace(job) / partial_name("finished")
     with writing(partial):
         partial.mkdir()

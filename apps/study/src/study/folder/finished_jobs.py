@@ -31,6 +31,7 @@ from study.folder.job_record import (
     WEIGHTS,
     JobRecord,
     damaged,
+    lacks_weights,
     read_manifest,
     read_record,
     short,
@@ -117,9 +118,7 @@ class FinishedJobs:
         lacking = [
             parent
             for parent in parents.values()
-            if self.done(parent)
-            and WEIGHTS in self.record(parent).files
-            and not os.path.lexists(self.folder(parent) / WEIGHTS)
+            if self.done(parent) and lacks_weights(self.record(parent), self.folder(parent))
         ]
         if lacking:
             raise self._without_weights(lacking)

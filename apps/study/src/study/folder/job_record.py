@@ -8,6 +8,7 @@ folders nor files can change places unnoticed.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise Damaged("it is no manifest of a job")
     check_whole(value)
     return value, checked_sums(value.pop("files"))
+
+
+def lacks_weights(record: JobRecord, folder: Path) -> bool:
+    """Whether a finished job had weights that are not in its folder, as after an export without them."""
+    return WEIGHTS in record.files and not os.path.lexists(folder / WEIGHTS)
 
 
 def read_record(folder: Path, name: str | None = None) -> JobRecord:
