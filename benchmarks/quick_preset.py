@@ -8,6 +8,7 @@ Trains from scratch and by multi-task pretraining + fine-tuning with each candid
 levels stand where held-out ones would. The rules, each fixed before its runs, are in docs/benchmarks.md ("The
 default study"). By the first one, three seeds, numbers 1, 2 and 3 will not do. The second one asks what the
 study is for, of number 4, on six seeds that nothing else uses; number 5 differs from it in RL2 alone.
+Number 0 is what `quick` was, number 4 what it is since.
 """
 
 from __future__ import annotations
@@ -26,16 +27,23 @@ from fvm_learners.ppo.ppo import PPO
 from scipy.stats import t as student
 from study.config import Evaluation, Settings, StudyConfig
 from study.jobs.environments import make_envs
-from study.presets.procgen import EASY_VALIDATION, QUICK
+from study.presets.procgen import EASY_VALIDATION, QUICK, SMALL
 from study.run import Options, run
 
 LEVELS = 4
+# `quick` as it was: `small` learns so still.
+BEFORE = replace(
+    QUICK,
+    pretrain=replace(SMALL.pretrain, env_steps=QUICK.pretrain.env_steps),
+    adapt=SMALL.adapt,
+    settings=SMALL.settings,
+)
 FRESH = 100  # the first of the second rule's seeds
 SEEDS = 6
-# Standard deviations between seeds with today's preset, pooled over the two records of it: number 0's three
-# seeds on these levels, and a default study's three on held-out ones.
-TODAY = {"multi-task, final": 1.53, "multi-task - scratch": 1.49}
-MOST = 0.58  # of today's processor seconds
+# Standard deviations between seeds before, pooled over two records: number 0's three seeds on these levels,
+# and a default study's three on held-out ones.
+SD_BEFORE = {"multi-task, final": 1.53, "multi-task - scratch": 1.49}
+MOST = 0.58  # of the processor seconds before
 # Worker seconds of that default study, by what a preset's network and updates change; the rest is played.
 SHARES = {"pretrain": 764.4, "pretrain rl2": 609.8, "adapt": 799.4, "played": 228.9}
 ROUNDS = 9
@@ -63,7 +71,7 @@ def variant(
     ):
         learner = replace(phase.learner, network=network, num_epochs=passes, num_minibatches=parts)
         phases[name] = replace(phase, learner=learner)
-    rl2 = QUICK.settings["rl2"]
+    rl2 = BEFORE.settings["rl2"]
     fields: dict[str, Any] = {
         "methods": ("scratch", "multitask"),
         "held_out": EASY_VALIDATION[:LEVELS],
@@ -133,12 +141,12 @@ def second_rule(folder: Path) -> None:
         sd = means.std(ddof=1)
         half = student.ppf(0.975, SEEDS - 1) * sd / SEEDS**0.5
         print(f"{name:22} {means.mean():5.2f} [{means.mean() - half:.2f}, {means.mean() + half:.2f}]", end="")
-        print(f", sd {sd:.2f}" + (f", today {TODAY[name]:.2f}" if name in TODAY else ""))
+        print(f", sd {sd:.2f}" + (f", before {SD_BEFORE[name]:.2f}" if name in SD_BEFORE else ""))
 
 
 def seconds() -> None:
-    """Prints what iterations take of today's and the candidates, in turns, and the whole study's ratio."""
-    compared = {"today": QUICK, "4": CANDIDATES[NAMES[4]], "5": CANDIDATES[NAMES[5]]}
+    """Prints what iterations take before and with the candidates, in turns, and the whole study's ratio."""
+    compared = {"before": BEFORE, "4": CANDIDATES[NAMES[4]], "5": CANDIDATES[NAMES[5]]}
     learners: dict[tuple[str, str], tuple[PPO, Any]] = {}
     tasks = [f"{QUICK.family}/{level}" for level in range(QUICK.train_sizes[0])]
     for name, config in compared.items():
@@ -158,13 +166,13 @@ def seconds() -> None:
     ratios: dict[str, float] = {}
     for name in ("4", "5"):
         for kind in (kind for kind, of in learners if of == name):
-            pairs = zip(took[kind, name][1:], took[kind, "today"][1:], strict=True)  # the first warms up
-            each = [mine / todays for mine, todays in pairs]
+            pairs = zip(took[kind, name][1:], took[kind, "before"][1:], strict=True)  # the first warms up
+            each = [new / old for new, old in pairs]
             ratios[kind] = median(each)
             spread = f"{min(each):.2f} to {max(each):.2f}"
-            print(f"number {name}, {kind}: {ratios[kind]:.2f} of today's ({spread})")
+            print(f"number {name}, {kind}: {ratios[kind]:.2f} of before ({spread})")
         whole = sum(share * ratios.get(part, 1.0) for part, share in SHARES.items()) / sum(SHARES.values())
-        print(f"number {name}, the default study: {whole:.2f} of today's, {MOST} asked for")
+        print(f"number {name}, the default study: {whole:.2f} of before, {MOST} asked for")
 
 
 def learner_of(config: Any, num_envs: int, tasks: list[str], trials: int) -> tuple[PPO, Any]:
