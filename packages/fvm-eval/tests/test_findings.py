@@ -119,9 +119,28 @@ def test_methods_that_share_some_checkpoints_are_not_compared_and_the_others_are
     assert [(d.left, d.right) for d in found.analysis.differences] == [("a", "c"), ("b", "c")]
     assert [(p.left, p.right) for p in found.analysis.pairs["Score"]] == [("a", "c"), ("b", "c")]
     assert re.search("a − b +not compared: they share some checkpoints, not all", found.text())
+    said = "Not compared: a and b (they share some checkpoints, not all)."
+    assert said in found.files["report.html"].decode()
+    assert said in found.files["tables.md"].decode()
+    assert said in found._repr_html_()
     assert b"no interval" not in found.files["report.html"]
     asked = [Comparison(left="a", right="c", estimand="e")]
     assert re.search("b − c +not compared: not among the comparisons", compare(table, claims=asked).text())
+
+
+def test_methods_tested_on_different_tasks_are_named_on_the_page_too():
+    """Six pairs of one reason, four of them by name; the two on the same tasks are compared."""
+    rng = np.random.default_rng(0)
+    table = frame(lambda *_: rng.normal(), methods="abcde")
+    moved = pl.col("method").is_in(["d", "e"])
+    table = table.with_columns(
+        task=pl.when(moved).then(pl.lit("other/") + pl.col("task")).otherwise(pl.col("task"))
+    )
+    page = compare(table).files["report.html"].decode()
+    assert (
+        "Not compared: a and d, a and e, b and d, b and e, 2 more pairs (tested on different tasks)." in page
+    )
+    assert "Not compared" not in compare(frame(lambda *_: rng.normal())).files["report.html"].decode()
 
 
 def test_a_mean_that_is_not_estimable_is_a_dash():
