@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -57,3 +59,10 @@ def test_a_planted_import_breaks_it(copy, module, statement, broken):
         planted.write_text(before)
     assert checked.returncode == 1, checked.stdout
     assert f"{broken} BROKEN" in checked.stdout
+
+
+@pytest.mark.parametrize("package", ["fvm_envs", "fvm_learners", "fvm_meta", "fvm_eval", "study"])
+def test_no_modules_import_each_other_in_a_circle(package):
+    imports = grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
+    below = {module: imports.find_modules_directly_imported_by(module) for module in imports.modules}
+    TopologicalSorter(below).prepare()  # raises CycleError, which names the circle

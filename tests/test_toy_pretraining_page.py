@@ -73,9 +73,12 @@ def test_the_second_five_seeds_ship(times: float, tmp_path: Path) -> None:
     assert {job.seed for job in jobs if job.key not in here} == set(range(100, 105))
 
 
-def test_their_own_page_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each seed drew its split, and one of them shares no order with the others."""
-    monkeypatch.setitem(PRESETS, "map", replace(MAP, first_seed=105, seeds=5, looks=(5,)))
+@pytest.mark.parametrize(("first_seed", "seeds"), [(105, 5), (107, 3)])
+def test_their_own_page_is_found_again(
+    first_seed: int, seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each seed drew its split: one of five shares no order with the others, no two of three do."""
+    monkeypatch.setitem(PRESETS, "map", replace(MAP, first_seed=first_seed, seeds=seeds, looks=(seeds,)))
     hidden = [
         "--benchmark",
         "toy",
@@ -94,6 +97,10 @@ def test_their_own_page_is_found_again(tmp_path: Path, monkeypatch: pytest.Monke
     done = subprocess.run(again, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert re.search(r"2,?\d{3} numbers recomputed, 0 different; 0 not on the page", done.stdout)
+    report = json.loads((tmp_path / "study" / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["redrawn_splits"] is True
+    assert {row["checkpoints"] for row in report["summaries"]} == {seeds}
+    assert all(row["low"] < row["high"] for row in report["summaries"])
 
 
 def test_what_another_cpu_makes_of_the_same_jobs() -> None:

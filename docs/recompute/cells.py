@@ -37,10 +37,16 @@ def cells_of(folder: Path, report: Mapping[str, Any], beside: Path) -> Cells:
         found["Return by trial on the control family"] = of_trials(
             pl.read_parquet(control / "trials.parquet").with_columns(value=pl.col("score"))
         )
+    found = {name: marked(table, report) for name, table in found.items()}
     return {
         name: {str(arm): mine for (arm,), mine in table.sort(RUN).group_by("method", maintain_order=True)}
         for name, table in found.items()
     }
+
+
+def marked(table: pl.DataFrame, report: Mapping[str, Any]) -> pl.DataFrame:
+    """Returns the table, with the column `redrawn` where the report says that each split was drawn anew."""
+    return table.with_columns(redrawn=pl.lit(value=True)) if report.get("redrawn_splits") else table
 
 
 def scaled(table: pl.DataFrame, report: Mapping[str, Any]) -> pl.DataFrame:
@@ -62,7 +68,7 @@ def curves_of(folder: Path, report: Mapping[str, Any]) -> pl.DataFrame:
     runs = table.group_by(*RUN, "env_step").agg(pl.col("value").mean(), won_of=pl.len().cast(pl.Int64))
     bounds = report["score_bounds"].get(VALUE)
     all_or_nothing = bounds is not None and table["value"].is_in(bounds).all()
-    return (runs if all_or_nothing else runs.drop("won_of")).sort(*RUN, "env_step")
+    return marked((runs if all_or_nothing else runs.drop("won_of")).sort(*RUN, "env_step"), report)
 
 
 def of_curves(runs: pl.DataFrame, budget: int) -> dict[str, pl.DataFrame]:

@@ -138,7 +138,9 @@ def strata_of(arm: pl.DataFrame) -> list[list[tuple[int, str]]]:
 
 
 def redrawn(arm: pl.DataFrame) -> bool:
-    """Returns whether some checkpoints share a part of their tasks and not all: splits were drawn anew."""
+    """Returns whether splits were drawn anew: the report says so, or some share a part of their tasks."""
+    if "redrawn" in arm.columns and arm["fold"].n_unique() > 1:
+        return True
     sets = {frozenset(on) for (on,) in arm.group_by(UNIT).agg("task").select("task").iter_rows()}
     return any(a != b and a & b for a in sets for b in sets)
 
@@ -154,7 +156,7 @@ def group(arms: list[pl.DataFrame], weights: list[float], bounds: Ends | None) -
     tasks = cells["task"].n_unique()
     by_unit = cells.group_by(UNIT, maintain_order=True).agg("task", "value")
     strata, residuals = [], []
-    anew = redrawn(cells)
+    anew = all(map(redrawn, arms))
     if anew:
         strata.append((1.0, np.array([np.mean(values) for values in by_unit["value"].to_list()])))
     for _, mine in () if anew else by_unit.group_by("task", maintain_order=True):

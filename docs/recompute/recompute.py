@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from cells import VALUE, Cells, cells_of, curves_of
+from cells import VALUE, Cells, cells_of, curves_of, marked
 from claims import verdicts
 from formulas import (
     UNIT,
@@ -131,7 +131,7 @@ def times(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
     )
     for row in report["aggregates"]:
         if row["measure"] == "Env steps to the threshold":
-            mine = first.filter(method=row["arm"])
+            mine = marked(first.filter(method=row["arm"]), report)
             what = f"time to half the range, {row['arm']}"
             ends_known = (0.0, 1.0) if row["how"] == "Gaffke" else None  # older pages: t
             numbers = ("mean", "low", "high", "t_low", "t_high")

@@ -9,20 +9,9 @@ import polars as pl
 import pytest
 from fvm_eval.analysis.study_results import AREA, LOG_SECONDS, NEW_LEVELS, VALUE, ZERO_SHOT
 from fvm_eval.claims import Precondition, decide
+from study.arm_names import moment, on_task, with_latent
 from study.claims import claims_of
-from study.claims.arms import (
-    BY_LATENT,
-    BY_MOMENT,
-    BY_TASK,
-    CONTROL,
-    TRIALS,
-    learned,
-    moment,
-    on_task,
-    seen,
-    spoken,
-    with_latent,
-)
+from study.claims.arms import BY_LATENT, BY_MOMENT, BY_TASK, CONTROL, TRIALS, learned, seen, spoken
 from study.claims.cost import ONE_DEVICE
 from study.errors import StudyError
 from study.folder.tables import write_tables

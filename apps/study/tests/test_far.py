@@ -12,7 +12,8 @@ from fvm_eval.analysis.study_analysis import analyse
 from fvm_eval.curves import area_under_curve, run_curves
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.statistics import contrast
-from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
+from study.arm_names import first
+from study.claims.arms import AREA_BY_ORDER, FAR_DROP
 from study.claims.retention import TEACHER, UNVISITED
 from study.command_line.arguments import Arguments
 from study.config import Far, Phase, StudyConfig

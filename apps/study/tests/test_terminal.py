@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 from study.command_line import terminal as shown
-from study.command_line.terminal import Terminal, count, duration, said_at_once
+from study.command_line.terminal import Terminal, said_at_once
 from study.config import StudyConfig
 from study.engines import Event
 from study.plan import Job, Plan, make_plan
+from study.words import count, duration
 
 
 @pytest.fixture

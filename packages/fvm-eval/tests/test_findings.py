@@ -119,9 +119,61 @@ def test_methods_that_share_some_checkpoints_are_not_compared_and_the_others_are
     assert [(d.left, d.right) for d in found.analysis.differences] == [("a", "c"), ("b", "c")]
     assert [(p.left, p.right) for p in found.analysis.pairs["Score"]] == [("a", "c"), ("b", "c")]
     assert re.search("a − b +not compared: they share some checkpoints, not all", found.text())
+    said = "Not compared: a and b (they share some checkpoints, not all)."
+    assert said in found.files["report.html"].decode()
+    assert said in found.files["tables.md"].decode()
+    assert said in found._repr_html_()
     assert b"no interval" not in found.files["report.html"]
     asked = [Comparison(left="a", right="c", estimand="e")]
     assert re.search("b − c +not compared: not among the comparisons", compare(table, claims=asked).text())
+
+
+def test_methods_tested_on_different_tasks_are_named_on_the_page_too():
+    """Six pairs of one reason, four of them by name; the two on the same tasks are compared."""
+    rng = np.random.default_rng(0)
+    table = frame(lambda *_: rng.normal(), methods="abcde")
+    moved = pl.col("method").is_in(["d", "e"])
+    table = table.with_columns(
+        task=pl.when(moved).then(pl.lit("other/") + pl.col("task")).otherwise(pl.col("task"))
+    )
+    page = compare(table).files["report.html"].decode()
+    assert (
+        "Not compared: a and d, a and e, b and d, b and e, 2 more pairs (tested on different tasks)." in page
+    )
+    assert "Not compared" not in compare(frame(lambda *_: rng.normal())).files["report.html"].decode()
+
+
+def test_folds_that_share_no_task_are_a_plan_unless_it_is_said_otherwise():
+    """Three folds of two tasks each: drawn splits have the fold as their unit, a plan its checkpoints."""
+    rng = np.random.default_rng(0)
+    table = frame(lambda *_: rng.normal(), tasks=tuple("abcdef"), seeds=3)
+    own = {0: "ab", 1: "cd", 2: "ef"}
+    table = table.filter(
+        pl.struct("seed", "task").map_elements(lambda r: r["task"] in own[r["seed"]], pl.Boolean)
+    ).with_columns(fold="seed")
+    assumed, planned, drawn = (compare(table, splits=told) for told in (None, "planned", "redrawn"))
+    said = "Folds share no task: taken as planned, such as leave-one-out; if each drew its tasks anew"
+    assert [said in found.text() for found in (assumed, planned, drawn)] == [True, False, False]
+    assert said in assumed.files["report.html"].decode()
+    assert assumed.analysis.summaries[0].fixed["a"].low is None
+    assert planned.analysis.summaries[0].fixed["a"].low is None
+    units = table.filter(method="a").group_by("fold").agg(pl.col("score").mean())["score"].to_numpy()
+    half = 4.302652729911275 * units.std(ddof=1) / 3**0.5  # t, two degrees of freedom
+    found = drawn.analysis.summaries[0].fixed["a"]
+    assert (found.low, found.high) == pytest.approx((units.mean() - half, units.mean() + half))
+    assert all(d.fixed.low is not None for d in drawn.analysis.differences)
+    assert [json.loads(f.files["report.json"]).get("redrawn_splits") for f in (assumed, planned, drawn)] == [
+        None,
+        False,
+        True,
+    ]
+
+
+def test_folds_of_which_nothing_is_assumed():
+    rng = np.random.default_rng(0)
+    table = frame(lambda *_: rng.normal(), seeds=4)
+    for folds in (pl.lit(0), pl.col("seed")):  # one fold; folds on the same tasks
+        assert "Folds share" not in compare(table.with_columns(fold=folds)).text()
 
 
 def test_a_mean_that_is_not_estimable_is_a_dash():

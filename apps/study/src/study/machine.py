@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,6 +30,22 @@ def memory_bytes(cgroups: Path = CGROUPS, mine: Path = MINE) -> int:
             if text.isdigit():
                 limit = min(limit, int(text))
     return limit
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While open, child processes start with one thread for every numerical library."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _groups(cgroups: Path, mine: Path, controller: str) -> list[Path]:

@@ -17,6 +17,7 @@ from fvm_meta.replay_reptile import ReplayReptile
 from fvm_meta.reptile import EPS_SCHEDULES
 
 from study import retentions
+from study.arm_names import moment, trial
 from study.errors import StudyError, unknown
 from study.registry import Adaptation, Control, LearnerKind, MethodKind, registered
 from study.tuning import draws
@@ -45,14 +46,10 @@ def _reptile(learner: LearnerKind) -> type[Paradigm]:
 
 
 def _first_trial(method: str) -> str:
-    from study.claims.arms import trial
-
     return trial(method, 1)
 
 
 def _before_adaptation(method: str) -> str:
-    from study.claims.arms import moment
-
     return moment(method, "0")
 
 

@@ -120,17 +120,6 @@ def is_file(name: str) -> bool:
     return name.endswith(".py") or "/" in name
 
 
-def brought() -> dict[str, list[str]]:
-    """Returns the names of all records that plug-ins have registered, by kind."""
-    from study.builtin import BUILT_IN
-
-    found: dict[str, list[str]] = {}
-    for kind, records in vars(registered()).items():
-        if names := [name for name in records if name not in BUILT_IN[kind]]:
-            found[kind] = names
-    return found
-
-
 def module_of_file(path: Path) -> str:
     """Returns the name under which a file is loaded: the one that `import` finds it by, if there is one.
 

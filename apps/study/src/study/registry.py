@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from types import CodeType
 from typing import Any
 
@@ -51,6 +52,9 @@ __all__ = [
 ]
 
 
+BUILT_IN = "fvm_study.built_in"  # entry points: so what is built in imports this file, and not the reverse
+
+
 @dataclass(frozen=True)
 class Registry:
     """All records, by kind and name."""
@@ -80,6 +84,7 @@ class Registry:
 
 _REGISTRY = Registry()
 _registered_by: dict[tuple[str, str], tuple[str, CodeType]] = {}  # a file and its code, by kind and name
+_built_in: dict[str, frozenset[str]] = {}  # names by kind
 _NAME = re.compile(r"[^\s:+@/\\]+")
 _loading = False
 
@@ -89,8 +94,17 @@ def registered() -> Registry:
     global _loading
     if not _loading:
         _loading = True
-        import study.builtin  # noqa: F401 (it registers what it has)
+        for point in entry_points(group=BUILT_IN):
+            point.load()
+        _built_in.update({kind: frozenset(records) for kind, records in vars(_REGISTRY).items()})
     return _REGISTRY
+
+
+def brought() -> dict[str, list[str]]:
+    """Returns the names of all records that plug-ins have registered, by kind."""
+    names = {kind: [*records] for kind, records in vars(registered()).items()}
+    added = {kind: [name for name in of if name not in _built_in[kind]] for kind, of in names.items()}
+    return {kind: of for kind, of in added.items() if of}
 
 
 def register(*records: Record) -> None:

@@ -1,4 +1,4 @@
-"""What a study uses of this machine, as it was asked to: device, workers, engine, paths."""
+"""What a study uses of this machine, as it was asked to: workers, engine, paths."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from study.command_line.arguments import Arguments
+from study.devices import choose_devices
 from study.engines.schedule import RunOptions
 from study.errors import StudyError, at_home, unknown
 from study.estimates import estimate
@@ -85,44 +86,6 @@ def workers_of(arguments: Arguments, device: str, plan: Plan) -> int:
         return min(fit, len(plan.jobs))
     most = largest(needs_of(arguments.cpus, arguments.gpus, (), on_gpu=False)).cpus
     return choose_workers(arguments.workers, device, len(plan.jobs), most)
-
-
-def choose_device(asked: str, *, here: bool = True) -> str:
-    """Returns a torch device name for "auto" or checks the one that was asked for.
-
-    Raises:
-        StudyError: There is no such device; on this machine, if jobs are to run `here`.
-    """
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(asked)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
-        raise StudyError(f"unknown device {asked!r}; use auto, cpu or cuda")
-    if here and device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise StudyError(
-            f"device {asked!r} is not here ({torch.cuda.device_count()} CUDA GPUs found); use --device cpu"
-        )
-    return asked
-
-
-def choose_devices(asked: Sequence[str], *, here: bool = True) -> tuple[str, ...]:
-    """Returns the devices that workers share, on this machine if they run `here`.
-
-    Raises:
-        StudyError: One is not here, is named twice, or they are of two kinds, whose results differ.
-    """
-    if not asked:
-        raise StudyError("--device names none; give auto, cpu, cuda or several such as cuda:0 cuda:1")
-    found = tuple(choose_device(name, here=here) for name in asked)
-    words = " ".join(asked)
-    if len(set(found)) < len(found):
-        raise StudyError(f"--device {words} names a device twice; --workers says how many run side by side")
-    if len({device.partition(":")[0] for device in found}) > 1:
-        raise StudyError(f"--device {words} mixes CPU and GPU; a study's jobs run on one kind of device")
-    return found
 
 
 def workers_on_gpus(free_bytes: Sequence[int], job_bytes: int, most: int) -> int:

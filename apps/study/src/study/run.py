@@ -15,8 +15,9 @@ from rich.console import Console
 from study import players, plugins
 from study.command_line.announcements import announce, conclude
 from study.command_line.arguments import Arguments, check_seconds, command_of
-from study.command_line.terminal import STOPPING, duration, plural, said_at_once
+from study.command_line.terminal import STOPPING, said_at_once
 from study.config import StudyConfig
+from study.devices import choose_devices
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
@@ -31,7 +32,6 @@ from study.measures.control import check_control
 from study.plan import Plan, make_plan
 from study.resolve import check, resolve_all
 from study.resources import (
-    choose_devices,
     choose_workers,
     launcher_of,
     options_of,
@@ -46,6 +46,7 @@ from study.tracking import sink as tracking
 from study.tracking.mlflow_sink import default_uri
 from study.tuning.trials import Tuning
 from study.tuning.tuned import ship, tuning_folder, with_tuned
+from study.words import duration, plural
 
 MAX_JOBS = 1_000_000  # of a grid: planning as many takes a minute and 50 GB
 

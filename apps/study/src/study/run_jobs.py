@@ -8,7 +8,7 @@ from functools import partial
 
 from rich.console import Console
 
-from study.command_line.terminal import Terminal, plural, said_at_once
+from study.command_line.terminal import Terminal, said_at_once
 from study.engines import Event, run_in_process, run_in_processes
 from study.engines.schedule import RunOptions, Schedule
 from study.errors import StudyError, last_line
@@ -17,6 +17,7 @@ from study.folder.store import Store
 from study.plan import Plan
 from study.registry import registered
 from study.tracking import sink as tracking
+from study.words import plural
 
 
 def run_jobs(

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             score_range=None if options.score_range is None else tuple(options.score_range),
             margin=options.margin,
             claims=options.claims or (),
+            splits=options.splits,
             encoding=options.encoding,
             decimal=options.decimal,
             rerun=rerun(arguments, folder),

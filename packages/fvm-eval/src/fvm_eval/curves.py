@@ -16,6 +16,7 @@ import polars as pl
 
 from fvm_eval.statistics.contrasts import EPISODES
 from fvm_eval.statistics.intervals import mean_interval
+from fvm_eval.statistics.variance import REDRAWN, known_redrawn
 from fvm_eval.table import TableError, coded, spelt
 
 Summary = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64]], float]
@@ -111,8 +112,8 @@ def value_at(runs: pl.DataFrame, env_step: int) -> pl.DataFrame:
             f"{len(lacking)} of {len(runs.select(RUN).unique())} runs have no evaluation at env_step "
             f"{env_step}, the first is {first}; finish them or compare at a step all of them reached"
         )
-    won_of = [EPISODES] if EPISODES in cells.columns else []
-    return cells.select([*RUN, "value", *won_of]).sort(RUN)
+    known = [name for name in (EPISODES, REDRAWN) if name in cells.columns]
+    return cells.select([*RUN, "value", *known]).sort(RUN)
 
 
 def begin_at_0(table: pl.DataFrame) -> bool:
@@ -174,4 +175,4 @@ def _per_run(runs: pl.DataFrame, summary: Summary, budget: int) -> pl.DataFrame:
     for key, run in within.group_by(RUN, maintain_order=True):
         rows.append((*key, summary(run["env_step"].to_numpy(), run["value"].to_numpy())))
     schema = {name: runs.schema[name] for name in RUN} | {"value": pl.Float64()}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return known_redrawn(pl.DataFrame(rows, schema=schema, orient="row"), REDRAWN in runs.columns)

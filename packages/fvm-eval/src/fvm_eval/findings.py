@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
 from fvm_eval.reading.published_ranges import Range
+from fvm_eval.statistics.variance import overlapping, splits_are_redrawn
 from fvm_eval.table import TableError, coded, spelt
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def compare(
     score_range: tuple[float, float] | None = None,
     margin: float | None = None,
     claims: str | Path | Sequence[Claim | Comparison] = (),
+    splits: Literal["planned", "redrawn"] | None = None,
     encoding: str | None = None,
     decimal: Any = None,
     title: str = "",
@@ -131,6 +133,8 @@ def compare(
         score_range: Lowest and highest possible score; others are refused.
         margin: Smallest difference that matters, in the unit of the shown scores.
         claims: A TOML file of claims, or the claims.
+        splits: Whether folds were planned, as leave-one-out, or each drew its tasks anew from one pool; told
+            from the tasks that they share if not given.
         encoding: Of a text file; found out if not given.
         decimal: Decimal mark of a text file; found out if not given.
         title: Of the report.
@@ -150,7 +154,7 @@ def compare(
         decimal=decimal,
     )
     reading = read(table, request)
-    return of_reading(reading, normalise, score_range, margin, claims, title, rerun)
+    return of_reading(reading, normalise, score_range, margin, claims, title, rerun, splits)
 
 
 def of_reading(
@@ -161,6 +165,7 @@ def of_reading(
     claims: str | Path | Sequence[Claim | Comparison] = (),
     title: str = "",
     rerun: str = "",
+    splits: Literal["planned", "redrawn"] | None = None,
 ) -> Findings:
     """Returns what a table says that has been read already; arguments as those of `compare`."""
     tasks = sorted(reading.episodes["task"].unique().to_list())
@@ -194,6 +199,7 @@ def of_reading(
         f"intervals are over checkpoints, {reading.clusters}{_ALONE * (not given and len(tasks) > 1)}"
     )
     said += _scales(reading.episodes) if ranges is None else []
+    said += _folds(reading.episodes) if splits is None else []
     step = f" at env step {int(reading.episodes['env_step'].to_numpy().max()):,}" if reading.has_steps else ""
     study = StudyResults(
         title=title or f"Scores of {visible(reading.name)}",
@@ -206,6 +212,7 @@ def of_reading(
         checks=() if reading.numbered else (Check(7, "cannot be checked", _NO_EPISODES),),
         baselines=players,
         adaptation=adaptation,
+        redrawn_splits=None if splits is None else splits == "redrawn",
         notes=[visible(f"{text[:1].upper()}{text[1:]}.") for text in said],
         rerun=rerun,
     )
@@ -247,6 +254,18 @@ def _scales(episodes: pl.DataFrame) -> list[str]:
         f"raw scores reach {number(high)} on {large} and {number(low)} on {small}: their mean over tasks is "
         "decided by the tasks with large scores; put them on one scale by --normalise (atari, procgen, or a "
         "file of each task's range)"
+    ]
+
+
+def _folds(episodes: pl.DataFrame) -> list[str]:
+    """Returns what is assumed of folds that share no task; nothing where there is nothing to assume."""
+    by_fold = episodes.group_by("fold").agg(pl.col("task").unique())
+    rows = {(fold, ""): dict.fromkeys(tasks, 0.0) for fold, tasks in by_fold.iter_rows()}
+    if splits_are_redrawn(rows) or len(overlapping(rows)) < 2:
+        return []
+    return [
+        "folds share no task: taken as planned, such as leave-one-out; if each drew its tasks anew from one "
+        "pool, say --splits redrawn"
     ]
 
 

@@ -12,6 +12,7 @@ from fvm_eval.statistics.icc import checkpoint_variance
 from fvm_eval.statistics.improvement import probability_of_improvement
 from fvm_eval.statistics.jackknife import jackknife
 from fvm_eval.statistics.profiles import performance_profile
+from fvm_eval.statistics.variance import known_redrawn
 from scipy import stats
 
 # Five splits of a pool of 24; the last shares no task with any other, and most tasks are in one split alone.
@@ -180,3 +181,45 @@ def test_a_task_that_more_runs_of_a_split_have_weighs_no_more(cells):
     table = cells([[value] for *_, value in rows], "s", folds, tasks)
     assert contrast({"m": table}, {"m": 1}).mean == pytest.approx((0.75 + 0.5) / 2)
     assert jackknife({"m": table}, {"m": 1}, mean).mean == pytest.approx((0.75 + 0.5) / 2)
+
+
+def test_three_drawn_splits_that_share_no_task_have_an_interval(redrawn):
+    """Of 24 tasks three splits of 4 are disjoint in 8 of 100 draws: a record alone tells them from a plan."""
+    apart = [[0, 1, 2, 3], [8, 9, 10, 11], [20, 21, 22, 23]]
+    means, rng = np.array([0.2, 0.5, 0.9]), np.random.default_rng(7)
+    planned = redrawn(means[:, None] + np.array([-0.1, -0.05, 0.05, 0.1]), "m", apart)
+    drawn = known_redrawn(planned, redrawn=True)
+    found = contrast({"m": drawn}, {"m": 1}).interval()
+    half = stats.t.ppf(0.975, 2) * stats.sem(means)
+    assert (found.low, found.mean, found.high) == pytest.approx(
+        (means.mean() - half, 1.6 / 3, 1.6 / 3 + half)
+    )
+    assert (found.checkpoints, found.df) == (3, 2)
+    assert "one checkpoint only" in contrast({"m": planned}, {"m": 1}).interval().note
+    assert planned.equals(known_redrawn(planned, redrawn=False))
+
+    other = known_redrawn(redrawn(rng.normal(size=(3, 4)), "o", apart), redrawn=True)
+    for aggregate in AGGREGATES.values():
+        assert jackknife({"m": drawn}, {"m": 1}, aggregate).interval().low is not None
+    assert jackknife({"m": drawn}, {"m": 1}, mean).se == pytest.approx(stats.sem(means))
+    assert performance_profile(drawn, [0.5], rng=rng)["low"][0] is not None
+    assert probability_of_improvement(drawn, other).checkpoints == 3
+    with pytest.raises(ValueError, match="each split drew tasks of its own"):
+        checkpoint_variance(drawn)
+
+
+def test_two_pretrainings_on_each_drawn_split_are_one_unit_though_splits_are_disjoint(cells):
+    values = np.array([[0.1, 0.3], [0.5, 0.5], [0.8, 1.0]])  # by split and pretraining; one task each
+    tasks = [["a"], ["a"], ["b"], ["b"], ["c"], ["c"]]
+    planned = cells(values.reshape(6, 1), "m", np.repeat(range(3), 2), tasks)
+    units = values.mean(1)
+    found = contrast({"m": known_redrawn(planned, redrawn=True)}, {"m": 1})
+    assert (found.se, found.df) == (pytest.approx(stats.sem(units)), 2)
+    tasks_fixed = contrast({"m": planned}, {"m": 1})  # leave-one-out: what tasks differ by is no error
+    assert tasks_fixed.se == pytest.approx((2 * (0.1**2 / 9)) ** 0.5)
+
+
+def test_a_single_drawn_split_has_the_checkpoints_as_units(cells):
+    alone = cells([[0.1, 0.3], [0.5, 0.5], [0.8, 1.0]])
+    ours, theirs = (contrast({"m": known_redrawn(alone, known)}, {"m": 1}) for known in (True, False))
+    assert (ours.mean, ours.se, ours.df) == (theirs.mean, theirs.se, theirs.df)

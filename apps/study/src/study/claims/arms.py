@@ -21,14 +21,6 @@ TRAINED = "Training return before adapting"
 AREA_BY_ORDER = "Area under the curve by order"
 FLOOR_MARGIN = 0.1  # of the score range, over random play: where no arm gets so far nothing can be compared
 TRIAL_MARGIN = 0.05  # of the score range
-# Names of arms, for `str.format` here and `polars.format` over a table's columns.
-RANDOM_ARM = "random play, {}"  # on the training tasks of a method
-TRIAL_ARM, TASK_ARM, MOMENT_ARM, LATENT_ARM = "{} trial {}", "{} on {}", "{} at {}", "{}, z {}"
-
-
-def trial(method: str, number: int) -> str:
-    """Returns the arm of a method's n-th trial."""
-    return TRIAL_ARM.format(method, number)
 
 
 def learned(method: str, unit: str = "level") -> str:
@@ -65,26 +57,6 @@ def above_floor(demos: int) -> str:
     return f"floor: some method beats random play by {FLOOR_MARGIN:.2f} with {counted(demos, 'demo')}"
 
 
-def on_task(method: str, task: str) -> str:
-    """Returns the arm of a method's runs on one task."""
-    return TASK_ARM.format(method, task)
-
-
-def moment(method: str, when: str) -> str:
-    """Returns the arm of a method before adaptation, "0", or after it, "the budget"."""
-    return MOMENT_ARM.format(method, when)
-
-
 def with_demos(method: str, demos: int) -> str:
     """Returns the arm of a method that is given demonstrations of the test task."""
     return replace(Row.parse(method), demos=demos).name
-
-
-def first(method: str, area: str) -> str:
-    """Returns the arm of a method in the order in which an agent meets "CLOSE" or "FAR" first."""
-    return f"{method}, {area} first"
-
-
-def with_latent(method: str, latent: str) -> str:
-    """Returns the arm of PEARL when it plays with a latent: "inferred", "another task's" or "zero"."""
-    return LATENT_ARM.format(method, latent)

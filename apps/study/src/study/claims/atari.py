@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fvm_eval.analysis.study_results import ZERO_SHOT
 from fvm_eval.claims import Claim, Component, steps
 
-from study.claims.arms import BY_TASK, at_sizes, learned, on_task
+from study.arm_names import on_task
+from study.claims.arms import BY_TASK, at_sizes, learned
 from study.claims.cost import cheaper
 from study.claims.pearl import hears, stands_still
 from study.config import StudyConfig

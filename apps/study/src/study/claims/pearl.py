@@ -7,16 +7,8 @@ from collections.abc import Mapping
 from fvm_eval.analysis.study_results import ZERO_SHOT
 from fvm_eval.claims import Claim, Component
 
-from study.claims.arms import (
-    BY_LATENT,
-    BY_MOMENT,
-    CONTROL,
-    at_sizes,
-    learned,
-    moment,
-    spoken,
-    with_latent,
-)
+from study.arm_names import moment, with_latent
+from study.claims.arms import BY_LATENT, BY_MOMENT, CONTROL, at_sizes, learned, spoken
 from study.config import StudyConfig
 from study.methods import label_of
 

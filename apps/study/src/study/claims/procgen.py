@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from fvm_eval.analysis.study_results import AREA, NEW_LEVELS, VALUE
 from fvm_eval.claims import Claim, Component, steps
 
+from study.arm_names import trial
 from study.claims import trained_trials
-from study.claims.arms import CONTROL, NEW_TRIALS, TRIAL_MARGIN, TRIALS, at_sizes, learned, seen, trial
+from study.claims.arms import CONTROL, NEW_TRIALS, TRIAL_MARGIN, TRIALS, at_sizes, learned, seen
 from study.claims.cost import cheaper
 from study.config import StudyConfig
 from study.methods import Method, counted, label_of

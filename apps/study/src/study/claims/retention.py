@@ -13,7 +13,8 @@ from dataclasses import replace
 from fvm_eval.analysis.study_results import AREA
 from fvm_eval.claims import Claim, Component
 
-from study.claims.arms import AREA_BY_ORDER, FAR_DROP, first
+from study.arm_names import first
+from study.claims.arms import AREA_BY_ORDER, FAR_DROP
 from study.config import StudyConfig
 from study.methods import Method, Row, counted, label_of
 from study.retentions import KINDS

@@ -8,7 +8,8 @@ from dataclasses import replace
 from fvm_eval.analysis.study_results import VALUE
 from fvm_eval.claims import Claim, Component
 
-from study.claims.arms import BY_DEMOS, BY_TASK, above_floor, at_sizes, learned, on_task, with_demos
+from study.arm_names import on_task
+from study.claims.arms import BY_DEMOS, BY_TASK, above_floor, at_sizes, learned, with_demos
 from study.claims.cost import cheaper
 from study.claims.pearl import hears, stands_still
 from study.config import StudyConfig

@@ -8,17 +8,9 @@ from fvm_envs.toy.catch import FAMILIES
 from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT
 from fvm_eval.claims import Claim, Component
 
+from study.arm_names import moment, trial, with_latent
 from study.claims import trained_trials
-from study.claims.arms import (
-    BY_LATENT,
-    BY_MOMENT,
-    TRIAL_MARGIN,
-    TRIALS,
-    learned,
-    moment,
-    trial,
-    with_latent,
-)
+from study.claims.arms import BY_LATENT, BY_MOMENT, TRIAL_MARGIN, TRIALS, learned
 from study.claims.toy_map import chosen, rows
 from study.config import StudyConfig
 from study.methods import Method, label_of, pretraining_of

@@ -18,6 +18,7 @@ from fvm_eval.claims import Claim, ClaimVerdict, Precondition, decide, pretraini
 from fvm_eval.curves import area_under_curve, run_curves
 from fvm_eval.statistics.contrasts import contrast
 from fvm_eval.statistics.hypothesis import holm
+from fvm_eval.statistics.variance import REDRAWN, known_redrawn
 
 from study.claims.arms import learned
 from study.claims.toy_map import EXPLORES, OF_OPTIMUM, RL2, value_after
@@ -81,12 +82,14 @@ def whole_seeds(runs: pl.DataFrame, config: StudyConfig) -> pl.DataFrame:
 def beside(runs: pl.DataFrame, study: str = "{} marks", column: str = "marks") -> pl.DataFrame:
     """Returns the runs of several studies as those of one: arms and clusters say their study.
 
+    Each seed of these studies draws its split anew, which the column `redrawn` says.
+
     Args:
         runs: With a column that tells the studies apart.
         study: What an arm says of its study, around that column's value.
         column: Its name.
     """
-    return runs.with_columns(
+    return known_redrawn(runs, redrawn=True).with_columns(
         method=pl.format(f"{study}: {{}}", column, "method"),
         checkpoint=pl.format(f"{study}: {{}}", column, "checkpoint"),
         task=pl.format("order/{}", pl.col("task").str.split("/").list.last()),
@@ -102,7 +105,7 @@ def cells_of(arms: pl.DataFrame, budget: int) -> Cells:
         budget: Env steps of adaptation.
     """
     tables = {
-        value_after(step): arms.filter(pl.col("env_step") == step).select(*RUN, "value", "won_of")
+        value_after(step): arms.filter(pl.col("env_step") == step).select(*RUN, "value", "won_of", REDRAWN)
         for step in arms["env_step"].unique().sort()
     }
     tables[AREA] = area_under_curve(arms, budget)

@@ -9,7 +9,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from study import players
-from study.command_line.terminal import plural
 from study.config import Settings, StudyConfig
 from study.jobs.environments import suite_of
 from study.methods import Method, pretraining_of
@@ -17,6 +16,7 @@ from study.plan import Plan, players_of
 from study.results.collect import Results
 from study.tracking import sink as tracking
 from study.tracking.mlflow_sink import Status
+from study.words import plural
 
 
 def announce(

@@ -119,9 +119,9 @@ def plugged_in(argv: Sequence[str]) -> str:
     if not named and not entry_points(group="fvm_study.plugins"):
         return ""  # and torch need not be loaded
     with loading():
-        from study import plugins
+        from study import plugins, registry
     plugins.load(named)
-    lines = [f"  {kind}: {', '.join(names)}" for kind, names in plugins.brought().items()]
+    lines = [f"  {kind}: {', '.join(names)}" for kind, names in registry.brought().items()]
     return "\n\nFrom plug-ins:\n\n" + "\n".join(lines) if lines else ""
 
 

@@ -45,12 +45,12 @@ def work(
         memory: What this worker may take, such as 6G: jobs that need more by the plan are left to others.
         plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
     """
-    from study.command_line.terminal import plural
+    from study.devices import choose_device
     from study.engines.processes import work as take
     from study.engines.schedule import RunOptions
     from study.folder.plan_file import read_plan
     from study.needs import Needs, bytes_of
-    from study.resources import choose_device
+    from study.words import plural
 
     plan = read_plan(folder)
     if UnderWay(folder).stopped:
@@ -169,8 +169,8 @@ def export(
         weights: With all agents' weights, which are most of its size; else those who adapt pretrained agents
             anew need more.
     """
-    from study.command_line.terminal import plural
     from study.folder.archive import export_study
+    from study.words import plural
 
     jobs = export_study(folder, archive, weights=weights)
     print(f"{plural(jobs, 'finished job')} in {archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
@@ -188,8 +188,8 @@ def import_(
         archive: What `study export` wrote, from anywhere.
         folder: An output folder; the study's own command then adds methods or seeds to it.
     """
-    from study.command_line.terminal import plural
     from study.folder.archive import import_study
+    from study.words import plural
 
     came, there = import_study(archive, folder)
     print(f"{plural(came, 'finished job')} imported into {folder}" + f", {there} were there" * bool(there))

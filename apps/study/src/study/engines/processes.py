@@ -25,6 +25,7 @@ from study.engines.watch import Watch
 from study.errors import StudyError
 from study.folder.plan_file import read_plan, stamp
 from study.folder.under_way import UnderWay
+from study.machine import one_thread
 from study.registry import Workers, registered
 
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
@@ -216,9 +217,9 @@ def work(
     import torch
 
     from study import plugins
+    from study.devices import choose_device
     from study.engines.worker import take_jobs
     from study.folder.store import Store
-    from study.resources import choose_device
 
     options = replace(options, device=choose_device(options.device))  # of the machine that this runs on
     torch.set_num_threads(1)
@@ -252,19 +253,3 @@ def interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """While open, child processes start with one thread for every numerical library."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -12,7 +12,6 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from study.command_line.terminal import count, duration, plural
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.estimates.expected import Expected, expected, makespan_s
@@ -24,6 +23,7 @@ from study.machine import memory_bytes
 from study.methods import Row
 from study.needs import Needs, size_words, with_measured
 from study.plan import Job, Plan
+from study.words import count, duration, plural
 
 WIDE = 1.1  # two estimates that differ by less are one
 WHY = (

@@ -9,6 +9,7 @@ from pathlib import Path
 from fvm_learners import Agent
 
 from study import plugins
+from study.devices import choose_device
 from study.errors import StudyError
 from study.folder.files import is_folder
 from study.folder.plan_file import PLAN, read_plan
@@ -16,7 +17,6 @@ from study.folder.store import Store
 from study.jobs.agents import restored
 from study.methods import Row
 from study.plan import Job
-from study.resources import choose_device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from fvm_eval.curves import area_under_curve, normalise, run_curves
 
-from study.claims.arms import AREA_BY_ORDER, first
+from study.arm_names import first
+from study.claims.arms import AREA_BY_ORDER
 from study.jobs.environments import score_range_of
 from study.measures.columns import RUN
 from study.measures.far_cells import far_findings

@@ -12,7 +12,8 @@ import polars as pl
 from fvm_eval.curves import normalise
 from fvm_learners.latent import LatentDistribution
 
-from study.claims.arms import BY_LATENT, LATENT_ARM
+from study.arm_names import LATENT_ARM
+from study.claims.arms import BY_LATENT
 from study.measures.columns import RUN
 from study.registry import Measure, Ranges, Rows, everywhere
 

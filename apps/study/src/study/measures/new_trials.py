@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from study.claims.arms import NEW_TRIALS, TRIAL_ARM
+from study.arm_names import TRIAL_ARM
+from study.claims.arms import NEW_TRIALS
 from study.measures.columns import RUN
 from study.registry import Measure, Ranges, Rows
 

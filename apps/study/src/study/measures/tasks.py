@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 from fvm_eval.curves import run_curves, value_at
 
-from study.claims.arms import BY_TASK, TASK_ARM
+from study.arm_names import TASK_ARM
+from study.claims.arms import BY_TASK
 from study.measures.columns import RUN
 from study.registry import Findings, Finished, Measure
 

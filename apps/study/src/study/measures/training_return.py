@@ -14,7 +14,8 @@ from fvm_eval.claims import Precondition, pretraining_learned
 from fvm_eval.curves import normalise
 from fvm_meta import Paradigm
 
-from study.claims.arms import RANDOM_ARM, TRAINED, learned
+from study.arm_names import RANDOM_ARM
+from study.claims.arms import TRAINED, learned
 from study.jobs.environments import score_range_of
 from study.learners import read_spec
 from study.measures.columns import RUN

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from fvm_eval.curves import normalise
 
-from study.claims.arms import TRIAL_ARM, TRIALS
+from study.arm_names import TRIAL_ARM
+from study.claims.arms import TRIALS
 from study.measures.columns import RUN
 from study.registry import Findings, Finished, Measure, Ranges, Rows
 

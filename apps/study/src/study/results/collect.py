@@ -178,6 +178,7 @@ def collect(
         pretraining=pretraining_table(pretrainings, adaptations, store) if pretrainings else None,
         **evidence_of(config, adaptations, store, audit.leaked, claims),
         folds=plan.folds,
+        redrawn_splits=bool(config.split),
         recorded_splits=list(store.recorded_splits().values()),
         leak_audit=audit,
         config=config.spec,

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from study import plugins
 from study.command_line.arguments import Arguments
-from study.command_line.terminal import plural
 from study.config import StudyConfig
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
@@ -42,6 +41,7 @@ from study.tuning.responses import (
     widened,
 )
 from study.tuning.tuned import TABLES, TUNED, Tuned
+from study.words import plural
 
 MOST_WIDENINGS = 2
 MOST_TIMES = 4  # the env steps given at first

@@ -9,6 +9,7 @@ import polars as pl
 from fvm_eval.analysis.study_results import NEW_LEVELS, StudyResults
 from fvm_eval.curves import normalise
 from fvm_eval.statistics.intervals import Interval, mean_interval
+from fvm_eval.statistics.variance import known_redrawn
 
 _BINS = 20
 _LIMITS = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
@@ -64,6 +65,7 @@ def trial_curves(study: StudyResults) -> pl.DataFrame | None:
         table = normalise(table, study.score_ranges)
     key = ["method", "trial", "fold", "checkpoint", "task"]
     cells = table.group_by(key).agg(value=pl.col("score").mean()).sort(key)
+    cells = known_redrawn(cells, study.redrawn_splits)
     rows = []
     for (method, trial), at in cells.group_by("method", "trial", maintain_order=True):
         interval = mean_interval(at)

@@ -28,6 +28,7 @@ from fvm_eval.fairness import Check, baselines, completeness, snapshots, spendin
 from fvm_eval.fairness.copies import copied
 from fvm_eval.statistics.intervals import Interval
 from fvm_eval.statistics.pairs import Pair, compare_pairs
+from fvm_eval.statistics.variance import known_redrawn
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def analyse(study: StudyResults) -> Analysis:
     if study.score_ranges is not None:
         episodes = normalise(episodes, study.score_ranges)
         baselines = None if baselines is None else normalise(baselines, study.score_ranges)
-    runs = run_curves(episodes, score_bounds=bounds)
+    runs = known_redrawn(run_curves(episodes, score_bounds=bounds), study.redrawn_splits)
     twice = copied(runs, episodes)
     summaries = summaries_of(study, runs, bounds)
     verdicts = []

@@ -19,6 +19,7 @@ from fvm_eval.claims.looks import level_of
 from fvm_eval.fairness import RUN, Check, LeakAudit
 from fvm_eval.folds import Fold
 from fvm_eval.naming import visible
+from fvm_eval.statistics.variance import known_redrawn
 from fvm_eval.table import TableError, check_table
 
 ALPHA = 0.05  # of a study that is judged once
@@ -94,6 +95,9 @@ class StudyResults:
             adapting.
         pretraining: Columns method, seed, env_step, return; the pretraining's own episodes.
         folds: By name; shown with their hashes.
+        redrawn_splits: Whether each fold of the episodes is a split that was drawn anew from one pool, so
+            that tasks that two of them share are chance, or was planned, as leave-one-out. None where that is
+            not known: then folds that share a part of their tasks were drawn, others planned.
         recorded_splits: SHA-256 of the folds as they were recorded before training, in the plan or the
             job keys.
         leak_audit: What the audit of the splits found.
@@ -146,6 +150,7 @@ class StudyResults:
     online: pl.DataFrame | None = None
     pretraining: pl.DataFrame | None = None
     folds: Mapping[str, Fold] = field(default_factory=dict)
+    redrawn_splits: bool | None = None
     recorded_splits: Sequence[str] = ()
     leak_audit: LeakAudit | None = None
     checks: Sequence[Check] = ()
@@ -189,6 +194,8 @@ class StudyResults:
                     raise ValueError(
                         f"a comparison names {method!r}; the table has {', '.join(self.methods)}"
                     )
+        marked = {name: known_redrawn(table, self.redrawn_splits) for name, table in self.cells.items()}
+        object.__setattr__(self, "cells", marked)
         self._check_arms()
         self._check_numbers()
         if self.margin is not None and not (isfinite(self.margin) and self.margin > 0):

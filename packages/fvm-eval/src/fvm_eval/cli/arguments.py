@@ -65,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
         "--margin", type=_size, metavar="SIZE", help="the smallest difference that matters, in shown units"
     )
     made.add_argument("--claims", type=Path, metavar="TOML", help="claims fixed beforehand, to be decided")
+    made.add_argument(
+        "--splits",
+        choices=["planned", "redrawn"],
+        help="whether folds were planned (leave-one-out) or each drew its tasks anew from one pool "
+        "(default: told from the tasks that folds share)",
+    )
     made.add_argument("--encoding", help="of text files (default: found out)")
     made.add_argument("--decimal", choices=[",", "."], help="decimal mark of text files (default: found out)")
     made.add_argument("--version", action="version", version=f"fvm-eval {_version()}")

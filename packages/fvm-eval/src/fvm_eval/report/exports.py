@@ -41,6 +41,7 @@ def exports(analysis: Analysis, found: Secondary) -> dict[str, bytes]:
         "score_ranges": study.score_ranges,
         "score_bounds": bounds,
         "budget": study.final_step,
+        **({} if study.redrawn_splits is None else {"redrawn_splits": study.redrawn_splits}),
         "labels": {name: study.label(name) for name in (*study.methods, *analysis.baselines)},
         "rerun": study.rerun,
         **{name: table.to_dicts() for name, table in tables.items() if name not in ("cells", "profiles")},

@@ -12,6 +12,7 @@ from fvm_eval.naming import visible
 from fvm_eval.reading import Reading
 from fvm_eval.report.headline import copies
 from fvm_eval.report.text import capital, distinct, estimated, limits, p_value, these
+from fvm_eval.report.uncompared import why
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
 
@@ -52,7 +53,8 @@ def _differences(analysis: Analysis, result: Summary) -> list[tuple[str, str, st
         name = visible(f"{study.label(left)} − {study.label(right)}")
         difference = found.get((left, right))
         if difference is None:
-            rows.append((name, f"not compared: {_why(analysis, result, left, right)}", "", "", ""))
+            reason = why(analysis, result, left, right) or "not among the comparisons"
+            rows.append((name, f"not compared: {reason}", "", "", ""))
             continue
         spans = (
             limits(difference.fixed, scale.difference, signed=True),
@@ -61,15 +63,6 @@ def _differences(analysis: Analysis, result: Summary) -> list[tuple[str, str, st
         mean = estimated(difference.fixed, scale.difference, signed=True)
         rows.append((name, mean, *spans, str(difference.fixed.checkpoints)))
     return rows
-
-
-def _why(analysis: Analysis, result: Summary, left: str, right: str) -> str:
-    """Returns why there is no difference of two methods."""
-    if set(result.cells[left]["task"]) != set(result.cells[right]["task"]):
-        return "tested on different tasks"
-    if any({pair.left, pair.right} == {left, right} for pair in analysis.pairs[result.name]):
-        return "not among the comparisons"
-    return "they share some checkpoints, not all"
 
 
 def _tests(analysis: Analysis, result: Summary) -> str:

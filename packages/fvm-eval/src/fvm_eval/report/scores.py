@@ -15,6 +15,7 @@ from fvm_eval.report.cells import Cell, Grid, Row, filled
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.text import capital, distinct, estimated, limits, number, tasks_text, these
+from fvm_eval.report.uncompared import uncompared
 from fvm_eval.statistics.feasible import wider
 from fvm_eval.statistics.intervals import Interval
 
@@ -41,7 +42,7 @@ def scores(analysis: Analysis) -> Markup:
         caption += f" Area under the curve: the mean over env steps 0 to {study.final_step:,}."
     if analysis.regret:
         caption += " Regret: what the best possible player scores beyond the method at the budget."
-    notes = [*_notes(analysis), *cut(analysis)]
+    notes = [*filter(None, [uncompared(analysis)]), *_notes(analysis), *cut(analysis)]
     pairs = shown_pairs(study, analysis.differences)
     return filled(
         "results.html",
@@ -66,7 +67,8 @@ def in_brackets(analysis: Analysis) -> str:
         said.append(f"area under the curve: the mean over env steps 0 to {study.final_step:,}")
     notes = {i.note for s in analysis.summaries for i in s.fixed.values() if i.note}
     notes |= {d.fixed.note for d in analysis.differences if d.fixed.note}
-    return " ".join(f"{capital(text)}." for text in [*said, *distinct(notes)])
+    sentences = [f"{capital(text)}." for text in [*said, *distinct(notes)]]
+    return " ".join([*sentences, *filter(None, [uncompared(analysis)])])
 
 
 def _which(tasks: int) -> str:

@@ -7,11 +7,14 @@ Strata are groups of checkpoints tested on the same tasks. In a stratum with n c
     residual part    r = w^2 MS_e / (n m),  MS_e that of y_ct - y_c - y_t + y,   (n - 1) (m - 1) df
 
 Cells that are absent by plan are no gaps: a fold is a split, so folds may hold out different tasks. Where
-each fold draws its tasks anew from one pool, so that folds share some, the unit is a fold: the mean of its
-checkpoints over its own tasks, since they share what is easy or hard about these; all are one stratum,
-whichever tasks their splits happen to share. Within a fold every checkpoint that shares a task with another
-has the other's tasks too; where one lacks some, only the tasks that all of them have are averaged, and `gaps`
-says so: half of the tasks by 2 of 8 checkpoints would make a .95 interval cover .82.
+each fold draws its tasks anew from one pool the unit is a fold: the mean of its checkpoints over its own
+tasks, since they share what is easy or hard about these; all are one stratum, whichever tasks their splits
+happen to share. That they were drawn is known from the cells' column `redrawn`, or told from folds that share
+some of their tasks; without either, folds that share none are a plan, as leave-one-out.
+
+Within a fold every checkpoint that shares a task with another has the other's tasks too; where one lacks
+some, only the tasks that all of them have are averaged, and `gaps` says so: half of the tasks by 2 of 8
+checkpoints would make a .95 interval cover .82.
 """
 
 from __future__ import annotations
@@ -24,10 +27,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-Cluster = tuple[int, str]
+Cluster = tuple[int, str]  # fold, checkpoint
 Parts = tuple[tuple[float, int], ...]
 Rows = dict[Cluster, dict[str, float]]
 LARGEST = 1e150  # beyond it squares are infinite
+REDRAWN = "redrawn"
+
+
+class Split(int):
+    """The number of a fold that is known to have drawn its tasks anew from the pool of all folds."""
 
 
 class NotEstimableError(ValueError):
@@ -143,14 +151,23 @@ def rows_of(cells: pl.DataFrame) -> Rows:
     """Returns each checkpoint's value by task, several adaptations of it averaged; both in order.
 
     A value that is missing is NaN, whatever it is averaged with.
+
+    Args:
+        cells: Columns fold, checkpoint, task, value, perhaps `redrawn` (`known_redrawn`).
     """
     found: dict[Cluster, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    number = Split if REDRAWN in cells.columns else int
     for fold, checkpoint, task, value in cells.select("fold", "checkpoint", "task", "value").rows():
-        found[fold, checkpoint][task].append(math.nan if value is None else value)
+        found[number(fold), checkpoint][task].append(math.nan if value is None else value)
     return {
         cluster: {task: sum(row[task]) / len(row[task]) for task in sorted(row)}
         for cluster, row in sorted(found.items())
     }
+
+
+def known_redrawn(cells: pl.DataFrame, redrawn: bool | None) -> pl.DataFrame:
+    """Returns the cells with the column that says so where their splits are known to be drawn anew."""
+    return cells.with_columns(pl.lit(value=True).alias(REDRAWN)) if redrawn else cells
 
 
 def tasks_of(values: Rows) -> set[str]:
@@ -226,8 +243,11 @@ def overlapping(values: Mapping[Cluster, Mapping[str, float]]) -> list[list[Clus
 
 
 def splits_are_redrawn(values: Mapping[Cluster, Mapping[str, float]]) -> bool:
-    """Returns whether folds share some of their tasks but not all: each was drawn anew from one pool."""
-    return any(len({frozenset(values[c]) for c in group}) > 1 for group in overlapping(values))
+    """Returns whether each fold was drawn anew from one pool: known, or some share a part of their tasks."""
+    known = {fold for fold, _ in values if isinstance(fold, Split)}
+    return len(known) > 1 or any(
+        len({frozenset(values[c]) for c in group}) > 1 for group in overlapping(values)
+    )
 
 
 def lacking(rows: Rows) -> set[str]:
