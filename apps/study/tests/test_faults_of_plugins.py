@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,11 +22,14 @@ from study.engines import Schedule
 from study.engines.schedule import RunOptions
 from study.engines.worker import take_jobs
 from study.errors import StudyError, last_line, refused
+from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store
+from study.folder.under_way import UnderWay
 from study.jobs import environments
 from study.jobs.environments import check_task, score_range_of
 from study.jobs.job import run_job
 from study.plan import Plan, make_plan
+from study.registry import register, registered
 
 TASK = "toy/hidden-catch/0"
 
@@ -160,8 +164,6 @@ register(replace(toy, name="mine", suite=suite, presets={{"quick": quick}}))
 @pytest.fixture(autouse=True)
 def no_traces() -> Iterator[None]:
     """Forgets the records and plug-ins of a test."""
-    from study.registry import registered
-
     before = {kind: dict(records) for kind, records in vars(registered()).items()}
     modules = dict(plugins._loaded)
     yield
@@ -254,3 +256,43 @@ def test_rewards_that_memory_sees_are_parts_of_the_best_or_of_the_worst_where_no
     suite(score_range=lambda task: ends)
     jobs = make_plan(replace(small, methods=("rl2",))).jobs
     assert {job.spec["reward_scale"] for job in jobs if job.kind == "pretrain"} == {scale}
+
+
+def test_a_worker_without_a_plug_in_takes_no_job_and_fails_none(
+    small: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = registered()
+    register(replace(known.benchmarks["toy"], name="lent"), replace(known.methods["multitask"], name="lent"))
+    plans = [
+        make_plan(replace(small, benchmark="lent")),
+        make_plan(replace(small, methods=("scratch", "lent"))),
+    ]
+    del known.benchmarks["lent"], known.methods["lent"]
+    for plan, what in zip(plans, ("benchmark", "method"), strict=True):
+        root = tmp_path / what
+        (root / "jobs").mkdir(parents=True)
+        write_plan(root, PlanFile(jobs=plan.jobs))
+        assert run(["work", str(root), "--device", "cpu"]) == 2
+        said = capsys.readouterr()
+        assert f"is of a {what} 'lent', which is not known here; name its plug-in (--plugin)" in said.err
+        assert UnderWay(root).failures() == {}
+        assert list((root / "jobs").iterdir()) == []
+
+
+def test_a_worker_with_another_plug_in_of_the_same_name_refuses(
+    small: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jobs").mkdir()
+    write_plan(tmp_path, PlanFile(jobs=()))
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    line = ["work", str(tmp_path), "--device", "cpu", "--plugin", str(tmp_path / "empty.py")]
+    assert run(line) == 0  # there is no study.json
+    (tmp_path / "study.json").write_text(json.dumps({"plugins": plugins.loaded()}))
+    assert run(line) == 0
+    (tmp_path / "study.json").write_text(json.dumps({"plugins": {"empty.py": "another"}}))
+    capsys.readouterr()
+    assert run(line) == 2
+    assert capsys.readouterr().err == (
+        "study: the study runs with another empty.py than the one here; give each worker the same file, or "
+        "run the study's own command again with this one\n"
+    )

@@ -10,16 +10,20 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
 
 from study.errors import StudyError, refused
 from study.identity import source_hash
 from study.registry import registered
+
+if TYPE_CHECKING:
+    from study.plan import Job
 
 GROUP = "fvm_study.plugins"
 
@@ -84,6 +88,36 @@ def loading(name: str) -> Iterator[None]:
 def loaded() -> dict[str, str]:
     """Returns the hash of the source of every plug-in of this process, by its name without folders."""
     return {plugin.name: plugin.source for plugin in _loaded.values()}
+
+
+def check_known(job: Job) -> None:
+    """Holds what a job is made of against the records of this process.
+
+    Raises:
+        StudyError: One of them is not known here.
+    """
+    known, spec = registered(), job.spec
+    named: list[tuple[str, str, Mapping[str, Any]]] = [
+        ("benchmark", spec.get("benchmark", ""), known.benchmarks),
+        ("method", spec.get("paradigm", ""), known.methods),
+        ("learner", next(iter(spec.get("phase", {}).get("learner", [""]))), known.learners),
+        *(("measure", name, known.measures) for name in (spec.get("measure", ""), *spec.get("measures", {}))),
+    ]
+    for what, name, records in named:
+        if name and name not in records:
+            raise StudyError(
+                f"{job.title} is of a {what} {name!r}, which is not known here; name its plug-in (--plugin)"
+            )
+
+
+def check_same(recorded: Mapping[str, Any]) -> None:
+    """Raises StudyError if a plug-in of this process has another source than a study's of the same name."""
+    for name, source in loaded().items():
+        if recorded.get(name, source) != source:
+            raise StudyError(
+                f"the study runs with another {name} than the one here; give each worker the same file, or "
+                "run the study's own command again with this one"
+            )
 
 
 def in_a_sentence(error: BaseException) -> str:

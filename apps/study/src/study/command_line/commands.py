@@ -45,14 +45,18 @@ def work(
         memory: What this worker may take, such as 6G: jobs that need more by the plan are left to others.
         plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
     """
+    from study import plugins
     from study.devices import choose_device
     from study.engines.processes import work as take
     from study.engines.schedule import RunOptions
     from study.folder.plan_file import read_plan
+    from study.folder.study_file import recorded_plugins
     from study.needs import Needs, bytes_of
     from study.words import plural
 
     plan = read_plan(folder)
+    plugins.load(plugin)
+    plugins.check_same(recorded_plugins(folder))
     if UnderWay(folder).stopped:
         raise StudyError(f"the study in {folder} was stopped; run its own command again to go on")
     stop = threading.Event()

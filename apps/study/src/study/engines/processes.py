@@ -233,6 +233,8 @@ def work(
     while replaced() and not stop.is_set():
         seen = stamp(root)  # before it is read: what is written in between is read next
         plan = read_plan(root)
+        for job in plan.jobs:
+            plugins.check_known(job)
         options = replace(options, needs=plan.needs)
         for event in take_jobs(Schedule(plan.jobs, store), options, stop.is_set, replaced):
             finished += event.what == "finished"

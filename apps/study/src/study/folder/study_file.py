@@ -63,6 +63,16 @@ def read_study_file(root: Path) -> StudyFile | None:
     return StudyFile(identity=identity, splits=splits)
 
 
+def recorded_plugins(root: Path) -> dict[str, Any]:
+    """Returns the hashes of the plug-ins with which a study last ran, by name; empty if none can be read."""
+    try:
+        value = read_json(root / MARKER)
+    except (OSError, Damaged):
+        return {}
+    found = value.get("plugins") if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def check_owner(root: Path, identity: Mapping[str, Any]) -> Mapping[str, str]:
     """Returns the splits recorded in a folder that is this study's, or empty.
 

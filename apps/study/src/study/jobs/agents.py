@@ -23,6 +23,7 @@ from study.folder.store import Store
 from study.jobs.environments import env_options, make_envs, threads_of
 from study.learners import read_spec
 from study.plan import Job
+from study.plugins import check_known
 from study.registry import registered
 
 
@@ -167,16 +168,8 @@ def restored(job: Job, store: Store, device: str) -> Agent:
     Raises:
         StudyError: Its weights are damaged, or one of its records is not known here.
     """
-    known, spec = registered(), job.spec
-    for what, name, records in (
-        ("benchmark", spec["benchmark"], known.benchmarks),
-        ("method", spec["paradigm"], known.methods),
-        ("learner", next(iter(spec["phase"]["learner"])), known.learners),
-    ):
-        if name not in records:
-            raise StudyError(
-                f"{job.title} is of a {what} {name!r}, which is not known here; name its plug-in (--plugin)"
-            )
+    check_known(job)
+    spec = job.spec
     saved = store.weights(job)
     learner, envs = fresh(job, device)
     try:
