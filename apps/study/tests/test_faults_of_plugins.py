@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 from fvm_envs import Task, TaskSet
 from fvm_envs.suite import SUITES
@@ -27,9 +29,10 @@ from study.folder.store import Store
 from study.folder.under_way import UnderWay
 from study.jobs import environments
 from study.jobs.environments import check_task, score_range_of
-from study.jobs.job import run_job
+from study.jobs.job import asked_of, context_of, run_job
 from study.plan import Plan, make_plan
-from study.registry import register, registered
+from study.registry import ClaimKind, Measure, register, registered
+from study.resolve import check
 
 TASK = "toy/hidden-catch/0"
 
@@ -296,3 +299,27 @@ def test_a_worker_with_another_plug_in_of_the_same_name_refuses(
         "study: the study runs with another empty.py than the one here; give each worker the same file, or "
         "run the study's own command again with this one\n"
     )
+
+
+@pytest.mark.parametrize("came", [None, "W", ["W"], 3])
+def test_claims_of_a_plug_in_are_a_list_before_anything_runs(small: StudyConfig, came: Any) -> None:
+    register(ClaimKind(name="odd", claims=lambda config: came))
+    with pytest.raises(TypeError, match=r"the claims of odd are .*; let it give a list of Claim, or \[\]"):
+        check(small)
+
+
+@pytest.mark.parametrize("came", [None, [1], 5])
+def test_a_measure_gives_rows(small_done: tuple[Plan, Store], came: Any) -> None:
+    measure = Measure(name="odd", play=lambda agent, context: came)
+    context = context_of(next(job for job in small_done[0].jobs if job.kind == "adapt"))
+    with pytest.raises(TypeError, match=r"the measure odd gave .* of an agent; let it give a list of dicts"):
+        asked_of(measure, None, context)
+    assert asked_of(replace(measure, play=lambda agent, context: [{"a": 1}]), None, context) == [{"a": 1}]
+
+
+@pytest.mark.parametrize("came", [None, {"W": 3}, []])
+def test_the_cells_of_a_measure_are_tables(came: Any) -> None:
+    measure = Measure(name="odd", cells=lambda rows, ranges: came)
+    finished: Any = SimpleNamespace(rows=lambda measure: pl.DataFrame({"a": [1]}), ranges={})
+    with pytest.raises(TypeError, match=r"the cells of the measure odd are .*; let it give tables by their"):
+        measure.found(finished)

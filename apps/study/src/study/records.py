@@ -137,7 +137,12 @@ class Measure:
         rows = finished.rows(self)
         if self.cells is None or rows.is_empty():
             return Findings()
-        return Findings(cells=self.cells(rows, finished.ranges))
+        cells: Any = self.cells(rows, finished.ranges)
+        if not isinstance(cells, Mapping) or not all(hasattr(table, "columns") for table in cells.values()):
+            raise TypeError(
+                f"the cells of the measure {self.name} are {cells!r}; let it give tables by their names"
+            )
+        return Findings(cells=cells)
 
 
 @dataclass(frozen=True, kw_only=True)

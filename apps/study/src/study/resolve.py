@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from study.claims import claims_of
 from study.command_line.arguments import Arguments
 from study.config import OF_FOLDS, Far, StudyConfig
 from study.errors import StudyError, unknown
@@ -219,6 +220,7 @@ def check(config: StudyConfig) -> None:
         check_adds(Method.parse(name), config)
     if config.methods:
         check_demos(config)
+        claims_of(config)  # what is claimed beforehand can be said beforehand
     pool: Iterable[Any] = config.train_pool
     if isinstance(pool, range):
         pool = pool[-1:]

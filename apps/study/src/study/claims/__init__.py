@@ -5,19 +5,30 @@ A claim whose arms a study does not have is listed all the same, as "not run". S
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fvm_eval.claims import Claim
 from fvm_meta import RL2Config
 
 from study.config import Settings, StudyConfig
-from study.registry import registered
+from study.registry import Benchmark, ClaimKind, registered
 
 
 def claims_of(config: StudyConfig) -> list[Claim]:
-    """Returns a study's claims, the one that the headline answers first, those of plug-ins last."""
+    """Returns a study's claims, the one that the headline answers first, those of plug-ins last.
+
+    Raises:
+        TypeError: A record gives something else.
+    """
     known = registered()
-    found = list(known.benchmarks[config.benchmark].claims(config))
-    for kind in known.claims.values():
-        found += kind.claims(config)
+    found: list[Claim] = []
+    kinds: tuple[Benchmark | ClaimKind, ...] = (known.benchmarks[config.benchmark], *known.claims.values())
+    for kind in kinds:
+        came: Any = kind.claims(config)
+        if not isinstance(came, Sequence) or not all(isinstance(claim, Claim) for claim in came):
+            raise TypeError(f"the claims of {kind.name} are {came!r}; let it give a list of Claim, or []")
+        found += came
     return found
 
 

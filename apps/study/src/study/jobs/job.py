@@ -27,7 +27,7 @@ from study.jobs.environments import make_envs
 from study.jobs.evaluation import Context, Stopped
 from study.jobs.online import ONLINE_BINS, MetricCurves, OnlineCurve
 from study.plan import Job
-from study.registry import Measure, registered
+from study.registry import Measure, Rows, registered
 
 COLUMNS = ("task", "env_step", "episode", "score")
 FAR_VISITED = "far/visited"
@@ -91,7 +91,6 @@ def run_measure(job: Job, store: Store, device: str, tell: Callable[[Progress], 
     started = time.perf_counter()
     measure = registered().measures[job.spec["measure"]]
     assert job.parent is not None
-    assert measure.play is not None
     snapshot = restore(job.parent, store, device)
     context = replace(context_of(job), told=evaluated(tell, 0))
     if job.spec["settings"].get("informed"):
@@ -102,8 +101,21 @@ def run_measure(job: Job, store: Store, device: str, tell: Callable[[Progress], 
             return paradigm.player(snapshot, task, np.random.default_rng([context.seed, tasks.index(task)]))
 
         context = replace(context, informed=informed)
-    rows = measure.play(snapshot.policy, context)
+    rows = asked_of(measure, snapshot.policy, context)
     file_played(job, store, {"rows": pl.DataFrame(rows)}, started, device)
+
+
+def asked_of(measure: Measure, policy: Any, context: Context) -> Rows:
+    """Returns the rows that a measure gives of an agent.
+
+    Raises:
+        TypeError: It gives something else.
+    """
+    assert measure.play is not None
+    rows: Any = measure.play(policy, context)
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise TypeError(f"the measure {measure.name} gave {rows!r} of an agent; let it give a list of dicts")
+    return rows
 
 
 def file_played(
@@ -300,11 +312,10 @@ def ask(
     measure: Measure, job: Job, snapshot: Snapshot, told: Callable[[float], None]
 ) -> list[dict[str, Any]]:
     """Returns the rows of a measure at a snapshot, with the snapshot's env step."""
-    assert measure.play is not None
     context = context_of(job, job.spec["measures"][measure.name])
     seed = np.random.SeedSequence([context.seed, snapshot.env_step, *measure.name.encode()])
     context = replace(context, seed=int(seed.generate_state(1)[0]), told=told)
-    rows = measure.play(snapshot.policy, context)
+    rows = asked_of(measure, snapshot.policy, context)
     return [{**row, "env_step": snapshot.env_step} for row in rows]
 
 
