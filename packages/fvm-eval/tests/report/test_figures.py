@@ -11,6 +11,8 @@ from fvm_eval.report import render
 from fvm_eval.report.captions import pictures
 from fvm_eval.report.drawing import inline
 from fvm_eval.report.families import family_label, sizes
+from fvm_eval.report.figures import curves
+from fvm_eval.report.figures.forgetting import told_apart
 from fvm_eval.report.figures.labels import apart
 from fvm_eval.report.figures.tasks import MAX_RUNS
 from fvm_eval.report.method_styles import method_styles
@@ -138,7 +140,39 @@ def test_captions_say_what_is_drawn_and_nothing_else(design, synthetic):
     four = many.pretraining.filter(pl.col("method").is_in(named))
     many = captions(replace(many, pretraining=four))
     assert "Bars at the end" in many["online"]
+    assert "A panel for each method. Lines: means over those of 2 seeds" in many["online"]
     assert "Thin lines: single seeds" in many["pretraining"]
+
+
+def test_many_returns_that_jump_have_a_panel_for_each_method(design):
+    """Six methods in one panel hid each other; each panel holds one mean, its seeds and its last interval."""
+    few, many = (analyse(design(families=n, sizes=(100,), tasks=1, seeds=2)) for n in (4, 6))
+    for narrow in (False, True):
+        assert len(curves.online(few, narrow).axes) == 1
+        figure = curves.online(many, narrow)
+        drawn = [axes for axes in figure.axes if axes.get_title()]
+        titles = [axes.get_title().replace("\n", " ") for axes in drawn]
+        assert titles == [family_label(many.study, method) for method in many.study.methods]
+        for axes, method in zip(drawn, many.study.methods, strict=True):
+            mine = many.online.filter(method=method)
+            thick, *thin = (line for line in axes.lines if len(line.get_xdata()) > 2)
+            assert list(thick.get_ydata()) == mine["value"].to_list()
+            assert {line.get_color() for line in [thick, *thin]} == {method_styles(many.study)[method].colour}
+            assert len(thin) == 2
+        assert "mean of 2 seeds; thin: each seed" in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_points_of_one_family_are_told_apart_in_colour_of_the_family(study):
+    """Three coefficients of one retention were three lines of one look, one of them in the legend."""
+    looks, names = told_apart(study, study.methods)
+    pair = [looks[f"multitask@{size}"] for size in (100, 1000)]
+    assert pair[0].colour == pair[1].colour
+    assert pair[0].dashes != pair[1].dashes
+    assert pair[0].marker != pair[1].marker
+    assert set(names) == {study.label(method) for method in study.methods}
+    alone, legend = told_apart(study, ["scratch", "multitask@100"])
+    assert alone == {method: method_styles(study)[method] for method in alone}
+    assert list(legend) == [family_label(study, method) for method in alone]
 
 
 def test_thin_lines_are_told_of_where_a_group_has_them(design):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,7 +17,7 @@ from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.naming import visible
 from fvm_eval.report.families import family_label
 from fvm_eval.report.figures.paper import MUTED
-from fvm_eval.report.method_styles import method_styles
+from fvm_eval.report.method_styles import MethodStyle, method_styles
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,29 @@ def apart(heights: Sequence[float], sizes: Sequence[float], low: float, high: fl
 
 
 def legend(
-    figure: Figure, analysis: Analysis, methods: Sequence[str], narrow: bool, *, markers: bool = True
+    figure: Figure,
+    analysis: Analysis,
+    methods: Sequence[str],
+    narrow: bool,
+    *,
+    markers: bool = True,
+    more: Sequence[Artist] = (),
+    entries: Mapping[str, MethodStyle] | None = None,
 ) -> None:
-    """Writes the methods' names and lines above the panels, a family once."""
-    entries = {family_label(analysis.study, m): method_styles(analysis.study)[m] for m in methods}
-    handles = [
+    """Writes the methods' names and lines above the panels, a family once, and then what else is drawn.
+
+    Args:
+        figure: To write on.
+        analysis: Of the study.
+        methods: That are drawn.
+        narrow: For a phone.
+        markers: Whether lines have them.
+        more: What else is drawn, with labels.
+        entries: Names and looks, where they are not those of the methods' families.
+    """
+    if entries is None:
+        entries = {family_label(analysis.study, m): method_styles(analysis.study)[m] for m in methods}
+    handles: list[Artist] = [
         Line2D(
             [],
             [],
@@ -129,6 +148,7 @@ def legend(
         )
         for name, style in entries.items()
     ]
+    handles += more
     figure.legend(
         handles=handles,
         loc="outside upper left",

@@ -38,7 +38,9 @@ class End:
     high: float | None
 
 
-def grid(count: int, narrow: bool, *, height: float, named: int = 0) -> tuple[Figure, list[Axes]]:
+def grid(
+    count: int, narrow: bool, *, height: float, named: int = 0, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
     """Returns a figure with `count` panels that share their axes, one below the other if it is narrow.
 
     Args:
@@ -46,8 +48,9 @@ def grid(count: int, narrow: bool, *, height: float, named: int = 0) -> tuple[Fi
         narrow: For a phone.
         height: Of a row of panels, in inches; a single panel's is a tenth lower on a narrow page.
         named: How many names a legend above the panels will have.
+        columns: Of panels at most; one of a narrow figure, three of others if not given.
     """
-    columns = 1 if narrow else min(_COLUMNS, count)
+    columns = min(columns or (1 if narrow else _COLUMNS), count)
     rows = math.ceil(count / columns)
     above = legend_height(named, narrow)
     size = (NARROW, 0.9 * height * rows + above) if narrow else (WIDE, height * rows + above)
