@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from study.engines.schedule import Event, RunOptions, Schedule
-from study.errors import StudyError
+from study.errors import StudyError, refused
 from study.folder.job_record import short
 from study.folder.under_way import Failure, UnderWay
 from study.jobs.evaluation import Stopped
@@ -18,6 +18,7 @@ from study.jobs.job import Progress, run_job
 from study.machine import give_back_memory
 from study.needs import Needs
 from study.plan import Job
+from study.plugins import in_a_sentence
 
 POLL_S = 0.2  # between two looks while others have what is left in hand
 POLL_AT_MOST_S = 2.0
@@ -142,8 +143,9 @@ def run_one(
             return
         except StudyError as error:
             failure = Failure(message=str(error), mendable=True)
-        except Exception:
-            failure = Failure(message=traceback.format_exc())
+        except (Exception, SystemExit) as error:
+            trace = "" if refused(error) else traceback.format_exc()
+            failure = Failure(message=f"{trace}{in_a_sentence(error)}")
     if failure is None:
         yield Event(what="finished", job=job)
         return
