@@ -1,5 +1,8 @@
 """The records of the suites that come with the package."""
 
+from types import SimpleNamespace
+
+import gymnasium
 import numpy as np
 import pytest
 from fvm_envs import Task, TaskSet
@@ -55,3 +58,15 @@ def test_the_ranges_of_procgen_and_atari_do_not_bound_an_episode():
     assert SUITES["procgen"].score_range(Task.parse("procgen/bigfish-easy/0"))[0] > 0  # no fish eaten: 0
     assert not SUITES["procgen"].bounded
     assert not SUITES["atari"].bounded
+
+
+def test_chance_draws_from_all_actions_of_a_discrete_space_wherever_it_starts():
+    envs = SimpleNamespace(single_action_space=gymnasium.spaces.Discrete(3, start=1))
+    drawn, _ = SUITES["toy"].player(RANDOM, envs, {}).act(None, None, None, [np.random.default_rng(0)] * 100)
+    assert set(drawn.tolist()) == {1, 2, 3}
+
+
+def test_chance_needs_a_discrete_space_or_a_box():
+    envs = SimpleNamespace(single_action_space=gymnasium.spaces.MultiDiscrete([3, 2]))
+    with pytest.raises(ValueError, match=r"MultiDiscrete\(\[3 2\]\) are not drawn at random: wrap the envs"):
+        SUITES["toy"].player(RANDOM, envs, {})

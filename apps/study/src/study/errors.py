@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dis import opmap
 from pathlib import Path
 
 
@@ -15,6 +16,7 @@ class StudyError(Exception):
     """Shown without a traceback, with exit status 2: what came, and what to do."""
 
 
+OURS = ("fvm_envs", "fvm_eval", "fvm_learners", "fvm_meta", "study")
 LONGEST_WORD, LONGEST_SENTENCE = 120, 1000
 
 
@@ -26,6 +28,22 @@ def in_one_line(error: object) -> str:
     printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
     text = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: f"{word[0][:80]}...{word[0][-30:]}", printable)
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:600]} ... {text[-300:]}"
+
+
+def refused(error: BaseException) -> bool:
+    """Whether one of our packages raised an error on purpose: what it says is a sentence for its user."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code, package = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+    return package in OURS and code.co_code[trace.tb_lasti] == opmap["RAISE_VARARGS"]
+
+
+def last_line(text: str) -> str:
+    """Returns the last line of a traceback."""
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def unknown(what: str, came: str, known: Iterable[str]) -> StudyError:

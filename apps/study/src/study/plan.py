@@ -340,7 +340,8 @@ def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[
     if method.lifetimes:
         # Its input is the reward as a part of the best, never normalised by what was seen.
         task = config.task_id(config.train_pool[0])
-        spec["reward_scale"] = 1.0 / score_range_of(config.benchmark, task)[1]
+        low, high = score_range_of(config.benchmark, task)
+        spec["reward_scale"] = 1.0 / (high if high > 0 else -low)
     return spec
 
 

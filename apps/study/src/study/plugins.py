@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from traceback import walk_tb
 
-from study.errors import StudyError
+from study.errors import StudyError, refused
 from study.identity import source_hash
 from study.registry import registered
 
@@ -83,6 +84,30 @@ def loading(name: str) -> Iterator[None]:
 def loaded() -> dict[str, str]:
     """Returns the hash of the source of every plug-in of this process, by its name without folders."""
     return {plugin.name: plugin.source for plugin in _loaded.values()}
+
+
+def in_a_sentence(error: BaseException) -> str:
+    """Returns an error's words in one line.
+
+    With its type and the line of a plug-in in which it arose, unless one of our packages raised it on
+    purpose.
+    """
+    words = " ".join(str(error).split())
+    if words and refused(error):
+        return words
+    words, place = f"{type(error).__name__}: {words}".removesuffix(": "), line_in_a_plugin(error)
+    return f"{words} ({place})" if place else words
+
+
+def line_in_a_plugin(error: BaseException) -> str:
+    """Returns a plug-in's innermost line that an error came through, as "poles.py, line 7"; else nothing."""
+    tops = {module.partition(".")[0] for module in _loaded}
+    lines = [
+        f"{Path(frame.f_code.co_filename).name}, line {line}"
+        for frame, line in walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in tops
+    ]
+    return lines[-1] if lines else ""
 
 
 def given() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from study.command_line.arguments import Arguments
 from study.config import OF_FOLDS, Far, StudyConfig
 from study.errors import StudyError, unknown
 from study.jobs.demonstrations import check_demos
-from study.jobs.environments import check_task
+from study.jobs.environments import check_task, score_range_of
 from study.learners import differing, kind_of
 from study.methods import Method
 from study.registry import Benchmark, registered
@@ -210,7 +210,7 @@ def check(config: StudyConfig) -> None:
     """Holds a config, whoever made it, against what is registered.
 
     Raises:
-        StudyError: A method that does not go with the learner, a name nobody knows.
+        StudyError: A method that does not go with the learner, a name nobody knows, no score range.
         ValueError: A task that does not exist.
     """
     for name in config.methods:
@@ -224,6 +224,7 @@ def check(config: StudyConfig) -> None:
         pool = pool[-1:]
     for task in (*config.held_out, *config.validation, *pool):
         check_task(config.benchmark, config.task_id(task))
+        score_range_of(config.benchmark, config.task_id(task))
 
 
 def check_learner(method: Method, config: StudyConfig) -> None:

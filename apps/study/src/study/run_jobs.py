@@ -11,7 +11,7 @@ from rich.console import Console
 from study.command_line.terminal import Terminal, said_at_once
 from study.engines import Event, run_in_process, run_in_processes
 from study.engines.schedule import RunOptions, Schedule
-from study.errors import StudyError
+from study.errors import StudyError, last_line
 from study.estimates.pace import examples, report_s
 from study.folder.store import Store
 from study.plan import Plan
@@ -67,8 +67,8 @@ def run_jobs(
     if failed:
         raise StudyError(
             f"{plural(len(failed), 'job')} failed, the first with: "
-            f"{failed[0].message.strip().splitlines()[-1]}; the others are kept, "
-            f"and the same command tries the failed ones again"
+            f"{last_line(failed[0].message)}; the others are kept, and the same command tries the failed "
+            f"ones again"
         )
 
 

@@ -21,6 +21,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from fvm_envs.env_contract import reset, step
+
 Saves = Literal["own", "replay", "none"]
 State = dict[str, Any]
 
@@ -109,11 +111,11 @@ def way_of(make: Callable[[], gym.Env[Any, Any]]) -> Saves:
 
 
 def _play(env: gym.Env[Any, Any], seed: int, actions: list[Any]) -> list[str]:
-    obs, _ = env.reset(seed=seed)
+    obs = reset(env, seed)
     seen = [digest_of(obs)]
     for action in actions:
-        obs, reward, terminated, truncated, _ = env.step(action)
-        seen.append(digest_of(obs, float(reward), terminated, truncated))
+        obs, reward, terminated, truncated, _ = step(env, action)
+        seen.append(digest_of(obs, reward, terminated, truncated))
         if terminated or truncated:
             break
     return seen

@@ -17,6 +17,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 from numpy.typing import NDArray
 
+from fvm_envs.env_contract import checked, misfit, reset, step
 from fvm_envs.env_state import (
     Saves,
     copied,
@@ -67,6 +68,7 @@ def from_gymnasium(
         **slot_options: `episode_stats` and `autoreset`, as `SlotEnv` takes them.
 
     Raises:
+        TypeError: If an environment breaks Gymnasium's contract.
         ValueError: If environments differ in their spaces, or an argument has no such value.
     """
     task_set = TaskSet.parse(tasks) if isinstance(tasks, str) else TaskSet(tasks)
@@ -111,11 +113,11 @@ class GymnasiumVec(SlotEnv):
         if saves not in (None, "own", "replay", "none"):
             raise ValueError(f"saves is {saves!r}: expected 'own', 'replay', 'none' or None")
         num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
-        self._make = make
+        self._make: Make = lambda task: checked(make(task), task)
         self._keep = read_count("keep", keep, 1, 2**16)
-        self.saves: Saves = way_of(lambda: make(tasks[0])) if saves is None else saves
+        self.saves: Saves = way_of(lambda: self._make(tasks[0])) if saves is None else saves
         self.saves_state = self.saves != "none"
-        first = make(tasks[0])
+        first = self._make(tasks[0])
         self._first: gym.Env[Any, Any] | None = first
         self._envs: dict[int, OrderedDict[int, gym.Env[Any, Any]]] = {}
         self._rngs = [np.random.default_rng(0) for _ in range(num_envs)]
@@ -181,8 +183,7 @@ class GymnasiumVec(SlotEnv):
             drawn = int(self._rngs[slot].integers(_EPISODE_SEEDS))
             self._seeds[slot] = self._given_seeds.pop(slot, drawn)
             self._actions[slot] = []
-            obs, _ = env.reset(seed=self._seeds[slot])
-            self._obs[slot] = copied(obs)
+            self._obs[slot] = copied(reset(env, self._seeds[slot]))
 
     def read_actions(self, actions: Any) -> Any:
         """The actions, one of the action space for each slot.
@@ -214,7 +215,7 @@ class GymnasiumVec(SlotEnv):
         info: dict[str, Any] = {}
         each = list(iterate(self.action_space, actions))
         for slot in slots.tolist():
-            obs, reward[slot], ended, cut, said = self.env_of(slot).step(each[slot])
+            obs, reward[slot], ended, cut, said = step(self.env_of(slot), each[slot])
             terminated[slot], truncated[slot] = ended, cut and not ended
             self._obs[slot] = copied(obs)
             if self.saves == "replay":
@@ -223,10 +224,21 @@ class GymnasiumVec(SlotEnv):
         return reward, terminated, truncated, info
 
     def observe(self) -> Any:
-        """The slots' observations, joined as Gymnasium joins those of their space."""
+        """The slots' observations, joined as Gymnasium joins those of their space.
+
+        Raises:
+            TypeError: If one is not of that space.
+        """
         space = self.single_observation_space
-        out: Any = create_empty_array(space, n=self.num_envs)
-        return concatenate(space, self._obs, out)
+        try:
+            return _joined_obs(space, self._obs)
+        except (LookupError, TypeError, ValueError):
+            for slot, obs in enumerate(self._obs):
+                try:
+                    _joined_obs(space, [obs])
+                except (LookupError, TypeError, ValueError):
+                    raise misfit(self.env_of(slot), obs) from None
+            raise
 
     def final_obs(self, slots: NDArray[np.int64]) -> list[Any]:
         """The last observations of the episodes that have just ended."""
@@ -319,13 +331,13 @@ class GymnasiumVec(SlotEnv):
         if self.saves == "own":
             load_own_state(env, saved["env"])
             return unpacked(saved["obs"], self.single_observation_space)
-        obs, _ = env.reset(seed=int(saved["seed"]))
+        obs = reset(env, int(saved["seed"]))
         total = 0.0
         space = self.single_action_space
         for action in saved["actions"]:
             taken = space.dtype.type(action) if isinstance(space, Discrete) else unpacked(action, space)
-            obs, reward, *_ = env.step(taken)
-            total += float(reward)
+            obs, reward, *_ = step(env, taken)
+            total += reward
         same_return = np.array_equal(total, saved["return"], equal_nan=True)
         if digest_of(copied(obs)) != saved["obs_digest"] or not same_return:
             raise ValueError(
@@ -334,6 +346,11 @@ class GymnasiumVec(SlotEnv):
                 "saves='none' and use fvm_envs.restarts.Restarts"
             )
         return copied(obs)
+
+
+def _joined_obs(space: gym.Space[Any], each: list[Any]) -> Any:
+    out: Any = create_empty_array(space, n=len(each))
+    return concatenate(space, each, out)
 
 
 def _joined(actions: list[Any]) -> Any:

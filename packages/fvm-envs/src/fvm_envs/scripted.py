@@ -66,7 +66,7 @@ class UniformBoxPolicy:
 
     def __init__(self, space: Box) -> None:
         if not space.is_bounded():
-            raise ValueError(f"{space} is not bounded: nothing can be drawn from it uniformly")
+            raise ValueError(f"{space} is not bounded: give its low and high, between which to draw")
         self._space = space
 
     def initial_state(self, num_envs: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 from fvm_envs.apple.legs import legs_of
 from fvm_envs.atari.games import game_of
@@ -23,7 +23,7 @@ from fvm_envs.manipulation.tasks import TASKS
 from fvm_envs.procgen.games import level_seed
 from fvm_envs.rlbench import demos as rlbench_demos
 from fvm_envs.score_ranges import score_range
-from fvm_envs.scripted import RandomPolicy, UniformBoxPolicy, WaypointPolicy, always_right
+from fvm_envs.scripted import UniformBoxPolicy, UniformPolicy, WaypointPolicy, always_right
 from fvm_envs.task import Task, TaskSet
 from fvm_envs.toy.catch import best_return, family_of
 from fvm_envs.toy.two_stage import stages_of
@@ -104,7 +104,7 @@ class Suite:
         """Returns a player's policy for envs that were made with these options.
 
         Raises:
-            ValueError: There is no such player.
+            ValueError: There is no such player, or nothing can be drawn from the action space.
         """
         if name in self.players:
             return self.players[name].make(envs, options)
@@ -112,7 +112,14 @@ class Suite:
             known = ", ".join((RANDOM, *self.players))
             raise ValueError(f"{self.name} has no player {name!r}: it has {known}")
         space = envs.single_action_space
-        return UniformBoxPolicy(space) if isinstance(space, Box) else RandomPolicy(int(space.n))
+        if isinstance(space, Discrete):
+            return UniformPolicy(range(int(space.start), int(space.start + space.n)))
+        if isinstance(space, Box):
+            return UniformBoxPolicy(space)
+        raise ValueError(
+            f"actions of {space} are not drawn at random: wrap the envs so that it is a Discrete or a Box, "
+            f"or give the suite a player {RANDOM!r}"
+        )
 
     def label(self, name: str) -> str:
         """Returns what people call a player; the name itself where it has no label."""

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from study.command_line.standard_streams import courteous, open_missing
-from study.errors import StudyError, in_one_line
+from study.errors import StudyError, in_one_line, refused
 
 ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile, RL2 and PEARL on held-out tasks.
 
@@ -63,9 +63,26 @@ def run(argv: Sequence[str] | None = None) -> int:
                 raise
             print(f"study: cannot use {in_one_line(error.filename)} ({error.strerror})", file=sys.stderr)
             return 2
+        except Exception as error:
+            if not (said := sentence_of(error)):
+                raise
+            print(f"study: {in_one_line(said)}", file=sys.stderr)
+            return 2
         except KeyboardInterrupt as error:
             print(f"study: {error}" if error.args else STOPPED, file=sys.stderr)
             return 130
+
+
+def sentence_of(error: Exception) -> str:
+    """Returns what to say of an error that arose in a plug-in, or on purpose; empty for any other."""
+    from study import plugins
+
+    if refused(error) or not plugins.line_in_a_plugin(error):
+        return plugins.in_a_sentence(error) if refused(error) else ""
+    return (
+        f"a plug-in failed: {plugins.in_a_sentence(error)}; mend it and run the same command again: what has "
+        "run is kept"
+    )
 
 
 def _run(argv: list[str]) -> int:

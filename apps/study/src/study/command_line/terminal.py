@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.engines import Event
+from study.errors import last_line
 from study.estimates.pace import Pace
 from study.plan import Job, Plan
 from study.words import count, duration
@@ -85,6 +86,7 @@ class Terminal:
         self.steps_done = sum(job.budget_env_steps for job in done)
         self.running: dict[str, Running] = {}
         self.begun: dict[str, float] = {}  # when each running job was taken up
+        self.told: set[str] = set()  # why jobs failed
         self.silent = True
         self.stopping = False
         self.elapsed = elapsed
@@ -124,11 +126,19 @@ class Terminal:
             elif event.what == "failed":
                 self.pace.drop(job)
                 self.failed += 1
-                self.say(f"{job.title}: FAILED: {event.message}")
+                self.say(f"{job.title}: FAILED: {self.unsaid(event.message)}")
             else:
                 self.pace.drop(job)
                 self.say(f"{job.title}: {event.message}; it goes on from its last checkpoint")
         self.tick()
+
+    def unsaid(self, message: str) -> str:
+        """Returns why a job failed: a traceback where it is the first that ends so, else its last line."""
+        why = last_line(message)
+        if why in self.told:
+            return why
+        self.told.add(why)
+        return message
 
     def tick(self) -> None:
         """Lets plain mode say how things are, now and then."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from study.errors import StudyError, in_one_line
+from study.errors import StudyError, in_one_line, last_line
 from study.folder.under_way import UnderWay
 
 LATE_S = 60.0  # after which a file that another machine wrote is there, or missing
@@ -88,11 +88,6 @@ def describe(jobs: Sequence[Any], watch: Any, under_way: UnderWay) -> list[str]:
     if under_way.stopped:
         lines.append(f"  {STOPPED}")
     return lines
-
-
-def last_line(text: str) -> str:
-    """Returns the last line of a traceback."""
-    return (text.strip().splitlines() or [""])[-1]
 
 
 def stop(folder: tyro.conf.Positional[Folder], /) -> int:

@@ -178,8 +178,9 @@ def restored(job: Job, store: Store, device: str) -> Agent:
                 f"{job.title} is of a {what} {name!r}, which is not known here; name its plug-in (--plugin)"
             )
     saved = store.weights(job)
+    learner, envs = fresh(job, device)
     try:
-        policy, envs = policy_of(job, saved, device)
+        policy = loaded(learner, saved, device)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise damaged(store.folder(job) / WEIGHTS, f"it does not fit: {error}", store.folder(job)) from error
     kind, config = read_spec(spec["phase"])
@@ -194,20 +195,25 @@ def restored(job: Job, store: Store, device: str) -> Agent:
     )
 
 
-def policy_of(job: Job, saved: Mapping[str, Any], device: str) -> tuple[Any, Any]:
-    """Returns the frozen policy of a training that has these weights, and closed envs with its spaces.
+def fresh(job: Job, device: str) -> tuple[Any, Any]:
+    """Returns an untrained learner of a training, and closed envs with its spaces."""
+    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
+    learner, envs = build_paradigm(job.spec, device).start(tasks, np.random.default_rng(0), "stay")
+    envs.close()
+    return learner, envs
+
+
+def loaded(learner: Any, saved: Mapping[str, Any], device: str) -> Any:
+    """Returns the frozen policy of a training that has these weights; its learner is `fresh`.
 
     Raises:
         LookupError, TypeError, ValueError, AttributeError, RuntimeError: They are another network's.
     """
-    tasks = job.spec["tasks"] if job.kind == "pretrain" else [job.spec["task"]]
-    learner, envs = build_paradigm(job.spec, device).start(tasks, np.random.default_rng(0), "stay")
-    envs.close()
     learner.load_weights({name: one for name, one in saved.items() if not name.startswith(CARRIED)})
     kept = {name: one.to(device) for name, one in saved.items() if name.startswith(CARRIED)}
-    return carrying(learner.frozen_policy(), kept), envs
+    return carrying(learner.frozen_policy(), kept)
 
 
 def weights_of(policy: Any) -> dict[str, Any]:
-    """Returns all that `policy_of` needs of a frozen policy."""
+    """Returns all that `loaded` needs of a frozen policy."""
     return {**policy.weights, **carried(policy)}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from fvm_envs import Task, TaskSet, Trials
 from fvm_envs.suite import Suite
 
-from study.errors import unknown
+from study.errors import StudyError, unknown
 from study.machine import cores
 from study.registry import registered
 
@@ -69,13 +71,27 @@ def threads_of(benchmark: str, num_envs: int, device: str) -> dict[str, int]:
 
 
 def score_range_of(benchmark: str, task: str) -> tuple[float, float]:
-    """Returns the returns that count as 0 and as 1 on a task."""
-    return suite_of(benchmark).score_range(Task.parse(task))
+    """Returns the returns that count as 0 and as 1 on a task.
+
+    Raises:
+        StudyError: The suite gives no such two.
+    """
+    suite = suite_of(benchmark)
+    came: Any = suite.score_range(Task.parse(task))
+    two = isinstance(came, tuple) and len(came) == 2 and all(isinstance(end, Real) for end in came)
+    if not (two and all(map(math.isfinite, came)) and came[0] < came[1]):
+        raise StudyError(
+            f"the suite {suite.name} gives {came!r} as score_range of {task}; let it give (low, high), the "
+            "returns that count as 0 and as 1, the lower one first"
+        )
+    return came[0], came[1]
 
 
 def check_task(benchmark: str, task: str) -> None:
     """Raises ValueError unless there is such a task."""
-    suite_of(benchmark).check(Task.parse(task))
+    check: Any = suite_of(benchmark).check
+    if check(Task.parse(task)) is False:
+        raise ValueError(f"there is no task {task}, says the check of the suite {benchmark}")
 
 
 def env_options(spec: Mapping[str, Any], trials: float = 1) -> dict[str, Any]:

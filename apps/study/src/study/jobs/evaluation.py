@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,9 @@ class Context:
             episodes: On each of them.
             env_step: The adaptation step of the agent; every step has a seed of its own.
             trials: In a lifetime, of an agent that remembers: an episode is then a lifetime.
+
+        Raises:
+            ValueError: An episode's return is no finite number.
         """
         num_envs = min(self.settings["num_envs"], len(tasks) * episodes)
         envs = self.make_envs(tasks, num_envs, trials)
@@ -94,7 +98,7 @@ class Context:
             envs = Counted(envs, len(tasks) * episodes, self.settings["max_steps"] * trials, self.told)
         seed = int(np.random.SeedSequence([self.seed, env_step, trials]).generate_state(1)[0])
         try:
-            return evaluate(
+            found = evaluate(
                 player,
                 envs,
                 [Task.parse(task) for task in tasks],
@@ -104,6 +108,13 @@ class Context:
             )
         finally:
             envs.close()
+        for one in found:
+            if not math.isfinite(one.score):
+                raise ValueError(
+                    f"an episode of {tasks[one.task_position]} returned {one.score}: let its environment "
+                    "give finite rewards"
+                )
+        return found
 
     def make_envs(self, tasks: Sequence[str], num_envs: int, trials: int = 1) -> Any:
         """Returns envs over tasks as the agent was trained on; the caller closes them."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from fvm_meta import Snapshot, Spent
 from study.errors import StudyError
 from study.folder.manifest import device_name, manifest
 from study.folder.store import Store
-from study.jobs.agents import Visits, build_paradigm, policy_of, restore, weights_of
+from study.jobs.agents import MeteredEnvs, Visits, build_paradigm, fresh, loaded, restore, weights_of
 from study.jobs.demonstrations import demos_of
+from study.jobs.environments import make_envs
 from study.jobs.evaluation import Context, Stopped
 from study.jobs.online import ONLINE_BINS, MetricCurves, OnlineCurve
 from study.plan import Job
@@ -255,11 +257,19 @@ def fitting(store: Store, job: Job) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if of_the_envs(error):
+            raise
         why = " ".join(str(error).split())[:200]
         raise StudyError(
             f"{store.checkpoint(job)} does not fit its job ({type(error).__name__}: {why}); delete this file "
             "and run the same command again: only the job it belongs to starts anew"
         ) from error
+
+
+def of_the_envs(error: Exception) -> bool:
+    """Whether envs raised it while they were made or played: then it says nothing of a checkpoint."""
+    codes = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
+    return make_envs.__code__ in codes or MeteredEnvs.step.__code__ in codes
 
 
 def evaluated(tell: Callable[[Progress], None], env_step: int) -> Callable[[float], None]:
@@ -300,7 +310,7 @@ def ask(
 
 def unfinished(job: Job, saved: Mapping[str, Any], stream: dict[str, Any], device: str) -> Snapshot:
     """Returns the snapshot in whose evaluation a run was stopped, to be played again before it goes on."""
-    policy, _ = policy_of(job, saved["weights"], device)
+    policy = loaded(fresh(job, device)[0], saved["weights"], device)
     spent = Spent(**saved["spent"])
     return Snapshot(env_step=saved["env_step"], spent=spent, policy=policy, state=lambda: stream)
 

@@ -28,7 +28,7 @@ from study.folder.manifest import changed_sources
 from study.folder.store import Store
 from study.folder.tables import write_tables
 from study.jobs import diverged
-from study.jobs.environments import suite_of
+from study.jobs.environments import score_range_of, suite_of
 from study.learners import kind_of
 from study.methods import Row, counted, label_of
 from study.plan import Job, Plan
@@ -118,7 +118,7 @@ def collect(
     not `complete` is the finished part of one: nothing is decided on it, and no measure is read.
     """
     benchmark = registered().benchmarks[config.benchmark]
-    suite, best_return = benchmark.suite, benchmark.suite.best_return
+    best_return = benchmark.suite.best_return
     pretrainings = [job for job in plan.jobs if job.kind == "pretrain"]
     adaptations = [job for job in plan.jobs if job.kind == "adapt"]
     baselines = [job for job in plan.jobs if job.kind == "baseline"]
@@ -130,7 +130,7 @@ def collect(
     played = list(dict.fromkeys(job.method for job in baselines))
     methods = list(dict.fromkeys(job.method for job in adaptations))
     tasks = sorted(set(kept["task"]))
-    ranges = {task: suite.score_range(Task.parse(task)) for task in tasks}
+    ranges = {task: score_range_of(config.benchmark, task) for task in tasks}
     check_scores(config, ranges, kept)
     lost = diverged.diverged(pretrainings + adaptations, store)
     possible = score_bounds_of(config, tasks) or ranges
