@@ -111,8 +111,10 @@ def _references(analysis: Analysis) -> str:
 
 
 def _profiles(analysis: Analysis) -> str:
-    few = _most(analysis) <= MAX_BANDS
-    bands = " Bands: 95 % over checkpoints, at each score by itself." if few else ""
+    counts = [len(methods) for _, methods in groups(analysis.study)]
+    some = "" if max(counts) <= MAX_BANDS else f", where at most {MAX_BANDS} methods share a panel"
+    drawn = min(counts) <= MAX_BANDS
+    bands = f" Bands: 95 % over checkpoints, at each score by itself{some}." if drawn else ""
     return f"Share of runs, one a checkpoint and task, that score more than what stands below.{bands}"
 
 

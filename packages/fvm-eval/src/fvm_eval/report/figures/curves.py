@@ -121,7 +121,8 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     if not drawn_in:  # the trainings of families, which know no condition
         everyone = sorted(have, key=[study.family(method) for method in study.methods].index)
         drawn_in = [("", everyone)]
-    several, many = len(drawn_in) > 1, max(len(methods) for _, methods in drawn_in) > MAX_BANDS
+    most = max(len(methods) for _, methods in drawn_in)
+    several, many = len(drawn_in) > 1, most > MAX_BANDS
     keyed = several or (narrow and many)  # a legend in place of names where the lines end
     families = {study.family(method) for method in everyone}
     height = 3.1 if several else 3.9 if curves.singles is None else 3.4
@@ -132,7 +133,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         for line in curves.references:
             line.draw(axes)
         if many:
-            panels.end_intervals(axes, ends, curves.first, curves.last)
+            panels.end_intervals(axes, ends, curves.first, curves.last, most)
         panels.env_steps(
             axes,
             "" if several else curves.axis,
@@ -154,7 +155,8 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         labels.end_labels(drawn[0], [*curves.references, *names], narrow)
         return figure
     for axes in panels.right(drawn, narrow):
-        labels.end_labels(axes, curves.references, narrow)
+        outermost = narrow or panels.is_last_column(axes)
+        labels.end_labels(axes, curves.references, narrow, in_layout=outermost)
     labels.legend(figure, analysis, everyone, narrow)
     return figure
 

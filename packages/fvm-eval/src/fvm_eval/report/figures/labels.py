@@ -61,8 +61,16 @@ def references(analysis: Analysis) -> list[Reference]:
     return found
 
 
-def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool) -> None:
-    """Writes each label at its height beside the right end, pushed apart where they would touch."""
+def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool, *, in_layout: bool = True) -> None:
+    """Writes each label at its height beside the right end, pushed apart where they would touch.
+
+    Args:
+        axes: Of the panel.
+        labels: To write.
+        narrow: For a phone.
+        in_layout: Whether room is made for them; not where the next place of the grid is empty, since the
+            panels of other rows would be moved apart.
+    """
     low, high = axes.get_ylim()
     inches = axes.get_figure(root=True).get_figheight() - 0.9  # type: ignore[union-attr]
     texts = [wrapped(label.text, 18 if narrow else 30) for label in labels]
@@ -82,7 +90,7 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool) -> None:
             fontsize=9 if narrow else 10,
             fontweight="normal" if isinstance(label, Reference) else "bold",
             annotation_clip=False,
-        )
+        ).set_in_layout(in_layout)
     axes.set_ylim(low, high)
 
 
