@@ -131,8 +131,9 @@ def test_each_order_has_a_panel_of_its_own(found: tuple[Results, Plan, Store]) -
     analysis = analyse(study)
     panel = study.panels[0]
     drawn = {axes.get_title(): axes for axes in panel.draw(analysis, False).axes}
-    assert list(drawn) == ["CLOSE first", "FAR first", "Old states"]
-    tasks = {"CLOSE first": "apple/out-and-back/5", "FAR first": "apple/back-and-out/5"}
+    orders = [f"New task, {order} first" for order in ("CLOSE", "FAR")]
+    assert list(drawn) == [*orders, "Old states (FAR)"]
+    tasks = dict(zip(orders, ("apple/out-and-back/5", "apple/back-and-out/5"), strict=True))
     bc = method_styles(study)["multitask:gradient+bc"]
     for title, task in tasks.items():
         runs = analysis.runs.filter(method="multitask:gradient+bc", task=task)
@@ -145,6 +146,18 @@ def test_each_order_has_a_panel_of_its_own(found: tuple[Results, Plan, Store]) -
         ]
         assert any(list(line.get_ydata()) == pytest.approx(means.to_list()) for line in lines)
     assert "a panel for each order: CLOSE first and FAR first" in panel.caption
+
+
+def test_the_picture_says_what_its_lines_are(found: tuple[Results, Plan, Store]) -> None:
+    """A picture is read without its page: dashes, shade, seeds and budget are named in it."""
+    study = found[0].study
+    for narrow in (False, True):
+        figure = study.panels[0].draw(analyse(study), narrow)
+        named = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert named[-2:] == ["Pretrained agents,\nnot adapted", "Lost on FAR: mean\nover this stretch"]
+        seeds = study.episodes["seed"].n_unique()
+        below = figure.get_supxlabel().replace("\n", "; ")
+        assert below == f"Env steps of adaptation, budget {BUDGET:,}; means over {seeds} seeds"
 
 
 def test_how_far_it_goes_is_measured_in_plain_fine_tuning_too(found: tuple[Results, Plan, Store]) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import ctypes
 import os
+import weakref
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from study.machine import cores, memory_bytes
+from study.machine import cores, give_back_memory, memory_bytes
 
 
 def group(tmp_path: Path, name: str, **files: str) -> None:
@@ -56,3 +59,18 @@ def test_a_quota_of_version_1_counts(tmp_path: Path) -> None:
 def test_without_groups_all_that_is_allowed_counts(tmp_path: Path) -> None:
     assert cores(tmp_path / "none", tmp_path / "nothing") == 8
     assert memory_bytes(tmp_path / "none", tmp_path / "nothing") == psutil.virtual_memory().total
+
+
+class Circle:
+    """Something that nobody else knows."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("c_library", [ctypes.CDLL(None), object()], ids=["this one", "one that cannot trim"])
+def test_what_only_knows_itself_is_given_back(c_library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: c_library)
+    gone = weakref.ref(Circle())
+    give_back_memory()
+    assert gone() is None

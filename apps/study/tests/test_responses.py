@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import log2
 from pathlib import Path
 
 import polars as pl
@@ -11,13 +12,16 @@ import pytest
 from fvm_learners import PPOConfig
 from study.command_line.cli import run
 from study.command_line.commands import run_command
-from study.config import Phase, Settings
+from study.config import Phase, Settings, StudyConfig
 from study.errors import StudyError
+from study.folder.store import Store
+from study.measures.responses import note
 from study.methods import Method
+from study.plan import Plan
 from study.presets import toy
 from study.presets.rlbench import PLAYERS_PRESET
 from study.presets.toy_map import MAP
-from study.tuning.grid import points_of, read_grid
+from study.tuning.grid import Point, points_of, read_grid
 from study.tuning.responses import (
     FIRST_SEED,
     best_points,
@@ -289,3 +293,56 @@ def test_a_study_takes_over_its_tuning(tmp_path: Path, monkeypatch: pytest.Monke
     assert results.filter(method="rl2")["seed"].unique().sort().to_list() == [100, 101]
     with pytest.raises(StudyError, match="run `study tune` first"):
         with_tuned(TINY, tmp_path)
+
+
+def tuned_to(
+    best: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, tuple[float, ...]]:
+    """Returns the grid that a tuning leaves where scores fall by .05 for each doubling away from the best."""
+
+    def made_up(config: StudyConfig, plans: dict[str, Plan], store: Store) -> pl.DataFrame:
+        def score(point: Point) -> float:
+            return -0.05 * sum(abs(log2(value / best[axis])) for axis, value in point.values.items())
+
+        rows = [
+            (name, point.name, seed, "a", score(point), 4)
+            for name in plans
+            for point in points_of(config, Method.parse(name))
+            for seed in range(3)
+        ]
+        names = ["method", "point", "seed", "task", "value", "episodes"]
+        return pl.DataFrame(rows, schema=names, orient="row")
+
+    monkeypatch.setattr("study.tuning.tune.responses", made_up)
+    monkeypatch.setattr("study.tuning.tune.run_jobs", lambda *given: None)
+    monkeypatch.setattr("study.tuning.tune.spent", lambda plans, store: pl.DataFrame())
+    monkeypatch.setitem(toy.PRESETS, "tiny", replace(TINY, methods=("scratch", "rl2")))
+    line = "tune --benchmark toy --preset tiny --game hidden-catch --workers 0 --env-steps 500 --output"
+    assert run([*line.split(), str(tmp_path)]) == 0
+    return dict(read_tuned(tmp_path).grid)
+
+
+def test_each_axis_widens_until_its_optimum_lies_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = {"adapt.learning_rate": 4e-2, "pretrain.learning_rate": 1.6e-4}
+    assert tuned_to(rates, tmp_path, monkeypatch) == {
+        "adapt.learning_rate": (1e-3, 5e-3, 1e-2, 2e-2, 4e-2, 8e-2),
+        "pretrain.learning_rate": (6.4e-5, 1.6e-4, 4e-4, 1e-3, 2.5e-3, 5e-3),
+    }
+    assert read_tuned(tmp_path).edges == ()
+    assert "still lies at the edge" not in capsys.readouterr().out
+
+
+def test_an_optimum_that_stays_at_the_edge_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = {"adapt.learning_rate": 1e3, "pretrain.learning_rate": 2.5e-3}
+    assert tuned_to(far, tmp_path, monkeypatch)["adapt.learning_rate"][-1] == pytest.approx(0.64)
+    tuned = read_tuned(tmp_path)
+    assert tuned.edges == ("adapt.learning_rate",)
+    said = "a best point still lies at the edge of adapt.learning_rate: tune again with a wider --grid"
+    assert said in capsys.readouterr().out
+    found = pl.read_parquet(tmp_path / "curves.parquet")
+    assert note(found, tuned).endswith("; some optimum lay at the edge of adapt.learning_rate.")
+    assert "edge" not in note(found, replace(tuned, edges=()))

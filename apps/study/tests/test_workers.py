@@ -364,3 +364,15 @@ def test_a_driver_without_workers_reports_what_others_have_done(
 
 
 # The cache, and running anew.
+
+
+def test_a_worker_does_not_keep_the_memory_of_jobs_that_are_done(
+    folder: tuple[Plan, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[int] = []
+    monkeypatch.setattr("study.engines.worker.GIVE_BACK_EVERY_S", 0.0)
+    monkeypatch.setattr("study.engines.worker.give_back_memory", lambda: given_back.append(1))
+    plan, store = folder
+    events = take_jobs(Schedule(plan.jobs, store), RunOptions("cpu"))
+    finished = sum(event.what == "finished" for event in events)
+    assert len(given_back) == finished > 0

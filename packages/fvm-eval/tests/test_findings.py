@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from html import unescape
 
 import numpy as np
 import polars as pl
@@ -167,6 +168,12 @@ def test_folds_that_share_no_task_are_a_plan_unless_it_is_said_otherwise():
         False,
         True,
     ]
+
+
+def test_the_headline_s_scores_have_the_same_decimals():
+    means = {"a": 0.29, "b": -0.00798, "c": 0.5}
+    table = frame(lambda m, s, _: means[m] + (s - 2) / 10, methods="abc")
+    assert "c 0.50, a 0.29, b −0.01." in unescape(compare(table).files["report.html"].decode())
 
 
 def test_folds_of_which_nothing_is_assumed():

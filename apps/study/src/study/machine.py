@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -46,6 +48,17 @@ def one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def give_back_memory() -> None:
+    """Frees what objects hold that know only each other, and gives the system what the C library keeps of it.
+
+    A learner lies in such circles, replay and all, until Python looks for them. And of what is freed glibc
+    keeps all that lies below something still in use: after 300 jobs of Rainbow on Catch 2.5 GB.
+    """
+    gc.collect()
+    with suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _groups(cgroups: Path, mine: Path, controller: str) -> list[Path]:

@@ -15,6 +15,7 @@ from study.folder.job_record import short
 from study.folder.under_way import Failure, UnderWay
 from study.jobs.evaluation import Stopped
 from study.jobs.job import Progress, run_job
+from study.machine import give_back_memory
 from study.needs import Needs
 from study.plan import Job
 from study.plugins import in_a_sentence
@@ -22,6 +23,7 @@ from study.plugins import in_a_sentence
 POLL_S = 0.2  # between two looks while others have what is left in hand
 POLL_AT_MOST_S = 2.0
 TELL_EVERY_S = 0.3
+GIVE_BACK_EVERY_S = 10.0  # looking for circles takes a tenth of a second
 NOTHING = Needs()
 ALONE = 5  # looks at which nobody has a job in hand: between two jobs a worker has none either
 
@@ -53,7 +55,7 @@ def take_jobs(
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
     too_large, alone = 0, 0
-    pause = POLL_S
+    pause, gave_back = POLL_S, time.monotonic()
     while not (stopping() or under_way.stopped or replaced()):
         job = schedule.next()
         if job is None:
@@ -92,6 +94,9 @@ def take_jobs(
                     yield from run_one(job, schedule, options, under_way, stopping, lost, hear)
         finally:
             lease.release()
+        if time.monotonic() - gave_back >= GIVE_BACK_EVERY_S:
+            give_back_memory()
+            gave_back = time.monotonic()
 
 
 def run_one(

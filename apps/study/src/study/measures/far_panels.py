@@ -59,9 +59,10 @@ def panels_of(
         Panel(
             name="far",
             heading="What agents still know while they adapt",
-            caption="The new task: what they adapt to. Old states: what the pretrained agent knows and "
-            f"fine-tuning does not visit at first. {several}Dashed: the pretrained agents. Shaded: env steps "
-            f"{low:,} to {high:,}, over which what is lost is averaged.",
+            caption="The new task: what they adapt to. Old states (FAR): what the pretrained agent knows and "
+            f"fine-tuning does not visit at first. {several}Lines: means over seeds. Dashed: the pretrained "
+            f"agents, not adapted. Shaded: env steps {low:,} to {high:,}, over which what is lost is "
+            "averaged.",
             draw=partial(
                 beside,
                 old=old,

@@ -16,7 +16,7 @@ from study.methods import Row
 from study.registry import Findings, Finished, Measure
 from study.results.evidence import SHIPPED
 from study.tuning.grid import ADAPT
-from study.tuning.tuned import read_tuned
+from study.tuning.tuned import Tuned, read_tuned
 
 if TYPE_CHECKING:
     from fvm_eval.analysis import Analysis
@@ -44,23 +44,19 @@ def findings(finished: Finished) -> Findings:
         draw=partial(draw, curves=curves, axis=drawn[0], chosen=finished.config.chosen),
     )
     tuned = read_tuned(path.parent)
-    return Findings(panels=[panel], notes=[note(curves, tuned.env_steps if tuned.unsure else 0)])
+    return Findings(panels=[panel], notes=[note(curves, tuned)])
 
 
-def note(curves: pl.DataFrame, cap: int = 0) -> str:
-    """Returns a sentence on how well the tuning tells neighbours apart.
-
-    Args:
-        curves: Of the tuning.
-        cap: Env steps of a method at which it ended without telling them all apart; 0 where it did, or does
-            not say.
-    """
+def note(curves: pl.DataFrame, tuned: Tuned) -> str:
+    """Returns a sentence on how well a tuning tells neighbours apart, and whether its grid was too narrow."""
     errors = curves.drop_nulls("se_to_next")
     alone = sorted(set(curves["method"]) - set(errors["method"]))
     wide = len(errors.filter(pl.col("se_to_next") > 0.03))
     text = f"Tuning: {wide} of {len(errors)} pairs of neighbouring points have a standard error above .03"
     text += f"; one seed, hence none, of {', '.join(alone)}" if alone else ""
-    return f"{text}; it ended at its cap of {cap:,} env steps a method." if cap else f"{text}."
+    text += f"; it ended at its cap of {tuned.env_steps:,} env steps a method" if tuned.unsure else ""
+    text += f"; some optimum lay at the edge of {', '.join(tuned.edges)}" if tuned.edges else ""
+    return f"{text}."
 
 
 def draw(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ from study.tuning.responses import (
 from study.tuning.tuned import TABLES, TUNED, Tuned
 from study.words import plural
 
-MOST_WIDENINGS = 2
+MOST_WIDENINGS = 6  # of an axis: noise might widen it for ever
 MOST_TIMES = 4  # the env steps given at first
 MOST_ENV_STEPS = 10**15
 OF_NO_TUNING = ("tune", "tuned", "fresh")  # what `study tune` has no use for
@@ -88,13 +89,13 @@ class Course:
         config: With the grid as it was widened and the settings chosen so far.
         plans: By method, the trials that its choice rests on.
         ran: By method, all trials that were run: what started from settings chosen earlier counts too.
-        widenings: How often the grid may still grow.
+        widenings: How often each axis of the grid has grown.
     """
 
     config: StudyConfig
     plans: dict[str, Plan] = field(default_factory=dict)
     ran: dict[str, Plan] = field(default_factory=dict)
-    widenings: int = MOST_WIDENINGS
+    widenings: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,12 +165,14 @@ def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int]) -> None:
             course.plans |= own
             course.ran |= {name: merged([plan, course.ran.get(name, plan)]) for name, plan in own.items()}
             found = curves(config, responses(config, own, shop.store))
-            grid = widened(config, found)
-            if grid == dict(config.grid) or not course.widenings:
+            wider = {axis: v for axis, v in widened(config, found).items() if v != config.grid[axis]}
+            grown = {axis: v for axis, v in wider.items() if course.widenings[axis] < MOST_WIDENINGS}
+            if not grown:
                 course.config = replace(config, settings=settings_of(config, best_points(found)))
                 break
-            shop.console.print(f"  a best point lies at the edge: {said(grid)}")
-            course.config, course.widenings = replace(config, grid=grid), course.widenings - 1
+            course.config = replace(config, grid={**config.grid, **grown})
+            course.widenings.update(grown.keys())
+            shop.console.print(f"  a best point lies at the edge: {said(course.config.grid)}")
 
 
 def seeds_by_method(config: StudyConfig, env_steps: int) -> dict[str, int]:
@@ -261,6 +264,7 @@ def filed(console: Console, course: Course, store: Store, env_steps: int, left: 
         chosen=best_points(found),
         env_steps=env_steps,
         unsure=tuple(left),
+        edges=tuple(axis for axis, v in widened(config, found).items() if v != config.grid[axis]),
     )
     write_bytes(store.root / TUNED, canonical_json(asdict(tuned)).encode())
     for method, point in tuned.chosen.items():
@@ -270,6 +274,9 @@ def filed(console: Console, course: Course, store: Store, env_steps: int, left: 
     if left:
         text = f"  at {env_steps:,} env steps a method still not told apart: {', '.join(left)}"
         console.print(text, soft_wrap=True)
+    if tuned.edges:
+        text = f"a best point still lies at the edge of {', '.join(tuned.edges)}"
+        console.print(f"  {text}: tune again with a wider --grid", soft_wrap=True)
     return tuned
 
 

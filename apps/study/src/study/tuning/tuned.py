@@ -29,6 +29,7 @@ class Tuned:
         chosen: By method, its best point.
         env_steps: What each method might take at last; 0 where the tuning does not say.
         unsure: Methods whose neighbouring points were not told apart when it ended.
+        edges: Axes at whose edge some method's optimum lay when it ended.
     """
 
     grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Tuned:
     chosen: Mapping[str, str] = field(default_factory=dict)
     env_steps: int = 0
     unsure: tuple[str, ...] = ()
+    edges: tuple[str, ...] = ()
 
 
 def read_tuned(folder: Path) -> Tuned:
@@ -48,9 +50,14 @@ def read_tuned(folder: Path) -> Tuned:
         value: Any = read_json(folder / TUNED)
         settings = {name: Settings(**own) for name, own in value["settings"].items()}
         grid = {axis: tuple(values) for axis, values in value["grid"].items()}
-        ended = int(value.get("env_steps", 0)), tuple(value.get("unsure", ()))
-        chosen = dict(value["chosen"])
-        return Tuned(grid=grid, settings=settings, chosen=chosen, env_steps=ended[0], unsure=ended[1])
+        return Tuned(
+            grid=grid,
+            settings=settings,
+            chosen=dict(value["chosen"]),
+            env_steps=int(value.get("env_steps", 0)),
+            unsure=tuple(value.get("unsure", ())),
+            edges=tuple(value.get("edges", ())),
+        )
     except FileNotFoundError:
         raise StudyError(f"{folder} holds no finished tuning; run `study tune` first") from None
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:

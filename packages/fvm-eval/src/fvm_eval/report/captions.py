@@ -15,6 +15,7 @@ from fvm_eval.analysis.summaries import shown_pairs
 from fvm_eval.naming import plural
 from fvm_eval.report import figures
 from fvm_eval.report.families import family_label, groups, methods_of, sizes
+from fvm_eval.report.figures.curves import one_each
 from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.tasks import MAX_RUNS, MAX_TASKS
 from fvm_eval.report.text import tasks_text, these
@@ -110,8 +111,10 @@ def _references(analysis: Analysis) -> str:
 
 
 def _profiles(analysis: Analysis) -> str:
-    few = _most(analysis) <= MAX_BANDS
-    bands = " Bands: 95 % over checkpoints, at each score by itself." if few else ""
+    counts = [len(methods) for _, methods in groups(analysis.study)]
+    some = "" if max(counts) <= MAX_BANDS else f", where at most {MAX_BANDS} methods share a panel"
+    drawn = min(counts) <= MAX_BANDS
+    bands = f" Bands: 95 % over checkpoints, at each score by itself{some}." if drawn else ""
     return f"Share of runs, one a checkpoint and task, that score more than what stands below.{bands}"
 
 
@@ -215,13 +218,15 @@ def _remembers(analysis: Analysis) -> str:
 
 def _seeds(analysis: Analysis, rows: pl.DataFrame) -> str:
     """Returns what is drawn of single seeds beside these curves."""
-    if analysis.study.episodes["seed"].n_unique() < 2:
+    seeds = analysis.study.episodes["seed"].n_unique()
+    if seeds < 2:
         return ""
-    return (
-        " Bars at the end: 95 % over seeds."
-        if _most(analysis, set(rows["method"])) > MAX_BANDS
-        else " Thin lines: single seeds."
-    )
+    mean = f" Lines: means over those of {seeds} seeds in which an episode ended in the stretch."
+    thin, bars = " Thin lines: single seeds.", " Bars at the end: 95 % over seeds."
+    if one_each(analysis, rows):
+        return f" A panel for each method.{mean}{thin}{bars}"
+    many = _most(analysis, set(rows["method"])) > MAX_BANDS
+    return f"{mean}{bars if many else thin}"
 
 
 def _most(analysis: Analysis, drawn: Collection[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from markupsafe import Markup
@@ -68,9 +69,11 @@ def _answer(analysis: Analysis) -> dict[str, Any]:
     summary, scale = analysis.summaries[0], analysis.scale
     best = sorted(summary.fixed, key=lambda method: -summary.fixed[method].mean)
     shown = best if len(best) <= _MOST else best[: _MOST - 1]
-    scores = [f"{analysis.study.label(m)} {number(scale.value(summary.fixed[m].mean))}" for m in shown]
+    means = {m: scale.value(summary.fixed[m].mean) for m in best}
+    like = max((abs(mean) for mean in means.values() if isfinite(mean)), default=0.0)
+    scores = [f"{analysis.study.label(m)} {number(means[m], like=like)}" for m in shown]
     if rest := best[len(shown) :]:
-        high, low = (number(scale.value(summary.fixed[m].mean)) for m in (rest[0], rest[-1]))
+        high, low = (number(means[m], like=like) for m in (rest[0], rest[-1]))
         scores.append(f"{len(rest)} others {high} to {low}")
     no = "No comparison was fixed beforehand, so none is decided."
     return {"label": "", "tone": "", "decision": f"{', '.join(scores)}.", "numbers": no}

@@ -15,6 +15,7 @@ from fvm_eval.analysis.study_results import NEW_LEVELS, StudyResults
 METHOD_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c00", "#7f4f9f")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (3.2, 1.4), (1.0, 1.2), (4.5, 1.2, 1.0, 1.2))
 _MARKERS = ("o", "s", "^", "D")
+VARIANTS = len(_DASHES)
 
 
 @dataclass(frozen=True)

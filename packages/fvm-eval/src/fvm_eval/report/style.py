@@ -48,6 +48,7 @@ td small,th small{display:block;color:var(--muted);font-size:.82rem;font-weight:
 td.n small{white-space:nowrap}
 tbody>tr.group>th{padding-top:1.3rem;color:var(--muted);font-size:.82rem}
 .swatch{width:1.9em;height:.73em;margin-right:.5em;stroke-width:1.8}
+tbody>tr>th:has(.swatch){padding-left:2.4em}th:has(.swatch)>.swatch{margin-left:-2.4em}
 .supported{color:var(--good)}.contradicted{color:var(--bad)}.undecided{color:var(--doubt)}
 table.claims{margin:.8rem 0 0;table-layout:fixed}
 .claims>thead th:first-child{width:31%}.claims>thead th:last-child{width:28%}
@@ -66,7 +67,8 @@ color:var(--muted)}
 .scroll table{border-bottom:1px solid var(--rule)}.scroll th,.scroll td{border-bottom:0}
 .scroll tbody>tr>*{border-top:1px solid var(--rule)}
 code,pre{font:.85rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-pre{background:var(--wash);padding:.8rem 1rem;overflow-x:auto;border-radius:6px;margin:.6rem 0}
+pre{background:var(--wash);padding:.8rem 1rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:6px;
+margin:.6rem 0}
 code{overflow-wrap:anywhere}td.n code{white-space:normal}
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--muted)}
 @media (max-width:640px){main{padding:1.5rem 1rem 3rem}.answer{font-size:1.4rem}.numbers{font-size:1rem}
@@ -83,10 +85,13 @@ padding:.25rem 0;min-width:0;max-width:none}
 display:grid;grid-template-columns:7rem 1fr;text-align:left;white-space:normal}
 .claims [data-name]::before{content:attr(data-name);color:var(--muted);font-size:.85rem;grid-row:1/9}
 .claims [data-name]>*{grid-column:2}
-.stack thead{display:none}.stack,.stack tbody,.stack tr,.stack th,.stack td{display:block}
+.stack,.stack thead,.stack tbody,.stack tr,.stack th,.stack td{display:block}
+.stack thead th{border-bottom:0;padding:.55rem 0 .2rem}
+.stack thead th:not(:first-child),.stack thead th:empty{display:none}
 .scroll .stack tbody>tr{border-top:1px solid var(--rule);padding:.55rem 0}
 .scroll .stack tbody>tr>*{border-top:0}
 .stack tbody>tr>th{position:static;min-width:0;padding:.1rem 0;overflow-wrap:anywhere}
+.stack tbody>tr>th:has(.swatch){padding-left:2.4em}
 .stack td.n{display:grid;grid-template-columns:minmax(7rem,40%) 1fr;gap:0 .8rem;text-align:left;
 padding:.15rem 0;white-space:normal}
 .stack td.n:empty{display:none}

@@ -18,6 +18,8 @@ from fvm_eval.report.figures.panels import MAX_BANDS
 from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.method_styles import MethodStyle, method_styles
 
+_EACH = 1.75  # inches of a panel's height where each method has its own
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -62,15 +64,21 @@ def adaptation(analysis: Analysis, narrow: bool) -> Figure:
 
 def online(analysis: Analysis, narrow: bool) -> Figure:
     """Returns the mean return of episodes that ended while adapting, in bins of env steps."""
-    return _by_size(
-        analysis, _returns(analysis, analysis.online, analysis.study.online, "adaptation"), narrow
-    )
+    curves = _returns(analysis, analysis.online, analysis.study.online, "adaptation")
+    return (_each if one_each(analysis, curves.rows) else _by_size)(analysis, curves, narrow)
 
 
 def pretraining(analysis: Analysis, narrow: bool) -> Figure:
     """Returns the training return of each pretrained method, in bins of env steps."""
     curves = _returns(analysis, analysis.pretraining, analysis.study.pretraining, "pretraining")
-    return _by_size(analysis, curves, narrow)
+    return (_each if one_each(analysis, curves.rows) else _by_size)(analysis, curves, narrow)
+
+
+def one_each(analysis: Analysis, rows: pl.DataFrame) -> bool:
+    """Whether returns have a panel for each method: many that jump would hide each other in one panel."""
+    have = set(rows["method"])
+    drawn_in = [mine for _, methods in groups(analysis.study) if (mine := have.intersection(methods))]
+    return max(map(len, drawn_in or [have])) > MAX_BANDS and len(drawn_in) < 2
 
 
 def _returns(analysis: Analysis, rows: pl.DataFrame | None, table: pl.DataFrame | None, phase: str) -> Curves:
@@ -82,6 +90,29 @@ def _returns(analysis: Analysis, rows: pl.DataFrame | None, table: pl.DataFrame 
     return Curves(rows, float, 0.0, last, phase, unit, singles=series.seed_returns(study, table))
 
 
+def _each(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
+    """Returns a panel for each method: its mean, single seeds as thin lines, its last interval."""
+    study, have = analysis.study, set(curves.rows["method"])
+    families = [study.family(method) for method in study.methods]
+    methods = sorted(have, key=lambda m: study.methods.index(m) if m in study.methods else families.index(m))
+    names = [labels.wrapped(family_label(study, method), 22 if narrow else 30) for method in methods]
+    figure, drawn = panels.grid(len(methods), narrow, height=_EACH, columns=2 if narrow else 3)
+    for axes, method, name in zip(drawn, methods, names, strict=True):
+        end = _curve(axes, method_styles(study)[method], method, curves, plain=False)
+        panels.end_intervals(axes, [end], curves.first, curves.last)
+        panels.env_steps(axes, "", curves.last, 3)
+        axes.set_title(name, fontsize=9)
+    budget = f", budget {study.final_step:,}" if curves.phase == "adaptation" else ""
+    seeds = study.episodes["seed"].n_unique()
+    lines = (
+        f"thick: mean of {seeds} seeds; thin: each seed; bar: 95 % at the end" if seeds > 1 else "one seed"
+    )
+    below = f"{curves.axis}{budget}\n{labels.wrapped(lines, 44) if narrow else lines}"
+    figure.supxlabel(below, fontsize=10, color=MUTED)
+    figure.supylabel(curves.unit, fontsize=10, color=MUTED)
+    return figure
+
+
 def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     study, have = analysis.study, set(curves.rows["method"])
     drawn_in = [(title, [m for m in methods if m in have]) for title, methods in groups(study)]
@@ -90,7 +121,8 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
     if not drawn_in:  # the trainings of families, which know no condition
         everyone = sorted(have, key=[study.family(method) for method in study.methods].index)
         drawn_in = [("", everyone)]
-    several, many = len(drawn_in) > 1, max(len(methods) for _, methods in drawn_in) > MAX_BANDS
+    most = max(len(methods) for _, methods in drawn_in)
+    several, many = len(drawn_in) > 1, most > MAX_BANDS
     keyed = several or (narrow and many)  # a legend in place of names where the lines end
     families = {study.family(method) for method in everyone}
     height = 3.1 if several else 3.9 if curves.singles is None else 3.4
@@ -101,7 +133,7 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         for line in curves.references:
             line.draw(axes)
         if many:
-            panels.end_intervals(axes, ends, curves.first, curves.last)
+            panels.end_intervals(axes, ends, curves.first, curves.last, most)
         panels.env_steps(
             axes,
             "" if several else curves.axis,
@@ -123,7 +155,8 @@ def _by_size(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
         labels.end_labels(drawn[0], [*curves.references, *names], narrow)
         return figure
     for axes in panels.right(drawn, narrow):
-        labels.end_labels(axes, curves.references, narrow)
+        outermost = narrow or panels.is_last_column(axes)
+        labels.end_labels(axes, curves.references, narrow, in_layout=outermost)
     labels.legend(figure, analysis, everyone, narrow)
     return figure
 

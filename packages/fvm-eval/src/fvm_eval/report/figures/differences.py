@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.analysis.summaries import Difference, Pair, grouped, pair_groups, shown_pairs
@@ -67,6 +68,8 @@ def differences(analysis: Analysis, narrow: bool) -> Figure:
         axes.axvline(0, color=INK, linewidth=1)
         panels.rows_of_names(axes, texts, places)
         axes.xaxis.set_major_formatter(labels.plain)
+        if shape[1] > 1:  # the last number of one column beside the first of the next reads as one
+            axes.xaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both"))
         if not alone:
             axes.set_title(analysis.study.summary_label(names[column]))
     _cut(drawn.flat[0], analysis)

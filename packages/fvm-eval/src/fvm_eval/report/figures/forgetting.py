@@ -6,21 +6,28 @@ Both figures are handed in as `Panel`s by studies that ask their agents about ol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fvm_eval.analysis.study_analysis import Analysis
+from fvm_eval.analysis.study_results import StudyResults
 from fvm_eval.curves import pooled_curves
+from fvm_eval.naming import plural
+from fvm_eval.report.families import family_label
 from fvm_eval.report.figures import labels, panels
 from fvm_eval.report.figures.labels import legend_height
 from fvm_eval.report.figures.paper import MUTED, NARROW, WIDE
-from fvm_eval.report.method_styles import MethodStyle, method_styles
+from fvm_eval.report.method_styles import VARIANTS, MethodStyle, method_styles
 from fvm_eval.statistics.intervals import Interval
 
 PANEL = 3.0  # inches of a panel's height
+_SHADE, _DASHES = 0.12, (0, (4, 3))
 
 
 def beside(
@@ -34,6 +41,9 @@ def beside(
 ) -> Figure:
     """Returns the adaptation curves and, beside them, the scores on old states at the same snapshots.
 
+    The legend says what the dashed line and the shaded stretch are, the axis how many seeds a line is the
+    mean of and what the budget is.
+
     Args:
         analysis: Of the study.
         narrow: For a phone.
@@ -42,12 +52,18 @@ def beside(
         teacher: Mean score of the pretrained agents there, a dashed line.
         new: By its title, the tasks of each panel of adaptation curves; None for one of all tasks.
     """
-    study, styles = analysis.study, method_styles(analysis.study)
+    study = analysis.study
     methods = [method for method in study.methods if method in set(analysis.pooled["method"])]
-    families = {study.family(method) for method in methods}
+    styles, names = told_apart(study, methods)
     shown = {"The new task": analysis.pooled} if new is None else _pooled(analysis, new)
-    shown["Old states"] = old
-    figure, drawn = panels.grid(len(shown), narrow, height=PANEL, named=len(families))
+    shown["Old states (FAR)"] = old
+    beyond = [
+        Line2D(
+            [], [], color=MUTED, linewidth=1.2, linestyle=_DASHES, label="Pretrained agents,\nnot adapted"
+        ),
+        Patch(color=MUTED, alpha=_SHADE, linewidth=0, label="Lost on FAR: mean\nover this stretch"),
+    ]
+    figure, drawn = panels.grid(len(shown), narrow, height=PANEL, named=len(names) + len(beyond))
     for axes, (title, rows) in zip(drawn, shown.items(), strict=True):
         for method in methods:
             mine = rows.filter(pl.col("method") == method)
@@ -58,19 +74,41 @@ def beside(
             if len(methods) <= panels.MAX_BANDS:
                 panels.band(axes, x, mine, style, float)
         axes.set_title(title)
-        panels.env_steps(axes, "Env steps of adaptation", float(analysis.steps[-1]), 3)
-    drawn[-1].axvspan(*window, color=MUTED, alpha=0.12, linewidth=0)
-    drawn[-1].axhline(teacher, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+        panels.env_steps(axes, "", float(analysis.steps[-1]), 5 if len(shown) < 3 and not narrow else 3)
+    drawn[-1].axvspan(*window, color=MUTED, alpha=_SHADE, linewidth=0)
+    drawn[-1].axhline(teacher, color=MUTED, linewidth=1.2, linestyle=_DASHES)
     for axes in panels.left(drawn, narrow):
         axes.set_ylabel("Normalised score")
-    labels.legend(figure, analysis, methods, narrow, markers=False)
+    seeds = plural(study.episodes["seed"].n_unique(), "seed")
+    below = f"Env steps of adaptation, budget {study.final_step:,}"
+    mean = f"means over {seeds}" if seeds != "1 seed" else "one seed"
+    figure.supxlabel(f"{below}{chr(10) if narrow else '; '}{mean}", fontsize=10, color=MUTED)
+    labels.legend(figure, analysis, methods, narrow, markers=False, more=beyond, entries=names)
     return figure
+
+
+def told_apart(
+    study: StudyResults, methods: Sequence[str]
+) -> tuple[dict[str, MethodStyle], dict[str, MethodStyle]]:
+    """Returns the look of each method, and names with looks for a legend.
+
+    Methods of one family, as the points of a grid, keep its colour and differ in dashes and marker.
+    """
+    looks, names = {}, {}
+    for method in methods:
+        family = [other for other in methods if study.family(other) == study.family(method)]
+        look = method_styles(study)[method]
+        if len(family) > 1:
+            look = replace(look, variant=(look.variant + family.index(method)) % VARIANTS)
+        looks[method] = look
+        names[study.label(method) if len(family) > 1 else family_label(study, method)] = look
+    return looks, names
 
 
 def _pooled(analysis: Analysis, tasks: Mapping[str, Sequence[str]]) -> dict[str, pl.DataFrame]:
     """Returns each method's curve over some of the tasks, by what they are called."""
     return {
-        title: pooled_curves(
+        f"New task, {title}": pooled_curves(
             analysis.runs.filter(pl.col("task").is_in(list(some))), score_bounds=analysis.score_bounds
         )
         for title, some in tasks.items()
@@ -92,10 +130,9 @@ def prices(
         gained: By method, the area under its adaptation curve.
         paid: What is paid, for people, and its intervals by method; a method may have none.
     """
-    study, styles = analysis.study, method_styles(analysis.study)
-    methods = [method for method in study.methods if method in gained]
-    families = {study.family(method) for method in methods}
-    above = legend_height(len(families), narrow)
+    methods = [method for method in analysis.study.methods if method in gained]
+    styles, names = told_apart(analysis.study, methods)
+    above = legend_height(len(names), narrow)
     rows, columns = (len(paid), 1) if narrow else (1, len(paid))
     size = (NARROW, 0.9 * PANEL * rows + above) if narrow else (WIDE, PANEL + above)
     figure = Figure(figsize=size, layout="constrained")
@@ -110,7 +147,7 @@ def prices(
         axes.grid(visible=True, axis="x")
         if narrow or place == 0:
             axes.set_ylabel("Area under the curve")
-    labels.legend(figure, analysis, methods, narrow)
+    labels.legend(figure, analysis, methods, narrow, entries=names)
     return figure
 
 

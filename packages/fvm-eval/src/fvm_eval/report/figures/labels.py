@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,7 +17,7 @@ from fvm_eval.analysis.study_analysis import Analysis
 from fvm_eval.naming import visible
 from fvm_eval.report.families import family_label
 from fvm_eval.report.figures.paper import MUTED
-from fvm_eval.report.method_styles import method_styles
+from fvm_eval.report.method_styles import MethodStyle, method_styles
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,16 @@ def references(analysis: Analysis) -> list[Reference]:
     return found
 
 
-def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool) -> None:
-    """Writes each label at its height beside the right end, pushed apart where they would touch."""
+def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool, *, in_layout: bool = True) -> None:
+    """Writes each label at its height beside the right end, pushed apart where they would touch.
+
+    Args:
+        axes: Of the panel.
+        labels: To write.
+        narrow: For a phone.
+        in_layout: Whether room is made for them; not where the next place of the grid is empty, since the
+            panels of other rows would be moved apart.
+    """
     low, high = axes.get_ylim()
     inches = axes.get_figure(root=True).get_figheight() - 0.9  # type: ignore[union-attr]
     texts = [wrapped(label.text, 18 if narrow else 30) for label in labels]
@@ -81,7 +90,7 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], narrow: bool) -> None:
             fontsize=9 if narrow else 10,
             fontweight="normal" if isinstance(label, Reference) else "bold",
             annotation_clip=False,
-        )
+        ).set_in_layout(in_layout)
     axes.set_ylim(low, high)
 
 
@@ -113,11 +122,29 @@ def apart(heights: Sequence[float], sizes: Sequence[float], low: float, high: fl
 
 
 def legend(
-    figure: Figure, analysis: Analysis, methods: Sequence[str], narrow: bool, *, markers: bool = True
+    figure: Figure,
+    analysis: Analysis,
+    methods: Sequence[str],
+    narrow: bool,
+    *,
+    markers: bool = True,
+    more: Sequence[Artist] = (),
+    entries: Mapping[str, MethodStyle] | None = None,
 ) -> None:
-    """Writes the methods' names and lines above the panels, a family once."""
-    entries = {family_label(analysis.study, m): method_styles(analysis.study)[m] for m in methods}
-    handles = [
+    """Writes the methods' names and lines above the panels, a family once, and then what else is drawn.
+
+    Args:
+        figure: To write on.
+        analysis: Of the study.
+        methods: That are drawn.
+        narrow: For a phone.
+        markers: Whether lines have them.
+        more: What else is drawn, with labels.
+        entries: Names and looks, where they are not those of the methods' families.
+    """
+    if entries is None:
+        entries = {family_label(analysis.study, m): method_styles(analysis.study)[m] for m in methods}
+    handles: list[Artist] = [
         Line2D(
             [],
             [],
@@ -129,6 +156,7 @@ def legend(
         )
         for name, style in entries.items()
     ]
+    handles += more
     figure.legend(
         handles=handles,
         loc="outside upper left",

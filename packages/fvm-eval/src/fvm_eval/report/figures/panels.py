@@ -38,7 +38,15 @@ class End:
     high: float | None
 
 
-def grid(count: int, narrow: bool, *, height: float, named: int = 0) -> tuple[Figure, list[Axes]]:
+def grid(
+    count: int,
+    narrow: bool,
+    *,
+    height: float,
+    named: int = 0,
+    columns: int | None = None,
+    apart: bool = False,
+) -> tuple[Figure, list[Axes]]:
     """Returns a figure with `count` panels that share their axes, one below the other if it is narrow.
 
     Args:
@@ -46,12 +54,15 @@ def grid(count: int, narrow: bool, *, height: float, named: int = 0) -> tuple[Fi
         narrow: For a phone.
         height: Of a row of panels, in inches; a single panel's is a tenth lower on a narrow page.
         named: How many names a legend above the panels will have.
+        columns: Of panels at most; one of a narrow figure, three of others if not given.
+        apart: Whether numbers stand at both ends of the axes, which are to be told from the neighbour's.
     """
-    columns = 1 if narrow else min(_COLUMNS, count)
+    columns = min(columns or (1 if narrow else _COLUMNS), count)
     rows = math.ceil(count / columns)
     above = legend_height(named, narrow)
     size = (NARROW, 0.9 * height * rows + above) if narrow else (WIDE, height * rows + above)
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08 if narrow and rows > 1 else 0.04))
+    low, wide = 0.08 if narrow and rows > 1 else 0.04, 0.12 if apart else None
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=low, w_pad=wide))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[count:]:
         axes.set_axis_off()
@@ -75,6 +86,11 @@ def right(drawn: Sequence[Axes], narrow: bool) -> list[Axes]:
     ]
 
 
+def is_last_column(axes: Axes) -> bool:
+    """Whether a panel stands in the last column, not before an empty place of an unfilled row."""
+    return _spec(axes).is_last_col()
+
+
 def _spec(axes: Axes) -> SubplotSpec:
     spec = axes.get_subplotspec()
     assert spec is not None, "panels come from a grid"
@@ -92,7 +108,7 @@ def band(
         axes.fill_between(at, low, high, color=style.colour, alpha=0.16, linewidth=0)
 
 
-def end_intervals(axes: Axes, ends: Sequence[End], first: float, last: float) -> None:
+def end_intervals(axes: Axes, ends: Sequence[End], first: float, last: float, room: int = 0) -> None:
     """Draws intervals side by side to the right of the curves, where bands would cover each other.
 
     Args:
@@ -100,16 +116,18 @@ def end_intervals(axes: Axes, ends: Sequence[End], first: float, last: float) ->
         ends: Of the curves.
         first: Where the curves begin.
         last: Where they end.
+        room: For how many there is to be room, where panels share an axis and another one has more.
     """
+    room = max(room, len(ends))
     step = 0.036 * (last - first)
     start = last + 1.8 * step
-    axes.axvspan(start - 0.9 * step, start + (len(ends) - 0.1) * step, color=MUTED, alpha=0.09, linewidth=0)
+    axes.axvspan(start - 0.9 * step, start + (room - 0.1) * step, color=MUTED, alpha=0.09, linewidth=0)
     for place, end in enumerate(ends):
         x, style = start + place * step, end.style
         if end.low is not None and end.high is not None:
             axes.plot([x, x], [end.low, end.high], color=style.colour, linewidth=1.8)
         axes.plot([x], [end.value], color=style.colour, marker=style.marker, markersize=3.6, linestyle="")
-    axes.set_xlim(first - step, start + (len(ends) - 0.1) * step)
+    axes.set_xlim(first - step, start + (room - 0.1) * step)
 
 
 def dot(

@@ -18,7 +18,7 @@ def profiles(analysis: Analysis, narrow: bool, *, found: Secondary) -> Figure:
     study, styles, shown = analysis.study, method_styles(analysis.study), analysis.scale.value
     drawn_in = groups(study)
     families = {study.family(method) for method in study.methods}
-    figure, drawn = panels.grid(len(drawn_in), narrow, height=3.0, named=len(families))
+    figure, drawn = panels.grid(len(drawn_in), narrow, height=3.0, named=len(families), apart=True)
     for axes, (title, methods) in zip(drawn, drawn_in, strict=True):
         for method in methods:
             mine, style = found.profiles.filter(pl.col("method") == method), styles[method]
