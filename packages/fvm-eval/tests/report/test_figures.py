@@ -21,16 +21,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 
 @pytest.fixture(scope="module")
-def study(design):
-    return design(families=8, sizes=(100, 1000), tasks=2, seeds=3)
-
-
-@pytest.fixture(scope="module")
-def analysis(study):
-    return analyse(study)
-
-
-@pytest.fixture(scope="module")
 def drawn(analysis):
     """Every figure's inline drawings by name."""
     return {p.name: inline(p.name, partial(p.draw, analysis), p.heading) for p in pictures(analysis)}

@@ -16,16 +16,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 
 @pytest.fixture(scope="module")
-def study(design):
-    return design(families=8, sizes=(100, 1000), tasks=2, seeds=3)
-
-
-@pytest.fixture(scope="module")
-def analysis(study):
-    return analyse(study)
-
-
-@pytest.fixture(scope="module")
 def parted(design):
     """Six methods under one condition, two under the next: panels share an axis."""
     study = design(families=8, sizes=(100,), tasks=2, seeds=2)
