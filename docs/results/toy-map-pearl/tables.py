@@ -27,11 +27,11 @@ SUMMARIES = {"Zero-shot (jump-start)": "at 0", "Area under the curve": "area", "
 def short(value: float) -> str:
     """Returns a number as the pages write it, .87 for 0.87."""
     text = f"{value:.2f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 and text not in ("1.00", "-1.00") else text
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def with_limits(row: dict[str, Any], mean: str = "mean") -> str:
-    """Returns a mean with its 95 % interval."""
+    """Returns a mean with its interval: of a score 95 %, of a claim the look's level."""
     limits = "" if row["low"] is None else f" [{short(row['low'])}, {short(row['high'])}]"
     return f"{short(row[mean])}{limits}"
 

@@ -55,18 +55,22 @@ def step(env: gym.Env[Any, Any], action: Any) -> tuple[Any, float, bool, bool, M
             "truncated, info)"
         )
     obs, reward, terminated, truncated, info = came
-    try:
-        if np.ndim(reward):
-            raise TypeError
-        reward = float(reward)
-    except (TypeError, ValueError):
-        raise TypeError(f"{_name(env)}.step gave the reward {reward!r}: let it be a number") from None
+    # What nearly all give is told by its type: this runs at each step, and `np.ndim` of a number is slow.
+    if not isinstance(reward, (int, float)):
+        try:
+            if np.ndim(reward):
+                raise TypeError
+            reward = float(reward)
+        except (TypeError, ValueError):
+            raise TypeError(f"{_name(env)}.step gave the reward {reward!r}: let it be a number") from None
     for name, flag in (("terminated", terminated), ("truncated", truncated)):
+        if isinstance(flag, (bool, np.bool_)):
+            continue
         if flag is None or isinstance(flag, str) or np.ndim(flag):
             raise TypeError(f"{_name(env)}.step gave {name} {flag!r}: let it be True or False")
-    if not isinstance(info, Mapping):
+    if not isinstance(info, (dict, Mapping)):
         raise TypeError(f"{_name(env)}.step gave the info {info!r}: let it be a dict")
-    return obs, reward, bool(terminated), bool(truncated), info
+    return obs, float(reward), bool(terminated), bool(truncated), info
 
 
 def misfit(env: gym.Env[Any, Any], obs: Any) -> TypeError:

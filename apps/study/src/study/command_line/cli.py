@@ -77,12 +77,12 @@ def sentence_of(error: Exception) -> str:
     """Returns what to say of an error that arose in a plug-in, or on purpose; empty for any other."""
     from study import plugins
 
-    if refused(error) or not plugins.line_in_a_plugin(error):
-        return plugins.in_a_sentence(error) if refused(error) else ""
-    return (
-        f"a plug-in failed: {plugins.in_a_sentence(error)}; mend it and run the same command again: what has "
-        "run is kept"
-    )
+    said = plugins.in_a_sentence(error)
+    if refused(error):
+        return said
+    if not plugins.line_in_a_plugin(error):
+        return ""
+    return f"a plug-in failed: {said}; mend it and run the same command again: what has run is kept"
 
 
 def _run(argv: list[str]) -> int:

@@ -65,13 +65,18 @@ def adaptation(analysis: Analysis, narrow: bool) -> Figure:
 def online(analysis: Analysis, narrow: bool) -> Figure:
     """Returns the mean return of episodes that ended while adapting, in bins of env steps."""
     curves = _returns(analysis, analysis.online, analysis.study.online, "adaptation")
-    return (_each if one_each(analysis, curves.rows) else _by_size)(analysis, curves, narrow)
+    return _panels(analysis, curves, narrow)
 
 
 def pretraining(analysis: Analysis, narrow: bool) -> Figure:
     """Returns the training return of each pretrained method, in bins of env steps."""
     curves = _returns(analysis, analysis.pretraining, analysis.study.pretraining, "pretraining")
-    return (_each if one_each(analysis, curves.rows) else _by_size)(analysis, curves, narrow)
+    return _panels(analysis, curves, narrow)
+
+
+def _panels(analysis: Analysis, curves: Curves, narrow: bool) -> Figure:
+    draw = _each if one_each(analysis, curves.rows) else _by_size
+    return draw(analysis, curves, narrow)
 
 
 def one_each(analysis: Analysis, rows: pl.DataFrame) -> bool:
