@@ -27,6 +27,11 @@ def in_one_line(error: object) -> str:
     """
     printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
     text = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: f"{word[0][:80]}...{word[0][-30:]}", printable)
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """Returns a sentence without its middle, where it is too long for anybody to read."""
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:600]} ... {text[-300:]}"
 
 

@@ -36,6 +36,21 @@ def _as_before(field: Field[Any], config: Any) -> bool:
     return bool(getattr(config, field.name) == default)
 
 
+def check_kept(value: Any, what: str) -> None:
+    """Raises TypeError for a part of a config that a file would not give back as it is."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_kept(item, f"{what}.{key}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_kept(item, what)
+    elif type(value) not in (str, bool, int, float, type(None)):
+        raise TypeError(
+            f"{what} is {value!r}, a {type(value).__name__}; a study keeps numbers, text, True, False, None, "
+            "and tuples and dicts of them: give one of those"
+        )
+
+
 def version_of(thing: Any, declared: int | None = None) -> int | str:
     """Returns the version of a class or function that computes results: the declared one, or a hash.
 
@@ -53,7 +68,9 @@ def version_of(thing: Any, declared: int | None = None) -> int | str:
     if declared is None:
         declared = own
     if declared is not None:
-        return int(declared)
+        if type(declared) is not int:
+            raise ValueError(f"the version of {thing.__qualname__} is {declared!r}; give a whole number")
+        return declared
     if module_of(thing).partition(".")[0] in OURS:
         return int(getattr(thing, "version", 1)) if isinstance(thing, type) else 1
     inherited = getattr(thing, "version", None)

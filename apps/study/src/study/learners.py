@@ -128,6 +128,22 @@ def kind_of(config: LearnerConfig) -> LearnerKind:
     raise ValueError(f"no learner has a config of type {type(config).__name__}; registered are {known}")
 
 
+def own_networks(config: LearnerConfig) -> dict[str, Any]:
+    """Returns by field the factories of a user's that a config names, as "module:Factory"; most name none.
+
+    Raises:
+        ValueError: There is no such factory.
+    """
+    from fvm_learners.networks.encoders import factory_of, is_factory
+
+    named = {name: getattr(config, name, None) for name in ("network", "encoder")}
+    return {
+        name: factory_of(value)
+        for name, value in named.items()
+        if isinstance(value, str) and is_factory(value)
+    }
+
+
 def differing(pretrained: LearnerConfig, adapted: LearnerConfig) -> list[str]:
     """Returns the fields in which two configs differ that must last from a pretraining to an adaptation.
 

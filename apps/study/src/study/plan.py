@@ -22,7 +22,7 @@ from study.config import EVALUATION_VERSION, Settings, StudyConfig
 from study.folder.files import canonical_json
 from study.identity import fields_of, version_of
 from study.jobs.environments import score_range_of
-from study.learners import kind_of, spec_of
+from study.learners import kind_of, own_networks, spec_of
 from study.methods import Method, Row, pretraining_of
 from study.registry import Measure, registered
 from study.tuning.grid import Point, at_point, points_of
@@ -326,6 +326,7 @@ def _learning(config: StudyConfig, name: str, kind: str, size: int = 0) -> dict[
         "benchmark": benchmark_version(config.benchmark),
         "learner": version_of(learner.made_by),
         "paradigm": version_of(paradigm),
+        **{name: version_of(network) for name, network in own_networks(phase.learner).items()},
     }
     spec["phase"] = {
         "env_steps": phase.env_steps,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,8 +19,8 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from study.errors import StudyError, refused
-from study.identity import source_hash
+from study.errors import StudyError, cut, refused
+from study.identity import OURS, module_of, source_hash
 from study.registry import registered
 
 if TYPE_CHECKING:
@@ -123,14 +124,13 @@ def check_same(recorded: Mapping[str, Any]) -> None:
 def in_a_sentence(error: BaseException) -> str:
     """Returns an error's words in one line.
 
-    With its type and the line of a plug-in in which it arose, unless one of our packages raised it on
-    purpose.
+    With its type, unless one of our packages raised it on purpose, and with the line of a plug-in in which it
+    arose.
     """
-    words = " ".join(str(error).split())
-    if words and refused(error):
-        return words
-    words, place = f"{type(error).__name__}: {words}".removesuffix(": "), line_in_a_plugin(error)
-    return f"{words} ({place})" if place else words
+    words, place = cut(" ".join(str(error).split())), line_in_a_plugin(error)
+    if not words or not refused(error):
+        words = f"{type(error).__name__}: {words}".removesuffix(": ")
+    return f"{words} ({place})" if place and place not in words else words
 
 
 def line_in_a_plugin(error: BaseException) -> str:
@@ -142,6 +142,17 @@ def line_in_a_plugin(error: BaseException) -> str:
         if str(frame.f_globals.get("__name__")).partition(".")[0] in tops
     ]
     return lines[-1] if lines else ""
+
+
+def named(thing: Any) -> str:
+    """Returns a method's or class's name, of a plug-in's with its place: "Near.adapt (near.py, line 27)"."""
+    if module_of(thing).partition(".")[0] in OURS:
+        return str(thing.__qualname__)
+    try:
+        lines, file = inspect.getsourcelines(thing), inspect.getsourcefile(thing)
+    except (OSError, TypeError):  # it was typed in
+        return str(thing.__qualname__)
+    return f"{thing.__qualname__} ({Path(file or '').name}, line {lines[1]})"
 
 
 def given() -> tuple[str, ...]:

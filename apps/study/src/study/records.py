@@ -235,11 +235,16 @@ class LearnerKind:
 
     @property
     def made_by(self) -> type[Any]:
-        """Its class, imported now."""
+        """Its class, imported now; raises ValueError if there is none."""
         if not isinstance(self.learner, str):
             return self.learner
         module, _, name = self.learner.partition(":")
-        found: type[Any] = getattr(import_module(module), name)
+        try:
+            found: type[Any] = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f"the learner {self.name!r} is {self.learner!r}, and that cannot be imported: {error}"
+            ) from error
         return found
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from types import CodeType
 from typing import Any
 
+from study.record_checks import check_record
 from study.records import (
     Adaptation,
     Benchmark,
@@ -114,19 +115,20 @@ def register(*records: Record) -> None:
 
     Raises:
         ValueError: A name that is taken, or one with what joins the parts of a method's or an arm's name.
-        TypeError: Something that is no record.
+        TypeError: Something that is no record, or a field that is not what it can be.
     """
     frame = sys._getframe(1)
     file, code = str(frame.f_globals.get("__file__") or frame.f_globals.get("__name__")), frame.f_code
     for record in records:
         known = registered().of(record)
         kind = type(record).__name__.removesuffix("Kind").lower()
-        if not _NAME.fullmatch(record.name):
+        if not isinstance(record.name, str) or not _NAME.fullmatch(record.name):
             raise ValueError(
                 f"{record.name!r} cannot be the name of a {kind}: leave out blanks, ':', '+', '@' and '/'"
             )
         before, its_code = _registered_by.get((kind, record.name), ("", None))
         if record.name in known and (before != file or its_code is code):
             raise ValueError(f"there is a {kind} {record.name!r} already; choose another name")
+        check_record(record, f"the {kind} {record.name!r}")
         known[record.name] = record
         _registered_by[kind, record.name] = file, code

@@ -9,12 +9,14 @@ from typing import Any
 
 from study.claims import claims_of
 from study.command_line.arguments import Arguments
-from study.config import OF_FOLDS, Far, StudyConfig
+from study.config import OF_FOLDS, Far, Settings, StudyConfig
 from study.errors import StudyError, unknown
+from study.identity import check_kept
 from study.jobs.demonstrations import check_demos
 from study.jobs.environments import check_task, score_range_of
 from study.learners import differing, kind_of
 from study.methods import Method
+from study.plugins import named
 from study.registry import Benchmark, registered
 from study.retentions import KINDS
 
@@ -212,10 +214,17 @@ def check(config: StudyConfig) -> None:
 
     Raises:
         StudyError: A method that does not go with the learner, a name nobody knows, no score range.
+        TypeError: A field is nothing that a file can keep.
         ValueError: A task that does not exist.
     """
+    check_kept(config.spec, config.benchmark)
+    for phase in (config.pretrain, config.adapt) if config.methods else ():
+        kind_of(phase.learner)  # its fields come back from a file as they are, dataclasses as dicts
+        for name, value in vars(phase.learner).items():
+            check_kept(value, f"{type(phase.learner).__name__}.{name}")
     for name in config.methods:
         check_learner(Method.parse(name), config)
+        check_settings(Method.parse(name), config)
         check_lasting(Method.parse(name), config)
         check_adds(Method.parse(name), config)
     if config.methods:
@@ -240,6 +249,20 @@ def check_learner(method: Method, config: StudyConfig) -> None:
             f"preset {config.preset} of {config.benchmark} has {learner.name}; leave it out, or choose "
             "another preset or benchmark"
         )
+
+
+def check_settings(method: Method, config: StudyConfig) -> None:
+    """Raises StudyError unless the paradigm takes what the study, the method and its adaptation set in it."""
+    paradigm = method.kind.made_by(kind_of(config.adapt.learner))
+    own = config.settings.get(method.pretraining, Settings()).config
+    given = {**own, **method.kind.config, **method.way.config}
+    try:
+        if paradigm.Config is not None:
+            paradigm.Config(**given)
+        elif given:
+            raise TypeError(f"it has no Config, which could take {', '.join(given)}")
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{method.name} cannot set up {named(paradigm)}: {error}") from error
 
 
 def check_lasting(method: Method, config: StudyConfig) -> None:

@@ -30,6 +30,7 @@ from study.folder.study_file import check_owner
 from study.jobs.video import agents_that_play, write_videos
 from study.measures.control import check_control
 from study.plan import Plan, make_plan
+from study.rehearsal import rehearse
 from study.resolve import check, resolve_all
 from study.resources import (
     choose_workers,
@@ -199,6 +200,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     started = time.monotonic()
     console = make_console(arguments)
     options = options_of(arguments, device)
+    try_plugins(console, arguments, make_plan(config), output, device)
     if arguments.tune is not None and not arguments.dry_run:
         config = tune(console, arguments, config, output, options)
     plan = make_plan(config)
@@ -229,6 +231,18 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
 
     carry_out(console, arguments, plan, store, options, workers, config, rerun, finish)
     console.print(f"took      {duration(time.monotonic() - started)}")
+
+
+def try_plugins(console: Console, arguments: Arguments, plan: Plan, output: Path, device: str) -> None:
+    """Tries for a moment what plug-ins bring, if the jobs run on this machine; prints remarks on it.
+
+    Raises:
+        StudyError: It fails.
+    """
+    if launcher_of(arguments).here:
+        kept = [*([] if arguments.fresh else [output]), *(arguments.cache or ())]
+        for remark in rehearse(plan.jobs, device, lambda: found_in(kept, plan.jobs)):
+            console.print(remark, style="yellow", soft_wrap=True)
 
 
 def run_players(arguments: Arguments, config: StudyConfig, output: Path, rerun: str) -> None:

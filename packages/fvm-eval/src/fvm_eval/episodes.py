@@ -99,6 +99,7 @@ def evaluate(
         max_steps: Env steps after which an episode is cut, scored and marked.
 
     Raises:
+        TypeError: The policy's `act` gives something else.
         ValueError: A count below one, or an env that does not reset in the same step.
     """
     for name, value in (("episodes_per_task", episodes_per_task), ("max_steps", max_steps)):
@@ -106,7 +107,10 @@ def evaluate(
             raise ValueError(f"{name}={value}: give 1 or more")
     mode = envs.metadata.get("autoreset_mode")
     if getattr(mode, "name", mode) not in ("SAME_STEP", "SameStep"):
-        raise ValueError(f"the env declares autoreset_mode={mode!r}; evaluate needs SAME_STEP")
+        raise ValueError(
+            f"the env declares autoreset_mode={mode!r}; evaluate needs SAME_STEP: make it so "
+            '(from_gymnasium(..., autoreset="same_step"))'
+        )
     num_envs = envs.num_envs
     pairs = [(task, episode) for task in range(len(tasks)) for episode in range(episodes_per_task)]
     if not pairs:
@@ -139,7 +143,13 @@ def evaluate(
     obs = move(episode_start)
     state = policy.initial_state(num_envs)
     while len(done_with) < len(pairs):
-        actions, state = policy.act(obs, state, episode_start, rngs)
+        acted: Any = policy.act(obs, state, episode_start, rngs)
+        if not isinstance(acted, tuple) or len(acted) != 2:
+            raise TypeError(
+                f"{type(policy).__name__}.act gave a {type(acted).__name__}: let it return (actions, state), "
+                "the state None if there is none"
+            )
+        actions, state = acted
         obs, reward, terminated, truncated, info = envs.step(actions)
         score += np.asarray(reward, np.float64)
         length += 1

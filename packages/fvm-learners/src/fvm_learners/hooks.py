@@ -60,10 +60,10 @@ class Hook:
         """
         return {}
 
-    def term(self, policy: Any, batch: Any) -> TermOutput:
+    def term(self, policy: Any, batch: Any) -> TermOutput | Tensor:
         """Returns the loss to add, one a sample ([B], or [T, B] of sequences) or a scalar, and its metrics.
 
-        None adds nothing. The learner takes the mean over the samples that count.
+        The loss may come alone; None adds nothing. The learner takes the mean over the samples that count.
 
         Args:
             policy: The learner's network, in training.
@@ -94,10 +94,9 @@ class Term(Hook):
     def __init__(self, name: str, function: Callable[[Any, Any], Tensor | TermOutput]) -> None:
         self.name, self._function = name, function
 
-    def term(self, policy: Any, batch: Any) -> TermOutput:
+    def term(self, policy: Any, batch: Any) -> TermOutput | Tensor:
         """Returns what the function does."""
-        output = self._function(policy, batch)
-        return (output, {}) if isinstance(output, Tensor) else output
+        return self._function(policy, batch)
 
 
 class HookList:
@@ -155,20 +154,28 @@ class HookList:
             policy: In training.
             batch: Given to each term.
             mean: Of a term over the samples that count.
+
+        Raises:
+            TypeError: A term is none.
         """
         metrics: dict[str, Tensor] = {}
         learners = loss
         for label, hook in self._hooks.items():
-            output = hook.term(policy, batch)
+            output: Any = hook.term(policy, batch)
             if output is None:
                 continue
-            term, own = output
+            term, own = output if isinstance(output, tuple) and len(output) == 2 else (output, {})
+            if not isinstance(term, Tensor) or not isinstance(own, Mapping):
+                raise TypeError(
+                    f"the term of hook {label!r} gave {output!r}: let it return a loss, (loss, metrics), or "
+                    "None"
+                )
             term = mean(term)
             own = {"loss": term, **own}
             if hook.ratio_every and self.steps % hook.ratio_every == 0:
                 own["grad_ratio"] = _grad_norm(term, policy) / _grad_norm(learners, policy)
             loss = loss + term
-            metrics |= {f"{label}/{name}": metric.detach() for name, metric in own.items()}
+            metrics |= {f"{label}/{name}": torch.as_tensor(metric).detach() for name, metric in own.items()}
         return loss, metrics
 
     def after_step(self) -> None:

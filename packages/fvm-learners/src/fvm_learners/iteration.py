@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,12 +23,28 @@ class Iteration:
         updates: Optimiser steps in this iteration.
         metrics: Means over the updates; those of a hook's term as `<hook>/<metric>`.
         episodes: That ended in this iteration.
+
+    Raises:
+        TypeError: A metric is no single number, or an episode no `Episode`.
     """
 
     env_steps: int
     updates: int
     metrics: dict[str, float]
     episodes: tuple[Episode, ...]
+
+    def __post_init__(self) -> None:
+        for episode in self.episodes:
+            if not isinstance(episode, Episode):
+                raise TypeError(f"{episode!r} is no fvm_learners.Episode: give one for each that ended")
+        metrics: dict[str, Any] = dict(self.metrics)
+        for name, value in metrics.items():
+            if type(value) is float:
+                continue
+            number = value.detach() if isinstance(value, Tensor) else value
+            if isinstance(number, str | bytes) or np.ndim(number):
+                raise TypeError(f"the metric {name!r} is {value!r}: give a number, a mean over the updates")
+            self.metrics[name] = float(number)
 
 
 def means(history: Sequence[dict[str, Tensor]]) -> dict[str, float]:

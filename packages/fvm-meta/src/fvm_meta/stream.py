@@ -136,6 +136,7 @@ def train(
 
     Raises:
         ValueError: Budget and number of envs do not fit, or a step of `at` lies outside the budget.
+        TypeError: The learner's iteration gave something else.
         RuntimeError: The learner took another number of env steps than it was told to.
     """
     wanted, ledger, last_yielded, running = sorted(set(at)), spent, -1, True
@@ -176,7 +177,12 @@ def train(
             for step in wanted:
                 if max(start, last_yielded) < step < start + size:
                     yield snapshot(step)
-            iteration = learner.iteration(envs, size)
+            iteration: Any = learner.iteration(envs, size)
+            if not isinstance(iteration, Iteration):
+                raise TypeError(
+                    f"{type(learner).__name__}.iteration gave {iteration!r}: let it return an "
+                    "fvm_learners.Iteration"
+                )
             if iteration.env_steps != size:
                 raise RuntimeError(
                     f"{type(learner).__name__} took {iteration.env_steps} env steps, not the {size} due"

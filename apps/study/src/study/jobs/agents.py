@@ -15,6 +15,7 @@ from fvm_meta import Paradigm, Snapshot, Spent
 from fvm_meta.paradigm import EVERYTHING
 from fvm_meta.stream import can_save
 from gymnasium.vector import VectorEnv, VectorWrapper
+from torch import Tensor
 
 from study import learners, retentions
 from study.errors import StudyError
@@ -208,5 +209,20 @@ def loaded(learner: Any, saved: Mapping[str, Any], device: str) -> Any:
 
 
 def weights_of(policy: Any) -> dict[str, Any]:
-    """Returns all that `loaded` needs of a frozen policy."""
-    return {**policy.weights, **carried(policy)}
+    """Returns all that `loaded` needs of a frozen policy.
+
+    Raises:
+        TypeError: Its weights are no tensors.
+    """
+    weights: Any = policy.weights
+    of = f"the weights of {type(policy).__name__} are"
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"{of} {_type(weights)}: let them be tensors by name")
+    for name, tensor in weights.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{of} {_type(tensor)} at {name!r}: let them be tensors by name")
+    return {**weights, **carried(policy)}
+
+
+def _type(value: Any) -> str:
+    return f"a {type(value).__name__}"

@@ -6,10 +6,8 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
-from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -18,13 +16,12 @@ import torch
 from fvm_eval import Budget, Ledger
 from fvm_meta import Snapshot, Spent
 
-from study.errors import StudyError
 from study.folder.manifest import device_name, manifest
 from study.folder.store import Store
-from study.jobs.agents import MeteredEnvs, Visits, build_paradigm, fresh, loaded, restore, weights_of
+from study.jobs.agents import Visits, build_paradigm, fresh, loaded, restore, weights_of
 from study.jobs.demonstrations import demos_of
-from study.jobs.environments import make_envs
 from study.jobs.evaluation import Context, Stopped
+from study.jobs.following import fitting, followed, held
 from study.jobs.online import ONLINE_BINS, MetricCurves, OnlineCurve
 from study.plan import Job
 from study.registry import Measure, Rows, registered
@@ -185,7 +182,9 @@ def run_stream(
         store.save_checkpoint(job, {**state, **more, "unfinished": dict(unfinished)})
 
     stream = open_stream(job, store, ledger, budget, at, device, resume, visits)
-    for snapshot in chain(before_it, followed(stream, store, job, resume is not None)):
+    scored = {row["env_step"] for row in rows["episodes"]}
+    coming = chain(before_it, followed(stream, store, job, resume is not None))
+    for snapshot in held(coming, job, scored):
         spent["device_s"] += device_clock() - training
         online.add(snapshot.episodes)
         metrics.add(snapshot.env_step, {**snapshot.metrics, **visited(visits)})
@@ -257,33 +256,6 @@ def check_saved(saved: Mapping[str, Any], rows: Mapping[str, list[Any]], spent: 
         raise ValueError(f"its curves do not have {ONLINE_BINS} bins")
 
 
-@contextmanager
-def fitting(store: Store, job: Job) -> Iterator[None]:
-    """While open, a job goes on from its checkpoint: one that does not fit it is said in a sentence.
-
-    Raises:
-        StudyError: It lacks something, or is of something else, whatever its checksum says.
-    """
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        if of_the_envs(error):
-            raise
-        why = " ".join(str(error).split())[:200]
-        raise StudyError(
-            f"{store.checkpoint(job)} does not fit its job ({type(error).__name__}: {why}); delete this file "
-            "and run the same command again: only the job it belongs to starts anew"
-        ) from error
-
-
-def of_the_envs(error: Exception) -> bool:
-    """Whether envs raised it while they were made or played: then it says nothing of a checkpoint."""
-    codes = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
-    return make_envs.__code__ in codes or MeteredEnvs.step.__code__ in codes
-
-
 def evaluated(tell: Callable[[Progress], None], env_step: int) -> Callable[[float], None]:
     """Returns what hears the part of an evaluation that is done, and tells it; it has told of none."""
 
@@ -324,14 +296,6 @@ def unfinished(job: Job, saved: Mapping[str, Any], stream: dict[str, Any], devic
     policy = loaded(fresh(job, device)[0], saved["weights"], device)
     spent = Spent(**saved["spent"])
     return Snapshot(env_step=saved["env_step"], spent=spent, policy=policy, state=lambda: stream)
-
-
-def followed(stream: Iterator[Snapshot], store: Store, job: Job, resumed: bool) -> Iterator[Snapshot]:
-    """Yields a stream's snapshots; the first of a resumed one shows whether its checkpoint fits."""
-    with fitting(store, job) if resumed else nullcontext():
-        first = next(stream)
-    yield first
-    yield from stream
 
 
 def visited(visits: Visits) -> dict[str, float]:

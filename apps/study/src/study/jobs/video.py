@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,36 @@ def agents_that_play(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
     On a held-out task that is the adapted agent, on any other task of the family the pretrained one.
 
     Raises:
-        StudyError: No agent of this study plays such a task.
+        StudyError: No agent of this study plays such a task, or it cannot be shown.
     """
     jobs = {job.method: job for job in reversed(plan.jobs) if _plays(job, task, config)}
     if not jobs:
         raise unknown("task", task, [config.task_id(level) for level in config.held_out])
     try:
-        make_envs(config.benchmark, [task], 1, 0, **dict(config.env_options)).close()
+        envs = make_envs(config.benchmark, [task], 1, 0, **dict(config.env_options))
     except ValueError as error:
         raise StudyError(f"cannot play {task!r}: {error}") from None
+    with closing(envs):
+        envs.reset(seed=0)
+        frame_of(envs, task)
     return list(jobs.values())
+
+
+def frame_of(envs: Any, task: str) -> np.ndarray[Any, Any]:
+    """Returns what the one slot of envs shows now.
+
+    Raises:
+        StudyError: It is no picture.
+    """
+    try:
+        frame = np.asarray(envs.render_slot(0))
+    except (AttributeError, ValueError) as error:
+        raise StudyError(f"cannot film {task!r}: {error}") from None
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
+        raise StudyError(
+            f"cannot film {task!r}: its envs render {frame.dtype} {frame.shape}; let it be uint8 [H, W, 3]"
+        )
+    return frame
 
 
 def _plays(job: Job, task: str, config: StudyConfig) -> bool:
@@ -66,7 +87,7 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     """Writes one episode of the job's last snapshot on `task` as a gif; returns its path."""
     policy = restore(job, store, "cpu").policy
     envs = make_envs(job.spec["benchmark"], [task], 1, 0, **env_options(job.spec))
-    frames, return_ = play(policy, envs)
+    frames, return_ = play(policy, envs, task)
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
     label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
@@ -78,14 +99,14 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     return path
 
 
-def play(policy: Any, envs: Any) -> tuple[list[np.ndarray[Any, Any]], float]:
+def play(policy: Any, envs: Any, task: str) -> tuple[list[np.ndarray[Any, Any]], float]:
     """Returns the frames and the return of one sampled episode in one slot, at most MAX_FRAMES; closes it."""
     obs, _ = envs.reset(seed=0)
     state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
     frames, return_ = [], 0.0
     for step in range(MAX_FRAMES * EVERY):
         if step % EVERY == 0:
-            frames.append(envs.render_slot(0))
+            frames.append(frame_of(envs, task))
         action, state = policy.act(obs, state, start, [rng])
         obs, reward, terminated, truncated, _ = envs.step(action)
         return_ += float(reward[0])

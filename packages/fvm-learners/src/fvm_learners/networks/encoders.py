@@ -33,6 +33,19 @@ def is_factory(encoder: str) -> bool:
     return ":" in encoder
 
 
+def factory_of(encoder: str) -> Any:
+    """Returns the factory that a name "module:Factory" is of.
+
+    Raises:
+        ValueError: There is none.
+    """
+    module, _, name = encoder.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"encoder {encoder!r} cannot be imported: {error}") from error
+
+
 def make_own_encoder(
     encoder: str, obs_shape: tuple[int, ...], obs_dtype: torch.dtype, seed: int
 ) -> nn.Module:
@@ -45,11 +58,7 @@ def make_own_encoder(
     Raises:
         ValueError: There is no such factory, or it makes no such module.
     """
-    module, _, name = encoder.partition(":")
-    try:
-        factory = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"encoder {encoder!r} cannot be imported: {error}") from error
+    factory = factory_of(encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = factory(obs_shape)
@@ -57,12 +66,17 @@ def make_own_encoder(
             raise ValueError(f"encoder {encoder!r} made {made!r}: expected a torch.nn.Module")
         with torch.no_grad():
             features = made(torch.zeros(2, *obs_shape, dtype=obs_dtype))
+    if not isinstance(features, torch.Tensor):
+        raise ValueError(
+            f"encoder {encoder!r} gives a {type(features).__name__}: expected a tensor of features [B, F]"
+        )
     if features.ndim != 2 or len(features) != 2 or not features.is_floating_point():
         raise ValueError(
             f"encoder {encoder!r} gives {features.dtype} {tuple(features.shape)} for two observations: "
             "expected float features [2, F]"
         )
-    made.num_features = features.shape[1]
+    num_features: Any = features.shape[1]
+    made.num_features = num_features
     return made
 
 

@@ -1,0 +1,222 @@
+"""What a plug-in brings is tried for a moment before a study runs: its faults would come out after hours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from fvm_envs.env_state import digest_of
+from fvm_eval import Budget, Ledger
+from fvm_meta import Snapshot
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from study.errors import StudyError
+from study.folder.state_file import read_state, write_state
+from study.identity import OURS, module_of
+from study.jobs.agents import Visits, fresh, weights_of
+from study.jobs.environments import env_options, make_envs, suite_of
+from study.jobs.following import followed, held
+from study.jobs.job import context_of, demos_asked, open_stream
+from study.learners import own_networks, read_spec
+from study.plan import Job
+from study.plugins import in_a_sentence, line_in_a_plugin, named
+from study.registry import registered
+
+LONGEST_S = 30.0  # of all that is tried: faults of what takes minutes to come to them are told later
+PLAYED_STEPS, EVALUATED_STEPS = 16, 4
+
+
+class Enough(BaseException):
+    """Raised in the middle of a step once the time is over."""
+
+
+class Hurried(Ledger):
+    """A ledger that takes no more once the time is over."""
+
+    def __init__(self, budget: Budget, until: float) -> None:
+        super().__init__(budget)
+        self.until = until
+
+    def charge(self, **spent: int) -> None:
+        """Books it; raises Enough once the time is over."""
+        if time.monotonic() > self.until:
+            raise Enough
+        super().charge(**spent)
+
+
+class Untrained:
+    """Stands for the folder of a study in which every pretraining has finished and nothing was learned."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def weights(self, job: Job) -> Mapping[str, Any]:
+        """Returns those of a fresh learner."""
+        return weights_of(fresh(job, self.device)[0].frozen_policy())
+
+
+def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection[str]]) -> list[str]:
+    """Tries what is not ours for some env steps; returns remarks on it.
+
+    Of each kind of training that a plug-in has a part in, one: its envs, an iteration of its learner, an
+    evaluation, and what follows on a file of its state. What has finished once is not tried again.
+
+    Args:
+        jobs: Of the study.
+        device: Of the learners.
+        finished: Returns the keys of jobs that have finished; asked only if there is something to try.
+
+    Raises:
+        StudyError: It fails.
+    """
+    groups: dict[Any, list[Job]] = {}
+    for job in jobs:
+        if job.kind in ("pretrain", "adapt") and (parts := foreign(job)):
+            groups.setdefault(parts, []).append(job)
+    done = finished() if groups else ()
+    until, remarks = time.monotonic() + LONGEST_S, []
+    tried = False
+    for mine in groups.values():
+        if any(job.key in done for job in mine):
+            continue
+        job = mine[0]
+        try:
+            if not tried and is_theirs(suite_of(job.spec["benchmark"]).make):
+                remarks += try_envs(job)
+            tried = True
+            try_training(job, device, until, exact=device == "cpu" and not remarks)
+        except Enough:
+            break
+        except StudyError as error:
+            raise StudyError(f"{job.title}, tried before anything runs: {error}") from error
+        except (Exception, SystemExit) as error:
+            said = in_a_sentence(error)
+            if not line_in_a_plugin(error) and ".py, line" not in said:
+                said += f", with {made_of(job)}"
+            raise StudyError(
+                f"{job.title}, tried before anything runs: {said}; mend it and run the same command again"
+            ) from error
+    return remarks
+
+
+def foreign(job: Job) -> tuple[Any, ...]:
+    """Returns what kind of training a job is, if plug-ins have a part in it; nothing if it is all ours.
+
+    Of envs of a plug-in's one training of each kind is enough; a learner is tried with each paradigm.
+    """
+    spec = job.spec
+    learner, paradigm, *networks = trained_by(spec)
+    if not any(map(is_theirs, (learner, paradigm, *networks))):
+        return (job.kind,) if is_theirs(suite_of(spec["benchmark"]).make) else ()
+    return job.kind, learner, *networks, paradigm, spec.get("adaptation"), tuple(spec.get("retain", ()))
+
+
+def trained_by(spec: Mapping[str, Any]) -> list[Any]:
+    """Returns a training's learner, its paradigm, and networks that its config names."""
+    learner, config = read_spec(spec["phase"])
+    paradigm = registered().methods[spec["paradigm"]].made_by(learner)
+    return [learner.made_by, paradigm, *own_networks(config).values()]
+
+
+def try_envs(job: Job) -> list[str]:
+    """Holds vector envs of a plug-in's against what moves and scores agents; returns remarks.
+
+    Raises:
+        TypeError: They are no vector envs.
+        ValueError: Their slots do not move between tasks.
+    """
+    spec, suite = job.spec, suite_of(job.spec["benchmark"])
+    who = named(suite.make)
+    tasks = [*(job.parent.spec["tasks"] if job.parent else spec.get("tasks", ())), spec.get("task")][:2]
+    tasks = [task for task in tasks if task is not None]
+    envs: Any = make_envs(spec["benchmark"], tasks, 2, 0, on_episode_end="stay", **env_options(spec))
+    if not isinstance(envs, VectorEnv):
+        raise TypeError(f"{who} gave {envs!r}: let it return vector envs, as from_gymnasium(...) makes them")
+    with closing(envs):
+        asked = [tasks[-1], tasks[0]]
+        seeds: Any = [1, 1]
+        seen: list[list[str]] = [[], []]
+        for digests in seen:
+            options = {"tasks": asked, "reset_mask": np.ones(2, np.bool_)}
+            obs, info = envs.reset(seed=seeds, options=options)
+            expected, said = [tasks.index(task) for task in asked], info.get("task_index")
+            if said is None or np.asarray(said).tolist() != expected:
+                raise ValueError(
+                    f"slots of {who} were told to play tasks {expected}, and info['task_index'] says {said}: "
+                    "let them move between tasks, as those of from_gymnasium do"
+                )
+            digests.append(digest_of(obs))
+            envs.action_space.seed(0)
+            for _ in range(PLAYED_STEPS):
+                digests.append(digest_of(*envs.step(envs.action_space.sample())[:4]))
+    if seen[0] == seen[1]:
+        return []
+    return [
+        f"envs of {who} do not play the same again after a reset with the same seed, so this study gives "
+        "other numbers each time it runs: let them draw all from the seed of reset (self.np_random)"
+    ]
+
+
+def try_training(job: Job, device: str, until: float, *, exact: bool) -> None:
+    """Runs a training up to the second snapshot of its learning, once as it is and once on from a file.
+
+    Where it is to be `exact`, both come to the same weights.
+
+    Raises:
+        ValueError: From a file it goes on in another way.
+    """
+    spec, budget = job.spec, Budget(env_steps=job.budget_env_steps, demos=demos_asked(job.spec))
+    store: Any = Untrained(device)
+    at = spec["at"] if job.kind == "adapt" else ()
+    context = context_of(job, {"episodes": 1, "max_steps": EVALUATED_STEPS, "num_envs": 1})
+
+    def opened(resume: dict[str, Any] | None = None, since: int = -1) -> Iterator[Snapshot]:
+        ledger = Hurried(budget, until)
+        stream = open_stream(job, store, ledger, budget, at, device, resume, Visits())
+        return held(followed(stream, store, job, False), job, [step for step in at if step <= since])
+
+    stream, state = opened(), None
+    for first in stream:
+        weights_of(first.policy)
+        context.score(first.policy, [spec.get("task") or spec["tasks"][0]], 1, env_step=first.env_step)
+        if first.env_step:
+            break
+    if first.resumable:
+        with TemporaryDirectory() as folder:
+            write_state(Path(folder) / "state", first.state())
+            state = read_state(Path(folder) / "state")
+    second = next(stream, None)
+    del stream
+    if state is None or second is None:
+        return
+    again = next(opened(state, first.env_step))
+    expected, came = (weights_of(one.policy) for one in (second, again))
+    if exact and (different := sorted(name for name in expected if not same(expected, came, name))):
+        raise ValueError(
+            f"it goes on from a checkpoint in another way than without one: after {second.env_step:,} env "
+            f"steps {different[0]} is another; let state_dict() and load_state_dict() of {made_of(job)} hold "
+            "all that the next step depends on, generators as well"
+        )
+
+
+def same(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], name: str) -> bool:
+    """Whether both have the same numbers there, NaN among them."""
+    return name in others and torch.equal(weights[name].nan_to_num(), others[name].nan_to_num())
+
+
+def made_of(job: Job) -> str:
+    """Returns what of a training is not ours, for people."""
+    things = filter(is_theirs, trained_by(job.spec))
+    return ", ".join(map(named, things)) or named(suite_of(job.spec["benchmark"]).make)
+
+
+def is_theirs(thing: Any) -> bool:
+    """Whether a class or function is of a plug-in."""
+    return module_of(thing).partition(".")[0] not in OURS
