@@ -177,3 +177,11 @@ def test_bad_arguments():
     envs.metadata = {"autoreset_mode": SimpleNamespace(name="NEXT_STEP")}
     with pytest.raises(ValueError, match="needs SAME_STEP"):
         evaluate(Dice(), envs, TASKS, episodes_per_task=1, seed=0, max_steps=1)
+
+
+@pytest.mark.parametrize("came", [np.zeros(2), [np.zeros(2), None], (np.zeros(2),)])
+def test_a_policy_that_does_not_return_its_state_is_told_so(came):
+    player = Dice()
+    player.act = lambda *given: came
+    with pytest.raises(TypeError, match=r"Dice.act gave a (ndarray|list|tuple): let it return \(actions"):
+        evaluate(player, Walk(2), TASKS, episodes_per_task=1, seed=0, max_steps=1)

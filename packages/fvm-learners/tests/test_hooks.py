@@ -263,3 +263,33 @@ def test_the_ratio_of_gradients_is_logged_every_so_many_steps(recall, chunk_size
     assert ["again/grad_ratio" in m for m in metrics] == [True, False, False, True]
     assert metrics[0]["again/grad_ratio"] == pytest.approx(4, rel=1e-4)
     assert ppo.state_dict()["hooks"]["steps"] == 4
+
+
+class Plain(Hook):
+    """A term of whatever it is given."""
+
+    def __init__(self, output):
+        self.output = output
+
+    def term(self, policy, batch):
+        return self.output(policy, batch)
+
+
+@pytest.mark.parametrize("metric", [2, 2.0, np.float32(2)])
+def test_a_loss_may_come_alone_and_metrics_as_plain_numbers(recall, metric):
+    def after(output):
+        envs = recall(num_envs=4, delay=1)
+        ppo = make_ppo(envs, [Plain(output)])
+        return ppo.iteration(envs).metrics, gradients(ppo)
+
+    alone, with_metric = after(away), after(lambda *given: (away(*given), {"two": metric}))
+    assert with_metric[0].pop("hook/two") == 2.0
+    assert with_metric[0] == alone[0]
+    assert torch.equal(alone[1], with_metric[1])
+
+
+@pytest.mark.parametrize("came", [1.0, (torch.zeros(()), 1.0), [torch.zeros(()), {}], "loss"])
+def test_a_term_that_is_none_is_told_so(recall, came):
+    envs = recall(num_envs=4, delay=1)
+    with pytest.raises(TypeError, match=r"the term of hook 'hook' gave .*: let it return a loss, \(loss"):
+        make_ppo(envs, [Plain(lambda policy, batch: came)]).iteration(envs)

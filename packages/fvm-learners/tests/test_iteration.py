@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from fvm_learners.iteration import IteratedLearner, Iteration, means
@@ -37,3 +38,21 @@ def test_a_mean_is_over_those_that_have_the_metric():
     history = [{"loss": torch.tensor(1.0)}, {"loss": torch.tensor(3.0), "kl": torch.tensor(5.0)}]
     assert means(history) == {"loss": 2.0, "kl": 5.0}
     assert means([]) == {}
+
+
+def test_metrics_become_plain_numbers():
+    metrics = {"a": torch.tensor(0.5, requires_grad=True), "b": np.float32(2), "c": 3, "d": float("inf")}
+    kept = Iteration(1, 1, metrics, ()).metrics
+    assert kept == {"a": 0.5, "b": 2.0, "c": 3.0, "d": float("inf")}
+    assert {type(value) for value in kept.values()} == {float}
+
+
+@pytest.mark.parametrize("value", ["much", torch.zeros(2), [1.0], None])
+def test_a_metric_that_is_no_number_is_told_so(value):
+    with pytest.raises(TypeError, match=r"the metric 'loss' is .*: give a number, a mean over the updates"):
+        Iteration(1, 1, {"loss": value}, ())
+
+
+def test_an_episode_that_is_none_is_told_so():
+    with pytest.raises(TypeError, match=r"3.5 is no fvm_learners.Episode: give one for each that ended"):
+        Iteration(1, 1, {}, (3.5,))

@@ -240,3 +240,12 @@ def test_equal_generators_give_equal_streams_and_others_do_not(lab, budget):
     weights = [stream[-1][0].policy.weights["value.weight"] for stream in (first, other)]
     assert not torch.equal(*weights)
     assert facts(first[-1][0]) != facts(other[-1][0])
+
+
+@pytest.mark.parametrize("came", [None, (20, 1, {}, ())])
+def test_what_an_iteration_gives_is_an_iteration(lab, budget, monkeypatch, came):
+    envs = lab.make_envs([TASK], seed=0, on_episode_end="stay")
+    learner = lab.make_learner(envs.single_observation_space, envs.single_action_space, seed=0)
+    monkeypatch.setattr(learner, "iteration", lambda envs, size: came)
+    with pytest.raises(TypeError, match=r"PPO.iteration gave .*: let it return an fvm_learners.Iteration"):
+        list(train(learner, envs, budget(BUDGET)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,14 @@ class Iteration:
             if not isinstance(episode, Episode):
                 raise TypeError(f"{episode!r} is no fvm_learners.Episode: give one for each that ended")
         metrics: dict[str, Any] = dict(self.metrics)
-        for name, value in metrics.items():
+        for name, value in list(metrics.items()):
             if type(value) is float:
                 continue
             number = value.detach() if isinstance(value, Tensor) else value
-            if isinstance(number, str | bytes) or np.ndim(number):
+            if not isinstance(number, Real | Tensor | np.ndarray) or np.ndim(number):
                 raise TypeError(f"the metric {name!r} is {value!r}: give a number, a mean over the updates")
-            self.metrics[name] = float(number)
+            metrics[name] = float(number)
+            object.__setattr__(self, "metrics", metrics)
 
 
 def means(history: Sequence[dict[str, Tensor]]) -> dict[str, float]:

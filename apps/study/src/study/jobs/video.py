@@ -53,16 +53,12 @@ def agents_that_play(config: StudyConfig, plan: Plan, task: str) -> list[Job]:
         raise StudyError(f"cannot play {task!r}: {error}") from None
     with closing(envs):
         envs.reset(seed=0)
-        frame_of(envs, task)
+        check_frame(envs, task)
     return list(jobs.values())
 
 
-def frame_of(envs: Any, task: str) -> np.ndarray[Any, Any]:
-    """Returns what the one slot of envs shows now.
-
-    Raises:
-        StudyError: It is no picture.
-    """
+def check_frame(envs: Any, task: str) -> None:
+    """Raises StudyError unless the one slot of envs shows a picture."""
     try:
         frame = np.asarray(envs.render_slot(0))
     except (AttributeError, ValueError) as error:
@@ -71,7 +67,6 @@ def frame_of(envs: Any, task: str) -> np.ndarray[Any, Any]:
         raise StudyError(
             f"cannot film {task!r}: its envs render {frame.dtype} {frame.shape}; let it be uint8 [H, W, 3]"
         )
-    return frame
 
 
 def _plays(job: Job, task: str, config: StudyConfig) -> bool:
@@ -87,7 +82,7 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     """Writes one episode of the job's last snapshot on `task` as a gif; returns its path."""
     policy = restore(job, store, "cpu").policy
     envs = make_envs(job.spec["benchmark"], [task], 1, 0, **env_options(job.spec))
-    frames, return_ = play(policy, envs, task)
+    frames, return_ = play(policy, envs)
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
     label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
@@ -99,14 +94,14 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     return path
 
 
-def play(policy: Any, envs: Any, task: str) -> tuple[list[np.ndarray[Any, Any]], float]:
+def play(policy: Any, envs: Any) -> tuple[list[np.ndarray[Any, Any]], float]:
     """Returns the frames and the return of one sampled episode in one slot, at most MAX_FRAMES; closes it."""
     obs, _ = envs.reset(seed=0)
     state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
     frames, return_ = [], 0.0
     for step in range(MAX_FRAMES * EVERY):
         if step % EVERY == 0:
-            frames.append(frame_of(envs, task))
+            frames.append(envs.render_slot(0))
         action, state = policy.act(obs, state, start, [rng])
         obs, reward, terminated, truncated, _ = envs.step(action)
         return_ += float(reward[0])

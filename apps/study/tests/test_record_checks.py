@@ -1,0 +1,125 @@
+"""Records with a field that is not what it can be, and configs that no file would give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from fvm_meta import MultiTask
+from study.config import Settings, StudyConfig
+from study.errors import StudyError
+from study.identity import version_of
+from study.methods import GRADIENT
+from study.record_checks import check_record
+from study.records import LearnerKind, MethodKind
+from study.registry import register, registered
+from study.resolve import check
+
+
+@pytest.mark.parametrize("kind", ["benchmarks", "learners", "methods", "measures", "claims", "launchers"])
+def test_all_that_is_built_in_passes(kind: str) -> None:
+    for record in getattr(registered(), kind).values():
+        check_record(record, record.name)
+
+
+class Plain:
+    """No dataclass."""
+
+
+class Set(MultiTask):
+    """A paradigm with a Config that is none."""
+
+    Config = Plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"adaptations": GRADIENT}, r"give a tuple, with a comma after its one entry"),
+        ({"adaptations": ()}, r"adaptations of the method 'mine' are \(\); give a tuple of at least one"),
+        ({"adaptations": ("gradient",)}, r"are \('gradient',\); give a tuple of at least one Adaptation"),
+        ({"adaptations": (GRADIENT, GRADIENT)}, r"are called gradient, gradient; give each its own name"),
+        ({"adaptations": (replace(GRADIENT, name="a+b"),)}, r"'a\+b' .* leave out blanks, ':', '\+'"),
+        ({"adaptations": (replace(GRADIENT, does="plays"),)}, r"is 'plays'; give one of learns, acts, noth"),
+        ({"adaptations": (replace(GRADIENT, label="{} {}"),)}, r"is '{} {}'; {} stands once for the"),
+        ({"adaptations": (replace(GRADIENT, config=["coef"]),)}, r"is \['coef'\]; give a dict"),
+        ({"needs": "latent"}, r"needs of the method 'mine' is 'latent'; give a frozenset"),
+        ({"paradigm": 3}, r"paradigm of the method 'mine' is 3; give a class or a function"),
+        ({"paradigm": Set}, r"Set.Config is .*; give a dataclass"),
+        ({"label": None}, r"label of the method 'mine' is None; give text"),
+        ({"pretrains": 1}, r"pretrains of the method 'mine' is 1; give True or False"),
+    ],
+)
+def test_a_method_is_told_what_is_wrong_when_it_is_registered(changes: dict[str, Any], said: str) -> None:
+    fields = {"name": "mine", "label": "Mine", "paradigm": MultiTask, "adaptations": (GRADIENT,), **changes}
+    with pytest.raises((TypeError, ValueError), match=said):
+        register(MethodKind(**fields))
+    assert "mine" not in registered().methods
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"capabilities": "inner"}, "capabilities of the learner 'mine' is 'inner'; give a frozenset"),
+        ({"config": Plain}, "config of the learner 'mine' is .*; give a dataclass"),
+        ({"learner": Plain()}, "learner of the learner 'mine' is .*; give text or a class"),
+    ],
+)
+def test_a_learner_too(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        register(LearnerKind(**{"name": "mine", "config": Inner, "learner": Plain, **changes}))
+
+
+def test_sets_and_lists_are_no_fault() -> None:
+    fields: dict[str, Any] = {"config": Inner, "learner": Plain, "capabilities": {"inner"}}
+    check_record(LearnerKind(name="mine", **fields), "mine")
+    adaptations: Any = [GRADIENT]
+    check_record(MethodKind(name="a", label="A", paradigm=MultiTask, adaptations=adaptations), "mine")
+
+
+def test_a_learner_that_cannot_be_imported_is_named() -> None:
+    with pytest.raises(ValueError, match=r"the learner 'mine' is 'nowhere:Mine', and that cannot be"):
+        _ = LearnerKind(name="mine", config=Inner, learner="nowhere:Mine").made_by
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    """A config within a config."""
+
+    a: int = 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"held_out": (np.int64(84),)}, r"toy.held_out is .*84.*, a int64; a study keeps numbers, text"),
+        ({"env_options": {"cell_pixels": {1}}}, r"toy.env_options.cell_pixels is \{1\}, a set; a study"),
+    ],
+)
+def test_what_no_file_gives_back_is_told_before_it_is_planned(
+    small: StudyConfig, fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        check(replace(small, **fields))
+
+
+def test_fields_of_a_learner_are_plain(small: StudyConfig) -> None:
+    learner = replace(small.adapt.learner)
+    object.__setattr__(learner, "network", Inner())
+    with pytest.raises(TypeError, match=r"PPOConfig.network is Inner\(a=1\), a Inner; a study keeps numbers"):
+        check(replace(small, adapt=replace(small.adapt, learner=learner)))
+
+
+def test_settings_that_no_paradigm_takes_are_told(small: StudyConfig) -> None:
+    with pytest.raises(StudyError, match=r"multitask cannot set up MultiTask: it has no Config, which"):
+        check(replace(small, settings={"multitask": Settings(config={"coef": 1.0})}))
+    with pytest.raises(StudyError, match=r"reptile cannot set up Reptile: .*unexpected keyword argument"):
+        check(replace(small, methods=("reptile",), settings={"reptile": Settings(config={"cof": 1.0})}))
+
+
+@pytest.mark.parametrize("version", ["1.0", 1.5, True])
+def test_a_version_is_a_whole_number(version: Any) -> None:
+    with pytest.raises(ValueError, match=r"the version of Plain is .*; give a whole number"):
+        version_of(Plain, version)
