@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fvm_meta import Snapshot, Spent
 from study import plugins, rehearsal
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
+from study.jobs.following import held
 from study.jobs.video import agents_that_play
 from study.plan import make_plan
 from study.registry import registered
@@ -96,6 +98,38 @@ def test_what_is_right_is_tried_without_a_word_and_not_again_once_it_has_finishe
     monkeypatch.setattr(rehearsal, "try_training", None)
     jobs = make_plan(config).jobs
     assert rehearse(jobs, "cpu", lambda: [job.key for job in jobs]) == []
+
+
+def test_all_that_is_ours_would_pass(small: StudyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "is_theirs", lambda thing: True)
+    methods = ("scratch", "multitask", "multitask:none", "multitask:encoder", "multitask:gradient+bc")
+    assert tried(replace(small, methods=(*methods, "reptile"))) == []
+
+
+def snapshots(*steps: int) -> list[Snapshot]:
+    return [Snapshot(env_step=step, spent=Spent(), policy=None) for step in steps]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ((0, 30, 100), r"adapt goes on to env step 100 and has left out \[50\]"),
+        ((0, 50, 90), r"ends at env step 90 of 100: let it yield snapshots until the budget is spent$"),
+        ((), r"ends at env step 0 of 100: .*a method without a pretraining of its own says so by `pretrain"),
+        ((0, 50, 50), r"yields env step 50 after 50: let each snapshot come later than the one before"),
+        ((0, 50, 40), r"yields env step 40 after 50"),
+    ],
+)
+def test_a_stream_breaks_its_contract_in_its_own_job(
+    small: StudyConfig, steps: tuple[int, ...], said: str
+) -> None:
+    job = next(job for job in make_plan(small).jobs if job.kind == "adapt" and job.parent)
+    phase = {**job.spec["phase"], "env_steps": 100}
+    job = replace(job, spec={**job.spec, "phase": phase, "at": [0, 50, 100]})
+    assert [one.env_step for one in held(snapshots(0, 30, 30, 50, 100), job)] == [0, 30, 30, 50, 100]
+    assert [one.env_step for one in held(snapshots(60, 100), job, scored=(0, 50))] == [60, 100]
+    with pytest.raises(ValueError, match=said):
+        list(held(snapshots(*steps), job))
 
 
 @pytest.mark.parametrize(

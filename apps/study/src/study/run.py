@@ -200,14 +200,15 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     started = time.monotonic()
     console = make_console(arguments)
     options = options_of(arguments, device)
-    try_plugins(console, arguments, make_plan(config), output, device)
-    if arguments.tune is not None and not arguments.dry_run:
-        config = tune(console, arguments, config, output, options)
     plan = make_plan(config)
-    workers = workers_of(arguments, device, plan)
+    try_plugins(console, arguments, plan, output, device)
     video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
         agents_that_play(config, plan, video)
+    if arguments.tune is not None and not arguments.dry_run:
+        config = tune(console, arguments, config, output, options)
+        plan = make_plan(config)
+    workers = workers_of(arguments, device, plan)
     if arguments.dry_run:
         if output.exists():
             check_owner(output, config.identity)

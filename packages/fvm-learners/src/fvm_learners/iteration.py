@@ -43,7 +43,7 @@ class Iteration:
             if type(value) is float:
                 continue
             number = value.detach() if isinstance(value, Tensor) else value
-            if not isinstance(number, Real | Tensor | np.ndarray) or np.ndim(number):
+            if not isinstance(number, Real | Tensor | np.ndarray) or getattr(number, "ndim", False):
                 raise TypeError(f"the metric {name!r} is {value!r}: give a number, a mean over the updates")
             metrics[name] = float(number)
             object.__setattr__(self, "metrics", metrics)
