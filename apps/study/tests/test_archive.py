@@ -241,6 +241,24 @@ def test_the_commands(theirs: Store, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "there is no archive" in shown.err
 
 
+def test_who_imports_one_is_told_the_command_that_ran_it(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small_done[1].root, tmp_path / "theirs")
+    store = Store(tmp_path / "theirs")
+    theirs = "uv run study --benchmark toy --set 'title=a; rm x' --output theirs --seeds 1; rm -rf $HOME"
+    store.claim(small.identity, asdict(small), small_done[0].splits, command=theirs)
+    store.close()
+    export_study(store.root, tmp_path / "a.tar")
+    mine = tmp_path / "mine"
+    assert run(["import", str(tmp_path / "a.tar"), str(mine)]) == 0
+    said = capsys.readouterr().out.splitlines()[1]
+    words = f"uv run study --benchmark toy --set 'title=a; rm x' --output {mine} --seeds '1;' rm -rf '$HOME'"
+    assert said == f"its page is written, and methods and seeds are added to it, by: {words}"
+    assert run(["report", str(mine)]) == 2  # there is no plan yet
+    assert f"run `{words}`, which writes it" in capsys.readouterr().err
+
+
 def test_all_agents_whose_weights_are_needed_are_named_at_once(
     small: StudyConfig, small_done: tuple[Plan, Store], theirs: Store, tmp_path: Path
 ) -> None:
