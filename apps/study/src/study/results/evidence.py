@@ -1,12 +1,10 @@
 """What a report's checklist is checked against: the plan, and what the store counted, never the results.
 
-The looks' log is `looks.json` in the study's folder: every set of finished trainings on which verdicts were
-reported, first to last. Judging the same set again is the same look.
+Judging the same set of finished trainings again is the same look.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,12 +14,11 @@ from fvm_eval.claims import Claim, Look
 from fvm_eval.claims.looks import asked_hash, clusters_hash, looked
 
 from study.config import StudyConfig
-from study.folder.files import canonical_json, write_bytes
+from study.folder.looks_file import read_looks, write_looks
 from study.folder.store import Store
 from study.methods import Method, Row
 from study.plan import Job, training_folds
 
-LOOKS = "looks.json"
 TUNING_SPENT = "spent.parquet"
 SHIPPED = "tuning"  # in a study's folder: what it took over from `study tune`
 RUN = ("method", "fold", "seed", "checkpoint", "task")
@@ -133,13 +130,12 @@ def looks(
     config: StudyConfig, jobs: Sequence[Job], store: Store, claims: Sequence[Claim]
 ) -> tuple[Look, ...]:
     """Returns the log up to the look at these runs, which is written where it is new."""
-    path = store.root / LOOKS
-    log = tuple(Look(**entry) for entry in json.loads(path.read_text())) if path.is_file() else ()
+    log = tuple(Look(**entry) for entry in read_looks(store.root))
     keys = [job.key for job in jobs]
     asked = asked_hash(claims)
     found = looked(log, keys, config.seeds, config.looks, asked)
     if found != log:
-        write_bytes(path, canonical_json([asdict(look) for look in found]).encode())
+        write_looks(store.root, map(asdict, found))
     mine = clusters_hash(keys)
     here = max(
         place for place, look in enumerate(found) if look.clusters == mine and look.asked in ("", asked)
