@@ -25,6 +25,7 @@ from study.jobs.environments import env_options, make_envs, suite_of
 from study.jobs.following import followed, held
 from study.jobs.job import context_of, demos_asked, open_stream
 from study.learners import own_networks, read_spec
+from study.machine import give_back_memory
 from study.plan import Job
 from study.plugins import in_a_sentence, line_in_a_plugin, named
 from study.registry import registered
@@ -103,6 +104,8 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
             raise StudyError(
                 f"{job.title}, tried before anything runs: {said}; mend it and run the same command again"
             ) from error
+    if groups:
+        give_back_memory()
     return remarks
 
 

@@ -25,7 +25,7 @@ from study.phases import check_count
 from study.plan import Plan
 from study.resolve import resolve_all
 from study.resources import options_of, workers_of
-from study.run import MAX_JOBS, folder_of, made_ready, make_console, take_over
+from study.run import MAX_JOBS, folder_of, made_ready, make_console, take_over, try_plugins
 from study.run_jobs import run_jobs
 from study.tuning.grid import read_grid
 from study.tuning.responses import (
@@ -110,6 +110,7 @@ class Workshop:
 
     def run(self, plan: Plan) -> None:
         """Runs what is missing of a plan of trials."""
+        try_plugins(self.console, self.arguments, plan, self.store.root, self.device)
         workers = workers_of(self.arguments, self.device, plan)
         steps = f"{plural(len(plan.jobs), 'job')}, {plan.env_steps:,} env steps"
         self.console.print(f"tuning: {steps}, results in {self.store.root}")
