@@ -6,9 +6,9 @@ reported, first to last. Judging the same set again is the same look.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,14 +16,17 @@ from fvm_eval.claims import Claim, Look
 from fvm_eval.claims.looks import asked_hash, clusters_hash, looked
 
 from study.config import StudyConfig
-from study.folder.files import canonical_json, write_bytes
+from study.errors import StudyError
+from study.folder.files import Damaged, canonical_json, read_json, write_bytes
 from study.folder.store import Store
+from study.folder.tables import table_at
 from study.methods import Method, Row
 from study.plan import Job, training_folds
 
 LOOKS = "looks.json"
 TUNING_SPENT = "spent.parquet"
 SHIPPED = "tuning"  # in a study's folder: what it took over from `study tune`
+SHIP_AGAIN = "run the study's own command with --tuned again, which copies it anew"
 RUN = ("method", "fold", "seed", "checkpoint", "task")
 
 
@@ -92,11 +95,11 @@ def tuning(config: StudyConfig, methods: Sequence[str], store: Store) -> pl.Data
     """
     schema: dict[str, Any] = {"method": pl.String, "trial": pl.Int64, "env_steps": pl.Int64}
     if (by_grid := store.root / SHIPPED / TUNING_SPENT).is_file():
-        return grid_trials(pl.read_parquet(by_grid, glob=False), methods)
+        return grid_trials(table_at(by_grid, SHIP_AGAIN), methods)
     path = store.root.with_name(f"{store.root.name}-tuning") / TUNING_SPENT
     if not path.is_file():
         return None if config.trials else pl.DataFrame(schema=schema)
-    spent = pl.read_parquet(path, glob=False)
+    spent = table_at(path, "run the study's command with --tune, which writes it anew")
     columns = ["trial", "env_steps", *(["tasks"] if "tasks" in spent.columns else [])]
     mine = [
         spent.filter(pl.col("pretraining") == Method.parse(Row.parse(method).method).pretraining).select(
@@ -134,7 +137,7 @@ def looks(
 ) -> tuple[Look, ...]:
     """Returns the log up to the look at these runs, which is written where it is new."""
     path = store.root / LOOKS
-    log = tuple(Look(**entry) for entry in json.loads(path.read_text())) if path.is_file() else ()
+    log = read_looks(path)
     keys = [job.key for job in jobs]
     asked = asked_hash(claims)
     found = looked(log, keys, config.seeds, config.looks, asked)
@@ -145,6 +148,23 @@ def looks(
         place for place, look in enumerate(found) if look.clusters == mine and look.asked in ("", asked)
     )
     return found[: here + 1]
+
+
+def read_looks(path: Path) -> tuple[Look, ...]:
+    """Returns the looks in a log, none if there is no log; raises StudyError if it is damaged."""
+    try:
+        entries = read_json(path)
+        if not isinstance(entries, list):
+            raise Damaged("it is no list")
+        return tuple(Look(**entry) for entry in entries)
+    except FileNotFoundError:
+        return ()
+    except (OSError, Damaged, TypeError, ValueError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        raise StudyError(
+            f"{path} is damaged ({words}); put a copy of it back, or delete it and run the same command "
+            "again: the log of looks then begins with this one, which the report cannot know"
+        ) from None
 
 
 def _run(job: Job) -> tuple[str, int, int, str, str]:
