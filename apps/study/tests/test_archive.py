@@ -18,6 +18,7 @@ from study.engines import Event
 from study.errors import StudyError
 from study.folder.archive import export_study, import_study
 from study.folder.job_record import JobRecord, record_bytes
+from study.folder.looks_file import LOOKS, read_looks
 from study.folder.store import Store
 from study.plan import Job, Plan, make_plan
 
@@ -239,6 +240,53 @@ def test_the_commands(theirs: Store, tmp_path: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr()
     assert "finished jobs imported into" in shown.out
     assert "there is no archive" in shown.err
+
+
+def look(clusters: str, **more: object) -> dict[str, object]:
+    return {"clusters": clusters, "checkpoints": 5, "planned": True, "asked": "x", **more}
+
+
+def test_looks_travel_with_the_runs_that_were_looked_at(theirs: Store, tmp_path: Path) -> None:
+    (theirs.root / LOOKS).write_text(json.dumps(log := [look("a"), look("b")]))
+    export_study(theirs.root, tmp_path / "a.tar")
+    import_study(tmp_path / "a.tar", tmp_path / "mine")
+    assert read_looks(tmp_path / "mine") == log
+    (tmp_path / "mine" / LOOKS).write_text(json.dumps([look("c"), look("a")]))
+    import_study(tmp_path / "a.tar", tmp_path / "mine")
+    assert read_looks(tmp_path / "mine") == [look("c"), look("a"), look("b")]
+
+
+@pytest.mark.parametrize(
+    "forged", ["{}", "[1]", '[{"clusters": "a"}]', json.dumps([look("a", planned=1)]), "["]
+)
+def test_a_log_of_looks_that_is_none_is_damage(theirs: Store, tmp_path: Path, forged: str) -> None:
+    export_study(theirs.root, tmp_path / "a.tar")
+    files = {**members(tmp_path / "a.tar"), LOOKS: forged.encode()}
+    files.pop("card.json")
+    write(tmp_path / "b.tar", {"card.json": card(files), **files})
+    with pytest.raises(StudyError, match=r"looks\.json is no log of looks\); nothing was imported"):
+        import_study(tmp_path / "b.tar", tmp_path / "mine")
+    (theirs.root / LOOKS).write_text(forged)
+    with pytest.raises(StudyError, match=r"looks\.json is damaged .* put a copy of it back"):
+        export_study(theirs.root, tmp_path / "c.tar")
+
+
+def test_who_imports_one_is_told_the_command_that_ran_it(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small_done[1].root, tmp_path / "theirs")
+    store = Store(tmp_path / "theirs")
+    theirs = "uv run study --benchmark toy --set 'title=a; rm x' --output theirs --seeds 1; rm -rf $HOME"
+    store.claim(small.identity, asdict(small), small_done[0].splits, command=theirs)
+    store.close()
+    export_study(store.root, tmp_path / "a.tar")
+    mine = tmp_path / "mine"
+    assert run(["import", str(tmp_path / "a.tar"), str(mine)]) == 0
+    said = capsys.readouterr().out.splitlines()[1]
+    words = f"uv run study --benchmark toy --set 'title=a; rm x' --output {mine} --seeds '1;' rm -rf '$HOME'"
+    assert said == f"its page is written, and methods and seeds are added to it, by: {words}"
+    assert run(["report", str(mine)]) == 2  # there is no plan yet
+    assert f"run `{words}`, which writes it" in capsys.readouterr().err
 
 
 def test_all_agents_whose_weights_are_needed_are_named_at_once(

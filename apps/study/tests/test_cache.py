@@ -11,6 +11,7 @@ import pytest
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.folder.cache import found_in, set_aside, take_from
+from study.folder.looks_file import read_looks, write_looks
 from study.folder.store import Store
 from study.plan import Plan, make_plan
 
@@ -35,6 +36,26 @@ def test_jobs_of_other_studies_are_found_by_their_keys(
     same_results(mine.root, done.root)
     assert take_from(mine, wider.jobs, [tmp_path / "theirs"]) == ([], [])
     assert not list(mine.root.glob("running/*"))
+
+
+def test_looks_at_the_same_study_come_along(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    plan, done = small_done
+    shutil.copytree(done.root, tmp_path / "theirs", ignore=shutil.ignore_patterns("looks.json"))
+    look = {"clusters": "a", "checkpoints": 5, "planned": True, "asked": "x"}
+    write_looks(tmp_path / "theirs", [look])
+    for name, config in (
+        ("theirs", small),
+        ("mine", replace(small, seeds=2)),
+        ("other", replace(small, looks=(2, 4))),
+    ):
+        store = Store(tmp_path / name)
+        store.claim(config.identity, config.spec, {})
+        store.close()
+    for name, looks in (("mine", [look]), ("other", [])):
+        assert len(take_from(Store(tmp_path / name), plan.jobs, [tmp_path / "theirs"])[0]) == len(plan.jobs)
+        assert read_looks(tmp_path / name) == looks
 
 
 def test_what_is_damaged_there_is_not_taken(small_done: tuple[Plan, Store], tmp_path: Path) -> None:

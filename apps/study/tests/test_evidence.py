@@ -13,12 +13,13 @@ from fvm_eval.claims.looks import clusters_hash
 from fvm_eval.folds import leave_one_out
 from study.config import StudyConfig
 from study.estimates.amounts import plays_of
+from study.folder.looks_file import LOOKS
 from study.folder.store import Store, write_table
 from study.measures import tuned
 from study.plan import Plan, make_plan
 from study.registry import Finished
 from study.results.collect import collect
-from study.results.evidence import LOOKS, SHIPPED, TUNING_SPENT, looks, planned, spending, tuning
+from study.results.evidence import SHIPPED, TUNING_SPENT, looks, planned, spending, tuning
 
 GAP = {"multitask": 1.0, "scratch": -1.0}
 PART = Component(name="better", summary="Value at budget", weights=GAP, margin=0.1)

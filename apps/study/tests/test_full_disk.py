@@ -24,7 +24,6 @@ from study.folder.store import CHECKPOINT, Store
 from study.folder.tables import table_at
 from study.folder.under_way import UnderWay
 from study.plan import Plan
-from study.results.evidence import LOOKS, read_looks
 from study.tracking.mlflow_sink import DATABASE, Sink, default_uri
 from study.tuning.tuned import TABLES, TUNED, read_tuned, ship
 
@@ -148,13 +147,6 @@ def test_a_cache_that_cannot_be_made_is_not_taken_for_a_lack_of_memory() -> None
     )
     with pytest.raises(StudyError, match=r"set MPLCONFIGDIR, or make room there$"), loading():
         raise OSError(words)
-
-
-@pytest.mark.parametrize("text", ["", "[", "{}", '[{"clusters": 1}]', "null", "[3]"])
-def test_a_damaged_log_of_looks_is_a_sentence(tmp_path: Path, text: str) -> None:
-    (tmp_path / LOOKS).write_text(text)
-    with pytest.raises(StudyError, match=r"looks\.json is damaged .*; put a copy of it back, or delete it"):
-        read_looks(tmp_path / LOOKS)
 
 
 def test_a_damaged_tuning_is_told_before_anything_runs(tmp_path: Path) -> None:

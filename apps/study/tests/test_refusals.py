@@ -99,7 +99,7 @@ def test_it_is_refused_in_a_sentence(
         ("slurm nowhere --workers 1e3", "--workers '1e3' is not a number"),
         *((f"{name} nowhere", "no folder nowhere; name the --output of a study") for name in NEED_A_PLAN),
         *((f"{name} file", "no folder file; name the --output of a study") for name in NEED_A_PLAN),
-        *((f"{name} empty", "empty has no plan that workers") for name in NEED_A_PLAN),
+        *((f"{name} empty", "empty has no plan of a study's jobs") for name in NEED_A_PLAN),
         ("export file out.tar", "file holds no study; name the output folder of one"),
         ("export study nowhere/out.tar", "there is no folder nowhere); make it, or name another place"),
         ("export study file/out.tar", "file is no folder); name another place"),

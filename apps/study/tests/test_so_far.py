@@ -48,7 +48,7 @@ def half_done(small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path
     shutil.copytree(done.root, tmp_path / "study", ignore=shutil.ignore_patterns("*.parquet.*", "report"))
     store = Store(tmp_path / "study")
     (store.root / "results.parquet").unlink()
-    write_plan(store.root, PlanFile(jobs=plan.jobs, command="uv run study", config=as_json(small)))
+    write_plan(store.root, PlanFile(jobs=plan.jobs, config=as_json(small)))
     adaptations = [job for job in plan.jobs if job.kind == "adapt"]
     left = [adaptations[-1], *(job for job in plan.jobs if job.kind == "measure"), plan.jobs[1]]
     for job in left:
@@ -81,6 +81,8 @@ def test_the_command_says_what_there_is(
     run_plan(plan, store)
     assert run(["report", str(store.root), "--watch"]) == 0  # all is finished, so it ends
     assert f"{len(plan.jobs)} of {len(plan.jobs)} jobs finished" in capsys.readouterr().out
+    page = (store.root / FOLDER / "report" / "report.html").read_text()
+    assert f"All {len(plan.jobs)} jobs are finished; what they decide stands on the study" in page
     shutil.rmtree(store.root / "jobs")
     assert run(["report", str(store.root)]) == 2
     assert "no adaptation of the study" in capsys.readouterr().err

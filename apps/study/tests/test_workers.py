@@ -294,7 +294,7 @@ def test_commands_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "unknown command 'wrok'; did you mean 'work'?" in capsys.readouterr().err
     for command in ("work", "status", "stop", "slurm"):
         assert run([command, str(tmp_path)]) == 2
-        assert "has no plan that workers could take jobs from" in capsys.readouterr().err
+        assert "has no plan of a study's jobs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])

@@ -217,7 +217,7 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     estimate.check_memory(plan.jobs, device, workers)
     options = with_measured_needs(arguments, options, plan)
     store = Store(output)
-    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded(), rerun)
     if arguments.tuned is not None:
         ship(tuning_folder(arguments.tuned, config.family), output)
     announce(console, config, plan, output, device, who_runs(options, workers))
@@ -244,7 +244,7 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path, rerun: 
         console.print(f"time      about {duration(players.estimate_s(plan, max(workers, 1)))}")
         return
     store = Store(output)
-    store.claim(config.identity, config.spec, plan.splits, plugins.loaded())
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded(), rerun)
 
     def finish() -> tuple[players.PlayResults, Path, list[Path]]:
         results = players.collect_players(config, plan, store, rerun=rerun)
@@ -283,7 +283,6 @@ def carry_out(
         found = PlanFile(
             jobs=plan.jobs,
             checkpoint_every_s=every_s,
-            command=rerun,
             config=as_json(config),
             needs=options.needs,
         )

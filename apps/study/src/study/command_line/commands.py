@@ -191,13 +191,16 @@ def import_(
 
     Args:
         archive: What `study export` wrote, from anywhere.
-        folder: An output folder; the study's own command then adds methods or seeds to it.
+        folder: An output folder; the study's own command, which is shown, then adds methods or seeds to it.
     """
     from study.folder.archive import import_study
+    from study.folder.study_file import recorded_command
     from study.words import plural
 
     came, there = import_study(archive, folder)
     print(f"{plural(came, 'finished job')} imported into {folder}" + f", {there} were there" * bool(there))
+    if command := recorded_command(folder):
+        print(in_one_line(f"its page is written, and methods and seeds are added to it, by: {command}"))
     return 0
 
 

@@ -1,8 +1,9 @@
 """A study as one file: to keep, to hand on, to add a method or a seed to elsewhere.
 
-A tar of study.json, the jobs (with their weights, or without) and card.json, which lists the SHA-256 of each
-file. Nothing in an archive is believed: names that lead elsewhere, links and devices are refused, each job's
-spec must give its key, and each file its sum. What the card does not list is refused, nothing is executed.
+A tar of study.json, the log of looks, the jobs (with their weights, or without) and card.json, which lists
+the SHA-256 of each file. Nothing in an archive is believed: names that lead elsewhere, links and devices are
+refused, each job's spec must give its key, and each file its sum. What the card does not list is refused,
+nothing is executed.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ from study.folder.files import (
     write_bytes,
 )
 from study.folder.job_record import MANIFEST, RECORD, WEIGHTS, read_manifest, read_record
+from study.folder.looks_file import LOOKS, add_looks, read_looks
 from study.folder.study_file import MARKER, check_links, read_study_file
 
 CARD = "card.json"
 FORMAT = 1
-MEMBER = re.compile(rf"{MARKER}|jobs/[0-9a-f]{{16}}/[A-Za-z0-9_][A-Za-z0-9_.\-]{{0,99}}")
+MEMBER = re.compile(rf"{MARKER}|{LOOKS}|jobs/[0-9a-f]{{16}}/[A-Za-z0-9_][A-Za-z0-9_.\-]{{0,99}}")
 MAX_FILES = 2_000_000
 MAX_CARD_BYTES = 2**30
 # What a compressed file begins with, and what unpacks it.
@@ -56,6 +58,8 @@ def export_study(root: Path, archive: Path, *, weights: bool = False) -> int:
     if os.path.lexists(archive):
         raise StudyError(f"{archive} exists; choose another name or move it away")
     files: dict[str, Path] = {MARKER: root / MARKER}
+    if read_looks(root):
+        files[LOOKS] = root / LOOKS
     jobs = names_in(root / "jobs")
     for name in jobs:
         for file in files_of(root / "jobs" / name):
@@ -141,7 +145,9 @@ def import_study(archive: Path, root: Path) -> tuple[int, int]:
             )
             for name in names:
                 _check_job(stage / "jobs" / name)
+            looks = _looks_of(stage)
             _merge(root, theirs)
+            add_looks(root, looks)
             return _move(stage, root, names)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
@@ -209,6 +215,13 @@ def _study_of(stage: Path) -> dict[str, Any]:
         raise Damaged(f"its {MARKER} is not a study's, or of another version of this program") from None
     theirs: dict[str, Any] = parse_json(read_bytes(stage / MARKER))
     return theirs
+
+
+def _looks_of(stage: Path) -> list[dict[str, Any]]:
+    try:
+        return read_looks(stage)
+    except StudyError:
+        raise Damaged(f"its {LOOKS} is no log of looks") from None
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

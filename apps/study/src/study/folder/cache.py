@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from study.errors import StudyError, writing
-from study.folder.files import Damaged, create, is_folder, partial_name, read_bytes, sha256_of
+from study.folder.files import Damaged, canonical_json, create, is_folder, partial_name, read_bytes, sha256_of
 from study.folder.job_record import (
     MANIFEST,
     RECORD,
@@ -19,7 +19,9 @@ from study.folder.job_record import (
     read_record,
     short,
 )
+from study.folder.looks_file import add_looks, read_looks
 from study.folder.store import Store
+from study.folder.study_file import read_study_file
 from study.plan import Job
 
 DEPTH = 3  # folders below a cache in which studies are looked for
@@ -30,7 +32,8 @@ def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tupl
     """Copies what is missing from other studies; returns those jobs, and remarks on what is not taken.
 
     Each file is held against its SHA-256 on the way, so a job is taken whole and right, or not at all. A job
-    without its weights, as from a light archive, counts as whole unless a job that is to run needs them.
+    without its weights, as from a light archive, counts as whole unless a job that is to run needs them. Of a
+    folder with this same study the looks come along.
 
     Raises:
         StudyError: A cache is no folder, or this study's cannot be written.
@@ -53,6 +56,8 @@ def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tupl
         for folder in studies_in(cache.resolve()):
             if not missing or folder == store.root.resolve():
                 continue
+            if is_same_study(folder, store.root):
+                add_looks(store.root, read_looks(folder))
             for entry in sorted(os.scandir(folder / "jobs"), key=lambda entry: entry.name):
                 if entry.name not in missing or not entry.is_dir(follow_symlinks=False):
                     continue
@@ -70,6 +75,17 @@ def take_from(store: Store, jobs: Sequence[Job], caches: Iterable[Path]) -> tupl
         titles = ", ".join(missing[name].title for name in light)
         remarks.append(f"not taken, as jobs that are to run need weights that are not there: {titles}")
     return taken, remarks
+
+
+def is_same_study(folder: Path, other: Path) -> bool:
+    """Whether two folders hold one study, grown apart or not."""
+    try:
+        found, mine = read_study_file(folder), read_study_file(other)
+    except StudyError:
+        return False
+    if found is None or mine is None:
+        return False
+    return canonical_json(found.identity) == canonical_json(mine.identity)
 
 
 def parents_of(jobs: Iterable[Job]) -> set[str]:

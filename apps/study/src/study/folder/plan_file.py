@@ -12,6 +12,7 @@ from typing import Any
 from study import needs
 from study.errors import StudyError
 from study.folder.files import Damaged, read_json, write_bytes
+from study.folder.study_file import recorded_command
 from study.needs import Needs
 from study.plan import Job
 
@@ -25,14 +26,12 @@ class PlanFile:
 
     Attributes:
         jobs: All jobs, parents before children.
-        command: The command line that made the plan.
         config: The study's config as `config_file` writes it; empty where there is none, as of trials.
         needs: What a job of each kind needs of a machine; nothing is known of a kind that is not there.
     """
 
     jobs: tuple[Job, ...]
     checkpoint_every_s: float = 30.0
-    command: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     needs: Mapping[str, Needs] = field(default_factory=dict)
 
@@ -46,7 +45,6 @@ def write_plan(root: Path, plan: PlanFile) -> None:
     value = {
         "fvm_plan": FORMAT,
         "checkpoint_every_s": plan.checkpoint_every_s,
-        "command": plan.command,
         "config": dict(plan.config),
         "needs": needs.as_json(plan.needs),
         "jobs": jobs,
@@ -73,23 +71,22 @@ def read_plan(root: Path) -> PlanFile:
         if every_s < 0 or isinstance(every_s, bool):
             raise Damaged(f"checkpoints every {every_s} s")
         jobs = _jobs(listed)
-        command, config = str(value.get("command", "")), dict(value.get("config", {}))
+        config = dict(value.get("config", {}))
         needed = needs.of_json(dict(value.get("needs", {})))
     except (FileNotFoundError, NotADirectoryError):
         if not root.is_dir():
             raise StudyError(f"there is no folder {root}; name the --output of a study") from None
+        command = recorded_command(root) or f"study ... --output {root}"
         raise StudyError(
-            f"{root} has no plan that workers could take jobs from; run `study ... --output {root}` first, "
-            f"with --engine folder if all workers run elsewhere"
+            f"{root} has no plan of a study's jobs; run `{command}`, which writes it and runs only what is "
+            f"missing (--engine folder leaves that to workers elsewhere)"
         ) from None
     except (OSError, Damaged, TypeError, ValueError, KeyError, RecursionError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise StudyError(
             f"{path} is damaged ({words}); run the study's own command again, which writes it anew"
         ) from None
-    return PlanFile(
-        jobs=jobs, checkpoint_every_s=float(every_s), command=command, config=config, needs=needed
-    )
+    return PlanFile(jobs=jobs, checkpoint_every_s=float(every_s), config=config, needs=needed)
 
 
 def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:

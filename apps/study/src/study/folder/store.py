@@ -61,13 +61,14 @@ class Store(FinishedJobs):
         config: Mapping[str, Any],
         splits: Mapping[str, str],
         plugins: Mapping[str, str] | None = None,
+        command: str = "",
     ) -> None:
-        """Makes the folder this study's own until `close`; records the splits' hashes.
+        """Makes the folder this study's own until `close`; records the splits' hashes, and what ran it.
 
         Raises:
             StudyError: The folder holds something else, another process works on it, or it cannot be written.
         """
-        self._lock = study_file.claim(self.root, identity, config, splits, plugins or {})
+        self._lock = study_file.claim(self.root, identity, config, splits, plugins or {}, command)
 
     def close(self) -> None:
         """Lets other processes have the folder."""

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,23 @@ def recorded_plugins(root: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def recorded_command(root: Path) -> str:
+    """Returns the command with which a study last ran, for this folder; empty if none is known.
+
+    It is whoever's ran it: quoted anew, so that a shell takes it for words, whatever is in them.
+    """
+    try:
+        value = read_json(root / MARKER)
+        words = shlex.split(value["command"])
+    except (OSError, Damaged, TypeError, KeyError, AttributeError, ValueError):
+        return ""
+    if "--output" in words[:-1]:
+        words[words.index("--output") + 1] = str(root)
+    elif words[:3] == ["uv", "run", "study"]:
+        words += ["--output", str(root)]
+    return shlex.join(words)
+
+
 def check_owner(root: Path, identity: Mapping[str, Any]) -> Mapping[str, str]:
     """Returns the splits recorded in a folder that is this study's, or empty.
 
@@ -115,6 +133,7 @@ def claim(
     config: Mapping[str, Any],
     splits: Mapping[str, str],
     plugins: Mapping[str, str],
+    command: str,
 ) -> IO[bytes]:
     """Makes a folder this study's own until the file that is returned is closed.
 
@@ -140,7 +159,7 @@ def claim(
             f"cannot use {root} as the output folder ({error.strerror}); choose another --output"
         ) from None
     study = {"fvm_study": FORMAT, "identity": identity, "config": config}
-    study["plugins"] = plugins  # names and hashes, for people: nothing loads them
+    study |= {"plugins": plugins, "command": command}  # for people: nothing loads or runs them
     study["splits"] = {**splits, **recorded}  # what was recorded first stays
     write_bytes(root / MARKER, json_bytes(study))
     for name in ("jobs", "running"):

@@ -1,14 +1,12 @@
 """What a report's checklist is checked against: the plan, and what the store counted, never the results.
 
-The looks' log is `looks.json` in the study's folder: every set of finished trainings on which verdicts were
-reported, first to last. Judging the same set again is the same look.
+Judging the same set of finished trainings again is the same look.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,14 +14,12 @@ from fvm_eval.claims import Claim, Look
 from fvm_eval.claims.looks import asked_hash, clusters_hash, looked
 
 from study.config import StudyConfig
-from study.errors import StudyError
-from study.folder.files import Damaged, canonical_json, read_json, write_bytes
+from study.folder.looks_file import read_looks, write_looks
 from study.folder.store import Store
 from study.folder.tables import table_at
 from study.methods import Method, Row
 from study.plan import Job, training_folds
 
-LOOKS = "looks.json"
 TUNING_SPENT = "spent.parquet"
 SHIPPED = "tuning"  # in a study's folder: what it took over from `study tune`
 SHIP_AGAIN = "run the study's own command with --tuned again, which copies it anew"
@@ -136,35 +132,17 @@ def looks(
     config: StudyConfig, jobs: Sequence[Job], store: Store, claims: Sequence[Claim]
 ) -> tuple[Look, ...]:
     """Returns the log up to the look at these runs, which is written where it is new."""
-    path = store.root / LOOKS
-    log = read_looks(path)
+    log = tuple(Look(**entry) for entry in read_looks(store.root))
     keys = [job.key for job in jobs]
     asked = asked_hash(claims)
     found = looked(log, keys, config.seeds, config.looks, asked)
     if found != log:
-        write_bytes(path, canonical_json([asdict(look) for look in found]).encode())
+        write_looks(store.root, map(asdict, found))
     mine = clusters_hash(keys)
     here = max(
         place for place, look in enumerate(found) if look.clusters == mine and look.asked in ("", asked)
     )
     return found[: here + 1]
-
-
-def read_looks(path: Path) -> tuple[Look, ...]:
-    """Returns the looks in a log, none if there is no log; raises StudyError if it is damaged."""
-    try:
-        entries = read_json(path)
-        if not isinstance(entries, list):
-            raise Damaged("it is no list")
-        return tuple(Look(**entry) for entry in entries)
-    except FileNotFoundError:
-        return ()
-    except (OSError, Damaged, TypeError, ValueError) as error:
-        words = getattr(error, "strerror", None) or str(error)
-        raise StudyError(
-            f"{path} is damaged ({words}); put a copy of it back, or delete it and run the same command "
-            "again: the log of looks then begins with this one, which the report cannot know"
-        ) from None
 
 
 def _run(job: Job) -> tuple[str, int, int, str, str]:
