@@ -15,9 +15,11 @@ from study.config import StudyConfig
 from study.estimates.amounts import plays_of
 from study.folder.looks_file import LOOKS
 from study.folder.store import Store, write_table
+from study.measures import tuned
 from study.plan import Plan, make_plan
+from study.registry import Finished
 from study.results.collect import collect
-from study.results.evidence import TUNING_SPENT, looks, planned, spending, tuning
+from study.results.evidence import SHIPPED, TUNING_SPENT, looks, planned, spending, tuning
 
 GAP = {"multitask": 1.0, "scratch": -1.0}
 PART = Component(name="better", summary="Value at budget", weights=GAP, margin=0.1)
@@ -112,6 +114,33 @@ def test_a_plan_of_looks_rises(small: StudyConfig) -> None:
     for wrong in ((16, 8), (8, 8), (1, 8), (8.5,)):
         with pytest.raises(ValueError, match="looks"):
             replace(small, looks=wrong)
+
+
+def test_fine_tuning_tuned_by_a_grid_is_tuned(small: StudyConfig, tmp_path: Path) -> None:
+    """By its own points: a grid of what is compared with it is none of its."""
+    arms = ("bc", "critic-warm-up", "entropy-off", "head-reset")
+    methods = ("scratch", "multitask", *(f"multitask:gradient+{arm}" for arm in arms))
+    store, config = Store(tmp_path), replace(small, methods=methods, trials=0)
+    finished = Finished(
+        config=config, plan=Plan(jobs=(), folds={}), store=store, episodes=pl.DataFrame(), ranges={}
+    )
+
+    def told(of: Finished = finished) -> tuple[bool, str]:
+        (condition,) = tuned.findings(of).preconditions
+        return condition.holds, condition.reason
+
+    assert told() == (False, "no tuning trials")
+    assert told(replace(finished, config=replace(config, trials=2)))[1].startswith("2 trials")
+    (tmp_path / SHIPPED).mkdir()
+    rows = [("multitask:gradient+bc", f"coef {value}", 100, ["toy/catch/78"]) for value in (1, 2)]
+    table = pl.DataFrame(rows, schema=["method", "point", "env_steps", "tasks"], orient="row")
+    write_table(tmp_path / SHIPPED / TUNING_SPENT, table)
+    assert told() == (False, "no tuning trials")
+    rows = [("multitask", f"rate {value}", 100, ["toy/catch/78"]) for value in (1, 2, 2, 3)]
+    write_table(
+        tmp_path / SHIPPED / TUNING_SPENT, table.vstack(pl.DataFrame(rows, table.schema, orient="row"))
+    )
+    assert told() == (True, "3 trials, all these arms were run")
 
 
 def test_tuning_is_what_was_run(small: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,7 +7,7 @@ was played: what it takes on a quiet core. It runs again in time that is made up
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +83,17 @@ def read(name: str) -> list[Recorded]:
 
 
 def replayed(
-    jobs: list[Recorded], store: Store, pace: Pace, speed: Callable[[float], float], workers: int = 2
+    jobs: list[Recorded],
+    store: Store,
+    pace: Pace,
+    speed: Callable[[float], float],
+    workers: int = 2,
+    stops: Sequence[float] = (),
 ) -> Iterator[float]:
-    """Yields the time twice a second while workers of some speed do the jobs, and tell the pace."""
+    """Yields the time twice a second while workers of some speed do the jobs, and tell the pace.
+
+    At each of the times `stops` all of it stands still for twenty minutes.
+    """
     (store.root / "jobs").mkdir()
     schedule = Schedule([one.job for one in jobs], store)
     by_key = {one.job.key: one for one in jobs}
@@ -96,7 +104,8 @@ def replayed(
             if working is None and (job := schedule.next()) is not None:
                 hands[i] = Working(by_key[job.key])
                 pace.begin(job, now)
-        now += STEP_S
+        now += 1200.0 if now in stops else STEP_S
+        pace.at(now)
         for i, working in enumerate(hands):
             if working is None:
                 continue
@@ -138,6 +147,21 @@ def test_a_minute_after_the_machine_changes_its_speed_the_estimate_has_followed(
     assert after is not None
     assert before == pytest.approx(10 + (end - at) / slower, rel=0.2)
     assert after == pytest.approx(end - at - 65, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["procgen-small", "procgen-quick", "atari-small"])
+def test_time_in_which_the_study_stood_still_is_none(name: str, tmp_path: Path) -> None:
+    """Two stops of twenty minutes: at every look the estimate is what it would be without them."""
+    jobs, looks = read(name), {}
+    for stops in ((), (200.0, 1600.0)):
+        (root := tmp_path / str(len(stops))).mkdir()
+        pace = Pace({one.job.key: one.job for one in jobs})
+        times = replayed(jobs, Store(root), pace, lambda now: 1.0, stops=stops)
+        looks[stops] = [pace.left_s(now) for step, now in enumerate(times) if step % 20 < 2]
+    usual, stopped = looks.values()
+    assert len(usual) == len(stopped) > 40
+    assert None not in usual[2:]
+    assert stopped[2:] == pytest.approx(usual[2:], rel=0.02, abs=2.0)
 
 
 def test_where_a_job_is_counts_the_times_its_agent_was_played() -> None:

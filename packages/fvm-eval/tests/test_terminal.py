@@ -99,3 +99,21 @@ def test_help_needs_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_full_disk_leaves_the_report_that_was_there(here):
+    run = '"$PY" -m fvm_eval "my runs; v2.csv" --out report'
+    assert shell(here, run).returncode == 0
+    before = {path.name: path.read_bytes() for path in (here / "report").iterdir()}
+    full = shell(here, f"ulimit -f 40; {run} --margin 0.2")  # blocks: the page is larger, a table is not
+    assert full.returncode == 2
+    said = b"the report cannot be written to report: File too large; make room there, or give another folder"
+    assert said in full.stderr
+    assert {path.name: path.read_bytes() for path in (here / "report").iterdir()} == before
+
+
+def test_a_cache_that_cannot_be_made_is_no_fault_of_the_table(here):
+    done = shell(here, 'ulimit -f 0; HOME=/proc/nobody "$PY" -m fvm_eval "my runs; v2.csv"', MPLCONFIGDIR="")
+    assert done.returncode == 2
+    assert b"the report cannot be drawn: Matplotlib requires access to a writable cache" in done.stderr
+    assert b"cannot be read" not in done.stderr

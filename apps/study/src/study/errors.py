@@ -101,18 +101,47 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kept = "all finished jobs and the last checkpoint of each running one are kept"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StudyError(
-                f"no space left to write {path} ({error.strerror}); free some and run the same command "
-                f"again: {kept}"
-            ) from None
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-            raise StudyError(
-                f"cannot write {path} ({error.strerror}): its folder is gone, moved or deleted in the "
-                f"meantime; put it back, or name its new place, and run the same command again: what it "
-                f"holds is kept"
-            ) from None
-        raise StudyError(
-            f"cannot write {path} ({error.strerror}); make it writable and run the same command again: {kept}"
-        ) from None
+        raise unwritten(path, error) from None
+
+
+ELSEWHERE = "a file, maybe a temporary one in TMPDIR or /dev/shm"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def unwritten(path: object, error: OSError) -> StudyError:
+    """Returns what to do about a file that cannot be written."""
+    kept = "all finished jobs and the last checkpoint of each running one are kept"
+    if error.errno in NO_ROOM:
+        return StudyError(
+            f"no space left to write {path} ({error.strerror}); free some and run the same command "
+            f"again: {kept}"
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+        return StudyError(
+            f"cannot write {path} ({error.strerror}): its folder is gone, moved or deleted in the "
+            f"meantime; put it back, or name its new place, and run the same command again: what it "
+            f"holds is kept"
+        )
+    return StudyError(
+        f"cannot write {path} ({error.strerror}); make it writable and run the same command again: {kept}"
+    )
+
+
+def no_room(error: BaseException) -> str:
+    """Returns what to say of an error if a disk is full, be it the one of temporary files; else nothing."""
+    if not isinstance(error, OSError):
+        return ""
+    if error.errno in NO_ROOM:
+        return str(unwritten(error.filename2 or error.filename or ELSEWHERE, error))
+    if "temporary directory" in str(error.strerror):  # Python's own words, and all that tells it
+        return f"{error.strerror}; make room in one of them, or name another by TMPDIR"
+    return ""
+
+
+def said_of(error: BaseException) -> str:
+    """Returns what to say of an error that a user can mend; nothing of one that shows a fault of ours."""
+    if isinstance(error, StudyError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None and not no_room(error):
+        return f"cannot use {error.filename} ({error.strerror})"  # a path that no file system takes, for one
+    return no_room(error)

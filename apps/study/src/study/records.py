@@ -364,7 +364,11 @@ class Workers(Protocol):
         """Starts one more."""
 
     def poll(self, timeout_s: float) -> Sequence[tuple[int, int]]:
-        """Waits a moment; returns process id and exit status of those that have ended."""
+        """Waits a moment; returns process id and exit status of those that have ended.
+
+        Raises:
+            StudyError: One of them met what a user must mend, as a full disk; in its words.
+        """
 
     def stop(self) -> None:
         """Has all of them write their checkpoints and end."""

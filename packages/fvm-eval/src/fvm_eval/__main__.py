@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from fvm_eval.cli.arguments import pairs, parser, rerun
 from fvm_eval.cli.terminal import say
 from fvm_eval.naming import visible
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     import polars as pl  # here, so that --help and misspelt options answer at once
 
+    from fvm_eval.filing import file_all
     from fvm_eval.findings import compare
     from fvm_eval.table import TableError
 
@@ -48,18 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FileNotFoundError as error:
         return _refuse(f"there is no file {error.filename}")
     except OSError as error:
+        if "writable cache" in str(error):  # Matplotlib's own words, which say what to do
+            return _refuse(f"the report cannot be drawn: {error}")
         named = error.filename or options.table[0]
         return _refuse(f"{named} cannot be read: {error.strerror or error}")
     except (TableError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         return _refuse(str(error).split("\n")[0])
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        file_all(folder, files)
     except OSError as error:
         say(text)
         why = error.strerror or str(error)
-        return _refuse(f"the report cannot be written to {folder}: {why}; give another folder by --out")
+        mend = "make room there, or give" if error.errno in _NO_ROOM else "give"
+        return _refuse(f"the report cannot be written to {folder}: {why}; {mend} another folder by --out")
     say(f"{text}\n\nReport: {visible(str(folder / 'report.html'))}")
     return 0
 

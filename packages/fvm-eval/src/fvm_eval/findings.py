@@ -16,6 +16,7 @@ from fvm_eval.analysis.summaries import scale_of
 from fvm_eval.claims import Claim, Comparison
 from fvm_eval.curves import begin_at_0
 from fvm_eval.fairness import Check
+from fvm_eval.filing import file_all
 from fvm_eval.naming import visible
 from fvm_eval.reading import Reading, Request, ranges_for, read
 from fvm_eval.reading.claims_file import read_claims
@@ -57,11 +58,8 @@ class Findings:
 
     def report(self, folder: str | Path) -> Path:
         """Writes the report's files into a folder and returns the page's path."""
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files.items():
-            (place / name).write_bytes(content)
-        return place / "report.html"
+        file_all(Path(folder), self.files)
+        return Path(folder) / "report.html"
 
     def text(self) -> str:
         """Returns means, differences, tests and secondary aggregates as aligned plain text."""

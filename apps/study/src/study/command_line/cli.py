@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from study.command_line.standard_streams import courteous, open_missing
-from study.errors import StudyError, in_one_line, refused
+from study.errors import StudyError, in_one_line, refused, said_of
 
 ABOUT = """Compare scratch, multi-task pretraining + fine-tuning, Reptile, RL2 and PEARL on held-out tasks.
 
@@ -55,16 +55,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     with courteous():
         try:
             return _run(sys.argv[1:] if argv is None else list(argv))
-        except StudyError as error:
-            print(f"study: {in_one_line(error)}", file=sys.stderr)
-            return 2
-        except OSError as error:  # a path that no file system takes, for one
-            if error.filename is None:
-                raise
-            print(f"study: cannot use {in_one_line(error.filename)} ({error.strerror})", file=sys.stderr)
-            return 2
         except Exception as error:
-            if not (said := sentence_of(error)):
+            if not (said := said_of(error) or sentence_of(error)):
                 raise
             print(f"study: {in_one_line(said)}", file=sys.stderr)
             return 2
@@ -142,10 +134,12 @@ def loading() -> Iterator[None]:
     try:
         yield
     except (ImportError, OSError, MemoryError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200] or type(error).__name__
+        why = " ".join(str(error).split()) or type(error).__name__
+        if "writable" in why:  # Matplotlib's own words: it finds no place for its cache
+            raise StudyError(f"cannot load what a study needs: {why}, or make room there") from None
         raise StudyError(
-            f"cannot load what a study needs ({why}); if memory is limited here (`ulimit -v`), raise the "
-            f"limit, else install the packages again (`uv sync`)"
+            f"cannot load what a study needs ({why[:200]}); if memory is limited here (`ulimit -v`), raise "
+            f"the limit, else install the packages again (`uv sync`)"
         ) from None
     finally:
         if mine:

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -252,7 +253,11 @@ def agents(
         raise StudyError(f"{to} is there already; name a folder that is not")
     agent = agent_of(one, folder)
     with writing(to), placing(to):
-        agent.save(to)
+        try:
+            agent.save(to)
+        except OSError:  # no half of an agent stays in the way of the next try
+            shutil.rmtree(to.expanduser(), ignore_errors=True)
+            raise
     print(in_one_line(f"{one} is in {to}"))
     return 0
 

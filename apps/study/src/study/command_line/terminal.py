@@ -89,6 +89,7 @@ class Terminal:
         self.told: set[str] = set()  # why jobs failed
         self.silent = True
         self.stopping = False
+        self.over = threading.Event()
         self.elapsed = elapsed
         self.started = self.last_line = time.monotonic()
         finished = {job.key for job in done}
@@ -99,9 +100,17 @@ class Terminal:
     def __enter__(self) -> Terminal:
         if self.is_live:
             self.live.start()
+        self.over.clear()
+        threading.Thread(target=self.look_at_the_clock, daemon=True).start()
         return self
 
+    def look_at_the_clock(self) -> None:
+        """Has the pace notice when this process stood still, stopped by a signal."""
+        while not self.over.wait(1.0):
+            self.pace.at(time.monotonic())
+
     def __exit__(self, *exception: object) -> None:
+        self.over.set()
         if self.is_live:
             self.live.stop()
 
@@ -109,11 +118,12 @@ class Terminal:
         """Shows one event."""
         job, key, now = event.job, event.job.key, time.monotonic()
         if event.what == "started":
-            self.running[key] = Running(job, now)
+            self.running[key] = Running(job, self.pace.at(now))
             self.begun[key] = now
             self.pace.begin(job, now)
         elif event.what == "progress":
-            self.running.setdefault(key, Running(job, now)).move(event, now)
+            lived = self.pace.at(now)
+            self.running.setdefault(key, Running(job, lived)).move(event, lived)
             self.pace.move(job, event.env_step, event.doing, event.part, now)
         elif event.what in ("finished", "failed", "lost"):
             gone = self.running.pop(key, None)

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -22,7 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.engines.watch import Watch
-from study.errors import StudyError
+from study.errors import StudyError, said_of
 from study.folder.plan_file import read_plan, stamp
 from study.folder.under_way import UnderWay
 from study.machine import one_thread
@@ -69,14 +69,21 @@ class Processes:
         self.pool.append(Worker(process, ours, device))
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
-        """Waits a moment; returns process id and exit status of the workers that have ended."""
+        """Waits a moment; returns process id and exit status of the workers that have ended.
+
+        Raises:
+            StudyError: One of them met what a user must mend, as a full disk; in its words.
+        """
         # By its sentinel: who embeds a study may reap all children, and then no exit status is left to see.
         ready = wait([worker.process.sentinel for worker in self.pool], timeout_s)
         ended = [worker for worker in self.pool if worker.process.sentinel in ready]
         self.pool = [worker for worker in self.pool if worker not in ended]
+        said = [words for worker in ended if (words := last_words(worker.pipe))]
         for worker in ended:
             worker.process.join(1.0)
             worker.pipe.close()
+        if said:
+            raise StudyError(said[0])
         return [(worker.process.pid or 0, worker.process.exitcode or 0) for worker in ended]
 
     def stop(self) -> None:
@@ -105,7 +112,7 @@ def run_in_processes(
     before they do because of `study stop`.
 
     Raises:
-        StudyError: Workers cannot be started here.
+        StudyError: Workers cannot be started here, or the folder is gone or takes no more.
         KeyboardInterrupt: `study stop` was called.
     """
     store = schedule.store
@@ -130,6 +137,7 @@ def run_in_processes(
                         f"--workers 0 runs the jobs in this process and shows why"
                     )
             yield from watch.look(ended)
+            store.check_there()
             if not watch.left:
                 return
             if under_way.stopped:
@@ -149,6 +157,13 @@ class BySize(Protocol):
     """A launcher whose workers are of the sizes that the jobs ask for."""
 
     left: Counter[str]  # jobs by kind
+
+
+def last_words(pipe: Connection[Any, Any]) -> str:
+    """Returns the sentence with which a worker ended; empty of one that said none."""
+    with suppress(EOFError, OSError):
+        return str(pipe.recv()) if pipe.poll() else ""
+    return ""
 
 
 def least_used(devices: Sequence[str], used: Sequence[str]) -> str:
@@ -185,7 +200,10 @@ def unguarded() -> str:
 
 
 def work_here(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> None:
-    """A local worker's whole life. A closed pipe ends it, whether the driver stops or has died."""
+    """A local worker's whole life. A closed pipe ends it, whether the driver stops or has died.
+
+    What a user must mend goes to the driver as a sentence: on a full disk no note of it could be left.
+    """
     stop = threading.Event()
 
     def wait_for_the_driver() -> None:
@@ -196,7 +214,14 @@ def work_here(pipe: Connection[Any, Any], root: Path, options: RunOptions) -> No
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which closes the pipe
     threading.Thread(target=wait_for_the_driver, daemon=True).start()
-    work(root, options, stop)
+    try:
+        work(root, options, stop)
+    except Exception as error:
+        if not (said := said_of(error)):
+            raise
+        with suppress(OSError):
+            pipe.send(said)
+        sys.exit(2)
 
 
 def work(

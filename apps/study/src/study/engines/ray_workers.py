@@ -87,7 +87,11 @@ class RayWorkers:
         self.pool.append(started)
 
     def poll(self, timeout_s: float) -> list[tuple[int, int]]:
-        """Waits a moment; returns a process id, 0 where it is not known, and a status of the ended ones."""
+        """Waits a moment; returns a process id, 0 where it is not known, and a status of the ended ones.
+
+        Raises:
+            StudyError: One of them met what a user must mend, as a full disk; in its words.
+        """
         if not self.pool:
             threading.Event().wait(timeout_s)
             return []
@@ -98,6 +102,8 @@ class RayWorkers:
             try:
                 self.ray.get(each)
                 ended.append((0, 0))
+            except StudyError as error:  # Ray's own error too: its text has a traceback
+                raise StudyError(str(getattr(error, "cause", error))) from None
             except self.ray.exceptions.RayError:
                 ended.append((0, 1))  # its node or process is gone; its lease tells which job it had
         return ended

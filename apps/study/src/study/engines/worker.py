@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from study.engines.schedule import Event, RunOptions, Schedule
-from study.errors import StudyError, refused
+from study.errors import StudyError, no_room, refused
 from study.folder.job_record import short
 from study.folder.under_way import Failure, UnderWay
 from study.jobs.evaluation import Stopped
@@ -144,8 +144,9 @@ def run_one(
         except StudyError as error:
             failure = Failure(message=str(error), mendable=True)
         except (Exception, SystemExit) as error:
+            full = no_room(error)
             trace = "" if refused(error) else traceback.format_exc()
-            failure = Failure(message=f"{trace}{in_a_sentence(error)}")
+            failure = Failure(message=full or f"{trace}{in_a_sentence(error)}", mendable=bool(full))
     if failure is None:
         yield Event(what="finished", job=job)
         return

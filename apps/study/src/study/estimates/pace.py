@@ -3,7 +3,8 @@
 A job is worth the seconds of one worker that it is expected to take: its env steps, and the times an agent is
 played in it, each at the mean of what jobs of its kind and method have taken, those under way included; of a
 kind and method that nobody has seen yet, at what its like has taken. The study's pace is the worth done in
-the last minute, in seconds a second, so that it counts workers and a machine that slows down.
+the last minute, in seconds a second, so that it counts workers and a machine that slows down. Time in which
+this process stood still, as between SIGSTOP and SIGCONT, is none: its workers most likely did so too.
 
 Held against records of real studies in tests/test_pace.py.
 """
@@ -11,6 +12,7 @@ Held against records of real studies in tests/test_pace.py.
 from __future__ import annotations
 
 import math
+import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from study.plan import Job
 from study.registry import registered
 
 RECENT_S = 60.0
+STILL_S = 30.0  # between two looks at the clock, which otherwise is looked at every second
 OWN = 0.25  # how far jobs of a kind and method lie apart, in logarithms
 LEAST_S = 5.0  # of running jobs, before anything is said
 # Of an env step and of one time that an agent is played, until any is measured.
@@ -67,15 +70,28 @@ class Pace:
     _taken: dict[tuple[Group, str], Taken] = field(default_factory=dict)
     _done: Amounts = field(default_factory=dict)
     _recent: deque[tuple[float, Amounts]] = field(default_factory=deque)  # when, and all that was done then
+    _looked: float = -math.inf  # at the clock, for the last time
+    _still: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def at(self, now: float) -> float:
+        """Returns a time by a clock that stands still when this process does; ask every second."""
+        with self._lock:
+            if STILL_S < now - self._looked < math.inf:
+                self._still += now - self._looked
+            self._looked = max(self._looked, now)
+            return now - self._still
 
     def begin(self, job: Job, now: float) -> None:
         """A worker takes up a job."""
+        now = self.at(now)
         self._running[job.key] = Underway(job, now)
         if not self._recent:
             self._recent.append((now, {}))
 
     def move(self, job: Job, env_step: int, doing: str, part: float, now: float) -> None:
         """A running job has come so far; where it is first seen it may have come by a checkpoint."""
+        now = self.at(now)
         running = self._running.setdefault(job.key, Underway(job, now))
         trained, played = position(job, env_step, doing, part)
         if not running.seen and trained > 0.1 * job.budget_env_steps:
@@ -85,6 +101,7 @@ class Pace:
 
     def finish(self, job: Job, now: float) -> None:
         """A job is done."""
+        now = self.at(now)
         running = self._running.pop(job.key, None)
         if running is not None:
             self._advance(running, *whole(job), now)
@@ -102,6 +119,7 @@ class Pace:
 
     def left_s(self, now: float) -> float | None:
         """Returns the seconds that are left; None as long as nobody can know."""
+        now = self.at(now)
         if not self._taken and not self._done:
             return None
         units = self._units()

@@ -172,8 +172,9 @@ def copy_job(store: Store, job: Job, source: Path) -> None:
                 raise Damaged(f"{name} does not match its SHA-256 in the job's record")
         checked_files(partial, job.key, name=source.name)
         store.publish(job, partial)
-    finally:
-        shutil.rmtree(store.workspace(job), ignore_errors=True)
+    finally:  # the job's own checkpoint stays until the job is there
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(store.workspace(job), ignore_errors=True)
 
 
 def checked_files(folder: Path, key: str, name: str | None = None) -> dict[str, str | None]:

@@ -14,7 +14,8 @@ import os
 import secrets
 import socket
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,17 +47,25 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
         StudyError: The disk is full, or the file cannot be written for another reason.
     """
     partial = path.with_name(partial_name(path.name))
-    with writing(path):
-        try:
-            with create(partial) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except OSError:
-            with suppress(OSError):
-                partial.unlink()
-            raise
+    with writing(path), whole_or_gone(partial):
+        with create(partial) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+
+@contextmanager
+def whole_or_gone(path: Path) -> Iterator[None]:
+    """While open, a file is written that nobody else writes: if that fails, no part of it stays."""
+    try:
+        yield
+    except FileExistsError:  # another's
+        raise
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
 
 
 def create(path: Path) -> IO[bytes]:

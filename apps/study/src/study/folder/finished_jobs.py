@@ -239,8 +239,20 @@ class FinishedJobs:
     def _damaged(self, path: Path, why: Exception, folder: Path) -> StudyError:
         """Returns the error for a file that cannot be read: nothing is wrong with it if all are gone."""
         if not (self.root / study_file.MARKER).exists() and not is_folder(self._jobs):
-            return StudyError(
-                f"the study's folder {self.root} is gone, moved or deleted while it ran; put it back, or "
-                f"name its new place with --output, and run the same command again: what it holds is kept"
-            )
+            return self._gone()
         return damaged(path, why, folder)
+
+    def check_there(self) -> None:
+        """Raises StudyError if the study's folder is gone: nothing would ever be finished in it."""
+        try:
+            os.lstat(self._jobs)
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._gone() from None
+        except OSError:  # a server that does not answer may do so again
+            pass
+
+    def _gone(self) -> StudyError:
+        return StudyError(
+            f"the study's folder {self.root} is gone, moved or deleted while it ran; put it back, or "
+            f"name its new place with --output, and run the same command again: what it holds is kept"
+        )

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import writing
-from study.folder.files import PARTIAL, Damaged, create, read_json
+from study.folder.files import PARTIAL, Damaged, create, read_json, whole_or_gone
 
 BEAT_S = 5.0
 STALE_S = 60.0
@@ -77,7 +77,7 @@ def _write(path: Path, token: str) -> bool:
     """Creates a lease; whether there was none."""
     with writing(path):
         try:
-            with create(path) as file:
+            with whole_or_gone(path), create(path) as file:
                 file.write(json.dumps({"token": token, **identity()}).encode())
         except FileExistsError:
             return False
@@ -111,9 +111,9 @@ def is_stale(path: Path) -> bool:
 
 
 def now_at(folder: Path) -> float:
-    """Returns the time of the file server that has a folder."""
+    """Returns the time of the file server that has a folder; raises StudyError where it cannot be written."""
     probe = folder / f".{secrets.token_hex(6)}.clock{PARTIAL}"
-    with create(probe) as file:
+    with writing(folder), whole_or_gone(probe), create(probe) as file:
         file.write(b"?")
         file.flush()
         time = os.fstat(file.fileno()).st_mtime

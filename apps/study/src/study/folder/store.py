@@ -144,19 +144,22 @@ class Store(FinishedJobs):
         partial = self.workspace(job) / partial_name("finished")
         with writing(partial):
             partial.mkdir()
-        for name, table in tables.items():
-            write_table(partial / f"{name}.parquet", table)
-        for name, value in notes.items():
-            if name != "manifest":
-                write_bytes(partial / f"{name}.json", json_bytes(value))
-        if weights is not None:
-            write_state(partial / WEIGHTS, dict(weights))
-        with writing(partial):
-            sums = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
-        write_bytes(partial / MANIFEST, manifest_bytes(notes.get("manifest", {}), sums.get(COSTS, "")))
-        record = JobRecord(key=job.key, spec=job.spec, files=sums)
-        write_bytes(partial / RECORD, record_bytes(record))
-        self.publish(job, partial)
+        try:
+            for name, table in tables.items():
+                write_table(partial / f"{name}.parquet", table)
+            for name, value in notes.items():
+                if name != "manifest":
+                    write_bytes(partial / f"{name}.json", json_bytes(value))
+            if weights is not None:
+                write_state(partial / WEIGHTS, dict(weights))
+            with writing(partial):
+                sums = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
+            write_bytes(partial / MANIFEST, manifest_bytes(notes.get("manifest", {}), sums.get(COSTS, "")))
+            record = JobRecord(key=job.key, spec=job.spec, files=sums)
+            write_bytes(partial / RECORD, record_bytes(record))
+            self.publish(job, partial)
+        finally:  # what a full disk took half of gives its room back
+            shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(self.workspace(job), ignore_errors=True)
 
     def publish(self, job: Job, partial: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from study.errors import StudyError
 from study.folder.files import (
     Damaged,
     json_bytes,
@@ -56,6 +57,15 @@ def read_table(root: Path, name: str, columns: Columns) -> pl.DataFrame:
     if hashlib.sha256(data).hexdigest() != checked_sums(value["files"]).get(name):
         raise Damaged(f"it does not match its SHA-256 in {SUMS}")
     return of_columns(parse_table(data), columns)
+
+
+def table_at(path: Path, mend: str) -> pl.DataFrame:
+    """Returns a table that has no sum; raises StudyError, which tells the user to do what `mend` says."""
+    try:
+        return parse_table(read_bytes(path))
+    except (OSError, Damaged) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        raise StudyError(f"{path} is damaged ({words}); {mend}") from None
 
 
 def of_columns(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:

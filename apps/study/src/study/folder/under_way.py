@@ -19,7 +19,15 @@ from typing import Any
 
 from study.errors import writing
 from study.folder import lease
-from study.folder.files import Damaged, is_folder, json_bytes, partial_name, read_json, write_bytes
+from study.folder.files import (
+    Damaged,
+    is_folder,
+    json_bytes,
+    partial_name,
+    read_json,
+    whole_or_gone,
+    write_bytes,
+)
 from study.folder.job_record import short
 from study.folder.lease import Lease
 
@@ -133,7 +141,7 @@ class UnderWay:
         """Notes how far a job is; whoever looks sees the last note or the one before, never a half."""
         folder = self.root / short(key)
         partial = folder / partial_name(PROGRESS)
-        with suppress(OSError):  # a courtesy
+        with suppress(OSError), whole_or_gone(partial):  # a courtesy
             partial.write_bytes(json_bytes(progress))
             os.replace(partial, folder / PROGRESS)
 

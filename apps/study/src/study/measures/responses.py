@@ -12,9 +12,10 @@ from fvm_eval.report.figures import labels, panels, paper
 from fvm_eval.report.method_styles import method_styles
 from matplotlib.figure import Figure
 
+from study.folder.tables import table_at
 from study.methods import Row
 from study.registry import Findings, Finished, Measure
-from study.results.evidence import SHIPPED
+from study.results.evidence import SHIP_AGAIN, SHIPPED
 from study.tuning.grid import ADAPT
 from study.tuning.tuned import Tuned, read_tuned
 
@@ -30,7 +31,7 @@ def findings(finished: Finished) -> Findings:
     path = finished.store.root / SHIPPED / CURVES
     if not path.is_file():
         return Findings()
-    curves = pl.read_parquet(path, glob=False)
+    curves = table_at(path, SHIP_AGAIN)
     axes = [axis for axis in finished.config.grid if curves[axis].drop_nulls().n_unique() > 1]
     drawn = sorted((axis for axis in axes if axis.startswith(f"{ADAPT}.")), reverse=True)  # the rate first
     if not drawn:

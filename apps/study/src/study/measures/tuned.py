@@ -8,7 +8,9 @@ from fvm_eval.claims import Precondition
 
 from study.claims.retention import TUNED
 from study.learners import kind_of
+from study.methods import Method
 from study.registry import Findings, Finished, Measure
+from study.results.evidence import SHIPPED, TUNING_SPENT, tuning
 from study.retentions import KINDS
 
 # What plain fine-tuning must have been given a chance with, as arms of the study, where its learner can: a
@@ -25,7 +27,7 @@ def tuned(methods: Sequence[str], trials: int, able: frozenset[str]) -> Precondi
 
     Args:
         methods: Of the study.
-        trials: With which it was tuned.
+        trials: With which its plain fine-tuning was tuned.
         able: Capabilities of its learner.
     """
     lacking = [
@@ -45,7 +47,20 @@ def findings(finished: Finished) -> Findings:
     if not any("+" in method for method in methods):
         return Findings()
     able = kind_of(finished.config.adapt.learner).capabilities
-    return Findings(preconditions=[tuned(methods, finished.config.trials, able)])
+    return Findings(preconditions=[tuned(methods, trials_of_plain(finished), able)])
+
+
+def trials_of_plain(finished: Finished) -> int:
+    """Returns with how many trials plain fine-tuning was tuned: of the study's own, or points of a grid.
+
+    Of a grid the checklist's ledger tells them, of several plain fine-tunings the fewest.
+    """
+    config, root = finished.config, finished.store.root
+    if not (root / SHIPPED / TUNING_SPENT).is_file():
+        return config.trials
+    plain = {Method.parse(name.partition("+")[0]).name for name in config.methods if "+" in name}
+    ledger = tuning(config, sorted(plain), finished.store)
+    return 0 if ledger is None else min(len(ledger.filter(method=name)) for name in plain)
 
 
 TUNED_BASELINE = Measure(name="tuned", findings=findings)

@@ -16,11 +16,13 @@ from fvm_eval.claims.looks import asked_hash, clusters_hash, looked
 from study.config import StudyConfig
 from study.folder.looks_file import read_looks, write_looks
 from study.folder.store import Store
+from study.folder.tables import table_at
 from study.methods import Method, Row
 from study.plan import Job, training_folds
 
 TUNING_SPENT = "spent.parquet"
 SHIPPED = "tuning"  # in a study's folder: what it took over from `study tune`
+SHIP_AGAIN = "run the study's own command with --tuned again, which copies it anew"
 RUN = ("method", "fold", "seed", "checkpoint", "task")
 
 
@@ -89,11 +91,11 @@ def tuning(config: StudyConfig, methods: Sequence[str], store: Store) -> pl.Data
     """
     schema: dict[str, Any] = {"method": pl.String, "trial": pl.Int64, "env_steps": pl.Int64}
     if (by_grid := store.root / SHIPPED / TUNING_SPENT).is_file():
-        return grid_trials(pl.read_parquet(by_grid, glob=False), methods)
+        return grid_trials(table_at(by_grid, SHIP_AGAIN), methods)
     path = store.root.with_name(f"{store.root.name}-tuning") / TUNING_SPENT
     if not path.is_file():
         return None if config.trials else pl.DataFrame(schema=schema)
-    spent = pl.read_parquet(path, glob=False)
+    spent = table_at(path, "run the study's command with --tune, which writes it anew")
     columns = ["trial", "env_steps", *(["tasks"] if "tasks" in spent.columns else [])]
     mine = [
         spent.filter(pl.col("pretraining") == Method.parse(Row.parse(method).method).pretraining).select(

@@ -9,7 +9,7 @@ from pathlib import Path
 from fvm_eval.report import render
 
 from study.config import StudyConfig
-from study.errors import StudyError
+from study.errors import StudyError, writing
 from study.folder.config_file import from_json
 from study.folder.plan_file import read_plan
 from study.folder.store import Store
@@ -82,7 +82,8 @@ def write_so_far(root: Path, patience_s: float) -> tuple[Path, int, int]:
             f"no adaptation of the study in {root} is finished yet; `study status {root}` shows how far it is"
         )
     glimpse = Glimpse(store)
-    glimpse.root.mkdir(exist_ok=True)
+    with writing(glimpse.root):
+        glimpse.root.mkdir(exist_ok=True)
     rerun = recorded_command(root)
     results = collect(config, Plan(jobs=part, folds=plan.folds), glimpse, rerun, complete=False)
     done = sum(store.done(job) for job in plan.jobs)

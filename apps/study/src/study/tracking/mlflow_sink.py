@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from study.folder.files import Damaged, read_json, write_bytes
+from study.folder.files import Damaged, partial_name, read_json, write_bytes
 from study.folder.job_record import short
 from study.folder.store import Store
 from study.plan import Job
@@ -91,9 +92,10 @@ class Sink:
             from mlflow import MlflowClient
 
             for noisy in ("mlflow", "alembic"):  # after the import, which sets levels of its own
-                logging.getLogger(noisy).setLevel(logging.ERROR)
+                logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what fails is told by `status`
             place = (self.store.root / "mlartifacts").resolve().as_uri()
             if self._local:
+                make_database(self.store.root, self.uri)
                 keep_artifacts_here(self.store.root / DATABASE, place)
             client = MlflowClient(tracking_uri=self.uri)
             found = client.get_experiment_by_name(self.name)
@@ -264,6 +266,25 @@ def read_book(path: Path) -> dict[str, Any]:
         }
     except (OSError, Damaged, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def make_database(root: Path, uri: str) -> None:
+    """Makes a folder's own database if it has none: whole, or, where a disk is full, not at all.
+
+    MLflow makes its tables one by one, and can do nothing with a database that has only some of them.
+    """
+    from mlflow import MlflowClient
+
+    if os.path.lexists(root / DATABASE):
+        return
+    name = partial_name(DATABASE)
+    try:
+        MlflowClient(tracking_uri=f"{uri.removesuffix(DATABASE)}{name}").search_experiments()
+        os.replace(root / name, root / DATABASE)
+    finally:
+        for left in (name, f"{name}-journal"):
+            with suppress(OSError):
+                (root / left).unlink()
 
 
 def keep_artifacts_here(database: Path, place: str) -> None:

@@ -172,7 +172,8 @@ def _serve(
             if numbers is not None:
                 sink.send_report([Path(path) for path in artifacts], numbers)
         except Exception as exception:  # whatever a server or its client does, the study goes on
-            error = " ".join(str(exception).split())[:200] or type(exception).__name__
+            words = str(exception).partition("[SQL:")[0]  # which may hold whole tables
+            error = " ".join(words.split())[:200] or type(exception).__name__
         if numbers is not None:
             with suppress(OSError):
                 pipe.send(sink.status(reported=not error, error=error))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from study.config import Settings, StudyConfig
-from study.errors import StudyError
-from study.folder.files import read_json
+from study.errors import StudyError, writing
+from study.folder.files import Damaged, read_bytes, read_json, write_bytes
+from study.folder.tables import table_at
 from study.results.evidence import SHIPPED
 from study.tuning.grid import WHILE_ADAPTING
 
@@ -60,7 +59,7 @@ def read_tuned(folder: Path) -> Tuned:
         )
     except FileNotFoundError:
         raise StudyError(f"{folder} holds no finished tuning; run `study tune` first") from None
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (Damaged, KeyError, TypeError, AttributeError, ValueError) as error:
         raise StudyError(f"{folder / TUNED} is damaged ({error}); run `study tune` again") from None
 
 
@@ -86,7 +85,14 @@ def tuning_folder(folder: Path, family: str) -> Path:
 
 
 def ship(folder: Path, root: Path) -> None:
-    """Copies the tables of a tuning into a study's folder, where its report reads them."""
-    (root / SHIPPED).mkdir(parents=True, exist_ok=True)
+    """Copies the tables of a tuning into a study's folder, where its report reads them.
+
+    Raises:
+        StudyError: One of them is damaged, or the study's folder cannot be written.
+    """
+    with writing(root / SHIPPED):
+        (root / SHIPPED).mkdir(parents=True, exist_ok=True)
+    for name in TABLES:  # damage is told now, not when all jobs have run
+        table_at(folder / name, "run `study tune` again")
     for name in (TUNED, *TABLES):
-        shutil.copyfile(folder / name, root / SHIPPED / name)
+        write_bytes(root / SHIPPED / name, read_bytes(folder / name))
