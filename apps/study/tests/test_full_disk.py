@@ -7,8 +7,9 @@ import json
 import os
 import resource
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -175,6 +176,25 @@ def test_half_an_agent_is_not_in_the_way(tiny_done: Path, tmp_path: Path) -> Non
         assert run(command) == 2
     assert not any(tmp_path.iterdir())
     assert run(command) == 0
+
+
+def test_a_database_that_cannot_be_written_is_told_at_once(
+    small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    plan, database = small_done[0], tmp_path / DATABASE
+    sink = Sink(Store(tmp_path), list(plan.jobs), "toy-quick", {}, default_uri(tmp_path))
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            sink.connect()
+    database.write_bytes(b"no database" * 100)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        sink.connect()
+    database.unlink()
+    database.mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        sink.connect()
 
 
 def test_mlflows_database_is_whole_or_not_there(

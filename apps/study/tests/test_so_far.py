@@ -14,6 +14,7 @@ from fvm_eval.folds import Fold
 from study.command_line.cli import run
 from study.config import StudyConfig
 from study.engines import Event
+from study.errors import StudyError
 from study.folder.config_file import as_json, from_json
 from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store
@@ -97,3 +98,13 @@ def test_the_command_says_what_there_is(
     write_plan(store.root, PlanFile(jobs=plan.jobs, config={**as_json(small), "benchmark": "somebodys"}))
     assert run(["report", str(store.root)]) == 2
     assert "name its plug-ins with --plugin" in capsys.readouterr().err
+
+
+def test_a_damaged_job_is_not_told_as_a_folder_that_is_gone(half_done: tuple[Plan, Store]) -> None:
+    plan, store = half_done
+    job = next(job for job in plan.jobs if job.kind == "adapt" and store.done(job))
+    (store.folder(job) / "online.parquet").write_bytes(b"")
+    with pytest.raises(
+        StudyError, match=rf"online\.parquet is damaged .*delete the folder {store.folder(job)}"
+    ):
+        write_so_far(store.root, 0.0)

@@ -33,6 +33,10 @@ class Glimpse(Store):
         """Returns where a finished job lies."""
         return self.of.folder(job)
 
+    def _damaged(self, path: Path, why: Exception, folder: Path) -> StudyError:
+        """Returns the error for a file that cannot be read in the study's own folder."""
+        return self.of._damaged(path, why, folder)
+
     def recorded_splits(self) -> dict[str, str]:
         """Returns the hashes that were recorded before the study's jobs ran."""
         return self.of.recorded_splits()

@@ -271,11 +271,17 @@ def read_book(path: Path) -> dict[str, Any]:
 def make_database(root: Path, uri: str) -> None:
     """Makes a folder's own database if it has none: whole, or, where a disk is full, not at all.
 
-    MLflow makes its tables one by one, and can do nothing with a database that has only some of them.
+    MLflow makes its tables one by one, and can do nothing with a database that has only some of them. One
+    that is there and cannot be written is refused at once: MLflow would try for minutes.
+
+    Raises:
+        sqlite3.Error: It is locked, read-only, or no database.
     """
     from mlflow import MlflowClient
 
     if os.path.lexists(root / DATABASE):
+        with closing(sqlite3.connect(address_of(root / DATABASE), uri=True)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
         return
     name = partial_name(DATABASE)
     try:
@@ -287,6 +293,11 @@ def make_database(root: Path, uri: str) -> None:
                 (root / left).unlink()
 
 
+def address_of(database: Path) -> str:
+    """Returns by what sqlite opens a file that must be there."""
+    return f"{database.resolve().as_uri()}?mode=rw"
+
+
 def keep_artifacts_here(database: Path, place: str) -> None:
     """Has a folder's own database keep its files in the folder, wherever it came from and whoever made it.
 
@@ -294,7 +305,7 @@ def keep_artifacts_here(database: Path, place: str) -> None:
     """
     if not database.is_file():
         return
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+    with closing(sqlite3.connect(address_of(database), uri=True)) as connection:
         tables = {
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         }
