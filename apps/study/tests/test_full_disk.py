@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,13 +34,19 @@ NO_ROOM = "no space left to write .*; free some and run the same command again"
 
 @contextmanager
 def limited(most: int = 0) -> Iterator[None]:
-    """While open, no file grows beyond so many bytes: a full disk to whoever writes, without root."""
+    """While open, no file grows beyond so many bytes: a full disk to whoever writes, without root.
+
+    Modules that are imported meanwhile are not compiled to files: Python itself would leave them cut short.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # in workers
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def hidden(root: Path) -> list[Path]:

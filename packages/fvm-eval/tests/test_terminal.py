@@ -23,7 +23,14 @@ def shell(here, command, **env):
     return subprocess.run(
         ["bash", "-c", command],
         cwd=here,
-        env={**os.environ, "PY": sys.executable, "OMP_NUM_THREADS": "1", **env},
+        # Where files may not grow, Python itself would leave modules cut short for all who come after.
+        env={
+            **os.environ,
+            "PY": sys.executable,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **env,
+        },
         capture_output=True,
         check=False,
     )
