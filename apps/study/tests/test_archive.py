@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from study.command_line.arguments import Arguments
 from study.command_line.cli import run
 from study.config import StudyConfig
 from study.engines import Event
@@ -20,7 +21,9 @@ from study.folder.archive import export_study, import_study
 from study.folder.job_record import JobRecord, record_bytes
 from study.folder.looks_file import LOOKS, read_looks
 from study.folder.store import Store
+from study.folder.study_file import recorded_command
 from study.plan import Job, Plan, make_plan
+from study.run import command_of_one
 
 
 @pytest.fixture
@@ -287,6 +290,18 @@ def test_who_imports_one_is_told_the_command_that_ran_it(
     assert said == f"its page is written, and methods and seeds are added to it, by: {words}"
     assert run(["report", str(mine)]) == 2  # there is no plan yet
     assert f"run `{words}`, which writes it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("forged", [None, 1, ["uv"], "'unclosed", {}])
+def test_a_command_that_is_none_is_not_shown(tmp_path: Path, forged: object) -> None:
+    (tmp_path / "study.json").write_text(json.dumps({"command": forged}))
+    assert recorded_command(tmp_path) == ""
+
+
+def test_of_several_studies_none_keeps_the_command_of_all(small: StudyConfig, tmp_path: Path) -> None:
+    arguments, line = Arguments(benchmark="toy", output=tmp_path), "uv run study --benchmark toy"
+    assert command_of_one(arguments, small, tmp_path, line) == line
+    assert command_of_one(arguments, small, tmp_path / small.family.rpartition("/")[2], line) == ""
 
 
 def test_all_agents_whose_weights_are_needed_are_named_at_once(

@@ -187,6 +187,11 @@ def folder_of(arguments: Arguments, config: StudyConfig, configs: Sequence[Study
     return folder / config.family.rsplit("/", 1)[-1] if several else folder
 
 
+def command_of_one(arguments: Arguments, config: StudyConfig, output: Path, rerun: str) -> str:
+    """Returns the command of a study that it runs alone; of several none: elsewhere they would mix."""
+    return rerun if folder_of(arguments, config, [config]) == output else ""
+
+
 def plays(config: StudyConfig, task: str) -> bool:
     """Whether a task is of the study's family."""
     return task.startswith(f"{config.family}/")
@@ -220,7 +225,8 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     estimate.check_memory(plan.jobs, device, workers)
     options = with_measured_needs(arguments, options, plan)
     store = Store(output)
-    store.claim(config.identity, config.spec, plan.splits, plugins.loaded(), rerun)
+    own = command_of_one(arguments, config, output, rerun)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded(), own)
     if arguments.tuned is not None:
         ship(tuning_folder(arguments.tuned, config.family), output)
     announce(console, config, plan, output, device, who_runs(options, workers))
@@ -259,7 +265,8 @@ def run_players(arguments: Arguments, config: StudyConfig, output: Path, rerun: 
         console.print(f"time      about {duration(players.estimate_s(plan, max(workers, 1)))}")
         return
     store = Store(output)
-    store.claim(config.identity, config.spec, plan.splits, plugins.loaded(), rerun)
+    own = command_of_one(arguments, config, output, rerun)
+    store.claim(config.identity, config.spec, plan.splits, plugins.loaded(), own)
 
     def finish() -> tuple[players.PlayResults, Path, list[Path]]:
         results = players.collect_players(config, plan, store, rerun=rerun)
@@ -298,6 +305,7 @@ def carry_out(
         found = PlanFile(
             jobs=plan.jobs,
             checkpoint_every_s=every_s,
+            command=rerun,
             config=as_json(config),
             needs=options.needs,
         )

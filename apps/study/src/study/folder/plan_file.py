@@ -26,12 +26,14 @@ class PlanFile:
 
     Attributes:
         jobs: All jobs, parents before children.
+        command: The command line that made the plan.
         config: The study's config as `config_file` writes it; empty where there is none, as of trials.
         needs: What a job of each kind needs of a machine; nothing is known of a kind that is not there.
     """
 
     jobs: tuple[Job, ...]
     checkpoint_every_s: float = 30.0
+    command: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     needs: Mapping[str, Needs] = field(default_factory=dict)
 
@@ -45,6 +47,7 @@ def write_plan(root: Path, plan: PlanFile) -> None:
     value = {
         "fvm_plan": FORMAT,
         "checkpoint_every_s": plan.checkpoint_every_s,
+        "command": plan.command,
         "config": dict(plan.config),
         "needs": needs.as_json(plan.needs),
         "jobs": jobs,
@@ -71,7 +74,7 @@ def read_plan(root: Path) -> PlanFile:
         if every_s < 0 or isinstance(every_s, bool):
             raise Damaged(f"checkpoints every {every_s} s")
         jobs = _jobs(listed)
-        config = dict(value.get("config", {}))
+        made_by, config = str(value.get("command", "")), dict(value.get("config", {}))
         needed = needs.of_json(dict(value.get("needs", {})))
     except (FileNotFoundError, NotADirectoryError):
         if not root.is_dir():
@@ -86,7 +89,9 @@ def read_plan(root: Path) -> PlanFile:
         raise StudyError(
             f"{path} is damaged ({words}); run the study's own command again, which writes it anew"
         ) from None
-    return PlanFile(jobs=jobs, checkpoint_every_s=float(every_s), config=config, needs=needed)
+    return PlanFile(
+        jobs=jobs, checkpoint_every_s=float(every_s), command=made_by, config=config, needs=needed
+    )
 
 
 def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:

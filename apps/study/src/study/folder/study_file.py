@@ -77,12 +77,13 @@ def recorded_plugins(root: Path) -> dict[str, Any]:
 def recorded_command(root: Path) -> str:
     """Returns the command with which a study last ran, for this folder; empty if none is known.
 
-    It is whoever's ran it: quoted anew, so that a shell takes it for words, whatever is in them.
+    It comes from whoever ran it: quoted anew, so that a shell takes it for words, whatever is in them.
     """
     try:
         value = read_json(root / MARKER)
-        words = shlex.split(value["command"])
-    except (OSError, Damaged, TypeError, KeyError, AttributeError, ValueError):
+        command = value["command"]
+        words = shlex.split(command) if isinstance(command, str) else []  # of None it would read the terminal
+    except (OSError, Damaged, TypeError, KeyError, ValueError):
         return ""
     if "--output" in words[:-1]:
         words[words.index("--output") + 1] = str(root)

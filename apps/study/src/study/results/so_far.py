@@ -13,7 +13,6 @@ from study.errors import StudyError, writing
 from study.folder.config_file import from_json
 from study.folder.plan_file import read_plan
 from study.folder.store import Store
-from study.folder.study_file import recorded_command
 from study.plan import Job, Plan, make_plan
 from study.resolve import check
 from study.results.collect import collect, write_pages
@@ -88,7 +87,7 @@ def write_so_far(root: Path, patience_s: float) -> tuple[Path, int, int]:
     glimpse = Glimpse(store)
     with writing(glimpse.root):
         glimpse.root.mkdir(exist_ok=True)
-    rerun = recorded_command(root)
+    rerun = read_plan(root).command
     results = collect(config, Plan(jobs=part, folds=plan.folds), glimpse, rerun, complete=False)
     done = sum(store.done(job) for job in plan.jobs)
     note = f"So far: {done} of {len(plan.jobs)} jobs are finished. Nothing is decided before all are."
