@@ -135,9 +135,10 @@ def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
     if part.estimate is not None and part.interval is not None and part.interval.low is not None:
         among = {"contradicted": "contradicting", "undecided": "first open"}.get(verdict.label, "weakest")
         which = f"The {among} part is" if len(verdict.components) > 1 else "Measured:"
+        interval = f"{level(verdict.alpha)} {limits(part.interval, float, signed=True)}"
         numbers.append(
             f"{which} {part.component.name}, {estimated(part.interval, float, signed=True)}, "
-            f"{level(verdict.alpha)} {limits(part.interval, float, signed=True)}; it must be {part.component.claimed}."
+            f"{interval}; it must be {part.component.claimed}."
         )
     if verdict.seeds_needed is not None:
         numbers.append(f"About {plural(verdict.seeds_needed, 'seed')} a method would show it.")

@@ -55,7 +55,9 @@ def _comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdic
         "estimand": comparison.estimand,
         "verdict": str(verdict),
         "facts": {
-            f"{level(verdict.alpha)} on {these(len(analysis.study.tasks))}": limits(verdict.interval, scale, signed=True),
+            f"{level(verdict.alpha)} on {these(len(analysis.study.tasks))}": limits(
+                verdict.interval, scale, signed=True
+            ),
             f"Margin{', share of range' if share else ''}": f"{number(scale(comparison.margin))}{share}",
             "Checkpoints, required": f"{verdict.interval.checkpoints}, {comparison.min_checkpoints}",
             "Would decide": "" if needed is None else f"{plural(needed, 'seed')} a method",
