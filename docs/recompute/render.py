@@ -36,7 +36,7 @@ from study.plan import make_plan
 from study.registry import registered
 from study.results.collect import cell_bounds_of, estimand_of, labels_of, title_of
 from study.results.costs import cost_summary
-from study.score_bounds import score_bounds_of
+from study.results.score_bounds import score_bounds_of
 
 CARRIED = (
     "Written anew from the files that ship with this study, by docs/recompute/render.py. Their data do not "

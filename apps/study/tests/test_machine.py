@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from study.machine import cores, give_back_memory, memory_bytes
+from study.machine.limits import cores, give_back_memory, memory_bytes
 
 
 def group(tmp_path: Path, name: str, **files: str) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import study.needs
+import study.machine.needs
 from study.command_line.commands import slurm, work
 from study.config import StudyConfig
 from study.engines import Schedule
@@ -18,7 +18,7 @@ from study.estimates import estimate
 from study.folder.plan_file import PlanFile, read_plan, write_plan
 from study.folder.store import Store
 from study.folder.under_way import UnderWay
-from study.needs import Needs, largest, needs_of, of_json, with_measured
+from study.machine.needs import Needs, largest, needs_of, of_json, with_measured
 from study.plan import Plan, make_plan
 
 GB = 2**30
@@ -111,7 +111,9 @@ def test_a_job_waits_until_the_machine_has_its_memory(
     job = small_done[0].jobs[0]
     (tmp_path / "jobs").mkdir()
     store, looks = Store(tmp_path), list[bool]()
-    monkeypatch.setattr(study.needs.Needs, "fit_now", lambda self: looks.append(True) or len(looks) > 2)
+    monkeypatch.setattr(
+        study.machine.needs.Needs, "fit_now", lambda self: looks.append(True) or len(looks) > 2
+    )
     needs = needs_of([], [], ["1M"], on_gpu=False)
     events = list(take_jobs(Schedule([job], store), RunOptions("cpu", 1e9, needs=needs)))
     assert [event.what for event in events if event.what != "progress"] == ["started", "finished"]
@@ -126,10 +128,10 @@ def test_a_job_for_a_gpu_is_not_for_a_worker_without() -> None:
     assert not Needs(memory=GB + 1).fit(Needs(memory=GB), "cpu")
     assert not Needs(memory=10**18).fit(Needs(memory=10**18), "cpu")  # whatever it was told that it has
     with pytest.raises(StudyError, match=r"a job of kind adapt needs 1099\.5 GB of memory"):
-        study.needs.check_here(needs_of([], [], ["adapt=1T"], on_gpu=False), "cpu")
+        study.machine.needs.check_here(needs_of([], [], ["adapt=1T"], on_gpu=False), "cpu")
     with pytest.raises(StudyError, match=r"a job of kind adapt needs 0\.5 of a GPU and runs on cpu here"):
-        study.needs.check_here(needs_of([], ["adapt=.5"], [], on_gpu=False), "cpu")
-    study.needs.check_here(needs_of([], ["adapt=.5"], [], on_gpu=False), "cuda:1")
+        study.machine.needs.check_here(needs_of([], ["adapt=.5"], [], on_gpu=False), "cpu")
+    study.machine.needs.check_here(needs_of([], ["adapt=.5"], [], on_gpu=False), "cuda:1")
 
 
 def test_workers_of_a_cluster_are_started_for_the_largest_jobs_first() -> None:

@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 import torch
 from study.command_line.arguments import Arguments
-from study.devices import choose_devices
 from study.engines.processes import least_used
 from study.engines.ray_workers import check_answers
 from study.errors import StudyError
 from study.jobs.environments import threads_of
+from study.machine.devices import choose_devices
+from study.machine.resources import workers_of, workers_on_gpus
 from study.plan import Plan
-from study.resources import workers_of, workers_on_gpus
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from study.jobs import environments
 from study.plan import Plan
 from study.resolve import resolve_all
 from study.results.collect import cell_bounds_of, collect
-from study.score_bounds import bounds_on, check_scores, score_bounds_of
+from study.results.score_bounds import bounds_on, check_scores, score_bounds_of
 
 
 def config_of(*line: str) -> StudyConfig:

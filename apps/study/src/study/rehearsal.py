@@ -25,7 +25,7 @@ from study.jobs.environments import env_options, make_envs, suite_of
 from study.jobs.following import followed, held
 from study.jobs.job import context_of, demos_asked, open_stream
 from study.learners import own_networks, read_spec
-from study.machine import give_back_memory
+from study.machine.limits import give_back_memory
 from study.plan import Job
 from study.plugins import in_a_sentence, line_in_a_plugin, named
 from study.registry import registered

@@ -17,7 +17,6 @@ from study.command_line.announcements import announce, conclude
 from study.command_line.arguments import Arguments, check_seconds, command_of
 from study.command_line.terminal import STOPPING, said_at_once
 from study.config import StudyConfig
-from study.devices import choose_devices
 from study.engines.processes import refuse_while_spawned
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
@@ -28,11 +27,8 @@ from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store, write_table
 from study.folder.study_file import check_owner
 from study.jobs.video import agents_that_play, write_videos
-from study.measures.control import check_control
-from study.plan import Plan, make_plan
-from study.rehearsal import rehearse
-from study.resolve import check, resolve_all
-from study.resources import (
+from study.machine.devices import choose_devices
+from study.machine.resources import (
     choose_workers,
     launcher_of,
     options_of,
@@ -40,6 +36,10 @@ from study.resources import (
     with_paths,
     workers_of,
 )
+from study.measures.control import check_control
+from study.plan import Plan, make_plan
+from study.rehearsal import rehearse
+from study.resolve import check, resolve_all
 from study.results.collect import Results, collect, write_report
 from study.results.evidence import TUNING_SPENT
 from study.run_jobs import run_jobs, who_runs

@@ -47,12 +47,12 @@ def work(
         plugin: Plug-ins that the study uses; those that its folder names are never loaded from there.
     """
     from study import plugins
-    from study.devices import choose_device
     from study.engines.processes import work as take
     from study.engines.schedule import RunOptions
     from study.folder.plan_file import read_plan
     from study.folder.study_file import recorded_plugins
-    from study.needs import Needs, bytes_of
+    from study.machine.devices import choose_device
+    from study.machine.needs import Needs, bytes_of
     from study.words import plural
 
     plan = read_plan(folder)
@@ -102,7 +102,7 @@ def slurm(
         submit: Hand it to sbatch instead of printing it.
     """
     from study.folder.plan_file import read_plan
-    from study.needs import KINDS, bytes_of, largest, size_words
+    from study.machine.needs import KINDS, bytes_of, largest, size_words
 
     said = read_plan(folder).needs
     if bad := [kind for kind in kinds if kind not in KINDS]:

@@ -25,7 +25,7 @@ from study.engines.watch import Watch
 from study.errors import StudyError, said_of
 from study.folder.plan_file import read_plan, stamp
 from study.folder.under_way import UnderWay
-from study.machine import one_thread
+from study.machine.limits import one_thread
 from study.registry import Workers, registered
 
 GUARD_STATUS = 94  # of a worker whose main script starts a study when it is loaded
@@ -242,9 +242,9 @@ def work(
     import torch
 
     from study import plugins
-    from study.devices import choose_device
     from study.engines.worker import take_jobs
     from study.folder.store import Store
+    from study.machine.devices import choose_device
 
     options = replace(options, device=choose_device(options.device))  # of the machine that this runs on
     torch.set_num_threads(1)

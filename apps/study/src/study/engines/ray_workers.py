@@ -21,7 +21,7 @@ from typing import Any
 from study.engines.schedule import RunOptions
 from study.errors import StudyError
 from study.folder.files import write_bytes
-from study.needs import Needs
+from study.machine.needs import Needs
 
 ANSWERS_WITHIN_S = 20.0
 STOP_WITHIN_S = 60.0  # what running jobs get to write their checkpoints

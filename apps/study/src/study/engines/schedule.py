@@ -10,7 +10,7 @@ from study.estimates.pace import examples
 from study.folder.job_record import short
 from study.folder.store import Store
 from study.folder.under_way import MAX_LOSSES
-from study.needs import Needs
+from study.machine.needs import Needs
 from study.plan import Job
 
 

@@ -15,8 +15,8 @@ from study.folder.job_record import short
 from study.folder.under_way import Failure, UnderWay
 from study.jobs.evaluation import Stopped
 from study.jobs.job import Progress, run_job
-from study.machine import give_back_memory
-from study.needs import Needs
+from study.machine.limits import give_back_memory
+from study.machine.needs import Needs
 from study.plan import Job
 from study.plugins import in_a_sentence
 

@@ -19,9 +19,9 @@ from study.estimates.measuring import Measured, measure, players, trainings
 from study.estimates.pace import group_of, report_s
 from study.jobs.environments import env_options, make_envs
 from study.learners import read_spec
-from study.machine import memory_bytes
+from study.machine.limits import memory_bytes
+from study.machine.needs import Needs, size_words, with_measured
 from study.methods import Row
-from study.needs import Needs, size_words, with_measured
 from study.plan import Job, Plan
 from study.words import count, duration, plural
 

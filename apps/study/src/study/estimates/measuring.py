@@ -20,7 +20,7 @@ from study.estimates.pace import does_of
 from study.estimates.playing import Playing, watched
 from study.folder.state_file import write_state
 from study.learners import read_spec, spec_of
-from study.machine import one_thread
+from study.machine.limits import one_thread
 from study.plan import Job
 
 MEASURE_S = 12.0  # of all kinds of work together, beside what starting takes

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from study import needs
 from study.errors import StudyError
 from study.folder.files import Damaged, read_json, write_bytes
 from study.folder.study_file import recorded_command
-from study.needs import Needs
+from study.machine import needs
+from study.machine.needs import Needs
 from study.plan import Job
 
 PLAN = "plan.json"

@@ -11,7 +11,7 @@ from fvm_envs import Task, TaskSet, Trials
 from fvm_envs.suite import Suite
 
 from study.errors import StudyError, unknown
-from study.machine import cores
+from study.machine.limits import cores
 from study.registry import registered
 
 THREADED_ENVS = 128  # of which a step takes milliseconds, far longer than handing them out

@@ -9,12 +9,12 @@ from pathlib import Path
 from fvm_learners import Agent
 
 from study import plugins
-from study.devices import choose_device
 from study.errors import StudyError
 from study.folder.files import is_folder
 from study.folder.plan_file import PLAN, read_plan
 from study.folder.store import Store
 from study.jobs.agents import restored
+from study.machine.devices import choose_device
 from study.methods import Row
 from study.plan import Job
 

@@ -24,7 +24,7 @@ from study.measures.far_cells import far_findings
 from study.measures.far_panels import panels_of
 from study.methods import Method, Row
 from study.registry import Findings, Finished, Measure, Rows
-from study.score_bounds import bounds_on
+from study.results.score_bounds import bounds_on
 
 if TYPE_CHECKING:
     from study.config import StudyConfig

@@ -15,7 +15,7 @@ from fvm_eval.statistics.intervals import Interval
 from study.claims.arms import FAR_DROP
 from study.measures.columns import RUN
 from study.registry import Findings, Finished
-from study.score_bounds import bounds_on
+from study.results.score_bounds import bounds_on
 
 if TYPE_CHECKING:
     from study.config import StudyConfig

@@ -20,7 +20,7 @@ from study.jobs.environments import score_range_of
 from study.learners import read_spec
 from study.measures.columns import RUN
 from study.registry import Findings, Finished, Measure, Rows, registered
-from study.score_bounds import normalised_bounds
+from study.results.score_bounds import normalised_bounds
 
 if TYPE_CHECKING:
     from study.config import StudyConfig

@@ -35,7 +35,7 @@ from study.plan import Job, Plan
 from study.registry import Finished, registered
 from study.results.costs import cost_summary, cost_table, spent_by
 from study.results.evidence import evidence_of
-from study.score_bounds import check_scores, normalised_bounds, score_bounds_of
+from study.results.score_bounds import check_scores, normalised_bounds, score_bounds_of
 
 # Summaries of normalised scores.
 SCORES = (

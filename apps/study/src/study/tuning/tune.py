@@ -21,10 +21,10 @@ from study.folder.cache import check_cache, found_in
 from study.folder.files import canonical_json, write_bytes
 from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store, write_table
+from study.machine.resources import options_of, workers_of
 from study.phases import check_count
 from study.plan import Plan
 from study.resolve import resolve_all
-from study.resources import options_of, workers_of
 from study.run import MAX_JOBS, folder_of, made_ready, make_console, take_over, try_plugins
 from study.run_jobs import run_jobs
 from study.tuning.grid import read_grid

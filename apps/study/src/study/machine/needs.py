@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from study.errors import StudyError, unknown
-from study.machine import memory_bytes
+from study.machine.limits import memory_bytes
 
 KINDS = ("baseline", "pretrain", "adapt", "measure")
 MEASURED = "measured"

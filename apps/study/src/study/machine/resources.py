@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from study.command_line.arguments import Arguments
-from study.devices import choose_devices
 from study.engines.schedule import RunOptions
 from study.errors import StudyError, at_home, unknown
 from study.estimates import estimate
-from study.machine import cores
-from study.needs import MEASURED, check_here, largest, needs_of, with_measured
+from study.machine.devices import choose_devices
+from study.machine.limits import cores
+from study.machine.needs import MEASURED, check_here, largest, needs_of, with_measured
 from study.plan import Plan
 from study.registry import Launcher, registered
 
