@@ -200,3 +200,19 @@ def test_other_counts():
             Trials(toys, 0, trials=trials)
     with pytest.raises(ValueError, match="1 to 4096 pixels"):
         ObservationConfig(image_size=(4097, 8))
+
+
+@pytest.mark.parametrize("seed", [None, 1.0, "1", [1, 2], True])
+def test_envs_are_made_with_a_seed(seed):
+    """Without one all slots of an environment of one's own played the same episodes."""
+    with pytest.raises(TypeError, match=r"^seed is .*: give a whole number"):
+        make_vec("toy/catch/0:4", 2, seed)
+
+
+@pytest.mark.parametrize("seed", [-1, [0, -1]])
+def test_no_seed_is_below_zero(seed):
+    envs = make_vec("toy/catch/0:4", 2, np.int64(3))
+    with pytest.raises(ValueError, match=r"^seed is -1: give a whole number of 0 or more"):
+        envs.reset(seed=seed)
+    with pytest.raises(TypeError, match=r"^seed is 1\.5: give a whole number"):
+        envs.reset(seed=1.5)

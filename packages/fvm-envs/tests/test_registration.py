@@ -102,3 +102,9 @@ def test_bad_use():
         gym.make("toy/catch-v0").unwrapped.step(0)
     with pytest.raises(TypeError, match="no trials"):
         gym.make("toy/catch-v0", trials=2)
+
+
+def test_without_a_seed_no_two_environments_are_alike():
+    """As Gymnasium has it: all had played the episodes of seed 0, side by side in a vector of them."""
+    seeds = {gym.make("toy/catch-v0").unwrapped.envs.np_random_seed for _ in range(3)}
+    assert len(seeds) == 3

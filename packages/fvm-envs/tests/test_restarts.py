@@ -127,3 +127,20 @@ def test_moved_slots_are_restored_on_the_tasks_that_they_were_moved_to(filed, on
     assert moved(other) == tasks
     rng.bit_generator.state = drawn
     assert play(other, 25, rng) == expected
+
+
+def test_an_episode_that_a_restart_cuts_is_counted_as_one_that_ended():
+    envs = made(every=8)
+    envs.reset(seed=1)
+    for step in range(1, 5):  # an episode has three steps, the fourth step restarts
+        *_, info = envs.step(np.zeros(2, dtype=np.int64))
+        assert info["_episode"].tolist() == [step >= 3] * 2
+    assert info["episode"]["l"].tolist() == [1, 1]
+    assert info["episode"]["r"].tolist() == [0.0, 0.0]
+
+
+def test_envs_that_reset_in_the_next_step_are_refused():
+    """What a restart shows would be taken for an episode's last observation, and its first step be lost."""
+    envs = make_vec(TASKS, 2, 0, autoreset="next_step")
+    with pytest.raises(ValueError, match="restarts reset in the same step"):
+        Restarts(envs, 0, 20)

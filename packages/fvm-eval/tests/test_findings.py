@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from fvm_eval import Comparison, compare
 from fvm_eval.statistics.bounded import korn_graubard_limits
+from fvm_eval.table import TableError
 
 
 def frame(score, tasks=("t", "u"), seeds=5, methods="ab", episodes=1):
@@ -50,6 +51,18 @@ def test_what_may_be_no_success_is_none(won):
         assert "taken for successes" not in other.text()
         assert other.analysis.score_bounds is None
     assert compare(won, score_range=(0.0, 2.0)).analysis.score_bounds == (0.0, 1.0)
+
+
+def test_scores_that_are_rounding_are_refused_unless_a_range_says_how_large_they_are():
+    """Their variance is 0, so that all checkpoints would agree exactly."""
+    small = frame(lambda m, s, t: 1e-200 * (s + 1) * (1 + (m == "b")))
+    with pytest.raises(
+        TableError, match=r"no score is larger than 1e-199, .* multiply all by a power of ten"
+    ):
+        compare(small)
+    ranges = dict.fromkeys("tu", (0.0, 1e-199))
+    assert compare(small, normalise=ranges).analysis.summaries[0].fixed["a"].low is not None
+    compare(frame(lambda *_: 0.0))
 
 
 def test_a_mean_over_tasks_of_different_scales_is_said():

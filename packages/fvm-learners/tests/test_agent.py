@@ -164,3 +164,35 @@ def test_a_full_disk_is_an_os_error(tmp_path):
     (tmp_path / "weights.safetensors").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         agent_of("ppo").save(tmp_path)
+
+
+def test_an_agent_is_loaded_where_its_learner_could_not_learn(tmp_path, monkeypatch):
+    """Learned with a CUDA graph, or with bfloat16 on a CPU that has it; and played on one that has not."""
+    agent = agent_of("rainbow")
+    agent.config = replace(RAINBOW_CONFIG, update_mode="cuda-graph")
+    agent.save(tmp_path / "graph")
+    loaded = load_agent(tmp_path / "graph")
+    assert loaded.config.update_mode == "cuda-graph"
+    assert loaded.predict(np.ones(3, np.float32))[0] == agent.predict(np.ones(3, np.float32))[0]
+    lower = agent_of("ppo")
+    lower.config = replace(PPO_CONFIG, cpu_bfloat16=True)
+    lower.save(tmp_path / "lower")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    loaded = load_agent(tmp_path / "lower", seed=5)
+    assert loaded.config.cpu_bfloat16
+    assert loaded.predict(np.ones(3, np.float32))[0] == agent_of("ppo").predict(np.ones(3, np.float32))[0]
+
+
+def test_numbers_of_numpy_in_a_config_are_saved_as_numbers(tmp_path):
+    config = replace(PPO_CONFIG, num_steps=np.int64(7), learning_rate=np.float32(0.25))
+    Agent.of(PPO(VECTOR, ACTIONS, config, seed=np.int64(0))).save(tmp_path)
+    assert load_agent(tmp_path).config == replace(PPO_CONFIG, num_steps=7, learning_rate=0.25)
+
+
+def test_nothing_is_written_of_an_agent_that_cannot_be_saved(tmp_path):
+    agent = agent_of("ppo")
+    agent.action_space = gym.spaces.MultiBinary(2)
+    with pytest.raises(TypeError, match="MultiBinary"):
+        agent.save(tmp_path / "agent")
+    assert not (tmp_path / "agent").exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig
-from fvm_learners.observations import map_parts, parts_of, to_tensor
+from fvm_learners.observations import check_finite, map_parts, parts_of, to_tensor
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.gae import gae
 from fvm_learners.ppo.minibatches import minibatches
@@ -327,3 +327,10 @@ def test_without_recurrence_or_feedback_there_is_no_memory(recall, recall_trials
         ppo = make(envs, recurrent=recurrent)
         ppo.iteration(envs)
         assert ppo.memory() is None
+
+
+def test_what_overflows_a_float32_is_not_finite():
+    check_finite(np.array([1e38, -1e38]))
+    for obs in (np.array([1e39]), {"obs": np.array([-1e39]), "feedback": np.array([np.nan])}):
+        with pytest.raises(ValueError, match="beyond what a float32 holds"):
+            check_finite(obs)

@@ -45,7 +45,9 @@ class SlotAsEnv(gym.Env[Any, Any]):
         if options.get("trials") is not None:
             raise TypeError("a single environment has no trials: use make_vec(..., trials=...)")
         self.render_mode = render_mode
-        self.envs: SlotEnv = make_vec(tasks, 1, 0, on_episode_end="stay", **options)
+        # As Gymnasium has it: without a seed no two environments are alike.
+        own_seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self.envs: SlotEnv = make_vec(tasks, 1, own_seed, on_episode_end="stay", **options)
         self.observation_space = self.envs.single_observation_space
         self.action_space = self.envs.single_action_space
         self._obs: Any = None

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorWrapper
 from numpy.typing import NDArray
 
 from fvm_envs.episode_info import obs_of_slot
 from fvm_envs.slot_env import Seed, SlotEnv, State
-from fvm_envs.slot_inputs import read_count
+from fvm_envs.slot_inputs import read_count, read_seed
 
 
 class Restarts(VectorWrapper[Any, NDArray[Any], NDArray[Any]]):
@@ -27,7 +27,8 @@ class Restarts(VectorWrapper[Any, NDArray[Any], NDArray[Any]]):
         every: Env steps, of all slots together, from one restart to the next.
 
     Raises:
-        ValueError: If `every` is no whole number of steps of all slots.
+        ValueError: If `every` is no whole number of steps of all slots, or the envs' autoreset is another
+            than "same_step".
     """
 
     def __init__(self, envs: SlotEnv, seed: int, every: int) -> None:
@@ -37,10 +38,12 @@ class Restarts(VectorWrapper[Any, NDArray[Any], NDArray[Any]]):
             raise ValueError(
                 f"restarts every {every} env steps do not fall on steps of {envs.num_envs} slots: give {low}"
             )
+        if envs.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
+            raise ValueError("restarts reset in the same step: make envs with autoreset='same_step'")
         super().__init__(envs)
         self._slots = envs
         self.every = every
-        self._seed, self._env_step, self._count = seed, 0, 0
+        self._seed, self._env_step, self._count = read_seed(seed), 0, 0
         # Whether the last reset is one that `load_state_dict` can do again.
         self._known = True
 
@@ -79,6 +82,10 @@ class Restarts(VectorWrapper[Any, NDArray[Any], NDArray[Any]]):
         for slot in np.flatnonzero(cut).tolist():
             final_obs[slot] = obs_of_slot(obs, slot)
         shown = info.get("_final_obs", np.zeros(self.num_envs, dtype=bool)) | cut
+        if "episode" in info:
+            own = {"r": self._slots.returns, "l": self._slots.lengths}
+            info["episode"] = {key: np.where(cut, own[key], sums) for key, sums in info["episode"].items()}
+            info["_episode"] = info["_episode"] | cut
         self._count += 1
         self._known = True
         obs, fresh = self.env.reset(seed=self._restart_seed())

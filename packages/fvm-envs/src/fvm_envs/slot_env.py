@@ -27,6 +27,7 @@ from fvm_envs.slot_inputs import (
     read_episode_seeds,
     read_flag,
     read_mask,
+    read_seed,
     read_tasks,
 )
 from fvm_envs.task import TaskSet
@@ -76,6 +77,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         autoreset: "same_step" or "next_step".
 
     Raises:
+        TypeError: If the seed is no whole number.
         ValueError: If there is no task, or an argument has no such value.
     """
 
@@ -123,7 +125,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         # Slots whose episode has ended and whose next one begins with the next step.
         self._waiting = np.zeros(num_envs, dtype=bool)
         self._episode_seeds: dict[int, list[int]] = {}
-        self.seed_slots(seed, np.ones(num_envs, dtype=bool))
+        self.seed_slots(read_seed(seed), np.ones(num_envs, dtype=bool))
 
     # What a benchmark gives.
 
@@ -183,13 +185,15 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         """Seed the draws of tasks and the dynamics of the masked slots, as `reset` says.
 
         Raises:
-            ValueError: If there are not as many seeds as slots.
+            TypeError: If it is neither a whole number nor one (or None) for each slot.
+            ValueError: If there are not as many seeds as slots, or one is below 0.
         """
         if seed is None:
             return
-        if isinstance(seed, (int, np.integer)):
-            VectorEnv.reset(self, seed=int(seed))
-            children = np.random.SeedSequence(int(seed)).spawn(self.num_envs)
+        if not isinstance(seed, (list, tuple, np.ndarray)):
+            read = read_seed(seed)
+            VectorEnv.reset(self, seed=read)
+            children = np.random.SeedSequence(read).spawn(self.num_envs)
             for slot in np.flatnonzero(mask):
                 self.seed_dynamics(int(slot), children[slot])
             return
@@ -198,7 +202,7 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         for slot in np.flatnonzero(mask):
             own = seed[int(slot)]
             if own is not None:
-                self.seed_dynamics(int(slot), np.random.SeedSequence(own))
+                self.seed_dynamics(int(slot), np.random.SeedSequence(read_seed(own)))
 
     def read_actions(self, actions: Any) -> NDArray[Any]:
         """The actions as an array, here ints [num_envs]; override it where they are not discrete.

@@ -29,6 +29,20 @@ def read_count(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
+def read_seed(seed: Any) -> int:
+    """A seed, as an int.
+
+    Raises:
+        TypeError: If it is no whole number.
+        ValueError: If it is below 0.
+    """
+    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed is {seed!r}: give a whole number, from which all that is drawn follows")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: give a whole number of 0 or more")
+    return int(seed)
+
+
 def read_flag(name: str, value: Any) -> bool:
     """True or False, as a bool.
 

@@ -1,3 +1,6 @@
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from fvm_envs import RandomPolicy, TaskSet, make_vec
@@ -163,3 +166,16 @@ def test_a_range_of_orders_is_a_sample_of_them() -> None:
     for start in range(24):
         first = {orders[(start + i) % 24][0] for i in range(6)}
         assert len(first) >= 3, start  # lexicographic, six in a row would share it
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])
+@pytest.mark.parametrize("options", [{}, {"trials": 2}])
+def test_a_copy_goes_on_as_the_original(copied, options):
+    envs = make_vec("toy/hidden-catch/0:24", 3, 0, **options)
+    envs.reset(seed=1)
+    other = copied(envs)
+    played = [envs.step(np.full(3, t % 4)) for t in range(8)]
+    for t, (obs, reward, *_) in enumerate(played):
+        others_obs, others_reward, *_ = other.step(np.full(3, t % 4))
+        np.testing.assert_equal(others_obs, obs)
+        np.testing.assert_array_equal(others_reward, reward)

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import polars as pl
 
 from fvm_eval.analysis import Analysis, StudyResults, analyse
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _NO_EPISODES = "without a column episode nothing says which episodes were planned"
 _ALONE = "; where each task had a training of its own, name it in a column checkpoint, as in ppo/0/pong"
 _APART = 10  # times, between the largest scores of two tasks: no mean of raw scores weighs them alike
+_SMALLEST = 1e-9  # below it pages write differences as 0
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ def of_reading(
         ranges = ranges or bounds
     elif ranges is not None:
         bounds = {}
+    if ranges is None:
+        _refuse_rounding(reading.episodes["score"])
     has_curve = reading.episodes["env_step"].n_unique() > 1
     from_0 = has_curve and begin_at_0(reading.episodes)
     if has_curve and not from_0 and 0 in reading.episodes["env_step"]:
@@ -234,6 +238,15 @@ def of_reading(
 def _are_successes(scores: pl.Series) -> bool:
     """Returns whether both 0 and 1 occur, and nothing else."""
     return scores.min() == 0 and scores.max() == 1 and bool(scores.is_in([0.0, 1.0]).all())
+
+
+def _refuse_rounding(scores: pl.Series) -> None:
+    """Refuses scores so small that a page would write their differences as 0."""
+    largest = float(np.abs(scores.to_numpy()).max(initial=0.0))
+    if 0 < largest < _SMALLEST:
+        raise TableError(
+            f"no score is larger than {largest:.2g}, which is rounding here; multiply all by a power of ten"
+        )
 
 
 def _scales(episodes: pl.DataFrame) -> list[str]:

@@ -55,6 +55,18 @@ def test_a_comparison_and_a_claim(claims):
     assert "PPO is better than DQN" in found.files["report.html"].decode()
 
 
+def test_a_level_has_no_margin_where_scores_do_not_begin_at_0(claims):
+    """Its share of the range is not that of a difference: 3 in .5 to 4 is .71, a difference of 3 is .86."""
+    level = "[[claim]]\n[[claim.part]]\nweights = {{ ppo = 1.0 }}\nmargin = {}\n"
+    with pytest.raises(TableError, match=r"claim 1, part 1: weights add up to 1, not 0"):
+        claims(level.format(3.0), score_range=(0.5, 4.0))
+    for options in ({}, {"score_range": (0.0, 4.0)}):  # where it means what it says: the mean is 3.25
+        (decided,) = claims(level.format(1.0), **options).analysis.claims
+        assert decided.verdict.label == "supported"
+        (decided,) = claims(level.format(3.5), **options).analysis.claims
+        assert not decided.verdict.components[0].passed
+
+
 def test_a_refused_size_is_the_one_that_was_written(claims):
     """Not its share of the range, nor what Python makes of it."""
     pair = '[[claim]]\n[[claim.part]]\nleft = "ppo"\nright = "dqn"\n'

@@ -50,6 +50,11 @@ def test_map_and_set():
             ("method", "task", "seed_0", "seed_1"),
             "seeds: seed_0, seed_1",
         ),
+        (
+            [(0, "a", 0, 1, 2), (1, "a", 1, 3, 4)],
+            ("Unnamed: 0", "method", "seed", "pong", "qbert"),
+            "tasks: pong, qbert",
+        ),
         ([(0, "pong", 1), (0, "qbert", 2), (1, "pong", 3), (1, "qbert", 4)], ("seed", "task", "a"), None),
     ],
 )

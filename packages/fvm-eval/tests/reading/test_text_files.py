@@ -85,6 +85,13 @@ def test_text_that_is_not_utf_8_is_said_and_can_be_named(door):
         door(text.encode("cp1252"), encoding="utf-8")
 
 
+def test_a_point_in_a_decimal_comma_file_is_no_group_of_digits(door):
+    rows = "method;seed;task;score\na;0;t;1.234,5\na;1;t;{}\n"
+    assert door(rows.format("1.234.567"), decimal=",").episodes["score"].to_list() == [1234.5, 1234567.0]
+    with pytest.raises(TableError, match=r"line 3 of the file\): '1.2345' is not a number"):
+        door(rows.format("1.2345"), decimal=",")
+
+
 def test_composed_and_decomposed_letters_are_one_method(door):
     reading = door(PLAIN.replace("sac,0", "caf\u00e9,0").replace("sac,1", "cafe\u0301,1"))
     assert reading.episodes["method"].n_unique() == 2
@@ -126,6 +133,12 @@ def test_what_is_not_whole_is_refused_with_its_line(door, number, why):
             r"row 2 \(line 4 of the file\): 'x'",
         ),
         (PLAIN.replace("2.5", "inf"), r"line 3 of the file\): inf is not a finite number"),
+        (PLAIN.replace("2.5", '"1,234,5"'), r"line 3 of the file\): '1,234,5' is not a number"),
+        (PLAIN.replace("2.5", '"12,345,67"'), r"line 3 of the file\): '12,345,67' is not a number"),
+        (
+            PLAIN.replace("2.5", "-1e75"),
+            r"line 3 of the file\): '-1e75' is too large: expected less than 1e\+75",
+        ),
         (PLAIN.replace("2.5", "2.5,9"), r"runs.csv, line 3: 5 fields, the header has 4"),
         (PLAIN.replace("hopper,2.5", "hopper"), r"column score, row 2 \(line 3 of the file\): is empty"),
         (PLAIN.replace("sac,1", ",1"), r"column method, row 2 \(line 3 of the file\): is empty"),

@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 from fvm_eval.analysis import analyse
 from fvm_eval.analysis.decisions import at_second_margin
-from fvm_eval.claims import Claim, Component, decide
+from fvm_eval.claims import Claim, Comparison, Component, Look, decide
 from fvm_eval.fairness.completeness import check_size
 from fvm_eval.report.claims_table import claims
 from fvm_eval.report.headline import answer
-from fvm_eval.report.sections import costs
+from fvm_eval.report.sections import costs, estimand
+from fvm_eval.report.text import limits
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,32 @@ def test_the_headline_is_the_first_claim(analysis):
         f"{labels.count(label)} {label}" for label in ("supported", "contradicted", "undecided")
     )
     assert f"Of 5 claims: {counts}." in shown
+
+
+def test_an_interval_of_a_later_look_is_shown_with_its_own_level(study, analysis):
+    looks = [
+        Look("a" * 64, 3, planned=True),
+        Look("b" * 64, 4, planned=False),
+        Look("c" * 64, 5, planned=False),
+    ]
+    later = replace(
+        study, looks=looks, comparisons=[Comparison(left="rl2@100", right="scratch", estimand="s")]
+    )
+    assert later.level == pytest.approx(0.3 / (2 * np.pi) ** 2)  # the second unplanned look: .0076
+    found = analyse(later)
+    shown, first = claims(found), found.claims[0].deciding.interval
+    assert "99.2 % interval" in shown
+    assert "95 % interval" not in shown
+    assert "95 % interval" in claims(analysis)
+    assert "99.2 %" not in claims(analysis)
+    usual = analysis.claims[0].deciding.interval
+    assert first.high - first.low > usual.high - usual.low
+    assert f", 99.2 % {limits(first, float, signed=True)}" in text(answer(found))
+    assert "95 % on" not in estimand(found)
+    assert "99.2 % on these tasks" in estimand(found)
+    alone = analyse(replace(later, claims=[]))
+    assert ", 99.2 % [" in text(answer(alone))
+    assert ", 95 % [" not in text(answer(alone))
 
 
 def test_an_arm_that_was_not_run_leaves_its_claim_undecided(design):

@@ -8,7 +8,7 @@ from fvm_eval.statistics.variance import estimate, lacking, rows_of
 from scipy import stats
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e300])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e300, 1e140])
 def test_what_is_no_number_is_not_estimable(cells, value):
     """Polars holds NaN <= NaN true, so that an arm of NaN once had the mean 0."""
     values = np.full((8, 1), 0.5) + 0.01 * np.arange(8)[:, None]
@@ -23,6 +23,13 @@ def test_what_is_no_number_is_not_estimable(cells, value):
     assert np.isnan(new_tasks_interval(broken, fine).mean)
     with pytest.raises(ValueError, match="not estimable"):
         Scores.of(broken)
+
+
+def test_the_largest_number_that_is_one_has_both_intervals(cells):
+    values = 9e74 * np.array([[0.1, 0.5], [0.3, 0.9], [0.2, 1.0]])
+    found = new_tasks_interval(cells(values))
+    assert np.isfinite([found.low, found.high, found.df]).all()
+    assert found.df == pytest.approx(new_tasks_interval(cells(values / 9e74)).df)
 
 
 def test_a_paired_arm_of_nan_is_no_zero(cells):

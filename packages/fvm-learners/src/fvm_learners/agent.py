@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from fvm_learners.latent import LatentDistribution
 from fvm_learners.memory import Memory
+from fvm_learners.precision import cpu_has_bfloat16
 from fvm_learners.space_json import space_from_json, space_to_json
 
 FORMAT = 1
@@ -236,11 +237,8 @@ class Agent:
 
         Raises:
             OSError: It cannot be written.
+            TypeError: A space or a setting cannot be told in JSON.
         """
-        folder = Path(folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = save({**self.policy.weights, **carried(self.policy)})
-        (folder / "weights.safetensors").write_bytes(weights)  # `save_file` has an error of its own
         description = {
             "format": FORMAT,
             "learner": self.learner,
@@ -249,7 +247,12 @@ class Agent:
             "action_space": space_to_json(self.action_space),
             "reward_scale": self.reward_scale,
         }
-        (folder / "agent.json").write_text(json.dumps(description, indent=1, allow_nan=False) + "\n")
+        told = json.dumps(description, indent=1, allow_nan=False, default=_number)
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = save({**self.policy.weights, **carried(self.policy)})
+        (folder / "weights.safetensors").write_bytes(weights)  # `save_file` has an error of its own
+        (folder / "agent.json").write_text(told + "\n")
 
 
 def load_agent(
@@ -259,7 +262,9 @@ def load_agent(
     seed: int = 0,
     learners: Mapping[str, tuple[type[Any], type[Any]]] | None = None,
 ) -> Agent:
-    """Returns the agent in a folder that `Agent.save` wrote.
+    """Returns the agent in a folder that `Agent.save` wrote, on whatever machine.
+
+    It acts without what its learner learned with: a CUDA graph, or bfloat16 on a CPU that has none.
 
     Args:
         folder: With `agent.json` and `weights.safetensors`.
@@ -284,7 +289,7 @@ def load_agent(
     observation_space = space_from_json(description["observation_space"])
     action_space = space_from_json(description["action_space"])
     saved = load_file(folder / "weights.safetensors", device=device)
-    learner = kind(observation_space, action_space, _without_replay(config), seed=0, device=device)
+    learner = kind(observation_space, action_space, _to_act(config), seed=0, device=device)
     learner.load_weights({part: tensor for part, tensor in saved.items() if not part.startswith(CARRIED)})
     return Agent(
         carrying(learner.frozen_policy(), saved),
@@ -343,10 +348,21 @@ def carrying(policy: Any, saved: Mapping[str, Tensor]) -> Any:
     return policy
 
 
-def _without_replay(config: Any) -> Any:
-    """The config with as small a replay as there can be: an agent only acts."""
-    fields = {"learn_start": 0, "replay_capacity": 1}
+def _to_act(config: Any) -> Any:
+    """The config of a learner that only acts, here: as small a replay as can be, and no device of its own."""
+    fields: dict[str, Any] = {"learn_start": 0, "replay_capacity": 1}
+    if getattr(config, "update_mode", None) == "cuda-graph":
+        fields["update_mode"] = "eager"
+    if not cpu_has_bfloat16():
+        fields["cpu_bfloat16"] = False
     return replace(config, **{name: value for name, value in fields.items() if hasattr(config, name)})
+
+
+def _number(value: Any) -> Any:
+    """A number of numpy's, which a config may hold, as JSON knows it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a setting is {value!r}: an agent that is saved has text, numbers and lists of them")
 
 
 def _imported(where: str) -> Any:

@@ -23,6 +23,14 @@ def check_counts(config: Any, names: Iterable[str], at_least: int = 1) -> None:
             raise ValueError(f"{name}={getattr(config, name)!r}: give a whole number of at least {at_least}")
 
 
+def check_num_tasks(num_tasks: Any) -> None:
+    """Raises ValueError unless it is a whole number of at least 1."""
+    if not is_count(num_tasks):
+        raise ValueError(
+            f"num_tasks={num_tasks!r}: give a whole number of at least 1, a replay for each task"
+        )
+
+
 def check_optional_count(config: Any, name: str, none_means: str) -> None:
     """Raises ValueError unless this field is a whole number of at least 1, or None."""
     value = getattr(config, name)

@@ -46,17 +46,21 @@ def parts_of(space: spaces.Space[Any]) -> tuple[spaces.Space[Any], spaces.Box | 
 
 
 def check_finite(obs: Any) -> None:
-    """Raises ValueError if a number that an env shows is NaN or infinite.
+    """Raises ValueError if a number that an env shows is NaN or infinite, or would be as a float32.
 
     Feedback is left out: it repeats the reward, and a run whose rewards are NaN has diverged and goes on.
     """
     parts = obs if isinstance(obs, dict) else {"obs": obs}
     for name, part in parts.items():
-        if name != "feedback" and part.dtype.kind == "f" and not np.isfinite(part).all():
+        if name == "feedback" or part.dtype.kind != "f":
+            continue
+        with np.errstate(over="ignore"):
+            kept = part.astype(np.float32, copy=False)
+        if not np.isfinite(kept).all():
             where = f"observation {name!r}" if isinstance(obs, dict) else "observation"
             raise ValueError(
-                f"an {where} is not finite (NaN or infinity), so nothing can be learned from it: look for "
-                "the cause in the envs, or replace it there"
+                f"an {where} is not finite (NaN, infinity, or beyond what a float32 holds), so nothing can "
+                "be learned from it: look for the cause in the envs, or replace it there"
             )
 
 

@@ -27,7 +27,7 @@ class Parts:
         changed: Called after other parameters are to be trained.
     """
 
-    def __init__(self, network: nn.Module, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, network: nn.Module, changed: Callable[[], None] | None = None) -> None:
         self.network, self._changed = network, changed
         self._submodules: Mapping[str, Sequence[str]] = network.parts()  # type: ignore[operator]
         self.frozen: set[str] = set()
@@ -70,14 +70,18 @@ class Parts:
         for parameter in chosen:
             parameter.requires_grad_(False)
         self.frozen = frozen
-        self._changed()
+        self._say_changed()
 
     def unfreeze(self, parts: Sequence[str] = ()) -> None:
         """Trains these parts again from now on, or all of them if none is named."""
         for parameter in self.parameters(parts or self.names):
             parameter.requires_grad_(True)
         self.frozen -= set(parts or self.names)
-        self._changed()
+        self._say_changed()
+
+    def _say_changed(self) -> None:
+        if self._changed is not None:
+            self._changed()
 
     def reset(self, parts: Sequence[str], weights: Mapping[str, Tensor], optimiser: Optimizer) -> None:
         """Overwrites these parts with `weights`, and forgets their moments."""

@@ -22,10 +22,14 @@ def bfloat16_devices(config: Precision) -> list[str]:
     return ["cuda"] * config.autocast + ["cpu"] * config.cpu_bfloat16
 
 
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def check_bfloat16(config: Precision, device: torch.device) -> None:
     """Raises ValueError if the CPU lacks the instructions, without which it takes ten times as long."""
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    if config.cpu_bfloat16 and device.type == "cpu" and not native:
+    if config.cpu_bfloat16 and device.type == "cpu" and not cpu_has_bfloat16():
         raise ValueError(
             "cpu_bfloat16 asks for bfloat16, and this CPU has no instructions for it (AVX512-BF16 or AMX): "
             "use cpu_bfloat16=False, or another machine"

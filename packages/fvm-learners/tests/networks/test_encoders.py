@@ -120,3 +120,8 @@ def test_multi_discrete_actions_are_refused_with_the_way_out():
     space = gym.spaces.Box(-1, 1, (3,), np.float32)
     with pytest.raises(TypeError, match=r"MultiDiscrete\(\[n, m\]\) becomes Discrete\(n \* m\)"):
         PPO(space, gym.spaces.MultiDiscrete([2, 3]), PPOConfig(), seed=0)
+
+
+def test_observations_without_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(0,\) hold no numbers"):
+        PPO(gym.spaces.Box(-1, 1, (0,)), gym.spaces.Discrete(2), PPOConfig(), seed=0)

@@ -261,7 +261,7 @@ def test_weights_go_from_one_learner_to_another(recall, assert_same):
         ValueError, match=r"differ in lstm.*: use the config and spaces they were trained with"
     ):
         make(envs, recurrent=True).load_weights(ppo.weights())
-    with pytest.raises(ValueError, match="normalise_reward=False"):
+    with pytest.raises(ValueError, match="normalise_reward=False, the state's had True"):
         make(envs, normalise_reward=False).load_state_dict(ppo.state_dict())
 
 

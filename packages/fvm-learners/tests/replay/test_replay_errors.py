@@ -33,3 +33,39 @@ def test_observations_that_are_no_stacks_are_refused():
     append(begun, [0, 0, 0, 4], start=True)
     with pytest.raises(ValueError, match="not the 4 newest frames of its episode, oldest first"):
         append(begun, [0, 0, 5, 6], start=False)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"capacity": 0}, {"capacity": 2.5}, {"frame_stack": 0}, {"n_step": 0}, {"discount": 1.5}]
+)
+def test_a_replay_of_no_such_size_or_returns_is_refused(changed):
+    (name,) = changed
+    right = {"capacity": 8, "frame_stack": 1, "n_step": 1, "discount": 0.9}
+    with pytest.raises(ValueError, match=f"^{name}={changed[name]}: give a "):
+        Replay(obs_shape=(2,), obs_dtype=torch.float32, priority_exponent=0.5, **{**right, **changed})
+
+
+def test_a_step_that_is_overwritten_before_its_return_is_known_is_refused():
+    """It had the rewards of the steps that took its row: 30 for 8 + 9 + 10 + 11 + 12."""
+    small = Replay(4, (1,), torch.float32, frame_stack=1, n_step=5, discount=1.0, priority_exponent=0.5)
+    for t in range(4):
+        append(small, [t], start=t == 0)
+    with pytest.raises(ValueError, match=r"slot 0 is overwritten before its 5 rewards .* of 4 rows larger"):
+        append(small, [4], start=False)
+    exact = Replay(6, (1,), torch.float32, frame_stack=1, n_step=5, discount=1.0, priority_exponent=0.5)
+    for t in range(20):
+        append(exact, [t], start=t == 0)
+    assert exact.num_transitions == 1
+
+
+def test_a_replay_goes_on_with_its_own_returns_only():
+    """Five open steps in a replay of three would never have been closed."""
+    stack = {"frame_stack": 1, "priority_exponent": 0.5}
+    saved = Replay(50, (1,), torch.float32, n_step=5, discount=0.9, **stack)
+    for t in range(8):
+        append(saved, [t], start=t == 0)
+    state = saved.state_dict()
+    with pytest.raises(ValueError, match=r"returns of n_step=5, this one of 3: use the config it was saved"):
+        Replay(50, (1,), torch.float32, n_step=3, discount=0.9, **stack).load_state_dict(state)
+    with pytest.raises(ValueError, match=r"returns of discount=0.9, this one of 0.5"):
+        Replay(50, (1,), torch.float32, n_step=5, discount=0.5, **stack).load_state_dict(state)

@@ -1,15 +1,19 @@
 """States that a pretrained agent visits: which, in which order, and with which memory."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from fvm_meta.retention import States
 from fvm_meta.retention.states import SEQUENCE, pieces, visited
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 
 class Counting:
     """One env a slot: it shows slot and step, and an episode has `length` steps."""
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
     def __init__(self, num_envs, length=5, parts=False):
         self.num_envs, self.length, self.parts = num_envs, length, parts
@@ -111,3 +115,27 @@ def test_an_index_takes_sequences_where_there_is_memory_and_states_where_there_i
 )
 def test_pieces_are_all_in_order(num, size, expected):
     assert [piece.tolist() for piece in pieces(num, size)] == expected
+
+
+class Clock(gym.Env):
+    """Shows the step of its episode, of three steps."""
+
+    observation_space = spaces.Box(0, 9, (1,), np.float32)
+    action_space = spaces.Discrete(100)
+
+    def reset(self, *, seed=None, options=None):
+        self.step_of_episode = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.step_of_episode += 1
+        return np.full(1, self.step_of_episode, np.float32), 0.0, self.step_of_episode == 3, False, {}
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_an_episode_starts_where_the_envs_reset_in_every_mode(mode):
+    envs = SyncVectorEnv([Clock] * 2, autoreset_mode=mode)
+    states = visited(Policy(memory=True), envs, 2 * SEQUENCE, seed=0, network=Network())
+    period = 4 if mode is AutoresetMode.NEXT_STEP else 3  # that one shows an episode's last observation
+    assert states.obs[:, 0, 0].tolist() == [row % period for row in range(SEQUENCE)]
+    assert states.episode_start[:, 0].tolist() == [row % period == 0 for row in range(SEQUENCE)]

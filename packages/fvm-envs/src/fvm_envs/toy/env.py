@@ -91,7 +91,6 @@ class CatchVec(SlotEnv):
         self._steps_left = np.full(num_envs, family.num_steps, dtype=np.int64)
         side = BOARD * cell_pixels
         self._pixels = np.zeros((num_envs, side, side, 3), dtype=np.uint8)
-        self._cells = self._pixels.reshape(num_envs, BOARD, cell_pixels, BOARD, cell_pixels, 3)
         super().__init__(
             tasks,
             num_envs,
@@ -101,6 +100,12 @@ class CatchVec(SlotEnv):
             action_space=gym.spaces.Discrete(len(effects)),
             **slot_options,
         )
+
+    @property
+    def _cells(self) -> NDArray[np.uint8]:
+        """The pictures cell by cell, in their own memory: a view that is kept loses it in a copy."""
+        cell = self.cell_pixels
+        return self._pixels.reshape(self.num_envs, BOARD, cell, BOARD, cell, 3)
 
     def best_actions(self) -> NDArray[np.int64]:
         """An optimal action for each slot, by a player who knows the tasks: it reaches `best_return`."""

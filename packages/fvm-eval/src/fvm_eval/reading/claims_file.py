@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fvm_eval.analysis.study_results import AREA, VALUE, ZERO_SHOT, StudyResults
+from fvm_eval.analysis.summaries import scale_of
 from fvm_eval.claims import Claim, Comparison, Component
 from fvm_eval.table import TableError
 
@@ -122,6 +123,11 @@ class _Reader:
             weights = {self.method(item, "left", where): 1.0, self.method(item, "right", where): -1.0}
         if not all(isinstance(weight, (int, float)) for weight in weights.values()):
             raise TableError(f"--claims {self.path}, {where}: weights must be numbers")
+        if abs(sum(weights.values())) > 1e-9 and scale_of(self.study).low:
+            raise TableError(
+                f"--claims {self.path}, {where}: weights add up to {sum(weights.values()):g}, not 0: no "
+                "difference, and of scores whose range does not begin at 0 only differences have a margin"
+            )
         summary = item.get("summary", "final")
         if summary not in (*_SUMMARIES, *_SUMMARIES.values()):
             raise TableError(

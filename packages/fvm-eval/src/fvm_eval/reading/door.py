@@ -16,6 +16,7 @@ from fvm_eval.reading.lookalikes import refuse_lookalikes
 from fvm_eval.reading.numerals import Mark, decimal_mark
 from fvm_eval.reading.opening import open_all
 from fvm_eval.reading.request import Request
+from fvm_eval.reading.settings import averaged
 from fvm_eval.reading.source import ORIGIN, ROW, Source
 from fvm_eval.reading.steps import binned, cut, learners_and_players
 from fvm_eval.table import COLUMNS, TableError, check_table
@@ -163,6 +164,7 @@ def _rows(
         frame = kept
         if frame.is_empty():
             raise TableError(f"{name}: column {found['score']!r} is empty in every row")
+    said += averaged(frame, found)
     mark = request.decimal or _mark(source, frame, found)
     if mark == "," and request.decimal is None:
         said.append("decimal comma")

@@ -11,6 +11,7 @@ import polars as pl
 from fvm_eval.reading.columns import shown_name
 from fvm_eval.reading.numerals import Mark, numbers, whole
 from fvm_eval.reading.source import ORIGIN, ROW, Source
+from fvm_eval.statistics.variance import LARGEST
 from fvm_eval.table import TableError
 
 _TEXT = ("method", "checkpoint", "task")
@@ -147,6 +148,9 @@ def _score(values: pl.Series, role: str, source: Source, frame: pl.DataFrame, ma
     if bad.any():
         wanted = "a finite number (score a diverged run with the task's lowest score, do not drop it)"
         _refuse(values, role, source, frame, bad, f"is not {wanted}")
+    bad = found.abs() >= LARGEST
+    if bad.any():
+        _refuse(values, role, source, frame, bad, f"is too large: expected less than {LARGEST:g}")
     return found.rename(role)
 
 

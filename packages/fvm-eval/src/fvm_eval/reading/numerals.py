@@ -12,7 +12,7 @@ from fvm_eval.table import TableError
 
 Mark = Literal[".", ","]
 _BLANK = "[\u00a0\u202f\u2009' ]"  # between groups of three digits
-_GROUPS = {mark: rf"^[+-]?\d{{1,3}}({re.escape(mark)}\d{{3}})+" for mark in (",", ".")}
+_GROUPS = {mark: rf"^[+-]?\d{{1,3}}({re.escape(mark)}\d{{3}})+([^\d{mark}].*)?$" for mark in (",", ".")}
 _EXACT = 2**53  # a float holds every whole number up to here
 
 

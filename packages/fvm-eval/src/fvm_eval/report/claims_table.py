@@ -16,7 +16,7 @@ from fvm_eval.claims import ClaimVerdict
 from fvm_eval.claims.components import ComponentVerdict
 from fvm_eval.naming import plural
 from fvm_eval.report.cells import filled
-from fvm_eval.report.text import capital, largest, limits, number
+from fvm_eval.report.text import capital, largest, level, limits, number
 
 
 def claims(analysis: Analysis) -> Markup:
@@ -80,6 +80,7 @@ def _claim(decided: Decided) -> dict[str, Any]:
         "paper": claim.paper_says,
         "measured": measured,
         "interval": interval,
+        "level": level(verdict.alpha),
         "must": part.component.claimed,
         "which": _which(decided),
         "tone": tone(verdict.label),

@@ -15,7 +15,7 @@ from fvm_eval.fairness import RUN
 from fvm_eval.naming import plural
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone, was_run
-from fvm_eval.report.text import capital, estimated, limits, number
+from fvm_eval.report.text import capital, estimated, level, limits, number
 
 _MOST = 5  # methods that a sentence of scores names
 
@@ -103,7 +103,7 @@ def _of_comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVer
     difference = estimated(verdict.interval, scale.difference, signed=True)
     interval = ", no interval"
     if verdict.interval.low is not None:
-        interval = f", 95 % {limits(verdict.interval, scale.difference, signed=True)}"
+        interval = f", {level(verdict.alpha)} {limits(verdict.interval, scale.difference, signed=True)}"
     after = f" after {study.final_step:,} env steps" if study.final_step else ""
     tasks = plural(len(study.tasks), "held-out task" if study.adaptation else "task")
     numbers = f"{left} scored {a} and {right} {b}{after} on {tasks} (difference {difference}{interval})."
@@ -135,9 +135,10 @@ def _of_claims(claims: Sequence[Decided]) -> dict[str, Any]:
     if part.estimate is not None and part.interval is not None and part.interval.low is not None:
         among = {"contradicted": "contradicting", "undecided": "first open"}.get(verdict.label, "weakest")
         which = f"The {among} part is" if len(verdict.components) > 1 else "Measured:"
+        interval = f"{level(verdict.alpha)} {limits(part.interval, float, signed=True)}"
         numbers.append(
             f"{which} {part.component.name}, {estimated(part.interval, float, signed=True)}, "
-            f"95 % {limits(part.interval, float, signed=True)}; it must be {part.component.claimed}."
+            f"{interval}; it must be {part.component.claimed}."
         )
     if verdict.seeds_needed is not None:
         numbers.append(f"About {plural(verdict.seeds_needed, 'seed')} a method would show it.")

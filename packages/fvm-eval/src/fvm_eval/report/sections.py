@@ -15,7 +15,7 @@ from fvm_eval.fairness import RULES
 from fvm_eval.naming import plural, visible
 from fvm_eval.report.cells import Cell, Grid, filled
 from fvm_eval.report.method_styles import method_styles
-from fvm_eval.report.text import capital, limits, number, these
+from fvm_eval.report.text import capital, level, limits, number, these
 
 _SHOWN_TASKS, _UNFOLDED = 60, 6
 _NOTHING = Markup("")
@@ -55,7 +55,9 @@ def _comparison(analysis: Analysis, comparison: Comparison, verdict: ClaimVerdic
         "estimand": comparison.estimand,
         "verdict": str(verdict),
         "facts": {
-            f"95 % on {these(len(analysis.study.tasks))}": limits(verdict.interval, scale, signed=True),
+            f"{level(verdict.alpha)} on {these(len(analysis.study.tasks))}": limits(
+                verdict.interval, scale, signed=True
+            ),
             f"Margin{', share of range' if share else ''}": f"{number(scale(comparison.margin))}{share}",
             "Checkpoints, required": f"{verdict.interval.checkpoints}, {comparison.min_checkpoints}",
             "Would decide": "" if needed is None else f"{plural(needed, 'seed')} a method",

@@ -59,6 +59,11 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def level(alpha: float) -> str:
+    """Returns the coverage of an interval that decides at alpha, as in "95 %", or "97 %" of a later look."""
+    return f"{100 * (1 - alpha):.3g} %"
+
+
 def limits(interval: Interval, shown: Callable[[float], float], *, signed: bool = False) -> str:
     """Returns "[low, high]", or why there is none."""
     if interval.low is None or interval.high is None:

@@ -30,7 +30,7 @@ import polars as pl
 Cluster = tuple[int, str]  # fold, checkpoint
 Parts = tuple[tuple[float, int], ...]
 Rows = dict[Cluster, dict[str, float]]
-LARGEST = 1e150  # beyond it squares are infinite
+LARGEST = 1e75  # beyond it squares of variances are infinite
 REDRAWN = "redrawn"
 
 
@@ -39,7 +39,7 @@ class Split(int):
 
 
 class NotEstimableError(ValueError):
-    """A value is no number (NaN, infinite, too large to be squared): nothing can be estimated from it."""
+    """A value is no number (NaN, infinite, too large to be squared twice): nothing can be estimated of it."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.transitions import COLUMNS, Context, Transitions, empty_views
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
+from fvm_learners.config_checks import check_num_tasks
 from fvm_learners.replay.sum_tree import SumTree
 
 CHUNK = 128
@@ -372,7 +373,12 @@ def _chosen(
 
 
 def make_replays(config: C2FARMConfig, eye: Eye, num_tasks: int) -> list[ArmReplay]:
-    """An empty replay for each task, of equal capacities."""
+    """An empty replay for each task, of equal capacities.
+
+    Raises:
+        ValueError: There is no such number of tasks.
+    """
+    check_num_tasks(num_tasks)
     return [
         ArmReplay(
             max(1, config.replay_capacity // num_tasks),

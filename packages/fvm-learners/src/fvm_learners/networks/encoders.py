@@ -103,6 +103,11 @@ def check_observation_space(
             "observations are single numbers of shape (): give them an axis, "
             "gymnasium.wrappers.ReshapeObservation(env, (1,))"
         )
+    if 0 in space.shape:
+        raise ValueError(
+            f"observations of shape {space.shape} hold no numbers: give them at least one, a constant if "
+            "there is nothing to see"
+        )
     if encoder == "mlp":
         return space.shape, torch.float32
     if is_factory(encoder):

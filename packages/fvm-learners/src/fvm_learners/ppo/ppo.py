@@ -270,8 +270,8 @@ class PPO(IteratedLearner, PartedLearner):
         """
         if (state["reward_scale"] is None) != (self.reward_scale is None):
             raise ValueError(
-                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had not: "
-                "use the config it was saved with"
+                f"this learner has normalise_reward={self.config.normalise_reward}, the state's had "
+                f"{not self.config.normalise_reward}: use the config it was saved with"
             )
         self.load_weights(state["weights"])
         self._parts.unfreeze()

@@ -377,8 +377,11 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
         """Go on as the learner that gave `state`; the caller restores the envs.
 
         Raises:
-            ValueError: `state` is of another network, another replay or other hooks.
+            ValueError: `state` is of another network, other replays or other hooks.
         """
+        if len(state["replays"]) != len(self.replays):
+            told = f"num_tasks={len(self.replays)}, the state is of {len(state['replays'])}"
+            raise ValueError(f"this learner has {told}: make it with what it was saved with")
         self.load_weights(state["weights"])
         self.target.load_state_dict(state["target"])
         self.unfreeze()

@@ -41,10 +41,9 @@ class Frames:
         self.frame_shape = (*obs_shape[:-1], obs_shape[-1] // frame_stack)
         # The last row of each array is what `NO_ROW` leads to: a blank frame, and none before it.
         shape = (capacity + 1, math.prod(self.frame_shape))
-        self._host: NDArray[Any] | None = None
         if device.type == "cpu":  # numpy takes memory from the system only as it is written to
             host = np.zeros(shape, dtype=torch.empty(0, dtype=obs_dtype).numpy().dtype)
-            self._frames, self._host = torch.from_numpy(host), host.reshape(-1, *self.frame_shape)
+            self._frames = torch.from_numpy(host)
         else:
             self._frames = torch.zeros(shape, dtype=obs_dtype, device=device)
         self._previous = np.full(capacity + 1, NO_ROW, dtype=np.int32)
@@ -71,8 +70,9 @@ class Frames:
                 needs_it = int(self._following[needs_it])
             self._following[row] = NO_ROW
         newest = obs[..., -self.frame_shape[-1] :]
-        if self._host is not None:
-            self._host[rows] = newest
+        if self._frames.device.type == "cpu":
+            # Made anew each time: kept, it would be other memory than the frames' in a copy of this replay.
+            self._frames.numpy().reshape(-1, *self.frame_shape)[rows] = newest
         else:
             frames = torch.from_numpy(np.ascontiguousarray(newest)).reshape(len(obs), -1)
             before_end = self._frames[self.head : min(self.head + len(obs), self.capacity)]

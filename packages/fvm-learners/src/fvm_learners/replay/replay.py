@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fvm_learners.config_checks import check_counts, check_fractions, check_not_negative
 from fvm_learners.observations import check_finite
 from fvm_learners.replay.frames import NO_ROW, Frames
 from fvm_learners.replay.n_step import Closed, OpenSteps
@@ -101,6 +102,9 @@ class Replay:
         priority_exponent: Alpha.
         device: Of what is sampled.
         frames_device: Of the frames; None for `device`.
+
+    Raises:
+        ValueError: One is out of its range.
     """
 
     def __init__(
@@ -119,6 +123,9 @@ class Replay:
         self.capacity, self.frame_stack = capacity, frame_stack
         self.n_step, self.discount = n_step, discount
         self.priority_exponent, self.device = priority_exponent, device
+        check_counts(self, ("capacity", "frame_stack", "n_step"))
+        check_fractions(self, ("discount",))
+        check_not_negative(self, ("priority_exponent",))
         self._frames = Frames(capacity, obs_shape, obs_dtype, frame_stack, frames_device or device)
         self._action = np.full(capacity, NO_ACTION, dtype=np.int32)
         self._reward = np.zeros(capacity, dtype=np.float32)
@@ -150,8 +157,12 @@ class Replay:
             reward: [M] for it.
             done: [M] whether there is no value beyond this step.
             start: [M] whether `obs` is an episode's first, which follows no other.
+
+        Raises:
+            ValueError: An observation is no stack, or a step is overwritten before its return is known.
         """
         rows, lost = self._frames.write(obs)
+        self._check_open(lost)
         self._action[lost], self._discount[rows] = NO_ACTION, 1.0  # not done, as far as is known
         closed: list[Closed] = []
         for i, (slot, row) in enumerate(zip(slots, rows, strict=True)):
@@ -189,9 +200,19 @@ class Replay:
             last, _ = stream.open.steps.pop()
         else:
             (last,), lost = self._frames.write(obs[None])
+            self._check_open(lost)
             self._frames.link(last, stream.newest)
             self._action[lost] = NO_ACTION
         self._prioritise(lost, stream.open.close(last, done=False))
+
+    def _check_open(self, lost: Sequence[int]) -> None:
+        forgotten = set(lost) if self._frames.size == self.capacity else ()
+        for slot, stream in self._streams.items():
+            if stream.open.steps and stream.open.steps[0][0] in forgotten:
+                raise ValueError(
+                    f"a step of slot {slot} is overwritten before its {self.n_step} rewards are known: make "
+                    f"the replay of {self.capacity} rows larger, or cut() a slot that is played no more"
+                )
 
     def _check_stacks(self, obs: NDArray[Any], rows: list[int]) -> None:
         check_finite(obs)
@@ -341,14 +362,23 @@ class Replay:
             },
             "max_priority": self.max_priority,
             "env_steps": self.env_steps,
+            "n_step": self.n_step,
+            "discount": self.discount,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on as the replay that gave `state`.
 
         Raises:
-            ValueError: It had another capacity or other observations.
+            ValueError: It had another capacity, other observations or returns.
         """
+        for name in ("n_step", "discount"):
+            own, theirs = getattr(self, name), state.get(name, getattr(self, name))
+            if own != theirs:
+                raise ValueError(
+                    f"the saved replay has returns of {name}={theirs}, this one of {own}: use the config it "
+                    "was saved with"
+                )
         self._frames.load_state_dict(state["frames"])
         size = self._frames.size
         self._action[size:], self._next[size:] = NO_ACTION, NO_ROW

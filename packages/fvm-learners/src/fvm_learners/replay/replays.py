@@ -2,6 +2,7 @@
 
 import torch
 
+from fvm_learners.config_checks import check_num_tasks
 from fvm_learners.replay.replay import Replay
 from fvm_learners.replay.replay_size import frames_device, replay_nbytes
 
@@ -21,14 +22,16 @@ def make_replays(
     """An empty replay for each task, of equal capacities that add up to `capacity` rows.
 
     Raises:
-        ValueError: They do not fit into memory, or the observations are no stacks of so many frames.
+        ValueError: They do not fit into memory, the observations are no stacks of so many frames, or there
+            is no such number of tasks.
     """
+    check_num_tasks(num_tasks)
     if not obs_shape or obs_shape[-1] % frame_stack:
         raise ValueError(
             f"frame_stack={frame_stack} does not divide the last axis of observations {obs_shape}: give the "
             "number of frames that the envs stack there"
         )
-    each = capacity // num_tasks
+    each = max(1, capacity // num_tasks)
     nbytes = num_tasks * replay_nbytes(each, obs_shape, obs_dtype, frame_stack)
     kept_on = frames_device(nbytes, device)
     return [

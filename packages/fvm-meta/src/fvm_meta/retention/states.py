@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from fvm_learners.autoreset import autoreset_mode, step
 from fvm_learners.observations import map_parts, to_tensor
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from fvm_meta.stream import Envs, Policy
@@ -73,6 +75,7 @@ def visited(policy: Policy, envs: Envs, num: int, seed: int, network: Any) -> St
     rngs = [np.random.default_rng([seed, slot]) for slot in range(envs.num_envs)]
     obs, _ = envs.reset(seed=seed)
     state, start = policy.initial_state(envs.num_envs), np.ones(envs.num_envs, dtype=np.bool_)
+    mode, waiting = autoreset_mode(envs), np.zeros(envs.num_envs, dtype=np.bool_)
     seen: list[Any] = []
     starts: list[Tensor] = []
     memory: list[Tensor] = []
@@ -87,8 +90,9 @@ def visited(policy: Policy, envs: Envs, num: int, seed: int, network: Any) -> St
         if state is not None and not recurrent:
             latent.append(state.clone())
         taken.append(torch.from_numpy(np.array(action)).to(device))
-        obs, _, terminated, truncated, _ = envs.step(action)
-        start = np.asarray(terminated | truncated)
+        outcome = step(envs, action, mode)
+        obs, ended = outcome.obs, outcome.ended
+        start, waiting = (waiting, ended) if mode is AutoresetMode.NEXT_STEP else (ended, waiting)
     if not recurrent:
         return States(
             obs=_joined(torch.cat, seen),

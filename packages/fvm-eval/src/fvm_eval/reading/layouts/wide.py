@@ -12,6 +12,7 @@ from fvm_eval.reading.source import ROW
 from fvm_eval.table import TableError
 
 _SEED = re.compile(r"^(?:seed|run|rep|repeat|trial|s)?[ _\-=.]*(\d+)$", re.IGNORECASE)
+_INDEX = re.compile(r"^\s*(?:Unnamed: \d+)?\s*(?:$|\x00)")  # as pandas writes and reads it
 _PLURAL = {"task": "tasks", "seed": "seeds", "method": "methods"}
 _NAMES_SHOWN = 5
 
@@ -36,7 +37,7 @@ def unpivoted(
     if len(absent) != 2 or "score" not in absent:
         return None
     role = next(name for name in absent if name != "score")
-    left = [column for column in columns if column not in found.values() and shown_name(column).strip()]
+    left = [column for column in columns if column not in found.values() and not _INDEX.match(column)]
     if role == "seed":
         left = [column for column in left if _SEED.match(shown_name(column).strip())]
     if len(left) < 2:
