@@ -222,6 +222,8 @@ def test_neighbours_differ_in_one_setting_by_one_value() -> None:
         ("--env-steps 500 --most-env-steps 400", "--most-env-steps is 400; it must be at least 500"),
         ("--error nan", "--error nan: give a number above 0"),
         ("--error 0", "--error 0.0: give a number above 0"),
+        ("--widenings -1", "--widenings is -1; it must be at least 0"),
+        ("--widenings 101", "--widenings is 101; it can be at most 100"),
     ],
 )
 def test_an_effort_that_is_none_is_a_sentence(words: str, said: str) -> None:
@@ -296,7 +298,7 @@ def test_a_study_takes_over_its_tuning(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def tuned_to(
-    best: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    best: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = ""
 ) -> dict[str, tuple[float, ...]]:
     """Returns the grid that a tuning leaves where scores fall by .05 for each doubling away from the best."""
 
@@ -318,7 +320,7 @@ def tuned_to(
     monkeypatch.setattr("study.tuning.tune.spent", lambda plans, store: pl.DataFrame())
     monkeypatch.setitem(toy.PRESETS, "tiny", replace(TINY, methods=("scratch", "rl2")))
     line = "tune --benchmark toy --preset tiny --game hidden-catch --workers 0 --env-steps 500 --output"
-    assert run([*line.split(), str(tmp_path)]) == 0
+    assert run([*line.split(), str(tmp_path), *more.split()]) == 0
     return dict(read_tuned(tmp_path).grid)
 
 
@@ -332,6 +334,16 @@ def test_each_axis_widens_until_its_optimum_lies_within(
     }
     assert read_tuned(tmp_path).edges == ()
     assert "still lies at the edge" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("often", "last"), [(0, 1e-2), (1, 2e-2), (2, 4e-2)])
+def test_an_axis_widens_as_often_as_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: int, last: float
+) -> None:
+    far = {"adapt.learning_rate": 1e3, "pretrain.learning_rate": 2.5e-3}
+    grid = tuned_to(far, tmp_path, monkeypatch, f"--widenings {often}")
+    assert grid["adapt.learning_rate"][-1] == last
+    assert read_tuned(tmp_path).edges == ("adapt.learning_rate",)
 
 
 def test_an_optimum_that_stays_at_the_edge_is_said(

@@ -268,6 +268,7 @@ def tune(
     env_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 420_000,
     most_env_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     error: Annotated[float, tyro.conf.arg(metavar="X")] = 0.03,
+    widenings: Annotated[int, tyro.conf.arg(metavar="N")] = 6,
     grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=N,N"), tyro.conf.UseAppendAction] = (),
 ) -> int:
     """Tune each method of a study by a grid on validation tasks, for `study --tuned FOLDER`.
@@ -280,13 +281,15 @@ def tune(
         most_env_steps: Up to which they are doubled, for all methods alike, until the differences between
             neighbouring points are known (four times --env-steps).
         error: The standard error of such a difference that is small enough, as a part of the score range.
+        widenings: How often each axis of the grid may grow at its edges, 0 for never; where points have few
+            seeds, noise lets it grow.
         grid: Instead of the preset's, once for each axis: adapt.learning_rate=1e-3,5e-3 (of methods that take
             gradients on the test task), pretrain.learning_rate=... or config.kl_weight=... (of the others).
     """
     from study.tuning.tune import Effort, run_tuning
 
     try:
-        effort = Effort(env_steps=env_steps, most_env_steps=most_env_steps, error=error)
+        effort = Effort(env_steps=env_steps, most_env_steps=most_env_steps, error=error, widenings=widenings)
     except ValueError as problem:
         raise StudyError(str(problem)) from None
     return run_tuning(arguments, effort, grid)

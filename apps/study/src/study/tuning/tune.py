@@ -44,9 +44,9 @@ from study.tuning.responses import (
 from study.tuning.tuned import TABLES, TUNED, Tuned
 from study.words import plural
 
-MOST_WIDENINGS = 6  # of an axis: noise might widen it for ever
 MOST_TIMES = 4  # the env steps given at first
 MOST_ENV_STEPS = 10**15
+MOST_WIDENINGS = 100
 OF_NO_TUNING = ("tune", "tuned", "fresh")  # what `study tune` has no use for
 
 
@@ -60,6 +60,7 @@ class Effort:
             four times as many.
         error: The largest standard error of a difference between neighbours that may remain, as a part of
             the score range.
+        widenings: How often an axis of the grid may grow: noise might widen it for ever.
 
     Raises:
         ValueError: A number that is none of these.
@@ -68,12 +69,14 @@ class Effort:
     env_steps: int = 420_000
     most_env_steps: int | None = None
     error: float = 0.03
+    widenings: int = 6
 
     def __post_init__(self) -> None:
         check_count("--env-steps", self.env_steps, most=MOST_ENV_STEPS)
         check_count("--most-env-steps", self.most, self.env_steps, MOST_TIMES * MOST_ENV_STEPS)
         if not (math.isfinite(self.error) and self.error > 0):
             raise ValueError(f"--error {self.error}: give a number above 0, a part of the score range")
+        check_count("--widenings", self.widenings, 0, MOST_WIDENINGS)
 
     @property
     def most(self) -> int:
@@ -140,7 +143,7 @@ def tune(
         course, env_steps = Course(replace(config, on_validation=True)), effort.env_steps
         while True:
             seeds = seeds_by_method(config, env_steps)
-            go_round(shop, course, seeds)
+            go_round(shop, course, seeds, effort.widenings)
             table = responses(course.config, course.plans, store)
             left = unsure(course.config, curves(course.config, table), effort.error)
             if not left or env_steps >= effort.most:
@@ -155,8 +158,8 @@ def tune(
         store.close()
 
 
-def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int]) -> None:
-    """Runs every method's grid with so many seeds, wider where an optimum lies at the edge."""
+def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int], widenings: int) -> None:
+    """Runs every method's grid with so many seeds; an optimum at an edge widens an axis, so often at most."""
     for learns in (False, True):  # first what others start from
         mine = [m for m in tuned_arms(course.config) if (m.way.does == "learns") == learns]
         while mine:
@@ -167,7 +170,7 @@ def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int]) -> None:
             course.ran |= {name: merged([plan, course.ran.get(name, plan)]) for name, plan in own.items()}
             found = curves(config, responses(config, own, shop.store))
             wider = {axis: v for axis, v in widened(config, found).items() if v != config.grid[axis]}
-            grown = {axis: v for axis, v in wider.items() if course.widenings[axis] < MOST_WIDENINGS}
+            grown = {axis: v for axis, v in wider.items() if course.widenings[axis] < widenings}
             if not grown:
                 course.config = replace(config, settings=settings_of(config, best_points(found)))
                 break
@@ -247,7 +250,8 @@ def show(
     estimate.show(console, config, plan, None, root, device, workers_of(arguments, device, plan), finished)
     console.print(
         f"          up to {effort.most / effort.env_steps:g} times as much until neighbouring points' "
-        f"standard error is {effort.error:g}; more where an optimum lies at the edge",
+        f"standard error is {effort.error:g}; more where an optimum lies at the edge, by at most "
+        f"{plural(2 * effort.widenings, 'value')} an axis",
         soft_wrap=True,
     )
 
