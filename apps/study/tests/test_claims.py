@@ -131,9 +131,24 @@ def test_the_toys_claims_are_mirrored_between_the_families() -> None:
     tables = {AREA: curves, VALUE: curves}
     visible, hidden = toy.SCHEDULES, replace(toy.SCHEDULES, family="toy/hidden-catch")
     for name in ("T1", "T2"):
-        assert decide(claim(name, visible), tables, met("multitask")).label == "supported"
-        assert decide(claim(name, hidden), tables, met("multitask")).label == "contradicted"
+        learnt = met("multitask", "reptile-authors", "reptile-printed")
+        assert decide(claim(name, visible), tables, learnt).label == "supported"
+        assert decide(claim(name, hidden), tables, learnt).label == "contradicted"
+    verdict = decide(claim("T1", visible), tables, met("multitask", "reptile-authors"))
+    assert verdict.label == "undecided"
+    assert verdict.reason.startswith("the rival did not learn (Reptile .1 → 0 beats random play")
+    assert decide(claim("T1", visible), tables, met("reptile-printed")).label == "undecided"
     assert [c.id for c in claims_of(hidden)] == ["T1", "T2", "T3"]
+
+
+def test_a_control_that_learned_nothing_shows_nothing_by_standing_still() -> None:
+    hidden = replace(toy.SCHEDULES, family="toy/hidden-catch")
+    flat = cells({"rl2-reset trial 1": 0.5, "rl2-reset trial 4": 0.5}, shared="rl2-reset")
+    trials = {TRIALS: flat | cells({"rl2 trial 1": 0.3, "rl2 trial 4": 0.7}, shared="rl2")}
+    assert decide(claim("T3", hidden), trials, met("rl2", "rl2-reset")).label == "supported"
+    verdict = decide(claim("T3", hidden), trials, met("rl2"))
+    assert [part.doubt for part in verdict.components] == ["", "not learned"]
+    assert verdict.label == "undecided"
 
 
 GAMES = ("pong", "assault", "battle_zone", "ms_pacman", "beam_rider")

@@ -217,5 +217,7 @@ def test_pearls_table_is_decided_at_every_rate_of_what_fine_tunes() -> None:
     named = {arm for part in ahead.components for arm in part.weights}
     assert named == played - {"multitask:none"}
     assert len(ahead.components) == 3 * 2
+    rivals = [part.rival_learned for part in ahead.components]
+    assert rivals == [[]] * 2 + [[learned("multitask")]] * 4  # scratch has no pretraining
     seen = replace(hidden, family="toy/visible-long-catch", chosen={"scratch": "rate 0.001"})
     assert toy_claims(seen)[0].assay.weights == {"multitask:none": 1, "scratch, rate 0.001": -1}  # type: ignore[union-attr]

@@ -75,3 +75,17 @@ def test_unplanned_looks_keep_it_too():
         naive = naive | (p <= 0.05)
     assert wrong.mean() < 0.055
     assert naive.mean() > 0.12  # .153
+
+
+@pytest.mark.parametrize(("planned", "rate"), [((5, 8, 12, 20, 40), 0.052), ((), 0.072), ((5, 8), 0.072)])
+def test_a_study_that_grows_is_wrong_as_often_as_the_documentation_says(planned, rate):
+    """docs/statistics.md: .05 where all looks are planned; unplanned ones spend beside the plan."""
+    rng, counts, log, levels = np.random.default_rng(2), (5, 8, 12, 20, 40), (), []
+    for count in counts:
+        log = looked(log, keys(count), count, planned)
+        levels.append(level_of(log, log[-1], planned))
+    scores = rng.normal(size=(8000, counts[-1]))
+    wrong = np.zeros(len(scores), bool)
+    for count, level in zip(counts, levels, strict=True):
+        wrong |= stats.ttest_1samp(scores[:, :count], 0, axis=1).pvalue <= level
+    assert wrong.mean() == pytest.approx(rate, abs=0.009)

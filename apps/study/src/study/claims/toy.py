@@ -45,8 +45,10 @@ def toy_claims(config: StudyConfig) -> list[Claim]:
                         weights={better: 1, worse: -1},
                         margin=0,
                         detect=config.margin,
+                        rival_learned=[learned(worse)],
                     )
                 ],
+                preconditions=[learned(better)],
             )
         )
     visible = not FAMILIES[family].hidden
@@ -86,6 +88,7 @@ def toy_claims(config: StudyConfig) -> list[Claim]:
                         weights=control,
                         kind="no gain",
                         margin=TRIAL_MARGIN,
+                        preconditions=[learned("rl2-reset")],
                     ),
                 ],
                 preconditions=[learned("rl2")],
@@ -156,6 +159,12 @@ def pearl_claims(config: StudyConfig) -> list[Claim]:
     ]
 
 
+def pretrained_by(name: str) -> list[str]:
+    """Returns the pretraining that a method starts from; nothing of one that has none."""
+    method = Method.parse(name)
+    return [method.pretraining] if method.kind.pretrains else []
+
+
 def ahead_of_gradients(config: StudyConfig) -> Claim:
     """Returns that PEARL has more under its curve than whoever fine-tunes, at every point of their grid."""
     learners = [name for name in config.methods if Method.parse(name).way.does == "learns"]
@@ -170,6 +179,7 @@ def ahead_of_gradients(config: StudyConfig) -> Claim:
                 weights={"pearl": 1, row: -1},
                 margin=0,
                 detect=config.margin,
+                rival_learned=[learned(pretraining) for pretraining in pretrained_by(name)],
             )
             for name in learners
             for row in rows(config, name)
