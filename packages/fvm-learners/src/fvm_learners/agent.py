@@ -300,8 +300,8 @@ def load_agent(
         kind, config_kind = (learners or {}).get(name) or _known(name)
         if unknown := sorted(settings.keys() - {field.name for field in fields(config_kind)}):
             raise ValueError(
-                f"{path} has settings that {config_kind.__name__} has not here, {', '.join(unknown)}: load it "
-                "with the version that saved it"
+                f"{path} has settings that {config_kind.__name__} has not here, {', '.join(unknown)}: load "
+                "it with the version that saved it"
             )
         config = config_kind(**{field: _tuple(value) for field, value in settings.items()})
         observation_space = space_from_json(description["observation_space"])
