@@ -238,7 +238,11 @@ def over_new_tasks(found: list[Group], fixed: Ends | None) -> Ends | None:
     within = sum(v for v, _ in checkpoints)
     variance, parts = within + tasks[0] - sum(v for v, _ in residuals), [*checkpoints, tasks, *residuals]
     if variance <= (1 + 1e-9) * max(within, tasks[0]):
-        variance, parts = max((within, checkpoints), (tasks[0], [tasks]))
+        variance = max(within, tasks[0])
+        either = [
+            one for one in (checkpoints, [tasks]) if 0 < (1 - 1e-9) * variance <= sum(v for v, _ in one)
+        ]
+        parts = min(either, key=freedom, default=[])  # of equal ones the fewer degrees of freedom
     mean = sum(one.mean for one in found)
     if variance == 0:  # nothing differs: what the scores' range alone allows
         return by_range(mean, by_task, fixed, possible(found))

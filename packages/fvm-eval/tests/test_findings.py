@@ -157,6 +157,37 @@ def test_methods_tested_on_different_tasks_are_named_on_the_page_too():
     assert "Not compared" not in compare(frame(lambda *_: rng.normal())).files["report.html"].decode()
 
 
+def test_means_that_are_not_over_the_same_tasks_are_named_with_their_method():
+    """Equal methods; one run is missing, and the mean of what is left is a fifth of the other's."""
+    whole = frame(lambda m, s, t: {"t": 1.0, "u": 9.0}[t] + 0.01 * s)
+    holed = whole.filter(~((pl.col("method") == "b") & (pl.col("seed") == 3) & (pl.col("task") == "u")))
+    found = compare(holed)
+    means = {method: at.mean for method, at in found.analysis.summaries[0].fixed.items()}
+    assert means == pytest.approx({"a": 5.02, "b": 1.02})
+    said = (
+        "Means are not over the same tasks: b’s is over 1 of 2 (without u). Compare methods by their "
+        "differences, which are over the tasks that both have."
+    )
+    assert f"Note: {said}" in found.text()
+    page = unescape(re.sub(r"<[^>]+>", " ", found.files["report.html"].decode()))
+    assert said in page
+    assert page.index(said) < page.index("What is estimated")
+    assert found.analysis.differences[0].fixed.mean == pytest.approx(0.0)
+    for same in (whole, whole.filter(~((pl.col("seed") == 3) & (pl.col("task") == "u")))):
+        assert "not over the same tasks" not in compare(same).text()
+
+
+def test_a_player_that_was_not_seen_on_every_task_is_named_too():
+    """Random play has 1 of the 10 of the only task it was seen on, and would stand beside means over both."""
+    learn = frame(lambda m, s, t: {"t": 1.0, "u": 9.0}[t] + 0.01 * s).with_columns(env_step=pl.lit(9))
+    random = learn.filter((pl.col("method") == "b") & (pl.col("task") == "u"))
+    random = random.with_columns(method=pl.lit("random"), env_step=pl.lit(0))
+    said = "Means are not over the same tasks: random’s is over 1 of 2 (without t)."
+    assert said in compare(pl.concat([learn, random])).text()
+    both = pl.concat([random, random.with_columns(task=pl.lit("t"))])
+    assert "not over the same" not in compare(pl.concat([learn, both])).text()
+
+
 def test_folds_that_share_no_task_are_a_plan_unless_it_is_said_otherwise():
     """Three folds of two tasks each: drawn splits have the fold as their unit, a plan its checkpoints."""
     rng = np.random.default_rng(0)

@@ -196,3 +196,51 @@ def test_nothing_is_written_of_an_agent_that_cannot_be_saved(tmp_path):
     with pytest.raises(TypeError, match="MultiBinary"):
         agent.save(tmp_path / "agent")
     assert not (tmp_path / "agent").exists()
+
+
+def test_what_is_of_another_number_of_envs_is_refused():
+    agent, obs = Agent.of(learner_of("recurrent")), np.ones((3, 3), np.float32)
+    _, state = agent.predict(obs)
+    with pytest.raises(ValueError, match="state is of 3 envs and the observation of 2: give state=None"):
+        agent.predict(obs[:2], state)
+    with pytest.raises(ValueError, match=r"episode_start has shape \(2,\): expected one for each of 3"):
+        agent.predict(obs, state, episode_start=[True, False])
+    with pytest.raises(ValueError, match=r"reward has shape \(2,\)"):
+        agent.predict(obs, state, reward=[0, 0])
+
+
+@pytest.mark.parametrize("name", ["ppo", "rainbow"])
+def test_a_frozen_policy_wants_a_generator_for_each_slot(name):
+    """One for all was drawn from once: all slots explored alike."""
+    policy, obs = learner_of(name).frozen_policy(), np.ones((3, 3), np.float32)
+    for num in (1, 2, 4):
+        rngs = [np.random.default_rng(slot) for slot in range(num)]
+        with pytest.raises(ValueError, match=f"{num} generators for 3 slots"):
+            policy.act(obs, policy.initial_state(3), np.ones(3, dtype=bool), rngs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "agent.json is damaged: Expecting value"),
+        ('{"format": 1}', "agent.json is damaged: KeyError.'learner'"),
+        ('{"format": 1, "learner": "ppo", "config": 3}', "agent.json is damaged"),
+        (
+            '{"format": 1, "learner": "ppo", "config": {"later": 1}}',
+            "PPOConfig has not here, later: load",
+        ),
+    ],
+)
+def test_a_damaged_description_is_named(tmp_path, text, message):
+    agent_of("ppo").save(tmp_path)
+    (tmp_path / "agent.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_agent(tmp_path)
+
+
+def test_weights_that_were_cut_short_are_named(tmp_path):
+    agent_of("ppo").save(tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"weights\.safetensors is damaged"):
+        load_agent(tmp_path)

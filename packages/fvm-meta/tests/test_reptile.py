@@ -249,6 +249,8 @@ def test_envs_that_do_not_move_are_refused(lab, budget):
         ({"eps_schedule": (0.5, 1.1)}, r"eps_schedule=\(0\.5, 1\.1\): give a start and an end from 0 to 1"),
         ({"eps_schedule": (float("nan"), 0)}, "a start and an end"),
         ({"eps_schedule": (0.5,)}, "a start and an end"),
+        ({"eps_schedule": 0.5}, "eps_schedule=0.5: give a start and an end"),
+        ({"eps_schedule": ("0.5", 0)}, "a start and an end"),
         ({"inner_updates": 0}, "inner_updates=0: give a whole number of at least 1"),
         ({"inner_updates": 2.5}, r"inner_updates=2\.5: give a whole number"),
         ({"meta_batch": 0}, "meta_batch=0: give a whole number of at least 1"),

@@ -171,9 +171,9 @@ def test_a_budget_that_does_not_fit_the_envs_names_those_that_do(lab, budget, st
     assert lab.envs[0].closed
 
 
-@pytest.mark.parametrize("steps", [52.0, 1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("steps", [52.0, 1.5, float("nan"), float("inf"), None, "52", True])
 def test_a_budget_is_a_whole_number(lab, budget, steps):
-    with pytest.raises(ValueError, match=f"a budget of {steps} env steps: give a whole number"):
+    with pytest.raises(ValueError, match=f"a budget of {steps!r} env steps: give a whole number"):
         next(lab.build(MultiTask).pretrain(TASKS, budget(steps), np.random.default_rng(0)))
     assert lab.envs[0].closed
 

@@ -153,3 +153,15 @@ def test_tasks_that_differ_by_rounding_do_not_differ(cells):
     right = cells([[0.7]] * 5, "r", folds=[0, 0, 0, 1, 1], tasks=[["a"]] * 3 + [["b"]] * 2)
     for found in (new_tasks_interval(left), new_tasks_interval(left, right)):
         assert (found.low, found.how, found.note) == (None, "none", "neither tasks nor checkpoints differ")
+
+
+@pytest.mark.parametrize("values", [[[0, 0], [0, 0], [0, 1]], [[0, 0], [0, 1], [0.5, 0.5]]])
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0), (40, -7), (3, 0.1), (0.5, 0)])
+def test_where_checkpoints_and_tasks_spread_alike_rounding_decides_nothing(cells, values, scale, shift):
+    """Three checkpoints on two tasks, v = s^2 / 3 of either: df 2 or 1, by a bit that the scale turned."""
+    values = np.array(values, float)
+    assert values.mean(1).var(ddof=1) / 3 == pytest.approx(values.mean(0).var(ddof=1) / 2)
+    found = new_tasks_interval(cells(scale * values + shift))
+    half = stats.t.ppf(0.975, 1) * (values.mean(1).var(ddof=1) / 3) ** 0.5
+    assert found.df == pytest.approx(1)
+    assert (found.high - found.low) / 2 == pytest.approx(scale * half)

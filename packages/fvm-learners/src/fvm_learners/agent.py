@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.spaces import flatdim, flatten
 from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -182,7 +183,8 @@ class Agent:
                 until `state=None`.
 
         Raises:
-            ValueError: The observation has another shape, or a reward is missing.
+            ValueError: The observation has another shape, a reward is missing, or one of the other arguments
+                is of another number of envs.
         """
         shown_space = _shown(self.observation_space)
         told = isinstance(self.observation_space, spaces.Dict) and not isinstance(obs, Mapping)
@@ -206,6 +208,12 @@ class Agent:
                 else batch[None]
             )
         num_envs = 1 if single else len(shown)
+        for name, given in (("episode_start", episode_start), ("reward", reward)):
+            if given is not None and np.shape(given) not in ((), (num_envs,)):
+                raise ValueError(f"{name} has shape {np.shape(given)}: expected one for each of {num_envs}")
+        if state is not None and state.policy is not None and len(state.action) != num_envs:
+            came = f"the state is of {len(state.action)} envs and the observation of {num_envs}"
+            raise ValueError(f"{came}: give state=None to begin anew")
         begins: NDArray[np.bool_] = np.full(num_envs, state is None)
         starts = begins if episode_start is None else begins | np.asarray(episode_start, dtype=np.bool_)
         if told:
@@ -274,21 +282,37 @@ def load_agent(
 
     Raises:
         FileNotFoundError: There is no agent.
-        ValueError: It is of another format or of a learner that is not known, or its weights do not fit.
+        ValueError: It is of another format, of a learner or settings that are not known, or damaged, or its
+            weights do not fit.
     """
     folder = Path(folder).expanduser()
     path = folder / "agent.json"
     if not path.exists():
         raise FileNotFoundError(f"{folder} holds no agent: expected agent.json and weights.safetensors there")
-    description = json.loads(path.read_text())
+    try:
+        description = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"{path} is no agent of format {FORMAT}: save it again with this version")
-    name = description["learner"]
-    kind, config_kind = (learners or {}).get(name) or _known(name)
-    config = config_kind(**{field: _tuple(value) for field, value in description["config"].items()})
-    observation_space = space_from_json(description["observation_space"])
-    action_space = space_from_json(description["action_space"])
-    saved = load_file(folder / "weights.safetensors", device=device)
+    try:
+        name, settings = description["learner"], description["config"]
+        kind, config_kind = (learners or {}).get(name) or _known(name)
+        if unknown := sorted(settings.keys() - {field.name for field in fields(config_kind)}):
+            raise ValueError(
+                f"{path} has settings that {config_kind.__name__} has not here, {', '.join(unknown)}: load "
+                "it with the version that saved it"
+            )
+        config = config_kind(**{field: _tuple(value) for field, value in settings.items()})
+        observation_space = space_from_json(description["observation_space"])
+        action_space = space_from_json(description["action_space"])
+        reward_scale = float(description["reward_scale"])
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+    try:
+        saved = load_file(folder / "weights.safetensors", device=device)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / 'weights.safetensors'} is damaged: {error}") from None
     learner = kind(observation_space, action_space, _to_act(config), seed=0, device=device)
     learner.load_weights({part: tensor for part, tensor in saved.items() if not part.startswith(CARRIED)})
     return Agent(
@@ -297,7 +321,7 @@ def load_agent(
         config=config,
         observation_space=observation_space,
         action_space=action_space,
-        reward_scale=description["reward_scale"],
+        reward_scale=reward_scale,
         seed=seed,
         kind=kind,
     )
@@ -350,12 +374,12 @@ def carrying(policy: Any, saved: Mapping[str, Tensor]) -> Any:
 
 def _to_act(config: Any) -> Any:
     """The config of a learner that only acts, here: as small a replay as can be, and no device of its own."""
-    fields: dict[str, Any] = {"learn_start": 0, "replay_capacity": 1}
+    changed: dict[str, Any] = {"learn_start": 0, "replay_capacity": 1}
     if getattr(config, "update_mode", None) == "cuda-graph":
-        fields["update_mode"] = "eager"
+        changed["update_mode"] = "eager"
     if not cpu_has_bfloat16():
-        fields["cpu_bfloat16"] = False
-    return replace(config, **{name: value for name, value in fields.items() if hasattr(config, name)})
+        changed["cpu_bfloat16"] = False
+    return replace(config, **{name: value for name, value in changed.items() if hasattr(config, name)})
 
 
 def _number(value: Any) -> Any:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.grid import Grids, check_reach, path_of
 from fvm_learners.c2f_arm.rotation import (
     about_z,
@@ -88,3 +89,24 @@ def test_a_grasp_and_its_half_turn_become_one():
     np.testing.assert_allclose(one, two, atol=1e-12)
     assert (one[:, 1, 1] <= 0).all()
     np.testing.assert_allclose(one[:, :, 2], grasp[:, :, 2])
+
+
+@pytest.mark.parametrize(
+    ("workspace", "sizes", "half_sides", "axis", "depth"),
+    [
+        ((10, 10, 10, 11, 11, 11), (16, 16), (0.15,), "x", 0),  # elsewhere
+        ((-0.3, -0.5, 0.80, 0.7, 0.5, 0.8001), (16, 16), (0.15,), "z", 1),  # between two centres
+        ((-0.3, -0.5, 1.52, 0.7, 0.5, 1.53), (16,), (), "z", 0),
+        (
+            (-0.3, -0.5, 0.84, 0.7, 0.5, 1.6),
+            (4, 4),
+            (0.15,),
+            "z",
+            1,
+        ),  # it touches .6 to .85
+    ],
+)
+def test_a_workspace_that_acting_would_miss_is_refused(workspace, sizes, half_sides, axis, depth):
+    """Of equally forbidden voxels it took the first, a corner outside of the workspace."""
+    with pytest.raises(ValueError, match=rf"along {axis} a grid of depth {depth} .* has no voxel there"):
+        C2FARMConfig(bounds=BOUNDS, workspace=workspace, grid_sizes=sizes, half_sides=half_sides)

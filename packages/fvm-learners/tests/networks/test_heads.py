@@ -63,3 +63,16 @@ def test_box_actions_are_clipped_and_shaped_for_the_env():
 def test_other_spaces_are_refused(space):
     with pytest.raises(TypeError, match="neither Discrete nor a floating-point Box"):
         make_head(space, 4)
+
+
+def test_masked_actions_add_nothing_to_entropy_and_kl():
+    """Logits of -inf, as of actions that are not allowed: 0 times infinity had made all NaN."""
+    logits = torch.tensor([[1.0, 1.0, -torch.inf]], requires_grad=True)
+    policy = Categorical(logits.log_softmax(-1))
+    teacher = Categorical(torch.tensor([[0.75, 0.25, 0.0]]).log())
+    assert policy.entropy().item() == pytest.approx(math.log(2))
+    kl = teacher.kl(policy)
+    assert kl.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    kl.sum().backward()
+    assert logits.grad[0, :2].tolist() == pytest.approx([-0.25, 0.25])
+    assert Categorical(torch.tensor([0.5, 0.25, 0.25]).log()).kl(policy).isposinf().all()

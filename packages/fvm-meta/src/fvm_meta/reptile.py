@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 from fvm_learners import Iteration
-from fvm_learners.config_checks import check_counts
+from fvm_learners.config_checks import check_counts, is_number
 from torch import Tensor
 
 from fvm_meta.capabilities import InnerLearner
@@ -57,8 +57,9 @@ class ReptileConfig:
     inner_optimiser: Literal["fresh", "kept"] = "fresh"
 
     def __post_init__(self) -> None:
-        if len(self.eps_schedule) != 2 or not all(0 <= eps <= 1 for eps in self.eps_schedule):
-            raise ValueError(f"eps_schedule={self.eps_schedule}: give a start and an end from 0 to 1")
+        ends = self.eps_schedule if isinstance(self.eps_schedule, tuple | list) else ()
+        if len(ends) != 2 or not all(is_number(eps) and 0 <= eps <= 1 for eps in ends):
+            raise ValueError(f"eps_schedule={self.eps_schedule!r}: give a start and an end from 0 to 1")
         check_counts(self, ("inner_updates", "meta_batch"))
         if self.inner_optimiser not in ("fresh", "kept"):
             raise ValueError(f"inner_optimiser={self.inner_optimiser!r}: give 'fresh' or 'kept'")

@@ -8,6 +8,7 @@ exceeded.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -202,7 +203,7 @@ def train(
 def check_steps(budget: Budget, num_envs: int, at: Sequence[int]) -> None:
     """Raises ValueError unless whole rows of `num_envs` steps fill the budget and `at` lies within it."""
     steps = budget.env_steps
-    if not is_count(abs(steps), 0):
+    if not is_count(steps, -sys.maxsize):
         raise ValueError(f"a budget of {steps!r} env steps: give a whole number of them")
     if steps < 0 or steps % num_envs:
         low = max(steps, 0) // num_envs * num_envs

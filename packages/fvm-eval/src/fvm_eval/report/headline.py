@@ -16,6 +16,7 @@ from fvm_eval.naming import plural
 from fvm_eval.report.cells import filled
 from fvm_eval.report.claims_table import tally, tone, was_run
 from fvm_eval.report.text import capital, estimated, level, limits, number
+from fvm_eval.report.uncompared import of_other_tasks
 
 _MOST = 5  # methods that a sentence of scores names
 
@@ -44,7 +45,7 @@ def header(analysis: Analysis) -> Markup:
 
 def notes(analysis: Analysis) -> list[str]:
     """Returns the warnings below the answer."""
-    return [*analysis.study.notes, *copies(analysis)]
+    return [*analysis.study.notes, *filter(None, [of_other_tasks(analysis)]), *copies(analysis)]
 
 
 def copies(analysis: Analysis) -> list[str]:

@@ -12,7 +12,7 @@ from fvm_eval.naming import visible
 from fvm_eval.reading import Reading
 from fvm_eval.report.headline import copies
 from fvm_eval.report.text import capital, distinct, estimated, limits, p_value, these
-from fvm_eval.report.uncompared import why
+from fvm_eval.report.uncompared import of_other_tasks, why
 from fvm_eval.statistics.aggregate import iqm
 from fvm_eval.statistics.jackknife import jackknife
 
@@ -37,7 +37,7 @@ def summary(analysis: Analysis, reading: Reading | None = None) -> str:
     intervals = [i for s in analysis.summaries for i in s.fixed.values()]
     notes = {i.note for i in (*intervals, *(d.fixed for d in analysis.differences)) if i.note}
     lines = [f"Note: {note}." for note in distinct(notes)]
-    lines += [f"Note: {visible(text)}" for text in copies(analysis)]
+    lines += [f"Note: {visible(text)}" for text in (of_other_tasks(analysis), *copies(analysis)) if text]
     if reading is not None:
         lines += [f"Read: {visible(text.removesuffix('.'))}." for text in study.notes]
     return "\n\n".join([*filter(None, blocks), "\n".join(lines)])

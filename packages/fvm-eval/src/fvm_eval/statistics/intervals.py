@@ -26,6 +26,7 @@ from fvm_eval.statistics.bounded import gaffke_limits
 from fvm_eval.statistics.contrasts import contrast
 from fvm_eval.statistics.estimates import FEW, Estimate, Interval
 from fvm_eval.statistics.feasible import ASSUMED
+from fvm_eval.statistics.variance import satterthwaite
 
 __all__ = ["Interval", "both_intervals", "difference_interval", "mean_interval", "new_tasks_interval"]
 
@@ -84,7 +85,8 @@ def new_tasks_interval(
         var = sum v + s_t^2 / T - sum r,   s_t^2 the variance of the T task means (or task differences),
 
     with Satterthwaite degrees of freedom; where that is not above the larger of its first two terms, that
-    term with its own (of runs from scratch, a checkpoint each, the t interval of the task means). Where
+    term with its own (of runs from scratch, a checkpoint each, the t interval of the task means), of equal
+    ones the fewer. Where
     neither varies and the scores have a range, the limits over checkpoints and those over tasks (Gaffke's)
     are combined as independent. Neither limit ever lies within those over these tasks.
 
@@ -139,7 +141,10 @@ def _new_tasks(
     parts = (*checkpoints, tasks, *residual)
     if variance <= (1 + _ROUNDING) * max(within, tasks[0]):
         # A residual that large would leave hardly a degree of freedom, and limits in the millions.
-        variance, parts = max((within, checkpoints), (tasks[0], (tasks,)))
+        variance = max(within, tasks[0])
+        either = [parts for v, parts in ((within, checkpoints), (tasks[0], (tasks,))) if v > 0]
+        equal = [parts for parts in either if sum(v for v, _ in parts) >= (1 - _ROUNDING) * variance]
+        parts = min(equal, key=satterthwaite, default=())  # of equal ones the fewer degrees of freedom
     if variance > 0:
         df = variance**2 / sum(v**2 / df for v, df in parts)
         half = float(special.stdtrit(df, (1 + level) / 2)) * math.sqrt(variance)

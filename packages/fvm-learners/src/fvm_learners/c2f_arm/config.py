@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fvm_learners.c2f_arm.grid import Grids, check_reach
+from fvm_learners.c2f_arm.grid import Grids, check_reach, check_workspace
 from fvm_learners.config_checks import (
     check_above_zero,
     check_counts,
@@ -271,6 +271,8 @@ def _check_grids(config: C2FARMConfig) -> None:
     if not _listed(sides) or not all(is_number(side) and side > 0 for side in sides):
         raise ValueError(f"half_sides={sides!r}: give finite numbers above 0, m")
     check_reach(config.bounds, sizes, sides)
+    if config.workspace is not None:
+        check_workspace(config.grids, config.workspace)
 
 
 def _check_names(config: C2FARMConfig) -> None:

@@ -129,3 +129,26 @@ def check_reach(bounds: Sequence[float], sizes: Sequence[int], half_sides: Seque
                 f"half_sides[{depth}]={half_side} m is less than half a voxel of depth {depth} "
                 f"({float(grids.cell(depth).max()) / 2:.4g} m): part of each voxel could not be reached"
             )
+
+
+def check_workspace(grids: Grids, workspace: Sequence[float]) -> None:
+    """Raises ValueError unless acting finds a voxel in the workspace whatever it has chosen before.
+
+    Else it would take one outside. As `scene.reachable` does it, in float32, an axis at a time.
+    """
+    half, bounds, box = np.float32(0.5), np.array(grids.bounds, np.float32), np.array(workspace, np.float32)
+    for axis, name in enumerate("xyz"):
+        centres = np.zeros(1, np.float32)
+        for depth, size in enumerate(grids.sizes):
+            cell = np.float32(grids.cell(depth)[axis])
+            low = bounds[axis] + centres if depth == 0 else centres - np.float32(grids.half_sides[depth - 1])
+            middle = low[:, None] + cell * (np.arange(size, dtype=np.float32) + half)
+            margin = np.float32(0) if depth + 1 == grids.depths else half * cell
+            fits = (middle + margin > box[axis]) & (middle - margin < box[3 + axis])
+            if not fits.any(axis=1).all():
+                raise ValueError(
+                    f"workspace={tuple(workspace)}: along {name} a grid of depth {depth} within "
+                    f"bounds={grids.bounds} has no voxel there, one outside would be chosen; let it reach "
+                    f"over at least {cell:.4g} m of the bounds, or use larger half_sides or workspace=None"
+                )
+            centres = np.unique(middle[fits])

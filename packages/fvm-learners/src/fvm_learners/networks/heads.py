@@ -33,12 +33,16 @@ class Categorical:
         return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        """Nats [...]."""
-        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+        """Nats [...]; actions that are masked, whose log-probability is -inf, add nothing."""
+        return -(self.log_probs.exp() * self._unmasked(self.log_probs)).sum(-1)
 
     def kl(self, other: "Categorical") -> Tensor:
-        """KL(self || other) in nats [...]."""
-        return (self.log_probs.exp() * (self.log_probs - other.log_probs)).sum(-1)
+        """KL(self || other) in nats [...]; actions that are masked in `self` add nothing."""
+        return (self.log_probs.exp() * self._unmasked(self.log_probs - other.log_probs)).sum(-1)
+
+    def _unmasked(self, each: Tensor) -> Tensor:
+        """What `each` [..., n] says of actions that are possible: 0 times infinity is none."""
+        return each.masked_fill(self.log_probs.isneginf(), 0.0)
 
     @property
     def params(self) -> Tensor:

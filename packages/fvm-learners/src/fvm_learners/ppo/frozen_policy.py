@@ -69,7 +69,12 @@ class FrozenPolicy:
             state: Of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first.
             rngs: One for each slot, which draws once: a slot's episode does not depend on its neighbours.
+
+        Raises:
+            ValueError: There are more generators or fewer than slots.
         """
+        if len(rngs) != len(episode_start):
+            raise ValueError(f"{len(rngs)} generators for {len(episode_start)} slots: give one for each")
         policy = self._policy
         seen = to_tensor(obs, policy.obs_dtype, self._device)
         starts = torch.from_numpy(np.ascontiguousarray(episode_start)).to(self._device)

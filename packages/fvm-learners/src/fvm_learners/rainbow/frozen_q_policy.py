@@ -62,7 +62,12 @@ class FrozenQPolicy(LatentPolicy):
             state: Of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first.
             rngs: One for each slot: a slot's episode does not depend on its neighbours.
+
+        Raises:
+            ValueError: There are more generators or fewer than slots.
         """
+        if len(rngs) != len(episode_start):
+            raise ValueError(f"{len(rngs)} generators for {len(episode_start)} slots: give one for each")
         network = self.network
         if state is not None:
             state = self.drawn(state, np.asarray(episode_start) | self._every_step, rngs)
