@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ import polars as pl
 import pytest
 from study.presets.procgen import SMALL
 
-SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "procgen-small-tuned" / "methods.py"
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "procgen-small-tuned"
+SCRIPT = PAGE / "methods.py"
 
 pytestmark = pytest.mark.e2e
 
@@ -28,3 +31,29 @@ def test_the_reptile_whose_best_point_is_lower_is_left_out(tmp_path, new, former
     pl.DataFrame(rows, schema=["method", "mean"], orient="row").write_parquet(tmp_path / "curves.parquet")
     done = subprocess.run([sys.executable, SCRIPT, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [name for name in SMALL.methods if name != left_out]
+
+
+def test_the_tuning_chose_the_best_mean_of_the_runs_that_ship_and_by_it_the_former_reptile():
+    runs = pl.read_parquet(PAGE / "tuning" / "responses.parquet")
+    means = runs.group_by("method", "point").agg(pl.col("value").mean())
+    chosen = json.loads((PAGE / "tuning" / "tuned.json").read_text())["chosen"]
+    assert set(chosen) == set(means["method"])
+    for method, point in chosen.items():
+        mine = dict(means.filter(method=method).select("point", "value").iter_rows())
+        assert mine[point] == pytest.approx(max(mine.values()))
+    done = subprocess.run(
+        [sys.executable, SCRIPT, PAGE / "tuning"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [name for name in SMALL.methods if name != "reptile-batch"]
+
+
+def test_the_pages_table_is_that_of_the_runs():
+    runs = pl.read_parquet(PAGE / "tuning" / "responses.parquet")
+    rows = re.findall(r"^\|(.*)\| (0\.0\d+) \|(.*)\|$", (PAGE / "README.md").read_text(), re.MULTILINE)
+    arms = ["scratch", *(f"multitask{way}" for way in ("", ":gradient+bc", ":gradient+head-reset"))]
+    arms = [arm for arm in (*arms, "reptile", "reptile-batch") for _ in range(3)]
+    assert len(rows) == len(arms)
+    for arm, (_, entropy, cells) in zip(arms, rows, strict=True):
+        for rate, cell in zip((0.00013, 0.00025, 0.0005, 0.001, 0.002), cells.split("|"), strict=True):
+            mine = runs.filter(method=arm, point=f"entropy {entropy} rate {rate:g}")
+            assert float(cell.strip(" *")) == pytest.approx(mine["value"].mean(), abs=0.0051)
