@@ -56,6 +56,16 @@ def test_states_of_one_number_are_played_once_and_steps_are_counted(
     assert all(envs.closed for envs in played)
 
 
+@pytest.mark.parametrize(("name", "taken"), [("ppo", 12), ("memory", 64), ("rainbow", 12)])
+def test_what_was_stepped_counts_be_it_more_than_was_asked_for(labs, make_envs, pretrained, name, taken):
+    lab = labs[name]  # of 4 envs: whole rows, with memory whole sequences of 16 steps
+    envs = make_envs(0)
+    learner = lab.make_learner(envs.single_observation_space, envs.single_action_space, seed=0)
+    kept = Kept([Told("told", [10])], pretrained(lab), make_envs)
+    kept.prepare(learner, np.random.default_rng(0))
+    assert kept.env_steps == taken == len(kept.hooks[0].states[0]) * (16 if name == "memory" else 1)
+
+
 def test_the_same_generator_shows_the_same_states_and_a_learner_s_own_draws_stay(
     lab, make_envs, learner, pretrained
 ):

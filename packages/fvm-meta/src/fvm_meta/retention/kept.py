@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from gymnasium.vector import VectorWrapper
 
 from fvm_meta.retention.retention import Retention
 from fvm_meta.retention.states import States, visited
@@ -16,6 +17,19 @@ class RetentionConfig(Protocol):
     """Settings that make a fresh retention."""
 
     def make(self) -> Retention: ...  # noqa: D102
+
+
+class Counted(VectorWrapper[Any, Any, Any]):
+    """Envs that count the steps of all slots: whole rows, or whole sequences, are more than was asked for."""
+
+    def __init__(self, envs: Envs) -> None:
+        super().__init__(envs)
+        self.env_steps = 0
+
+    def step(self, actions: Any) -> Any:
+        """Steps all slots."""
+        self.env_steps += self.num_envs
+        return self.env.step(actions)
 
 
 class LookBack:
@@ -49,12 +63,12 @@ class LookBack:
 
     def step(self, num: int, take: Callable[[Policy, Envs, int], None]) -> None:
         """Lets `take(policy, envs, seed)` take `num` env steps, on envs that are closed behind it."""
-        envs = self._make_envs(self._seed)
+        counted = Counted(self._make_envs(self._seed))
         try:
-            take(self._policy, envs, self._seed)
+            take(self._policy, counted, self._seed)
         finally:
-            envs.close()
-        self.env_steps += num
+            counted.close()
+        self.env_steps += counted.env_steps
 
 
 class Kept:
