@@ -13,7 +13,18 @@ import pytest
 from fvm_eval.claims import Precondition
 from study.claims.arms import learned
 from study.claims.toy import toy_claims
-from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, chosen, map_claims, rows, value_after
+from study.claims.toy_map import (
+    CONTROL,
+    EXPLORES,
+    MULTITASK,
+    RESET,
+    RL2,
+    SCHEDULES,
+    chosen,
+    map_claims,
+    rows,
+    value_after,
+)
 from study.claims.toy_map_cells import (
     beside,
     best_mean_trial,
@@ -37,7 +48,8 @@ CHOSEN = {name: "rate 0.005" for name in MAP.methods if name not in ("rl2", "rl2
 HIDDEN = replace(MAP, grid=GRID, chosen=CHOSEN)
 VISIBLE = replace(HIDDEN, family="toy/visible-catch")
 STEPS = MAP.evaluation.at
-HOLD = {name: Precondition(name, True, "") for name in (learned(MULTITASK), learned(RL2), EXPLORES)}
+PRETRAINED = (MULTITASK, RL2, CONTROL, *SCHEDULES)
+HOLD = {name: Precondition(name, True, "") for name in (*map(learned, PRETRAINED), EXPLORES)}
 
 
 def value(marks: int, method: str, rate: str, step: int) -> float:
@@ -117,6 +129,18 @@ def test_a_rival_that_did_not_learn_is_no_rival(both: pl.DataFrame) -> None:
     assert found[3].label.startswith("undecided")
     assert found[3].verdict.components[-1].doubt == "rival"
     assert found[0].label == "supported"
+
+
+@pytest.mark.parametrize(
+    ("rival", "of_p2", "of_p4"),
+    [(SCHEDULES[0], 4, 12), (SCHEDULES[1], 4, 12), (MULTITASK, 0, 24), (CONTROL, 0, 3)],
+)
+def test_who_has_not_learned_cannot_be_beaten(both: pl.DataFrame, rival: str, of_p2: int, of_p4: int) -> None:
+    conditions = {**HOLD, learned(rival): Precondition(learned(rival), False, "0 over random play")}
+    found = decided(map_claims(HIDDEN, VISIBLE), cells_of(beside(both), 3_072), conditions, alpha=0.05)
+    counts = [sum(part.doubt == "rival" for part in one.verdict.components) for one in found]
+    assert (counts[1], counts[3]) == (of_p2, of_p4)  # rates; rates x env steps
+    assert found[3].label.startswith("undecided")
 
 
 def test_fewer_than_five_seeds_decide_nothing(both: pl.DataFrame) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from study.config import StudyConfig
-from study.methods import Row, counted, pretraining_of
+from study.methods import Method, Row, counted, pretraining_of
 
 TRIALS = "Return by trial"
 NEW_TRIALS = "Return by trial on new levels"
@@ -26,6 +26,12 @@ TRIAL_MARGIN = 0.05  # of the score range
 def learned(method: str, unit: str = "level") -> str:
     """Returns the name of the precondition that a pretraining learned."""
     return f"{_pretrained(method, unit)} beats random play on its training {unit}s before adapting"
+
+
+def rival_learned(method: str, unit: str = "level") -> list[str]:
+    """Returns the precondition of beating a method: that what it starts from learned; of scratch none."""
+    parsed = Method.parse(method)
+    return [learned(parsed.pretraining, unit)] if parsed.kind.pretrains else []
 
 
 def seen(method: str, unit: str = "level") -> str:

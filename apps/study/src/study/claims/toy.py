@@ -10,7 +10,7 @@ from fvm_eval.claims import Claim, Component
 
 from study.arm_names import moment, trial, with_latent
 from study.claims import trained_trials
-from study.claims.arms import BY_LATENT, BY_MOMENT, TRIAL_MARGIN, TRIALS, learned
+from study.claims.arms import BY_LATENT, BY_MOMENT, TRIAL_MARGIN, TRIALS, learned, rival_learned
 from study.claims.toy_map import chosen, rows
 from study.config import StudyConfig
 from study.methods import Method, label_of, pretraining_of
@@ -159,12 +159,6 @@ def pearl_claims(config: StudyConfig) -> list[Claim]:
     ]
 
 
-def pretrained_by(name: str) -> list[str]:
-    """Returns the pretraining that a method starts from; nothing of one that has none."""
-    method = Method.parse(name)
-    return [method.pretraining] if method.kind.pretrains else []
-
-
 def ahead_of_gradients(config: StudyConfig) -> Claim:
     """Returns that PEARL has more under its curve than whoever fine-tunes, at every point of their grid."""
     learners = [name for name in config.methods if Method.parse(name).way.does == "learns"]
@@ -179,7 +173,7 @@ def ahead_of_gradients(config: StudyConfig) -> Claim:
                 weights={"pearl": 1, row: -1},
                 margin=0,
                 detect=config.margin,
-                rival_learned=[learned(pretraining) for pretraining in pretrained_by(name)],
+                rival_learned=rival_learned(name),
             )
             for name in learners
             for row in rows(config, name)

@@ -14,7 +14,7 @@ from fvm_envs.toy.catch import FAMILIES
 from fvm_eval.analysis.study_results import AREA
 from fvm_eval.claims import Claim, Component
 
-from study.claims.arms import learned
+from study.claims.arms import learned, rival_learned
 from study.config import StudyConfig
 from study.methods import Method, Row, label_of
 from study.tuning.grid import points_of
@@ -98,7 +98,9 @@ def map_claims(hidden: StudyConfig, visible: StudyConfig) -> list[Claim]:
             statement="Hidden tasks: no Reptile schedule exceeds multi-task with its heads redrawn",
             scope=f"by {BETTER} of the range, however Reptile is tuned",
             components=[
-                minus(hidden, row, reset, budget, BETTER, kind="no gain")
+                minus(
+                    hidden, row, reset, budget, BETTER, kind="no gain", rival_learned=rival_learned(schedule)
+                )
                 for schedule in SCHEDULES
                 for row in rows(hidden, schedule)
             ],
@@ -119,7 +121,7 @@ def first(hidden: StudyConfig, budget: str, reset: str, tells: Component) -> Cla
             at_rate(hidden, MULTITASK, rate),
             budget,
             WORSE,
-            rival_learned=[learned(MULTITASK)],
+            rival_learned=rival_learned(MULTITASK),
         )
         for rate in LOW_RATES
     ]
@@ -164,8 +166,16 @@ def third(hidden: StudyConfig, visible: StudyConfig, summaries: Sequence[str]) -
 
 def fourth(hidden: StudyConfig, budget: str, reset: str) -> Claim:
     """Returns P4: RL2 is first at once, and is overtaken."""
-    rivals = [row for name in (SCRATCH, MULTITASK, RESET, *SCHEDULES) for row in rows(hidden, name)]
-    leads = [minus(hidden, RL2, other, value_after(step)) for step in EARLY for other in (*rivals, CONTROL)]
+    rivals = [
+        (row, rival_learned(name))
+        for name in (SCRATCH, MULTITASK, RESET, *SCHEDULES, CONTROL)
+        for row in ((CONTROL,) if name == CONTROL else rows(hidden, name))
+    ]
+    leads = [
+        minus(hidden, RL2, other, value_after(step), rival_learned=needed)
+        for step in EARLY
+        for other, needed in rivals
+    ]
     trails = minus(hidden, reset, RL2, budget, rival_learned=[EXPLORES])
     return Claim(
         id="P4",

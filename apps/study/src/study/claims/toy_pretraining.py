@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fvm_eval.analysis.study_results import AREA
 from fvm_eval.claims import Claim, Component
 
-from study.claims.arms import learned
+from study.claims.arms import learned, rival_learned
 from study.claims.toy_map import (
     EARLY,
     EXPLORES,
@@ -108,6 +108,7 @@ def leads(config: StudyConfig, rivals: Sequence[str] = (SCRATCH, MULTITASK, RESE
                 weights={pretrained(LONG, RL2): 1.0, pretrained(LONG, row): -1.0},
                 margin=0.0,
                 detect=WORSE,
+                rival_learned=rival_learned(name),
             )
             for step in EARLY
             for name in rivals
