@@ -169,7 +169,7 @@ def fourth(hidden: StudyConfig, budget: str, reset: str) -> Claim:
     rivals = [
         (row, rival_learned(name))
         for name in (SCRATCH, MULTITASK, RESET, *SCHEDULES, CONTROL)
-        for row in ((CONTROL,) if name == CONTROL else rows(hidden, name))
+        for row in rows(hidden, name)
     ]
     leads = [
         minus(hidden, RL2, other, value_after(step), rival_learned=needed)

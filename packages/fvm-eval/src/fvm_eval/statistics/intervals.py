@@ -86,9 +86,8 @@ def new_tasks_interval(
 
     with Satterthwaite degrees of freedom; where that is not above the larger of its first two terms, that
     term with its own (of runs from scratch, a checkpoint each, the t interval of the task means), of equal
-    ones the fewer. Where
-    neither varies and the scores have a range, the limits over checkpoints and those over tasks (Gaffke's)
-    are combined as independent. Neither limit ever lies within those over these tasks.
+    ones the fewer. Where neither varies and the scores have a range, the limits over checkpoints and those
+    over tasks (Gaffke's) are combined as independent. Neither limit ever lies within those over these tasks.
 
     Args:
         left: Cells of one method.
