@@ -9,16 +9,18 @@ import polars as pl
 import pytest
 from fvm_eval.claims import Precondition
 from study.claims.arms import learned
-from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, rows
+from study.claims.toy_map import EXPLORES, MULTITASK, RESET, RL2, SCHEDULES, rows
 from study.claims.toy_map_cells import Decided, beside, cells_of, decided
 from study.claims.toy_pretraining import pretraining_claims
+from study.methods import label_of
 from study.plan import training_folds
 from study.presets.toy_map import MAP
 
 GRID = {axis: values for axis, values in MAP.grid.items() if axis.startswith("adapt.")}
 CONFIG = replace(MAP, grid=GRID)
 STEPS = (0, 16, 48, 192, 3_072)
-HOLD = {name: Precondition(name, True, "") for name in (learned(MULTITASK), learned(RL2), EXPLORES)}
+PRETRAINED = (MULTITASK, *SCHEDULES, RL2)
+HOLD = {name: Precondition(name, True, "") for name in (*map(learned, PRETRAINED), EXPLORES)}
 
 
 def value(length: str, method: str, step: int) -> float:
@@ -78,4 +80,13 @@ def test_rl2_that_does_not_explore_decides_nothing(runs: pl.DataFrame) -> None:
     found = verdicts(runs, {**HOLD, EXPLORES: Precondition(EXPLORES, False, "0.64 of the best")})
     assert found["L4"].label.startswith("undecided: ")
     assert "0.64 of the best" in found["L4"].label
+    assert found["L1"].label == "supported"
+
+
+def test_a_rival_that_did_not_learn_is_no_rival(runs: pl.DataFrame) -> None:
+    name = learned(SCHEDULES[1])
+    found = verdicts(runs, {**HOLD, name: Precondition(name, False, "0 over random play")})
+    doubted = [part.component.name for part in found["L4"].verdict.components if part.doubt == "rival"]
+    assert len(doubted) == 3 * 4  # env steps x rates
+    assert all(label_of(SCHEDULES[1]) in part for part in doubted)
     assert found["L1"].label == "supported"
