@@ -272,6 +272,33 @@ def test_seeds_are_added_until_neighbours_can_be_told_apart_or_the_cap(
     assert "2 of 2 jobs are finished from before" in shown
 
 
+def test_trials_of_a_grid_that_was_given_up_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = replace(TINY, methods=("scratch",), grid={"adapt.learning_rate": (1e-3, 5e-3)})
+    monkeypatch.setitem(toy.PRESETS, "tiny", one)
+    monkeypatch.setattr("study.tuning.tune.widened", wider_once)
+    line = "tune --benchmark toy --preset tiny --game hidden-catch --workers 0 --env-steps 128"
+    tune = [*line.split(), "--most-env-steps", "128", "--output", str(tmp_path)]
+    assert run(tune) == 0
+    whole = (tmp_path / "spent.parquet").read_bytes()
+    assert len(pl.read_parquet(tmp_path / "spent.parquet")) == 3
+    assert run([*tune, "--widenings", "0"]) == 0
+    assert len(read_tuned(tmp_path).grid["adapt.learning_rate"]) == 2
+    assert (tmp_path / "spent.parquet").read_bytes() == whole
+    (tmp_path / "trials.json").write_text("{}")
+    with pytest.raises(StudyError, match=r"trials\.json is damaged .*nothing that has run is lost"):
+        run_command("tune", tune[1:])
+    (tmp_path / "trials.json").unlink()
+    assert run([*tune, "--widenings", "0"]) == 0
+    assert len(pl.read_parquet(tmp_path / "spent.parquet")) == 2  # what is not in the ledger is not known
+
+
+def wider_once(config: StudyConfig, found: pl.DataFrame) -> dict[str, tuple[float, ...]]:
+    """Returns the grid with one rate more than it began with."""
+    return {axis: (*values[:2], 2.5e-2) for axis, values in config.grid.items()}
+
+
 def test_a_study_takes_over_its_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(toy.PRESETS, "tiny", TINY)
     words = "--benchmark toy --preset tiny --game hidden-catch --workers 0 --no-tracking"

@@ -40,17 +40,13 @@ class PlanFile:
 
 def write_plan(root: Path, plan: PlanFile) -> None:
     """Puts a plan in a study's folder."""
-    jobs = []
-    for job in plan.jobs:
-        own = {each.name: getattr(job, each.name) for each in fields(job) if each.name != "parent"}
-        jobs.append({**own, "key": job.key, "parent": job.parent.key if job.parent else None})
     value = {
         "fvm_plan": FORMAT,
         "checkpoint_every_s": plan.checkpoint_every_s,
         "command": plan.command,
         "config": dict(plan.config),
         "needs": needs.as_json(plan.needs),
-        "jobs": jobs,
+        "jobs": as_json(plan.jobs),
     }
     write_bytes(root / PLAN, json.dumps(value).encode())
 
@@ -73,7 +69,7 @@ def read_plan(root: Path) -> PlanFile:
                 raise Damaged("it is no plan")
         if every_s < 0 or isinstance(every_s, bool):
             raise Damaged(f"checkpoints every {every_s} s")
-        jobs = _jobs(listed)
+        jobs = of_json(listed)
         made_by, config = str(value.get("command", "")), dict(value.get("config", {}))
         needed = needs.of_json(dict(value.get("needs", {})))
     except (FileNotFoundError, NotADirectoryError):
@@ -94,7 +90,22 @@ def read_plan(root: Path) -> PlanFile:
     )
 
 
-def _jobs(listed: Sequence[Any]) -> tuple[Job, ...]:
+def as_json(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Returns what a file says of jobs, parents before children."""
+    listed = []
+    for job in jobs:
+        own = {each.name: getattr(job, each.name) for each in fields(job) if each.name != "parent"}
+        listed.append({**own, "key": job.key, "parent": job.parent.key if job.parent else None})
+    return listed
+
+
+def of_json(listed: Sequence[Any]) -> tuple[Job, ...]:
+    """Returns the jobs that `as_json` wrote.
+
+    Raises:
+        Damaged: They are none, or a spec does not give its key.
+        TypeError, ValueError, KeyError: Likewise.
+    """
     jobs: dict[str, Job] = {}
     for own in listed:
         own = dict(own)

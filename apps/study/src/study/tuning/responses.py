@@ -206,17 +206,19 @@ def settings_of(config: StudyConfig, chosen: Mapping[str, str]) -> dict[str, Set
 
 
 def spent(plans: Mapping[str, Plan], store: Store) -> pl.DataFrame:
-    """Returns a row for each training of each method's trials, counted by its envs.
+    """Returns a row for each finished training of each method's trials, counted by its envs.
 
-    Columns method, point, kind, seed, env_steps, updates, tasks: those on which it was scored.
+    Columns method, point, kind, seed, env_steps, updates, tasks: those on which it was scored. In an order
+    that does not depend on when what was asked for.
     """
     rows = []
-    for name, plan in plans.items():
-        for job in plan.jobs:
-            costs = store.note(job, "costs")
-            counted = int(costs["env_steps"]), int(costs["updates"])
-            scored = [str(job.spec["task"])] if job.kind == ADAPT else []
-            rows.append((name, Row.parse(job.method).point, job.kind, job.seed, *counted, scored))
+    for name, plan in sorted(plans.items()):
+        for job in sorted(plan.jobs, key=lambda job: (job.seed, job.kind == ADAPT, job.method, job.key)):
+            if store.done(job):
+                costs = store.note(job, "costs")
+                counted = int(costs["env_steps"]), int(costs["updates"])
+                scored = [str(job.spec["task"])] if job.kind == ADAPT else []
+                rows.append((name, Row.parse(job.method).point, job.kind, job.seed, *counted, scored))
     texts = dict.fromkeys(("method", "point", "kind"), pl.String)
     counts = dict.fromkeys(("seed", "env_steps", "updates"), pl.Int64)
     return pl.DataFrame(rows, schema={**texts, **counts, "tasks": pl.List(pl.String)}, orient="row")

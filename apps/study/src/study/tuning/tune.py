@@ -28,6 +28,7 @@ from study.resolve import resolve_all
 from study.run import MAX_JOBS, folder_of, made_ready, make_console, take_over, try_plugins
 from study.run_jobs import run_jobs
 from study.tuning.grid import read_grid
+from study.tuning.ledger import read_ledger, write_ledger
 from study.tuning.responses import (
     best_points,
     curves,
@@ -91,7 +92,8 @@ class Course:
     Attributes:
         config: With the grid as it was widened and the settings chosen so far.
         plans: By method, the trials that its choice rests on.
-        ran: By method, all trials that were run: what started from settings chosen earlier counts too.
+        ran: By method, all trials that were ever asked for in this folder: those from settings chosen
+            earlier, or of a grid that was given up, count too.
         widenings: How often each axis of the grid has grown.
     """
 
@@ -111,14 +113,17 @@ class Workshop:
     options: RunOptions
     device: str
 
-    def run(self, plan: Plan) -> None:
-        """Runs what is missing of a plan of trials."""
+    def run(self, own: Mapping[str, Plan], course: Course) -> None:
+        """Runs what is missing of each method's trials; that they were asked for is filed first."""
+        plan = merged(list(own.values()))
         try_plugins(self.console, self.arguments, plan, self.store.root, self.device)
         workers = workers_of(self.arguments, self.device, plan)
         steps = f"{plural(len(plan.jobs), 'job')}, {plan.env_steps:,} env steps"
         self.console.print(f"tuning: {steps}, results in {self.store.root}")
         every_s = self.options.checkpoint_every_s
         take_over(self.console, self.arguments, plan, self.store)
+        course.ran |= {name: merged([one, course.ran.get(name, one)]) for name, one in own.items()}
+        write_ledger(self.store.root, course.ran)
         write_plan(self.store.root, PlanFile(jobs=plan.jobs, checkpoint_every_s=every_s))
         run_jobs(self.console, plan, self.store, None, self.options, workers)
 
@@ -140,7 +145,8 @@ def tune(
     options = options_of(arguments, device)
     shop = Workshop(console=console, arguments=arguments, store=store, options=options, device=device)
     try:
-        course, env_steps = Course(replace(config, on_validation=True)), effort.env_steps
+        course = Course(replace(config, on_validation=True), ran=read_ledger(root))
+        env_steps = effort.env_steps
         while True:
             seeds = seeds_by_method(config, env_steps)
             go_round(shop, course, seeds, effort.widenings)
@@ -165,9 +171,8 @@ def go_round(shop: Workshop, course: Course, seeds: Mapping[str, int], widenings
         while mine:
             config = course.config
             own = {method.name: trials_of(config, method, seeds[method.name]) for method in mine}
-            shop.run(merged(list(own.values())))
+            shop.run(own, course)
             course.plans |= own
-            course.ran |= {name: merged([plan, course.ran.get(name, plan)]) for name, plan in own.items()}
             found = curves(config, responses(config, own, shop.store))
             wider = {axis: v for axis, v in widened(config, found).items() if v != config.grid[axis]}
             grown = {axis: v for axis, v in wider.items() if course.widenings[axis] < widenings}
