@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from study.folder import lease
 from study.folder.plan_file import PlanFile, read_plan, stamp, write_plan
 from study.folder.store import Store
 from study.folder.under_way import Failure, UnderWay
+from study.jobs.job import Progress
 from study.plan import Plan
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
@@ -274,6 +275,59 @@ def test_a_study_run_in_its_own_process_is_told_of_study_stop(folder: tuple[Plan
     with pytest.raises(KeyboardInterrupt):
         list(events)
     assert told == ["asked"]
+
+
+@pytest.mark.parametrize("in_hand", ["here", "elsewhere"])
+def test_a_study_that_is_stopped_within_its_last_job_has_not_run(
+    folder: tuple[Plan, Store], monkeypatch: pytest.MonkeyPatch, in_hand: str
+) -> None:
+    plan, store = folder
+    job, under_way = next(job for job in plan.jobs if job.method == "scratch"), UnderWay(store.root)
+    events = run_in_process(Schedule([job], store), RunOptions("cpu", 1e9))
+    if in_hand == "here":
+        while next(events).what != "progress":
+            pass
+        under_way.stop()
+    else:
+        monkeypatch.setattr(UnderWay, "take", lambda self, key: self.stop())  # another has it, and is told
+    with pytest.raises(KeyboardInterrupt):
+        list(events)
+    assert not store.done(job)
+
+
+def test_a_job_whose_lease_was_lost_is_waited_for(
+    folder: tuple[Plan, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 0.01)
+    plan, store = folder
+    job = next(job for job in plan.jobs if job.method == "scratch")
+    events = take_jobs(Schedule([job], store), RunOptions("cpu", 1e9))
+    while next(events).what != "progress":
+        pass
+    path = UnderWay(store.root).lease_path(job.key)
+    path.write_text(json.dumps({"token": "theirs", "place": "another host", "pid": 1, "started": "1"}))
+    threading.Timer(1.0, path.unlink).start()  # they hand it over
+    time.sleep(0.2)  # beats
+    assert [event.what for event in events if event.what != "progress"] == ["started", "finished"]
+    assert store.done(job)
+
+
+def test_a_job_that_another_filed_has_not_failed_here(
+    folder: tuple[Plan, Store], small_done: tuple[Plan, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, store = folder
+    job, done = plan.jobs[0], small_done[1]
+
+    def overtaken(*_: object, **__: object) -> Iterator[Progress]:
+        shutil.copytree(done.folder(job), store.folder(job))
+        shutil.rmtree(store.workspace(job))  # with what was written there
+        raise StudyError("cannot write")
+        yield
+
+    monkeypatch.setattr("study.engines.worker.run_job", overtaken)
+    events = list(take_jobs(Schedule([job], store), RunOptions("cpu", 1e9)))
+    assert [event.what for event in events] == ["started", "finished"]
+    assert UnderWay(store.root).failures() == {}
 
 
 def test_a_driver_is_told_of_study_stop_before_its_workers_save(folder: tuple[Plan, Store]) -> None:

@@ -50,7 +50,8 @@ def take_jobs(
     generator is closed, the job in hand keeps a checkpoint and is handed over, an evaluation at once. Once
     the plan is `replaced`, the job in hand is finished, and no other one begun. `hear` is given the events
     that come while an agent is evaluated, when none can be yielded. Jobs that need more than this worker has
-    are left to others; when nothing else is left and nobody has any in hand, it returns.
+    are left to others; when nothing else is left and nobody has any in hand, it returns. What it has taken
+    and nobody has finished waits in the schedule again.
     """
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
@@ -94,9 +95,13 @@ def take_jobs(
                     yield from run_one(job, schedule, options, under_way, stopping, lost, hear)
         finally:
             lease.release()
+        if not store.done(job) and short(job.key) not in under_way.failures():
+            schedule.again(job)  # handed over: to another, or to whoever runs the study again
         if time.monotonic() - gave_back >= GIVE_BACK_EVERY_S:
             give_back_memory()
             gave_back = time.monotonic()
+    for other in held:
+        schedule.again(other)
 
 
 def run_one(
@@ -147,7 +152,7 @@ def run_one(
             full = no_room(error)
             trace = "" if refused(error) else traceback.format_exc()
             failure = Failure(message=full or f"{trace}{in_a_sentence(error)}", mendable=bool(full))
-    if failure is None:
+    if failure is None or store.done(job):  # whoever else had it filed it, and cleared what it left here
         yield Event(what="finished", job=job)
         return
     schedule.drop_children(job)
