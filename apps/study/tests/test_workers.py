@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from study.command_line.cli import run
@@ -234,6 +235,34 @@ def test_failures_and_losses_are_files_and_are_forgotten_by_the_next_run(tmp_pat
     assert set(found) == {"a" * 16, "b" * 16}
     under_way.forget()
     assert under_way.failures() == {}
+
+
+def test_an_attempt_that_ends_while_one_looks_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "running").mkdir()
+    under_way, key = UnderWay(tmp_path, max_losses=1), "b" * 64
+    mine, attempt = under_way.take(key), under_way.attempt(key)
+    assert mine is not None
+    attempt.__enter__()
+    looked = UnderWay.held
+
+    def held(self: UnderWay) -> dict[str, dict[str, Any]]:
+        attempt.__exit__(None, None, None)
+        mine.release()
+        return looked(self)
+
+    monkeypatch.setattr(UnderWay, "held", held)
+    assert under_way.failures() == {}
+
+
+def test_progress_of_a_run_that_diverged_is_told_without_what_is_no_number(tmp_path: Path) -> None:
+    (tmp_path / "running" / ("d" * 16)).mkdir(parents=True)
+    metrics = {"loss": float("nan"), "kl": float("inf"), "return": 1.5}
+    UnderWay(tmp_path).tell("d" * 64, {"env_step": 640, "metrics": metrics, "doing": "", "part": 0.0})
+    told = UnderWay(tmp_path).told("d" * 64)
+    assert told is not None
+    assert told[0] == {"env_step": 640, "metrics": {"return": 1.5}, "doing": "", "part": 0.0}
 
 
 def test_status_tells_counts_and_who_works_on_what(

@@ -9,6 +9,7 @@ running/stop                          workers are to save and stop
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -105,8 +106,7 @@ class UnderWay:
     def failures(self) -> dict[str, Failure]:
         """Returns the jobs that are not to be tried again, by the first part of their key."""
         found: dict[str, Failure] = {}
-        lost: dict[str, int] = {}
-        held = None
+        begun: list[tuple[str, Path, dict[str, Any]]] = []
         with suppress(FileNotFoundError):
             for entry in os.scandir(self.attempts):
                 key = entry.name.partition("-")[0]
@@ -118,11 +118,16 @@ class UnderWay:
                     continue
                 if "failed" in value:
                     found[key] = Failure(message=str(value["failed"]), mendable=bool(value.get("mendable")))
-                    continue
-                held = self.held() if held is None else held
-                mine = held.get(key, {})
-                if (mine.get("place"), mine.get("pid")) != (value.get("place"), value.get("pid")):
-                    lost[key] = lost.get(key, 0) + 1
+                else:
+                    begun.append((key, Path(entry.path), value))
+        # A lease is taken before its attempt and released after it: an attempt that was there before the
+        # look at the leases and is there after it had one meanwhile, unless its process is lost.
+        held = self.held() if begun else {}
+        lost: dict[str, int] = {}
+        for key, path, value in begun:
+            mine = held.get(key, {})
+            if (mine.get("place"), mine.get("pid")) != (value.get("place"), value.get("pid")):
+                lost[key] = lost.get(key, 0) + os.path.lexists(path)
         for key, times in lost.items():
             if times >= self.max_losses and key not in found:
                 found[key] = Failure(message=f"its process ended {times} times")
@@ -141,6 +146,8 @@ class UnderWay:
         """Notes how far a job is; whoever looks sees the last note or the one before, never a half."""
         folder = self.root / short(key)
         partial = folder / partial_name(PROGRESS)
+        metrics = {name: value for name, value in progress["metrics"].items() if math.isfinite(value)}
+        progress = {**progress, "metrics": metrics}  # of a run that diverged some are no numbers
         with suppress(OSError), whole_or_gone(partial):  # a courtesy
             partial.write_bytes(json_bytes(progress))
             os.replace(partial, folder / PROGRESS)
