@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,9 @@ import study.estimates.measuring
 from rich.console import Console
 from study.config import StudyConfig
 from study.errors import StudyError
-from study.plan import make_plan
+from study.estimates.measuring import Measured
+from study.estimates.playing import Playing
+from study.plan import Job, make_plan
 from study.registry import registered
 
 
@@ -73,3 +76,31 @@ def test_what_is_finished_already_takes_nothing(small: StudyConfig, tmp_path: Pa
     jobs = len(plan.jobs)
     assert f"{jobs} of {jobs} jobs are finished in {tmp_path} or --cache" in out.getvalue()
     assert "nothing is left to run" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("left", "sized"), [(("measure",), True), (("pretrain", "measure"), True), (("baseline",), False)]
+)
+def test_measures_are_estimated_where_all_trainings_have_run(
+    small: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: tuple[str, ...], sized: bool
+) -> None:
+    playing = Playing(begin_s=0.0, row_s=10.0, shortest=12, longest=12, ended=True, fixed=True)
+    asked: list[str] = []
+
+    def measured(jobs: Sequence[Job], device: str, workers: int) -> tuple[list[Measured], float]:
+        asked.extend(job.kind for job in jobs)
+        one = Measured(steps_per_s=1e6, playing=playing, memory_bytes=10**9)
+        return [replace(one, playing=None) if job.kind == "pretrain" else one for job in jobs], 0.0
+
+    monkeypatch.setattr(study.estimates.estimate, "measure", measured)
+    plan, out = make_plan(small), StringIO()
+    finished = {job.key for job in plan.jobs if job.kind not in left}
+    console = Console(file=out, width=200)
+    study.estimates.estimate.show(console, small, plan, None, tmp_path, "cpu", 1, finished)
+    assert asked.count("adapt") == ("measure" in left)
+    assert ("memory" in out.getvalue()) == sized
+    assert "=0M" not in out.getvalue()
+    if "measure" in left:
+        assert "measure=1216M" in out.getvalue()
+        row = next(line for line in out.getvalue().splitlines() if "measure training-return" in line)
+        assert row.split()[-3:-1] == ["4.0", "min"]  # its and random play, 12 steps of 10 s each

@@ -15,7 +15,7 @@ from rich.table import Table
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.estimates.expected import Expected, expected, makespan_s
-from study.estimates.measuring import Measured, measure, players, trainings
+from study.estimates.measuring import Measured, asked_alone, measure, players, trainings
 from study.estimates.pace import group_of, report_s
 from study.jobs.environments import env_options, make_envs
 from study.learners import read_spec
@@ -78,9 +78,10 @@ def show(
     console.print(f"measuring on {device} with {max(workers, 1)} at a time ...", style="dim")
 
     groups, played = trainings(everything), players(everything)
-    examples = [jobs[-1] for jobs in (*groups.values(), *played.values())]
+    agents = {**groups, **asked_alone(plan.jobs, everything)}
+    examples = [jobs[-1] for jobs in (*agents.values(), *played.values())]
     measured, start_s = measure(examples, device, max(workers, 1))
-    found = dict(zip((*groups, *played), measured, strict=True))
+    found = dict(zip((*agents, *played), measured, strict=True))
     takes = expected(everything, found)
     console.print(by_method(everything, takes))
     rest_s = report_s(len(everything) + done)
@@ -90,7 +91,7 @@ def show(
     )
     disk = sum(len(jobs) * (found[work].weights_bytes + 50_000) for work, jobs in groups.items())
     checkpoints = max((found[work].checkpoint_bytes for work in groups), default=0) * max(workers, 1) * 2
-    memory = max((found[work].memory_bytes for work in groups), default=0) * max(workers, 1)
+    memory = max((found[work].memory_bytes for work in agents), default=0) * max(workers, 1)
     free = shutil.disk_usage(_existing(output)).free
     available = psutil.virtual_memory().available
     console.print(f"time      {between(least_s, most_s)}, give or take a third")
@@ -104,10 +105,12 @@ def show(
         f"disk      about {(disk + checkpoints) / 1e6:,.0f} MB in {output} ({free / 1e9:,.0f} GB free)",
         soft_wrap=True,
     )
+    if not agents:  # scripted players take next to nothing
+        return
     console.print(f"memory    about {memory / 1e9:.1f} GB ({available / 1e9:.1f} GB available)")
     asked = with_measured(
         {kind: Needs() for kind in kinds if kinds[kind]},
-        by_kind([kind for kind, _, _ in groups], [found[work] for work in groups]),
+        by_kind([kind for kind, _, _ in agents], [found[work] for work in agents]),
     )
     words = " ".join(f"{kind}={size_words(needs.memory)}" for kind, needs in asked.items())
     console.print(f"          to say so to workers and batch systems: --memory {words}", soft_wrap=True)

@@ -93,6 +93,18 @@ def players(jobs: Sequence[Job]) -> dict[Work, list[Job]]:
     return groups
 
 
+def asked_alone(plan: Sequence[Job], left: Sequence[Job]) -> dict[Work, list[Job]]:
+    """Returns adaptations of a plan with an agent of each learner, where measures are left and none of them.
+
+    What a measure takes is known from agents that adapt, since these are played.
+    """
+    kinds = {job.kind for job in left}
+    if "measure" not in kinds or "adapt" in kinds:
+        return {}
+    agents = {work[1]: (work, jobs) for work, jobs in trainings(plan).items() if work[0] == "adapt"}
+    return dict(agents.values())
+
+
 def measure(jobs: Sequence[Job], device: str, workers: int) -> tuple[list[Measured], float]:
     """Returns each job's speed, the mean of `workers` processes that run its first seconds side by side.
 
