@@ -82,6 +82,30 @@ def test_a_light_one_counts_as_done_and_says_where_weights_are_needed(
     same_results(mine.root, theirs.root)
 
 
+def weights_of(store: Store, name: str) -> bool:
+    """Whether a job of this folder has weights."""
+    return (store.root / "jobs" / name / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["{}", None])
+def test_a_job_of_ones_own_that_is_damaged_is_no_damage_of_the_archive(
+    theirs: Store, tmp_path: Path, text: str | None
+) -> None:
+    export_study(theirs.root, tmp_path / "light.tar")
+    export_study(theirs.root, tmp_path / "whole.tar", weights=True)
+    mine = tmp_path / "mine"
+    import_study(tmp_path / "light.tar", mine)
+    lacking = next(folder for folder in sorted((mine / "jobs").iterdir()) if weights_of(theirs, folder.name))
+    record = lacking / "job.json"
+    record.unlink() if text is None else record.write_text(text)
+    with pytest.raises(StudyError, match=rf"{record} is damaged .*; delete the folder {lacking} and run"):
+        import_study(tmp_path / "whole.tar", mine)
+    shutil.rmtree(lacking)
+    assert import_study(tmp_path / "whole.tar", mine)[0] == 1
+    for folder in (mine / "jobs").iterdir():
+        assert (folder / "weights.safetensors").exists() == weights_of(theirs, folder.name)
+
+
 def members(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as tar:
         return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]

@@ -34,7 +34,7 @@ from study.folder.files import (
     sha256_of,
     write_bytes,
 )
-from study.folder.job_record import MANIFEST, RECORD, WEIGHTS, read_manifest, read_record
+from study.folder.job_record import MANIFEST, RECORD, WEIGHTS, damaged, read_manifest, read_record
 from study.folder.looks_file import LOOKS, add_looks, read_looks
 from study.folder.study_file import MARKER, check_links, read_study_file
 
@@ -282,10 +282,17 @@ def _move(stage: Path, root: Path, names: list[str]) -> tuple[int, int]:
             if is_folder(place):
                 there += 1
                 brought = stage / "jobs" / name / WEIGHTS
-                same = brought.exists() and read_record(place) == read_record(stage / "jobs" / name)
-                if same and not os.path.lexists(place / WEIGHTS):
+                if brought.exists() and not os.path.lexists(place / WEIGHTS) and _same(place, brought.parent):
                     os.rename(brought, place / WEIGHTS)  # what a light archive had left out
                 continue
             os.rename(stage / "jobs" / name, place)
             came += 1
     return came, there
+
+
+def _same(mine: Path, theirs: Path) -> bool:
+    """Whether two folders have the same job with the same results; raises StudyError if mine is damaged."""
+    try:
+        return read_record(mine) == read_record(theirs, mine.name)
+    except (Damaged, OSError) as error:  # theirs was checked
+        raise damaged(mine / RECORD, error, mine) from None
