@@ -43,6 +43,7 @@ def test_a_name_says_what_is_kept_in_one_order() -> None:
         ("multitask:none+bc", "does not fine-tune a pretrained agent"),
         ("rl2:context+bc", "does not fine-tune a pretrained agent"),
         ("scratch:gradient+bc", "does not fine-tune a pretrained agent"),
+        ("multitask:frozen+bc+critic-warm-up", "critic-warm-up would let learn what multitask:frozen holds"),
     ],
 )
 def test_what_cannot_be_kept_is_said(name: str, message: str) -> None:

@@ -10,6 +10,7 @@ from fvm_learners.rainbow import rainbow_loss
 from fvm_learners.replay import Context
 from fvm_learners.replay.samplers import TaskBalanced
 from fvm_meta import Scratch
+from fvm_meta.paradigm import Transfer
 from fvm_meta.pearl import (
     PEARL,
     PEARLConfig,
@@ -171,6 +172,15 @@ def test_a_snapshot_carries_what_was_inferred_so_far(replay_lab, budget):
     assert torch.equal(snapshots[0].std, torch.ones(1, LATENT))
     assert not torch.equal(snapshots[32].mean, snapshots[64].mean)
     assert (snapshots[64].std < 1).all()
+
+
+def test_adapting_by_context_takes_over_all(replay_lab, budget):
+    paradigm = PEARL(replay_lab.make_learner, replay_lab.make_envs, transfer=Transfer(parts="encoder"))
+    with pytest.raises(
+        ValueError, match="PEARL that adapts by its context trains nothing: leave transfer out"
+    ):
+        next(paradigm.adapt(object(), TASK, budget(8), np.random.default_rng(0)))
+    assert replay_lab.envs == []
 
 
 def test_the_agent_to_be_played_has_its_context_and_spends_nothing_of_the_stream(replay_lab, budget):

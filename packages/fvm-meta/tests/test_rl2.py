@@ -8,6 +8,7 @@ import pytest
 import torch
 from fvm_learners import PPOConfig
 from fvm_meta import RL2, MultiTask, RL2Config, Spent
+from fvm_meta.paradigm import Transfer
 from fvm_meta.rl2 import Lifetimes
 
 TASKS, TASK = (0, 3, 6), 5
@@ -263,6 +264,29 @@ def test_fine_tuning_plays_lifetimes_of_the_new_task(lab, budget, pretrained, ad
     assert all(e.length <= 3 and e.return_ <= 1 for s in snapshots for e in s.episodes)
     assert memory_of(start) is None
     assert all((memory_of(s) is None) == (adaptation == "gradient") for s in snapshots)
+
+
+@pytest.mark.parametrize("adaptation", ["both", "gradient"])
+def test_fine_tuning_takes_over_what_the_transfer_says(lab, budget, pretrained, adaptation):
+    paradigm = RL2(
+        lab.make_learner,
+        lab.make_envs,
+        RL2Config(trials=3, adaptation=adaptation),
+        Transfer(parts="encoder", frozen=True),
+    )
+    start, *_, end = paradigm.adapt(pretrained, TASK, budget(64), np.random.default_rng(1))
+    for name, before in pretrained.policy.weights.items():
+        is_encoder = name.startswith("encoder.")
+        for snapshot in (start, end):
+            kept = torch.equal(snapshot.policy.weights[name], before)
+            assert kept == is_encoder or not before.any(), name  # biases of 0 are drawn as 0
+
+
+def test_context_takes_over_all_and_trains_nothing(lab, budget, pretrained):
+    paradigm = RL2(lab.make_learner, lab.make_envs, RL2Config(), Transfer(parts="encoder"))
+    with pytest.raises(ValueError, match="RL2 that adapts by its context trains nothing: leave transfer out"):
+        next(paradigm.adapt(pretrained, TASK, budget(64), np.random.default_rng(1)))
+    assert lab.envs == []
 
 
 def test_within_a_rollout_both_remembers_what_it_did_when_the_rollout_began(lab, budget, pretrained):

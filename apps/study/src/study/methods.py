@@ -197,6 +197,12 @@ class Method:
                 f"{name} keeps {', '.join(kept)} while it fine-tunes, and {pretraining}:{method.adaptation} "
                 "does not fine-tune a pretrained agent; choose another adaptation, or leave it out"
             )
+        thaw = [one for one in method.retained if retentions.KINDS[one].thaws]
+        if thaw and method.way.transfer is not None and method.way.transfer.frozen:
+            raise StudyError(
+                f"{name}: {', '.join(thaw)} would let learn what {pretraining}:{method.adaptation} holds "
+                "still; take one that does not, and `freeze` beside it, as in multitask:encoder+freeze"
+            )
         return method
 
     @property

@@ -39,6 +39,7 @@ class Kind:
         version: Of a hook's results, in the key of a job that uses it; None of what changes a learner's
             config, which is in the key itself.
         keeps: Whether it holds on to what was pretrained.
+        thaws: Whether it lets parts learn again, those too that an adaptation has frozen.
         already: The field of a study's config with which all fine-tuning does this anyway, if there is one.
     """
 
@@ -48,6 +49,7 @@ class Kind:
     needs: frozenset[str] = frozenset()
     version: int | None = None
     keeps: bool = False
+    thaws: bool = False
     already: str | None = None
 
 
@@ -102,7 +104,13 @@ def _hook(label: str, config: type[Any], hook: type[retention.Retention]) -> Kin
     """Returns the record of a retention, which itself says what it needs."""
     needs = frozenset({STRINGS[hook.needs]}) if hook.needs in STRINGS else frozenset[str]()
     return Kind(
-        name=hook.name, label=label, config=config, needs=needs, version=hook.version, keeps=hook.keeps
+        name=hook.name,
+        label=label,
+        config=config,
+        needs=needs,
+        version=hook.version,
+        keeps=hook.keeps,
+        thaws=hook.thaws,
     )
 
 

@@ -296,9 +296,18 @@ class Paradigm:
 
         Raises:
             TypeError: `make_envs` gave a single env.
-            ValueError: The learner lacks what it must have or has another sampler, or the weights are of
-                another network.
+            ValueError: The learner lacks what it must have or has another sampler, the weights are of another
+                network, or a retention would let learn what the transfer has frozen.
         """
+        if (
+            transfer.frozen
+            and kept is not None
+            and (thaw := [hook.name for hook in kept.hooks if hook.thaws])
+        ):
+            raise ValueError(
+                f"retention {', '.join(thaw)} would let the encoder learn that {transfer} holds still: leave "
+                "frozen out, and hold it still by retention.FreezeConfig()"
+            )
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
         num_envs_of(envs)

@@ -237,20 +237,23 @@ class PEARL(Paradigm):
         """Yields snapshots of the agent as it collects context on `task`, each with what it has inferred.
 
         Raises:
-            ValueError: No snapshot was given, or demonstrations to a learner that has no use for them.
+            ValueError: No snapshot was given, or demonstrations to a learner that has no use for them, or
+                what only training has a use for.
         """
         if snapshot is None:
             raise ValueError("PEARL adapts a pretrained snapshot; None was given, use Scratch for that")
         tuned = self.config.adaptation == "both"
         if self.retain and not tuned:
             raise ValueError("PEARL that adapts by its context trains nothing: use retain=() with it")
+        if self.transfer != EVERYTHING and not tuned:
+            raise ValueError("PEARL that adapts by its context trains nothing: leave transfer out with it")
         kept = self.keep(snapshot)
         learner, envs = self.start(
             [task],
             rng,
             "stay",
             snapshot=snapshot,
-            transfer=self.transfer if tuned else EVERYTHING,
+            transfer=self.transfer,
             kept=kept,
         )
         shown = self.show(learner, envs, demos)

@@ -38,7 +38,7 @@ from fvm_learners.memory import Memory
 from torch import Tensor
 
 from fvm_meta.capabilities import Remembering
-from fvm_meta.paradigm import Paradigm
+from fvm_meta.paradigm import EVERYTHING, Paradigm
 from fvm_meta.stream import (
     Budget,
     Envs,
@@ -125,7 +125,8 @@ class RL2(Paradigm):
         """Yields snapshots of the agent as it adapts to `task`, each with what it remembers.
 
         Raises:
-            ValueError: No snapshot was given, or one without memory, or demonstrations were.
+            ValueError: No snapshot was given, or one without memory, or demonstrations were; or what only
+                training has a use for.
         """
         if snapshot is None:
             raise ValueError("RL2 adapts a pretrained snapshot; None was given, use Scratch for that")
@@ -136,12 +137,16 @@ class RL2(Paradigm):
         if self.config.adaptation == "context":
             if self.retain:
                 raise ValueError("RL2 that adapts by its context trains nothing: use retain=() with it")
+            if self.transfer != EVERYTHING:
+                raise ValueError("RL2 that adapts by its context trains nothing: leave transfer out with it")
             policy = cast(Remembering, snapshot.policy).remembering(None)
             yield from self._live(policy, task, budget, rng, at, resume)
             return
         trials = self.config.trials if self.config.adaptation == "both" else 1
         kept = self.keep(snapshot)
-        learner, envs = self.start([task], rng, "stay", snapshot=snapshot, kept=kept, trials=trials)
+        learner, envs = self.start(
+            [task], rng, "stay", snapshot=snapshot, transfer=self.transfer, kept=kept, trials=trials
+        )
         spent = Spent(retention_env_steps=kept.env_steps)
         for tuned in train(learner, envs, budget, at, resume, spent):
             policy = cast(Remembering, tuned.policy)

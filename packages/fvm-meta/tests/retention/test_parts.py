@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fvm_meta.paradigm import Transfer
 from fvm_meta.retention import (
     CriticWarmUpConfig,
     FreezeConfig,
@@ -96,6 +97,20 @@ def test_a_warm_up_leaves_still_what_another_holds_still(
     adapted = end(retaining(lab, budget, retain[::-1] if backwards else retain, last))
     for name, before in last.policy.weights.items():
         assert torch.equal(adapted.policy.weights[name], before) == (not name.startswith(moving)), name
+
+
+def test_a_warm_up_is_refused_beside_a_frozen_transfer_and_stands_beside_its_like(
+    lab, budget, pretrained, retaining
+):
+    last, warm_up = pretrained(lab), CriticWarmUpConfig(updates=2)
+    with pytest.raises(
+        ValueError, match="retention critic-warm-up would let the encoder learn that Transfer"
+    ):
+        next(retaining(lab, budget, (warm_up,), last, transfer=Transfer(parts="encoder", frozen=True)))
+    retain, transfer = (warm_up, FreezeConfig()), Transfer(parts="encoder")  # as the message says
+    adapted = end(retaining(lab, budget, retain, last, transfer=transfer))
+    for name, before in last.policy.weights.items():
+        assert torch.equal(adapted.policy.weights[name], before) == name.startswith("encoder."), name
 
 
 def test_heads_that_are_kept_learn_alone_from_where_they_were(lab, budget, pretrained, retaining):

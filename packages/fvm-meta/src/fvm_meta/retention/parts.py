@@ -54,6 +54,7 @@ class CriticWarmUp(Retention):
     name = "critic-warm-up"
     version = 2  # at its end it no longer lets learn what another retention holds still
     needs: ClassVar[type[Any]] = HasParts
+    thaws: ClassVar[bool] = True
 
     def __init__(self, config: CriticWarmUpConfig) -> None:
         super().__init__()

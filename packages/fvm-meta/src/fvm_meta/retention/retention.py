@@ -73,6 +73,8 @@ class Retention(Hook):
         keeps: Whether it holds on to what was pretrained; others are arms to set beside those that do.
         ratio_every: Optimiser steps between two looks at how long the term's gradient is beside that of the
             learner's own loss (`grad_ratio`): a coefficient says little without it.
+        thaws: Whether it lets parts learn again that stood still before. It leaves what other retentions hold
+            `still`, and knows nothing of what a transfer has frozen, so the two are refused together.
         still: Parts of the network that it never lets learn, known once it is prepared.
     """
 
@@ -80,6 +82,7 @@ class Retention(Hook):
     needs: ClassVar[type[Any]] = object
     keeps: ClassVar[bool] = True
     ratio_every: ClassVar[int] = RATIO_EVERY
+    thaws: ClassVar[bool] = False
     still: tuple[str, ...] = ()
 
     def __init__(self, schedule: Schedule | None = None) -> None:
