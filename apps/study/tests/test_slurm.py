@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from study.command_line.cli import run
 from study.command_line.commands import sbatch_script
+from study.folder.plan_file import PlanFile, write_plan
 from study.folder.store import Store
 from study.plan import Plan
 
@@ -70,3 +72,29 @@ def test_what_sbatch_takes_comes_through(
 ) -> None:
     assert run(["slurm", str(folder[1].root), *shlex.split(words)]) == 0
     assert f"#SBATCH --{line}\n" in capsys.readouterr().out
+
+
+def test_each_worker_is_given_the_plugins(
+    folder: tuple[Plan, Store],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("_loaded", "_given"):
+        monkeypatch.setattr(f"study.plugins.{name}", {})  # of other tests they are none
+    (tmp_path / "my methods.py").write_text("")
+    assert run(["slurm", str(folder[1].root), "--plugin", "./my methods.py", "json"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(last)[-3:] == ["--plugin", str(tmp_path / "my methods.py"), "json"]
+    assert shlex.split(last)[-5:-3] == ["--memory", "4G"]
+
+
+def test_an_array_without_the_plugins_of_its_plan_is_refused(
+    folder: tuple[Plan, Store], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, store = folder
+    strange = [replace(job, spec={**job.spec, "benchmark": "mine"}, parent=None) for job in plan.jobs[:1]]
+    write_plan(store.root, PlanFile(jobs=tuple(strange)))
+    assert run(["slurm", str(store.root)]) == 2
+    assert "is of a benchmark 'mine', which is not known here; name its plug-in" in capsys.readouterr().err

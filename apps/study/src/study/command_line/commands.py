@@ -83,6 +83,7 @@ def slurm(
     gpus: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
     memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None,
     partition: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    plugin: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE|FILE ...")] = (),
     submit: bool = False,
 ) -> int:
     """Print an sbatch script of workers for the study that is planned in FOLDER, or submit it.
@@ -99,12 +100,18 @@ def slurm(
         gpus: GPUs of each worker, likewise.
         memory: Memory of each worker, likewise; 4G where the plan does not say.
         partition: Where to run, if not where Slurm would.
+        plugin: Plug-ins that the study uses, for each worker; files by a path that all nodes see.
         submit: Hand it to sbatch instead of printing it.
     """
+    from study import plugins
     from study.folder.plan_file import read_plan
     from study.machine.needs import KINDS, bytes_of, largest, size_words
 
-    said = read_plan(folder).needs
+    plan = read_plan(folder)
+    plugins.load(plugin)
+    for job in plan.jobs:
+        plugins.check_known(job)  # now, not in the queue
+    said = plan.needs
     if bad := [kind for kind in kinds if kind not in KINDS]:
         raise unknown("kind of job", bad[0], KINDS)
     needs = largest(said, kinds)
@@ -127,7 +134,8 @@ def slurm(
     if not re.fullmatch("[0-9]+[KMGT]", memory):  # sbatch takes no fraction, and megabytes without a unit
         memory = size_words(bytes_of(memory))
     bytes_of(memory)
-    script = sbatch_script(folder.resolve(), workers, time, cpus, gpus, memory, partition)
+    named = [str(Path(name).resolve()) if plugins.is_file(name) else name for name in plugin]
+    script = sbatch_script(folder.resolve(), workers, time, cpus, gpus, memory, partition, named)
     if not submit:
         print(script, end="")
         return 0
@@ -138,7 +146,14 @@ def slurm(
 
 
 def sbatch_script(
-    folder: Path, workers: int, limit: str, cpus: int, gpus: int, memory: str, partition: str | None
+    folder: Path,
+    workers: int,
+    limit: str,
+    cpus: int,
+    gpus: int,
+    memory: str,
+    partition: str | None,
+    plugin: Sequence[str] = (),
 ) -> str:
     """Returns a batch script of so many workers on a folder."""
     asked = [
@@ -155,7 +170,8 @@ def sbatch_script(
         "job-name=fvm-study",
     ]
     options = "\n".join(f"#SBATCH --{option}" for option in asked)
-    line = shlex.join([sys.executable, "-m", "study", "work", str(folder), "--memory", memory])
+    words = [sys.executable, "-m", "study", "work", str(folder), "--memory", memory]
+    line = shlex.join([*words, "--plugin", *plugin] if plugin else words)
     return f"#!/bin/bash\n{options}\nexport OMP_NUM_THREADS=1\nexec {line}\n"
 
 
