@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -94,6 +95,17 @@ def test_the_pages_tables_are_those_of_its_files():
     page = (PAGE / "README.md").read_text().splitlines()
     assert len(rows) >= 100
     assert [row for row in rows if row not in page] == []
+
+
+def test_the_verdicts_and_the_numbers_of_parts_shown_are_said():
+    text = (PAGE / "README.md").read_text()
+    counts = []
+    for one in json.loads((PAGE / "map.json").read_text())["predictions"]:
+        verdict = one["label"].partition(":")[0]
+        counts.append(f"{sum(part['passed'] for part in one['parts'])} of {len(one['parts'])}")
+        assert f"\n| {one['id']} {verdict} | {counts[-1]} |" in text
+    headline = text.split("**")[1]
+    assert re.findall(r"\d+ of \d+", headline) == counts
 
 
 def test_the_map_has_a_cell_for_each_family_and_snapshot(folder):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 import subprocess
 import sys
@@ -38,6 +39,10 @@ def test_help_is_good_reading(capsys: pytest.CaptureFixture[str]) -> None:
         *(name for name in registered().methods if "-" not in name),
     ):
         assert example in words
+    own = words.partition("--set NAME=VALUE")[2].partition("--game")[0]
+    for name, benchmark in registered().benchmarks.items():
+        for option in dataclasses.fields(benchmark.options):
+            assert re.search(rf"\b{option.name}\b[^()]*\([^)]*\b{name}\b", own), (name, option.name)
     assert "{None}" not in shown.replace("{None}|", "")  # nothing takes only None
     assert "StudyError" not in shown
 

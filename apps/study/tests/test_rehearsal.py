@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -181,6 +182,44 @@ def test_a_capability_that_is_claimed_alone(
 ) -> None:
     change = ('frozenset({"inner"})', f'frozenset({{"inner", "{capability}"}})')
     assert said in refusal(started("reinforce.py", change, methods=(method,)))
+
+
+PLAYED = 'context.score(agent, [context.spec["task"]], 10, context.spec["phase"]["env_steps"])'
+
+
+@pytest.mark.parametrize("moment", ["end", "snapshots"])
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (PLAYED, ""),
+        (PLAYED.replace("agent, ", ""), "missing 1 required positional argument: 'env_step' (worst.py, line"),
+        ("7", "the measure worst gave 7 of an agent; let it give a list of dicts, with play (worst.py, line"),
+        ("[{'a': context}, {'a': 1.0}]", "tried before anything runs: "),
+        ("agent.worth", "has no attribute 'worth' (worst.py, line 9)"),
+    ],
+)
+def test_a_measure(started: Started, tmp_path: Path, moment: str, after: str, said: str) -> None:
+    config = started("poles.py", methods=("scratch", "multitask"))
+    asked = FILES["worst.py"].replace(PLAYED, after)
+    (tmp_path / "worst.py").write_text(asked.replace('name="worst", ', f'name="worst", at="{moment}", ', 1))
+    plugins.load(["worst.py"])
+    if said:
+        assert said in refusal(config)
+    else:
+        assert tried(config) == []
+
+
+def test_a_measure_that_takes_long_is_cut(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = started("poles.py", methods=("scratch",))
+    asked = FILES["worst.py"].replace(PLAYED, PLAYED.replace("10", "10**6"))
+    (tmp_path / "worst.py").write_text(asked)
+    plugins.load(["worst.py"])
+    monkeypatch.setattr(rehearsal, "LONGEST_S", 3.0)
+    started_at = time.monotonic()
+    assert tried(config) == []
+    assert time.monotonic() - started_at < 60  # 10**6 episodes take hours
 
 
 TUNED = "yield from self.fine_tune(snapshot, task, budget, rng, at, demos, resume, hooks=hooks)"

@@ -5,30 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from fvm_envs.env_state import digest_of
 from fvm_eval import Budget, Ledger
 from fvm_meta import Snapshot
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import VectorEnv, VectorWrapper
 from torch import Tensor
 
 from study.errors import StudyError
 from study.folder.state_file import read_state, write_state
 from study.identity import OURS, module_of
-from study.jobs.agents import Visits, fresh, weights_of
+from study.jobs.agents import Visits, fresh, restore, weights_of
 from study.jobs.environments import env_options, make_envs, suite_of
+from study.jobs.evaluation import Context
 from study.jobs.following import followed, held
-from study.jobs.job import context_of, demos_asked, open_stream
+from study.jobs.job import asked_of, context_at, context_of, demos_asked, open_stream, rows_of
 from study.learners import own_networks, read_spec
 from study.machine.limits import give_back_memory
 from study.plan import Job
 from study.plugins import in_a_sentence, line_in_a_plugin, named
-from study.registry import registered
+from study.registry import Measure, registered
 
 LONGEST_S = 30.0  # of all that is tried: faults of what takes minutes to come to them are told later
 PLAYED_STEPS, EVALUATED_STEPS = 16, 4
@@ -52,6 +55,31 @@ class Hurried(Ledger):
         super().charge(**spent)
 
 
+class HurriedEnvs(VectorWrapper):
+    """Envs that play no more once the time is over."""
+
+    def __init__(self, envs: VectorEnv, until: float) -> None:
+        super().__init__(envs)
+        self.until = until
+
+    def step(self, actions: Any) -> Any:
+        """Takes one step in every env; raises Enough once the time is over."""
+        if time.monotonic() > self.until:
+            raise Enough
+        return super().step(actions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HurriedContext(Context):
+    """Where a measure plays an agent until the time is over."""
+
+    until: float
+
+    def make_envs(self, tasks: Sequence[str], num_envs: int, trials: int = 1) -> Any:
+        """Returns envs that stop then; the caller closes them."""
+        return HurriedEnvs(super().make_envs(tasks, num_envs, trials), self.until)
+
+
 class Untrained:
     """Stands for the folder of a study in which every pretraining has finished and nothing was learned."""
 
@@ -67,7 +95,8 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
     """Tries what is not ours for some env steps; returns remarks on it.
 
     Of each kind of training that a plug-in has a part in, one: its envs, an iteration of its learner, an
-    evaluation, and what follows on a file of its state. What has finished once is not tried again.
+    evaluation, and what follows on a file of its state. Of each measure of a plug-in, what it asks of one
+    agent that has not learned. What has finished once is not tried again.
 
     Args:
         jobs: Of the study.
@@ -81,14 +110,19 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
     for job in jobs:
         if job.kind in ("pretrain", "adapt") and (parts := foreign(job)):
             groups.setdefault(parts, []).append(job)
+        for measure in own_measures(job):
+            groups.setdefault(measure.name, []).append(job)
     done = finished() if groups else ()
     until, remarks = time.monotonic() + LONGEST_S, []
     tried = False
-    for mine in groups.values():
+    for what, mine in sorted(groups.items(), key=lambda group: isinstance(group[0], str)):  # measures last
         if any(job.key in done for job in mine):
             continue
         job = mine[0]
         try:
+            if isinstance(what, str):
+                try_measure(registered().measures[what], job, device, until)
+                continue
             if not tried and is_theirs(suite_of(job.spec["benchmark"]).make):
                 remarks += try_envs(job)
             tried = True
@@ -100,13 +134,19 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
         except (Exception, SystemExit) as error:
             said = in_a_sentence(error)
             if not line_in_a_plugin(error) and ".py, line" not in said:
-                said += f", with {made_of(job)}"
+                said += f", with {made_of(job, what)}"
             raise StudyError(
                 f"{job.title}, tried before anything runs: {said}; mend it and run the same command again"
             ) from error
     if groups:
         give_back_memory()
     return remarks
+
+
+def own_measures(job: Job) -> list[Measure]:
+    """Returns the measures of plug-ins that a job plays."""
+    names = [job.spec["measure"]] if job.kind == "measure" else job.spec.get("measures", ())
+    return [one for one in map(registered().measures.__getitem__, names) if one.play and is_theirs(one.play)]
 
 
 def foreign(job: Job) -> tuple[Any, ...]:
@@ -209,13 +249,30 @@ def try_training(job: Job, device: str, until: float, *, exact: bool) -> None:
         )
 
 
+def try_measure(measure: Measure, job: Job, device: str, until: float) -> None:
+    """Asks an agent that has not learned what a measure asks, and makes a table of it."""
+    store: Any = Untrained(device)
+    if job.kind == "measure":
+        pl.DataFrame(rows_of(job, store, device, hurried(context_of(job), until)))
+        return
+    context = hurried(context_at(measure, job, job.budget_env_steps), until)
+    pl.DataFrame(asked_of(measure, restore(job, store, device).policy, context))
+
+
+def hurried(context: Context, until: float) -> HurriedContext:
+    """Returns a context whose envs stop when the time is over."""
+    return HurriedContext(**{one.name: getattr(context, one.name) for one in fields(context)}, until=until)
+
+
 def same(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], name: str) -> bool:
     """Whether both have the same numbers there, NaN among them."""
     return name in others and torch.equal(weights[name].nan_to_num(), others[name].nan_to_num())
 
 
-def made_of(job: Job) -> str:
-    """Returns what of a training is not ours, for people."""
+def made_of(job: Job, measure: Any = None) -> str:
+    """Returns what of a training, or of what a measure asks, is not ours, for people."""
+    if isinstance(measure, str):
+        return named(registered().measures[measure].play)
     things = filter(is_theirs, trained_by(job.spec))
     return ", ".join(map(named, things)) or named(suite_of(job.spec["benchmark"]).make)
 

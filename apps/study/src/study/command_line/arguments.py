@@ -79,8 +79,8 @@ class Arguments:
     held_out: Annotated[tuple[str, ...] | None, shown("TASK ...")] = None
     """Levels or games to adapt to, instead of the preset's (levels were chosen for their headroom)."""
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], shown("NAME=VALUE")] = ()
-    """One of the benchmark's own options: game (procgen, toy), mode (procgen), pretraining (toy), simulator,
-    cameras (rlbench)."""
+    """One of the benchmark's own options: game (procgen, toy), mode, deep (procgen), pretraining (toy),
+    simulator, cameras (rlbench), c (apple), m, teacher, order (apple, two-stage), shared (two-stage)."""
     game: Annotated[str | None, shown("NAME")] = None
     """Procgen game, or toy family (catch, hidden-catch, one-mark-catch, two-mark-catch, visible-catch,
     hidden-long-catch, visible-long-catch), instead of the preset's."""

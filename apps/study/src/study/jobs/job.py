@@ -86,10 +86,14 @@ def run_baseline(job: Job, store: Store, tell: Callable[[Progress], None]) -> No
 def run_measure(job: Job, store: Store, device: str, tell: Callable[[Progress], None]) -> None:
     """Asks the agent of a finished training what the measure asks."""
     started = time.perf_counter()
-    measure = registered().measures[job.spec["measure"]]
+    context = replace(context_of(job), told=evaluated(tell, 0))
+    file_played(job, store, {"rows": pl.DataFrame(rows_of(job, store, device, context))}, started, device)
+
+
+def rows_of(job: Job, store: Store, device: str, context: Context) -> Rows:
+    """Returns what a measure at the end of a training gives of its agent."""
     assert job.parent is not None
     snapshot = restore(job.parent, store, device)
-    context = replace(context_of(job), told=evaluated(tell, 0))
     if job.spec["settings"].get("informed"):
         paradigm = build_paradigm(job.parent.spec, device)
 
@@ -98,8 +102,7 @@ def run_measure(job: Job, store: Store, device: str, tell: Callable[[Progress], 
             return paradigm.player(snapshot, task, np.random.default_rng([context.seed, tasks.index(task)]))
 
         context = replace(context, informed=informed)
-    rows = asked_of(measure, snapshot.policy, context)
-    file_played(job, store, {"rows": pl.DataFrame(rows)}, started, device)
+    return asked_of(registered().measures[job.spec["measure"]], snapshot.policy, context)
 
 
 def asked_of(measure: Measure, policy: Any, context: Context) -> Rows:
@@ -284,11 +287,16 @@ def ask(
     measure: Measure, job: Job, snapshot: Snapshot, told: Callable[[float], None]
 ) -> list[dict[str, Any]]:
     """Returns the rows of a measure at a snapshot, with the snapshot's env step."""
-    context = context_of(job, job.spec["measures"][measure.name])
-    seed = np.random.SeedSequence([context.seed, snapshot.env_step, *measure.name.encode()])
-    context = replace(context, seed=int(seed.generate_state(1)[0]), told=told)
+    context = replace(context_at(measure, job, snapshot.env_step), told=told)
     rows = asked_of(measure, snapshot.policy, context)
     return [{**row, "env_step": snapshot.env_step} for row in rows]
+
+
+def context_at(measure: Measure, job: Job, env_step: int) -> Context:
+    """Returns where a measure plays an adaptation's agent of this env step."""
+    context = context_of(job, job.spec["measures"][measure.name])
+    seed = np.random.SeedSequence([context.seed, env_step, *measure.name.encode()])
+    return replace(context, seed=int(seed.generate_state(1)[0]))
 
 
 def unfinished(job: Job, saved: Mapping[str, Any], stream: dict[str, Any], device: str) -> Snapshot:
