@@ -226,6 +226,32 @@ def test_nothing_is_sent_twice_and_what_is_lost_is_sent_again(
     assert sorted(jobs) == sorted(job.key for job in plan.jobs)
 
 
+def test_studies_with_the_same_jobs_share_a_server(
+    small: StudyConfig, small_done: tuple[Plan, Store], store: Store, migrated: Path, tmp_path: Path
+) -> None:
+    """Each has its own runs: none deletes another's, and what one left half sent is sent whole."""
+    jobs, uri = list(small_done[0].jobs[:2]), f"sqlite:///{tmp_path}/server.db"
+    shutil.copy(migrated, tmp_path / "server.db")
+    shutil.copytree(store.root, tmp_path / "theirs")
+    mine, theirs = Store(store.root), Store(tmp_path / "theirs")
+    Sink(theirs, jobs, NAME, asdict(small), uri).send_jobs()
+    first = Sink(mine, jobs, NAME, asdict(small), uri)
+    first.start(jobs[0].key, 1)
+    book = json.loads((mine.root / SENT).read_text())
+    book[uri]["running"] = {}  # killed before it was noted
+    (mine.root / SENT).write_text(json.dumps(book))
+    Sink(mine, jobs, NAME, asdict(small), uri).send_jobs()
+    _, found = runs(uri)
+    parents = [run.info.run_id for run in found if "fvm.key" not in run.data.tags]
+    of_jobs = [
+        (run.data.tags["mlflow.parentRunId"], run.data.tags["fvm.key"])
+        for run in found
+        if "fvm.key" in run.data.tags
+    ]
+    assert sorted(of_jobs) == sorted((parent, job.key) for parent in parents for job in jobs)
+    assert len(parents) == 2
+
+
 def test_a_deleted_database_is_filled_again(
     small: StudyConfig, small_done: tuple[Plan, Store], store: Store, migrated: Path, tmp_path: Path
 ) -> None:

@@ -143,9 +143,11 @@ class Sink:
         if key in running and _has_run(client, running[key]):
             client.update_run(running[key], status="RUNNING")
             return running[key]
-        # A run that an earlier process left half sent.
+        # A run that an earlier process left half sent; those of other studies with the same job are theirs.
         for run in client.search_runs([self._experiment], f"tags.`fvm.key` = '{key}'"):
-            client.delete_run(run.info.run_id)
+            parent = run.data.tags.get("mlflow.parentRunId", "")
+            if self._local or parent == self._mine["parent"] or not _has_run(client, parent):
+                client.delete_run(run.info.run_id)
         tags = {
             "mlflow.parentRunId": self._mine["parent"],
             "fvm.key": key,
