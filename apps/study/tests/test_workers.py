@@ -237,6 +237,23 @@ def test_failures_and_losses_are_files_and_are_forgotten_by_the_next_run(tmp_pat
     assert under_way.failures() == {}
 
 
+def test_what_a_worker_writes_while_another_run_forgets_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "running").mkdir()
+    under_way, flush = UnderWay(tmp_path), os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        flush(descriptor)
+        under_way.forget()
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    under_way.fail("a" * 64, Failure(message="no disk"))
+    assert under_way.failures() == {"a" * 16: Failure(message="no disk")}
+    with under_way.attempt("b" * 64):
+        pass
+
+
 def test_an_attempt_that_ends_while_one_looks_is_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from study.errors import writing
 from study.folder import lease
 from study.folder.files import (
+    PARTIAL,
     Damaged,
     is_folder,
     json_bytes,
@@ -139,6 +140,8 @@ class UnderWay:
             (self.root / STOP).unlink()
         if is_folder(self.attempts):
             for entry in os.scandir(self.attempts):
+                if entry.name.endswith(PARTIAL):  # a worker elsewhere writes it just now
+                    continue
                 with suppress(OSError):
                     os.unlink(entry.path)
 
