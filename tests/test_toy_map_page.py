@@ -97,6 +97,14 @@ def test_the_pages_tables_are_those_of_its_files():
     assert [row for row in rows if row not in page] == []
 
 
+def test_the_pages_own_numbers_are_found_again_and_counted():
+    done = recompute(PAGE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count, of_what, *_ = done.stdout.splitlines()[-1].split()
+    assert of_what == "numbers"
+    assert f"finds {count} numbers of the map" in (PAGE / "README.md").read_text()
+
+
 def test_the_verdicts_and_the_numbers_of_parts_shown_are_said():
     text = (PAGE / "README.md").read_text()
     counts = []

@@ -13,7 +13,7 @@ from typing import NoReturn
 from fvm_eval.cli.terminal import say
 
 ABOUT = """\
-Compares reinforcement-learning methods from a table of scores, with intervals that hold, and writes a report.
+Compares RL methods from a table of scores, with intervals over trainings, and writes a report.
 
 The table: a row a score with the columns method, seed, task, score; fold, checkpoint, env_step, episode are
 optional. CSV of any separator and encoding, parquet, JSON, wide tables (a column a task, seed or method), and
