@@ -1,4 +1,4 @@
-"""The tuned Coinrun study: the rule, fixed beforehand, by which one of two Reptiles enters it."""
+"""The tuned Coinrun study: which of two Reptiles entered it, and that the page says what its report says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from study.presets.procgen import SMALL
@@ -57,3 +58,20 @@ def test_the_pages_table_is_that_of_the_runs():
         for rate, cell in zip((0.00013, 0.00025, 0.0005, 0.001, 0.002), cells.split("|"), strict=True):
             mine = runs.filter(method=arm, point=f"entropy {entropy} rate {rate:g}")
             assert float(cell.strip(" *")) == pytest.approx(mine["value"].mean(), abs=0.0051)
+
+
+def test_every_interval_of_the_page_is_one_of_the_report():
+    report = json.loads((PAGE / "report" / "report.json").read_text())
+    number = r"[-−+]?\d*\.\d+"
+    found = re.findall(rf"({number})(?:\*\*)? \[({number}), ({number})\]", (PAGE / "README.md").read_text())
+    rows = [*report["summaries"], *report["differences"], *report["claims"]]
+    known = []
+    for row in rows:
+        mean = row.get("mean", row.get("estimate"))
+        if None not in (mean, row["low"]):
+            shares = np.array([mean, row["low"], row["high"]])
+            known += [shares, 5 + 5 * shares, np.exp(shares)]  # of the range, points of return, ratios
+    assert len(found) > 25
+    for each in found:
+        printed = [float(one.replace("−", "-")) for one in each]
+        assert np.abs(np.array(known) - printed).max(axis=1).min() < 0.0051, each

@@ -33,9 +33,11 @@ def cells_of(folder: Path, report: Mapping[str, Any], beside: Path) -> Cells:
         found["Value before and after adaptation"] = pl.read_parquet(folder / "moments.parquet")
     found["Log device seconds"] = of_costs(pl.read_parquet(folder / "costs.parquet"))
     if "--control" in report["rerun"]:  # of a family on which the method gains; its returns lie in [0, 1]
-        control = folder.parent / "toy" / report["rerun"].rpartition("/")[2]
+        control = folder / "control.parquet"
+        if not control.is_file():
+            control = folder.parent / "toy" / report["rerun"].rpartition("/")[2] / "trials.parquet"
         found["Return by trial on the control family"] = of_trials(
-            pl.read_parquet(control / "trials.parquet").with_columns(value=pl.col("score"))
+            pl.read_parquet(control).with_columns(value=pl.col("score"))
         )
     found = {name: marked(table, report) for name, table in found.items()}
     return {

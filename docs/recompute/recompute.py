@@ -69,10 +69,12 @@ def gap(unit: list[str], arm: pl.DataFrame) -> float:
 AGGREGATES = {"Interquartile mean": interquartile_mean, "Median": median, "Optimality gap": gap}
 
 
-def estimated(what: str, found: list[Group], row: dict[str, Any], *, new: bool = False) -> Iterator[Line]:
-    """Yields a mean and its limits beside what the report has."""
+def estimated(
+    what: str, found: list[Group], row: dict[str, Any], *, new: bool = False, within: Ends | None = None
+) -> Iterator[Line]:
+    """Yields a mean and its limits, cut to what is possible, beside what the report has."""
     yield f"{what}: mean", sum(one.mean for one in found), row["mean"]
-    fixed, bounds = interval(found), possible(found)
+    fixed, bounds = interval(found), within or possible(found)
     yield f"{what}: limits", cut(fixed, bounds), cut(ends(row, "low", "high"), bounds)
     if row.get("t_low") is not None:
         as_t = [replace(one, how="t") for one in found]
@@ -136,7 +138,8 @@ def times(report: dict[str, Any], runs: pl.DataFrame) -> Iterator[Line]:
             ends_known = (0.0, 1.0) if row["how"] == "Gaffke" else None  # older pages: t
             numbers = ("mean", "low", "high", "t_low", "t_high")
             shares = {k: row[k] / budget for k in numbers if row.get(k) is not None}
-            yield from estimated(what, groups({"m": mine}, {"m": 1.0}, ends_known), {**row, **shares})
+            again = groups({"m": mine}, {"m": 1.0}, ends_known)
+            yield from estimated(what, again, {**row, **shares}, within=(0.0, 1.0))
             yield f"{what}: reached", 1 - mine["at"].null_count() / len(mine), row["reached_share"]
 
 

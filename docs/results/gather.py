@@ -1,7 +1,8 @@
 """What a page ships, from the folder of its study: episodes, costs, report, archive; what hooks logged.
 
-    uv run python docs/results/gather.py FOLDER docs/results/two-stage/m2-s75
+    uv run python docs/results/gather.py FOLDER docs/results/two-stage/m2-s75 [CONTROL]
 
+CONTROL is the folder of the study's `--control`, whose trials become `control.parquet`.
 `docs/recompute/recompute.py` finds the report's numbers again from these files, without fvm. Where a study
 asked for FAR, `terms.parquet` has of each adaptation what its hooks logged: KL to the pretrained policy, the
 length of each term's gradient over that of the learner's own loss, the policy's entropy, means of four parts
@@ -42,12 +43,14 @@ def terms(folder: Path) -> pl.DataFrame:
     return quarters.group_by(key).agg(pl.col("value").mean()).sort(key)
 
 
-def main(folder: Path, page: Path) -> None:
-    """Copies the files of a finished study into a page's folder."""
+def main(folder: Path, page: Path, control: Path | None = None) -> None:
+    """Copies the files of a finished study, and the trials of its control, into a page's folder."""
     (page / "report").mkdir(parents=True, exist_ok=True)
     for name in FILES:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, page / name)
+    if control is not None:
+        shutil.copyfile(control / "trials.parquet", page / "control.parquet")
     if (folder / FAR).is_file():
         terms(folder).write_parquet(page / "terms.parquet")
     (page / "study.tar").unlink(missing_ok=True)
@@ -55,4 +58,4 @@ def main(folder: Path, page: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))
