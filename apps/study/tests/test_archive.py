@@ -362,19 +362,13 @@ def test_a_study_json_that_is_none_is_damage_of_the_archive(
     theirs: Store, tmp_path: Path, text: bytes | None, said: str
 ) -> None:
     export_study(theirs.root, tmp_path / "a.tar")
-    with tarfile.open(tmp_path / "a.tar") as tar:
-        files = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
-    card = json.loads(files.pop("card.json"))
+    files = members(tmp_path / "a.tar")
+    del files["card.json"]
     if text is None:
         del files["study.json"]
     else:
         files["study.json"] = text
-    card["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    with tarfile.open(tmp_path / "b.tar", "w") as tar:
-        for name, data in {"card.json": json.dumps(card).encode(), **files}.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+    write(tmp_path / "b.tar", {"card.json": card(files), **files})
     with pytest.raises(StudyError, match=rf"b\.tar is damaged \({said}.*\); nothing was imported"):
         import_study(tmp_path / "b.tar", tmp_path / "mine")
     assert not (tmp_path / "mine").exists()

@@ -25,123 +25,13 @@ from study.engines.watch import Watch
 from study.engines.worker import take_jobs
 from study.errors import StudyError
 from study.folder import lease
-from study.folder.plan_file import PlanFile, read_plan, stamp, write_plan
+from study.folder.plan_file import PlanFile, read_plan, write_plan
 from study.folder.store import Store
 from study.folder.under_way import Failure, UnderWay
 from study.jobs.job import Progress
 from study.plan import Plan
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-
-
-def test_a_plan_comes_back_with_the_same_keys(folder: tuple[Plan, Store]) -> None:
-    plan, store = folder
-    found = read_plan(store.root)
-    assert [job.key for job in found.jobs] == [job.key for job in plan.jobs]
-    assert [job.title for job in found.jobs] == [job.title for job in plan.jobs]
-    assert [job.checkpoint for job in found.jobs] == [job.checkpoint for job in plan.jobs]
-    before = stamp(store.root)
-    write_plan(store.root, PlanFile(jobs=plan.jobs[:1]))
-    assert stamp(store.root) != before
-    assert len(read_plan(store.root).jobs) == 1
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"fvm_plan": 9}', "[" * 100_000, '{"fvm_plan":1,"jobs":[3]}']
-)
-def test_a_damaged_plan_is_a_sentence(tmp_path: Path, text: str) -> None:
-    (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(StudyError, match=r"plan\.json is damaged .*the study's own command again") as error:
-        read_plan(tmp_path)
-    assert "\n" not in str(error.value)
-
-
-def test_a_plan_whose_specs_were_changed_is_refused(folder: tuple[Plan, Store]) -> None:
-    _, store = folder
-    value = json.loads((store.root / "plan.json").read_text())
-    value["jobs"][1]["spec"]["seed"] = 7
-    (store.root / "plan.json").write_text(json.dumps(value))
-    with pytest.raises(StudyError, match="does not give its key"):
-        read_plan(store.root)
-
-
-def test_only_one_has_a_lease(tmp_path: Path) -> None:
-    path = tmp_path / "x.lease"
-    mine = lease.take(path)
-    assert mine is not None
-    assert lease.take(path) is None
-    mine.release()
-    assert not path.exists()
-    again = lease.take(path)
-    assert again is not None
-    again.release()
-
-
-def test_of_many_takers_of_a_stale_lease_one_succeeds(tmp_path: Path) -> None:
-    path = tmp_path / "x.lease"
-    path.write_text(json.dumps({"token": "old", "place": "another host", "pid": 1, "started": "1"}))
-    os.utime(path, (time.time() - 3600, time.time() - 3600))
-    taken: list[lease.Lease] = []
-    start = threading.Barrier(8)
-
-    def race() -> None:
-        start.wait()
-        if (found := lease.take(path)) is not None:
-            taken.append(found)
-
-    threads = [threading.Thread(target=race) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(taken) == 1
-    assert lease.holder(path)["token"] == taken[0].token
-    taken[0].release()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("clock_s", [-7200.0, -120.0, 120.0, 7200.0])
-def test_clocks_apart_make_no_lease_stale(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_s: float
-) -> None:
-    path = tmp_path / "x.lease"
-    path.write_text(json.dumps({"token": "theirs", "place": "another host", "pid": 1, "started": "1"}))
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + clock_s)  # this host's; the file server has its own
-    assert not lease.is_stale(path)
-    assert lease.take(path) is None
-    os.utime(path, (now - 61, now - 61))  # not touched for a minute of the file server's
-    assert lease.is_stale(path)
-
-
-def test_a_holder_that_is_dead_here_is_seen_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "x.lease"
-    code = (
-        "import sys, os; from pathlib import Path; from study.folder import lease; "
-        "lease.take(Path(sys.argv[1])); os._exit(9)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60)
-    assert path.exists()
-    assert lease.is_stale(path)
-    mine = lease.take(path)
-    assert mine is not None
-    mine.release()
-
-
-def test_a_lease_is_kept_young_and_a_lost_one_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lease, "BEAT_S", 0.02)
-    path = tmp_path / "x.lease"
-    mine = lease.take(path)
-    assert mine is not None
-    os.utime(path, (1, 1))
-    while path.stat().st_mtime < 1000:
-        time.sleep(0.01)
-    path.write_text(json.dumps({"token": "another"}))
-    assert mine.lost.wait(10)
-    mine.release()
-    assert json.loads(path.read_text()) == {"token": "another"}  # it is theirs now
 
 
 def test_two_workers_share_a_plan_and_neither_does_the_others_jobs(
