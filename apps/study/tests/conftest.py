@@ -84,6 +84,15 @@ SMALL = replace(
 )
 
 
+@pytest.fixture
+def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow waits no longer for a server than a study lets it."""
+    from study.tracking.sink import ENVIRONMENT
+
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An sqlite store with all of MLflow's tables: making one takes seconds, copying it none."""

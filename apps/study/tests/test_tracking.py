@@ -26,14 +26,8 @@ from study.tracking import sink as tracking
 from study.tracking.mlflow_sink import LOCAL, SENT, Sink, default_uri
 from study.tracking.sink import Tracker
 
-pytestmark = pytest.mark.usefixtures("no_report")
+pytestmark = pytest.mark.usefixtures("no_report", "bounded")
 NAME = "toy-quick"
-
-
-@pytest.fixture(autouse=True)
-def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in tracking.ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

@@ -17,18 +17,11 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from study.command_line.cli import run
-from study.tracking import sink as tracking
 from study.tracking.mlflow_sink import SENT, read_book
 from study.tracking.sink import Tracker
 
-pytestmark = pytest.mark.usefixtures("no_report")
+pytestmark = pytest.mark.usefixtures("no_report", "bounded")
 NAME = "toy-quick"
-
-
-@pytest.fixture(autouse=True)
-def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in tracking.ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
 
 
 def runs(uri: str) -> tuple[MlflowClient, list[Any]]:

@@ -31,7 +31,7 @@ def read_ledger(root: Path) -> dict[str, Plan]:
     try:
         value = read_json(path)
         match value:
-            case {"fvm_trials": 1, "methods": dict(methods)}:
+            case {"fvm_trials": int(found), "methods": dict(methods)} if found == FORMAT:
                 return {str(name): Plan(jobs=of_json(jobs), folds={}) for name, jobs in methods.items()}
         raise Damaged("it is no ledger of trials")
     except FileNotFoundError:
