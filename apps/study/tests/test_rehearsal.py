@@ -15,11 +15,13 @@ from fvm_meta import Snapshot, Spent
 from study import plugins, rehearsal
 from study.config import Evaluation, Phase, StudyConfig
 from study.errors import StudyError
+from study.folder import study_file
 from study.jobs.following import held
 from study.jobs.video import agents_that_play
 from study.plan import make_plan
 from study.registry import registered
 from study.rehearsal import rehearse
+from study.run import Options, run
 
 PAGES = [folder / "plugins.md" for folder in (Path(__file__).parents[1], Path(__file__).parents[3] / "docs")]
 PAGE = next(path for path in PAGES if path.is_file()).read_text()
@@ -105,6 +107,16 @@ def test_all_that_is_ours_would_pass(small: StudyConfig, monkeypatch: pytest.Mon
     monkeypatch.setattr(rehearsal, "is_theirs", lambda thing: True)
     methods = ("scratch", "multitask", "multitask:none", "multitask:encoder", "multitask:gradient+bc")
     assert tried(replace(small, methods=(*methods, "reptile"))) == []
+
+
+def test_a_folder_of_another_study_is_told_before_anything_is_tried(
+    small: StudyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(small, held_out=small.held_out[:1])
+    study_file.claim(tmp_path / "taken", other.identity, other.spec, {}, {}, "").close()
+    monkeypatch.setattr("study.run.rehearse", None)
+    with pytest.raises(StudyError, match=r"taken holds another study \(it differs in held_out\)"):
+        run(small, Options(output=tmp_path / "taken", workers=0, tracking=False))
 
 
 def snapshots(*steps: int) -> list[Snapshot]:
@@ -218,8 +230,34 @@ def test_a_measure_that_takes_long_is_cut(
     plugins.load(["worst.py"])
     monkeypatch.setattr(rehearsal, "LONGEST_S", 3.0)
     started_at = time.monotonic()
-    assert tried(config) == []
+    (remark,) = tried(config)
+    assert re.search("tried for 3 s, which was not enough for .*worst of adapt scratch seed 0 on 8: ", remark)
     assert time.monotonic() - started_at < 60  # 10**6 episodes take hours
+
+
+BACK = """class Back(Retention):
+    name = "back"
+
+    def make(self):
+        return self
+
+    def prepare(self, learner, snapshot, play):
+        super().prepare(learner, snapshot, play)
+        self.seen = play(8)
+
+
+class Near(MultiTask):
+    def __init__(self, *args, retain=(), **more):
+        super().__init__(*args, retain=(*retain, Back()), **more)
+
+"""
+
+
+def test_a_retention_of_a_paradigms_own_looks_back_at_the_tasks_of_the_pretraining(started: Started) -> None:
+    """No name behind a plus asks for it: the class does."""
+    retention = "from fvm_meta.retention import Retention\nfrom study.methods"
+    changes = (("class Near(MultiTask):\n", BACK), ("from study.methods", retention))
+    assert tried(started("near.py", *changes, methods=("near",))) == []
 
 
 TUNED = "yield from self.fine_tune(snapshot, task, budget, rng, at, demos, resume, hooks=hooks)"

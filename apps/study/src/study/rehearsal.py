@@ -115,10 +115,9 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
     done = finished() if groups else ()
     until, remarks = time.monotonic() + LONGEST_S, []
     tried = False
-    for what, mine in sorted(groups.items(), key=lambda group: isinstance(group[0], str)):  # measures last
-        if any(job.key in done for job in mine):
-            continue
-        job = mine[0]
+    measures_last = sorted(groups.items(), key=lambda group: isinstance(group[0], str))
+    due = [(what, mine[0]) for what, mine in measures_last if not any(job.key in done for job in mine)]
+    for place, (what, job) in enumerate(due):
         try:
             if isinstance(what, str):
                 try_measure(registered().measures[what], job, device, until)
@@ -128,6 +127,12 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
             tried = True
             try_training(job, device, until, exact=device == "cpu" and not remarks)
         except Enough:
+            left = [job.title for _, job in due[place:]]
+            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+            remarks.append(
+                f"what plug-ins bring was tried for {LONGEST_S:.0f} s, which was not enough for "
+                f"{', '.join(left[:3])}{more}: what is wrong there comes out in the jobs themselves"
+            )
             break
         except StudyError as error:
             raise StudyError(f"{job.title}, tried before anything runs: {error}") from error

@@ -206,6 +206,8 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
     console = make_console(arguments)
     options = options_of(arguments, device)
     plan = make_plan(config)
+    if output.is_dir() and (arguments.tune is None or arguments.dry_run):
+        check_owner(output, config.identity)
     try_plugins(console, arguments, plan, output, device)
     video = arguments.video if arguments.video and plays(config, arguments.video) else None
     if video:
@@ -215,8 +217,6 @@ def run_one(arguments: Arguments, config: StudyConfig, output: Path, device: str
         plan = make_plan(config)
     workers = workers_of(arguments, device, plan)
     if arguments.dry_run:
-        if output.exists():
-            check_owner(output, config.identity)
         tuning = make_tuning(config, arguments.tune).plan if arguments.tune is not None else None
         kept = [*([] if arguments.fresh else [output]), *(arguments.cache or ())]
         finished = found_in(kept, plan.jobs)

@@ -148,9 +148,9 @@ def build_paradigm(
     if spec.get("reset_sigmas"):
         transfer = replace(transfer, reset_sigmas=True)
     settings = paradigm.Config(**config) if paradigm.Config else None
-    if pretraining is None or "retain" not in spec:
-        return paradigm(make_learner, make, settings, transfer)
-    kept = {"retain": retentions.read(spec["retain"]), "retained_tasks": pretraining["tasks"]}
+    kept: dict[str, Any] = {}
+    if pretraining is not None:  # a paradigm of a plug-in's may have retentions of its own
+        kept = {"retain": retentions.read(spec.get("retain", {})), "retained_tasks": pretraining["tasks"]}
     return paradigm(make_learner, make, settings, transfer, **kept)
 
 
