@@ -7,6 +7,7 @@ import pytest
 import torch
 from fvm_learners import Hook
 from fvm_learners.hooks import Term
+from fvm_meta.retention import EWCConfig, States
 from fvm_meta.worlds.reinforce import Reinforce, ReinforceConfig
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
@@ -176,6 +177,20 @@ def test_agents_need_a_slot_each():
         make(envs, agents=3).iteration(envs)
     with pytest.raises(ValueError, match="agents"):
         ReinforceConfig(agents=0)
+
+
+@pytest.mark.parametrize("agents", [1, 2])
+def test_a_fisher_as_published_is_of_one_agent(agents):
+    """The mean over agents, squared, would make each one's Fisher too small by the square of their number."""
+    learner, hook = make(Line(2), agents=agents), EWCConfig(mode="paper").make()
+    hook.start(torch.device("cpu"), 0)
+    states = States(obs=torch.tensor([[1.0, 0.0], [1.0, 2.0]], dtype=torch.float64))
+    if agents > 1:
+        with pytest.raises(ValueError, match="over 2 agents side by side"):
+            hook.prepare(learner, None, lambda num: states)
+        return
+    hook.prepare(learner, None, lambda num: states)  # at theta = 0 the mode is 0: -(0 - 1/2) o in the mean
+    assert hook.fisher.tolist() == [0.25, 0.25]
 
 
 class Pull(Hook):

@@ -40,7 +40,7 @@ class EWCConfig:
         floor: Of the coefficient.
         mode: "diagonal", "full" (small networks only), or "paper".
         states: Of which the Fisher is the mean.
-        batch_size: States of a batch in the paper's mode.
+        batch_size: States of a batch in the paper's mode; of a policy with memory, sequences.
     """
 
     coef: float = 1.0

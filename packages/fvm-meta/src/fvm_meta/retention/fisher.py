@@ -104,7 +104,7 @@ def as_published(learner: Any, network: Any, states: States, *, batch_size: int)
     modes.
 
     Raises:
-        ValueError: The policy's actions have no mode among finitely many.
+        ValueError: The policy's actions have no mode among finitely many, or it is many agents' side by side.
     """
     parameters = list(network.parameters())
     parts = pieces(len(states), batch_size)
@@ -115,7 +115,14 @@ def as_published(learner: Any, network: Any, states: States, *, batch_size: int)
             raise ValueError(
                 "EWC as published takes the likeliest action: use the expected Fisher with a Box"
             )
-        loss = -dist.log_prob(dist.mode()).mean()
+        log_prob = dist.log_prob(dist.mode())
+        if states.initial_state is None and log_prob.ndim > 1:
+            raise ValueError(
+                f"EWC as published squares the gradient of a batch's mean, here over {log_prob.shape[-1]} "
+                "agents side by side, so that each would have a part of its own: use the expected Fisher, "
+                "mode='diagonal', or one agent"
+            )
+        loss = -log_prob.mean()
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         fisher += torch.cat([gradient.flatten() for gradient in gradients]) ** 2 / len(parts)
     return fisher

@@ -10,7 +10,8 @@ knowing the chances at each kind of observation, do so by `walk`; others are ste
 
 With `agents` = N there are N agents that share nothing but the time of an update: theta is [N, d], slot n is
 agent n's, and each takes the step that it would take alone, N times the slope of the mean loss. The terms of
-hooks are means over agents, which suits that; EWC's Fisher has a mean of 1 over the weights of all agents.
+hooks are means over agents, which suits that; EWC's Fisher has a mean of 1 over the weights of all agents. As
+published it squares a mean over agents, and is refused.
 """
 
 from __future__ import annotations
