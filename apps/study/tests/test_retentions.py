@@ -32,6 +32,7 @@ def test_a_name_says_what_is_kept_in_one_order() -> None:
     assert method.label == "Multi-task + fine-tuning, BC + L2"
     assert method.needs == {"distribution"}
     assert Method.parse("multitask").name == "multitask"
+    assert Method.parse("multitask:frozen+critic-warm-up").retained == ("critic-warm-up",)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,9 @@ def test_a_name_says_what_is_kept_in_one_order() -> None:
         ("multitask:none+bc", "does not fine-tune a pretrained agent"),
         ("rl2:context+bc", "does not fine-tune a pretrained agent"),
         ("scratch:gradient+bc", "does not fine-tune a pretrained agent"),
-        ("multitask:frozen+bc+critic-warm-up", "critic-warm-up would let learn what multitask:frozen holds"),
+        ("multitask:frozen+shrink-perturb", "shrink-perturb mixes .*, and multitask:frozen holds some as"),
+        ("reptile:encoder+shrink-perturb+freeze", "shrink-perturb mixes .*, and freeze holds some as"),
+        ("multitask:gradient+head-only+shrink-perturb", "shrink-perturb mixes .*, and head-only holds some"),
     ],
 )
 def test_what_cannot_be_kept_is_said(name: str, message: str) -> None:

@@ -197,11 +197,14 @@ class Method:
                 f"{name} keeps {', '.join(kept)} while it fine-tunes, and {pretraining}:{method.adaptation} "
                 "does not fine-tune a pretrained agent; choose another adaptation, or leave it out"
             )
-        thaw = [one for one in method.retained if retentions.KINDS[one].thaws]
-        if thaw and method.way.transfer is not None and method.way.transfer.frozen:
+        kinds = [retentions.KINDS[one] for one in method.retained]
+        held = [one.name for one in kinds if one.holds]
+        if method.way.transfer is not None and method.way.transfer.frozen:
+            held.append(f"{pretraining}:{method.adaptation}")
+        if held and (mixed := [one.name for one in kinds if one.mixes]):
             raise StudyError(
-                f"{name}: {', '.join(thaw)} would let learn what {pretraining}:{method.adaptation} holds "
-                "still; take one that does not, and `freeze` beside it, as in multitask:encoder+freeze"
+                f"{name}: {', '.join(mixed)} mixes all weights with random ones, and {', '.join(held)} holds "
+                "some as they were pretrained; leave one of the two out"
             )
         return method
 

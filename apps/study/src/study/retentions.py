@@ -39,7 +39,8 @@ class Kind:
         version: Of a hook's results, in the key of a job that uses it; None of what changes a learner's
             config, which is in the key itself.
         keeps: Whether it holds on to what was pretrained.
-        thaws: Whether it lets parts learn again, those too that an adaptation has frozen.
+        holds: Whether it never lets some parts learn.
+        mixes: Whether it changes all weights before fine-tuning.
         already: The field of a study's config with which all fine-tuning does this anyway, if there is one.
     """
 
@@ -49,7 +50,8 @@ class Kind:
     needs: frozenset[str] = frozenset()
     version: int | None = None
     keeps: bool = False
-    thaws: bool = False
+    holds: bool = False
+    mixes: bool = False
     already: str | None = None
 
 
@@ -110,7 +112,8 @@ def _hook(label: str, config: type[Any], hook: type[retention.Retention]) -> Kin
         needs=needs,
         version=hook.version,
         keeps=hook.keeps,
-        thaws=hook.thaws,
+        holds=hook.holds,
+        mixes=hook.mixes,
     )
 
 

@@ -67,6 +67,11 @@ class Transfer:
     frozen: bool = False
     reset_sigmas: bool = False
 
+    @property
+    def still(self) -> tuple[str, ...]:
+        """Parts that never learn."""
+        return ("encoder",) if self.frozen else ()
+
     def load(self, learner: Any, weights: Mapping[str, Tensor]) -> None:
         """Put it into a learner.
 
@@ -79,7 +84,7 @@ class Transfer:
         else:
             require(learner, HasParts, whose, TAKE_ALL).load_weights(weights, only=self.parts)
         if self.frozen:
-            require(learner, HasParts, whose, TAKE_ALL).freeze("encoder")
+            require(learner, HasParts, whose, TAKE_ALL).freeze(*self.still)
         if self.reset_sigmas:
             require(learner, Sigmas, whose, TAKE_ALL).reset_sigmas()
 
@@ -296,18 +301,9 @@ class Paradigm:
 
         Raises:
             TypeError: `make_envs` gave a single env.
-            ValueError: The learner lacks what it must have or has another sampler, the weights are of another
-                network, or a retention would let learn what the transfer has frozen.
+            ValueError: The learner lacks what it must have or has another sampler, or the weights are of
+                another network.
         """
-        if (
-            transfer.frozen
-            and kept is not None
-            and (thaw := [hook.name for hook in kept.hooks if hook.thaws])
-        ):
-            raise ValueError(
-                f"retention {', '.join(thaw)} would let the encoder learn that {transfer} holds still: leave "
-                "frozen out, and hold it still by retention.FreezeConfig()"
-            )
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
         num_envs_of(envs)
@@ -341,7 +337,7 @@ class Paradigm:
                     learner.check_policy(snapshot.policy)
                 transfer.load(learner, snapshot.policy.weights)
             if kept is not None:
-                kept.prepare(learner, rng)
+                kept.prepare(learner, rng, transfer.still)
         except BaseException:
             envs.close()
             raise

@@ -8,6 +8,7 @@ from fvm_meta.retention import (
     FreezeConfig,
     HeadOnlyConfig,
     HeadResetConfig,
+    ShrinkPerturbConfig,
     SigmasConfig,
 )
 from fvm_meta.retention.parts import heads_of, named
@@ -99,18 +100,30 @@ def test_a_warm_up_leaves_still_what_another_holds_still(
         assert torch.equal(adapted.policy.weights[name], before) == (not name.startswith(moving)), name
 
 
-def test_a_warm_up_is_refused_beside_a_frozen_transfer_and_stands_beside_its_like(
-    lab, budget, pretrained, retaining
-):
-    last, warm_up = pretrained(lab), CriticWarmUpConfig(updates=2)
-    with pytest.raises(
-        ValueError, match="retention critic-warm-up would let the encoder learn that Transfer"
-    ):
-        next(retaining(lab, budget, (warm_up,), last, transfer=Transfer(parts="encoder", frozen=True)))
-    retain, transfer = (warm_up, FreezeConfig()), Transfer(parts="encoder")  # as the message says
-    adapted = end(retaining(lab, budget, retain, last, transfer=transfer))
+def test_a_warm_up_leaves_still_what_a_transfer_has_frozen(lab, budget, pretrained, retaining, same, filed):
+    """As `freeze` beside it does, bit for bit; also going on from a file, within the warm-up or after it."""
+    last, warm_up = pretrained(lab), CriticWarmUpConfig(updates=8)  # two iterations
+    frozen = Transfer(parts="encoder", frozen=True)
+    whole = [(s, s.state()) for s in retaining(lab, budget, (warm_up,), last, steps=80, transfer=frozen)]
+    end_of_it = dict(whole[-1][0].policy.weights)
     for name, before in last.policy.weights.items():
-        assert torch.equal(adapted.policy.weights[name], before) == name.startswith("encoder."), name
+        assert torch.equal(end_of_it[name], before) == name.startswith("encoder."), name
+    both = (warm_up, FreezeConfig())
+    by_name = end(retaining(lab, budget, both, last, steps=80, transfer=Transfer(parts="encoder")))
+    assert same(dict(by_name.policy.weights), end_of_it)
+    for stopped in (0, 1, 3):
+        resume = filed(whole[stopped][1])
+        rest = end(retaining(lab, budget, (warm_up,), last, steps=80, resume=resume, transfer=frozen))
+        assert same(dict(rest.policy.weights), end_of_it)
+
+
+@pytest.mark.parametrize("still", [FreezeConfig(), HeadOnlyConfig(), None])
+def test_what_is_held_still_is_not_mixed_with_random_weights(lab, budget, pretrained, retaining, still):
+    """It would be held at .4 theta* + .1 theta^0, and never learn."""
+    retain = (ShrinkPerturbConfig(),) if still is None else (ShrinkPerturbConfig(), still)
+    with pytest.raises(ValueError, match=r"shrink-perturb mixes all weights .* and encoder.* is to stay"):
+        next(retaining(lab, budget, retain, pretrained(lab), transfer=Transfer(frozen=still is None)))
+    assert lab.envs[-1].closed
 
 
 def test_heads_that_are_kept_learn_alone_from_where_they_were(lab, budget, pretrained, retaining):

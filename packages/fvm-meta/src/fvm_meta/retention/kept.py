@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -109,8 +109,11 @@ class Kept:
         for hook in self.hooks:
             hook.before(learner)
 
-    def prepare(self, learner: Any, rng: np.random.Generator) -> None:
-        """Tells each of them what was known; `rng` is spawned from if there are any."""
+    def prepare(self, learner: Any, rng: np.random.Generator, frozen: Collection[str] = ()) -> None:
+        """Tells each of them what was known, and what never learns: besides what they hold still, `frozen`.
+
+        `rng` is spawned from if there are any.
+        """
         if self._snapshot is None or not self.hooks:
             return
         (draws,) = rng.spawn(1)
@@ -118,6 +121,7 @@ class Kept:
         play = LookBack(self._snapshot.policy, self._make_envs, seed, learner.policy)
         for hook in self.hooks:
             hook.prepare(learner, self._snapshot, play)
+        still = {*frozen, *(part for hook in self.hooks for part in hook.still)}
         for hook in self.hooks:
-            hook.beside(self.hooks)
+            hook.beside(still)
         self.env_steps += play.env_steps

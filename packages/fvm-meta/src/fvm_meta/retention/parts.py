@@ -12,7 +12,7 @@ al. 2024 freezing and critic differ between methods, so those are no clean ablat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -52,9 +52,8 @@ class CriticWarmUp(Retention):
 
     keeps = False
     name = "critic-warm-up"
-    version = 2  # at its end it no longer lets learn what another retention holds still
+    version = 3  # at its end it no longer lets learn what a transfer or another retention holds still
     needs: ClassVar[type[Any]] = HasParts
-    thaws: ClassVar[bool] = True
 
     def __init__(self, config: CriticWarmUpConfig) -> None:
         super().__init__()
@@ -74,10 +73,9 @@ class CriticWarmUp(Retention):
         self._held = tuple(name for name in learner.part_names() if name != self.config.part)
         learner.freeze(*self._held)
 
-    def beside(self, others: Sequence[Retention]) -> None:
-        """Leaves frozen at the end what others never let learn."""
-        never = {part for other in others for part in other.still}
-        self._held = tuple(part for part in self._held if part not in never)
+    def beside(self, still: Collection[str]) -> None:
+        """Leaves frozen at the end what never learns."""
+        self._held = tuple(part for part in self._held if part not in still)
 
     def after_step(self) -> None:
         """Counts, and lets everything learn at the end that nothing else holds still."""
@@ -121,6 +119,7 @@ class Freeze(Retention):
 
     name = "freeze"
     needs: ClassVar[type[Any]] = HasParts
+    holds: ClassVar[bool] = True
 
     def __init__(self, config: FreezeConfig) -> None:
         super().__init__()
@@ -157,6 +156,7 @@ class HeadOnly(Retention):
 
     name = "head-only"
     needs: ClassVar[type[Any]] = HasParts
+    holds: ClassVar[bool] = True
 
     def __init__(self, config: HeadOnlyConfig) -> None:
         super().__init__()

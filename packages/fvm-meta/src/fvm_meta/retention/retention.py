@@ -8,7 +8,7 @@ most often: the policy's distribution over actions at given states.
 
     before(learner)                   the learner still has its random weights
     prepare(learner, snapshot, play)  it has the pretrained ones, or the part that is transferred
-    beside(others)                    all retentions of the adaptation are prepared
+    beside(still)                     all retentions of the adaptation are prepared
 
 `play(num)` gives states of the pretraining's own tasks, visited by the pretrained policy. All are called
 again after a resume, and give the same as before: what comes from them is in no checkpoint.
@@ -16,7 +16,7 @@ again after a resume, and give the same as before: what comes from them is in no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -73,8 +73,9 @@ class Retention(Hook):
         keeps: Whether it holds on to what was pretrained; others are arms to set beside those that do.
         ratio_every: Optimiser steps between two looks at how long the term's gradient is beside that of the
             learner's own loss (`grad_ratio`): a coefficient says little without it.
-        thaws: Whether it lets parts learn again that stood still before. It leaves what other retentions hold
-            `still`, and knows nothing of what a transfer has frozen, so the two are refused together.
+        holds: Whether it never lets some parts learn.
+        mixes: Whether it changes all weights before fine-tuning. The two are refused together: what is held
+            still is to be what was pretrained.
         still: Parts of the network that it never lets learn, known once it is prepared.
     """
 
@@ -82,7 +83,8 @@ class Retention(Hook):
     needs: ClassVar[type[Any]] = object
     keeps: ClassVar[bool] = True
     ratio_every: ClassVar[int] = RATIO_EVERY
-    thaws: ClassVar[bool] = False
+    holds: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     still: tuple[str, ...] = ()
 
     def __init__(self, schedule: Schedule | None = None) -> None:
@@ -105,8 +107,8 @@ class Retention(Hook):
         """
         require(learner, self.needs, f"retention {self.name!r} asks its learner for `{self.needs.__name__}`")
 
-    def beside(self, others: Sequence[Retention]) -> None:
-        """Sees all retentions of an adaptation, itself among them, once each is prepared."""
+    def beside(self, still: Collection[str]) -> None:
+        """Sees which parts never learn, be it by a retention or by the transfer, once all are prepared."""
 
     def after_step(self) -> None:
         """Lets the coefficient fall."""

@@ -8,8 +8,9 @@ opposite of retention: where forgetting is the trouble, it should hurt.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from fvm_learners.config_checks import check_fractions
@@ -44,6 +45,7 @@ class ShrinkPerturb(Retention):
 
     keeps = False
     name = "shrink-perturb"
+    mixes: ClassVar[bool] = True
 
     def __init__(self, config: ShrinkPerturbConfig) -> None:
         super().__init__()
@@ -64,3 +66,11 @@ class ShrinkPerturb(Retention):
             for name, tensor in learner.policy.state_dict().items()
         }
         learner.load_weights({name: tensor.cpu() for name, tensor in mixed.items()})
+
+    def beside(self, still: Collection[str]) -> None:
+        """Raises ValueError where parts are held still: they would be held at what they have become."""
+        if still:
+            raise ValueError(
+                f"{self.name} mixes all weights with random ones, and {', '.join(sorted(still))} is to stay "
+                "as it was pretrained and never learns: leave one of the two out"
+            )
