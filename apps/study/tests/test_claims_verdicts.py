@@ -16,8 +16,10 @@ from study.claims.arms import AREA_BY_ORDER
 from study.claims.retention import retention_claims
 from study.claims.rlbench import rlbench_claims
 from study.config import StudyConfig
+from study.errors import StudyError
 from study.plan import make_plan
 from study.presets import atari, procgen, rlbench, toy
+from study.registry import ClaimKind, registered
 
 SIZED = replace(
     procgen.SMALL,
@@ -94,6 +96,18 @@ def test_forgetting_is_claimed_of_rows_that_the_study_has(config: StudyConfig, i
         named = [set(part.weights) for part in claim.components if part.summary != AREA_BY_ORDER]
         assert set.union(*named) <= rows
         assert len(set.union(*named)) == 2
+
+
+def test_what_several_fine_tunings_keep_has_an_id_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two claims of one name ended a study when all of it had run."""
+    plain = ("multitask", "reptile", "multitask:encoder")
+    kept = ("multitask:gradient+em", "reptile:gradient+em", "multitask:encoder+em", "reptile:gradient+bc")
+    config = replace(procgen.QUICK, methods=(*plain, *kept))
+    ids = ["C11 em", "C11 em, reptile", "C11 em, multitask:encoder", "C11 bc"]
+    assert [claim.id for claim in claims_of(config) if claim.id.startswith("C11")] == ids
+    monkeypatch.setitem(registered().claims, "again", ClaimKind(name="again", claims=retention_claims))
+    with pytest.raises(StudyError, match="several claims are called C11 bc, C11 em, C11 em, multitask"):
+        claims_of(config)
 
 
 CLAIMS = every_claim()

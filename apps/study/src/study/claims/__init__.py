@@ -12,6 +12,7 @@ from fvm_eval.claims import Claim
 from fvm_meta import RL2Config
 
 from study.config import Settings, StudyConfig
+from study.errors import StudyError
 from study.registry import Benchmark, ClaimKind, registered
 
 
@@ -20,6 +21,7 @@ def claims_of(config: StudyConfig) -> list[Claim]:
 
     Raises:
         TypeError: A record gives something else.
+        StudyError: Two claims have one id.
     """
     known = registered()
     found: list[Claim] = []
@@ -29,6 +31,9 @@ def claims_of(config: StudyConfig) -> list[Claim]:
         if not isinstance(came, Sequence) or not all(isinstance(claim, Claim) for claim in came):
             raise TypeError(f"the claims of {kind.name} are {came!r}; let it give a list of Claim, or []")
         found += came
+    ids = [claim.id for claim in found]
+    if twice := sorted({one for one in ids if ids.count(one) > 1}):
+        raise StudyError(f"several claims are called {', '.join(twice)}; give each its own id")
     return found
 
 

@@ -27,24 +27,28 @@ TUNED = "the fine-tuning without retention is tuned, with critic warm-up, entrop
 def retention_claims(config: StudyConfig) -> list[Claim]:
     """Returns a claim for each fine-tuning that keeps something, if the study has the plain one too.
 
-    Where a study has rows by training-set size or by demonstrations, each pair of rows has its own.
+    Where a study has rows by training-set size or by demonstrations, each pair of rows has its own. Where
+    several fine-tunings keep the same, the claims of all but the first name theirs.
     """
     sizes = config.train_sizes if len(config.train_sizes) > 1 and not config.folds else (None,)
     rows = [Row("", size, demos) for size in sizes for demos in config.demos or (None,)]
-    found = []
+    found: list[Claim] = []
+    first_of: dict[str, str] = {}
     for retained in config.methods:
         plain, _, names = retained.partition("+")
         plain = Method.parse(plain).name  # the shortest: "multitask" of "multitask:gradient"
         keeps = names and any(KINDS[name].keeps for name in names.split("+"))
         if keeps and plain in config.methods:
+            also = first_of.setdefault(names, plain) != plain
             found += [
-                forgets(config, replace(row, method=plain), replace(row, method=retained)) for row in rows
+                forgets(config, replace(row, method=plain), replace(row, method=retained), also=also)
+                for row in rows
             ]
     return found
 
 
-def forgets(config: StudyConfig, plain: Row, retained: Row) -> Claim:
-    """C11 for one retention, of two rows that differ in nothing else."""
+def forgets(config: StudyConfig, plain: Row, retained: Row, *, also: bool = False) -> Claim:
+    """C11 for one retention, of two rows that differ in nothing else; `also` of another fine-tuning."""
     theirs, name = label_of(plain.method, config.unit), retained.method.partition("+")[2]
     mine = f"{theirs} + {name.upper()}"
     of = [] if plain.size is None else [counted(plain.size, f"training {config.unit}")]
@@ -58,7 +62,7 @@ def forgets(config: StudyConfig, plain: Row, retained: Row) -> Claim:
         adapts, better = AREA_BY_ORDER, {first(row, "CLOSE"): weight for row, weight in better.items()}
 
     return Claim(
-        id=", ".join([f"C11 {name}", *of]),
+        id=", ".join([f"C11 {name}", *[plain.method] * also, *of]),
         statement=f"{theirs} forgets what it does not visit; {mine} does not, and adapts better for it",
         scope=", ".join([f"in {config.adapt.env_steps:,} env steps", *of]),
         paper_says="Forgetting of pretrained capabilities, not their lack, is what makes fine-tuning fail.",
