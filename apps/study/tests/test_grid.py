@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.config import StudyConfig
+from study.config import Settings, StudyConfig
 from study.engines.schedule import Schedule
 from study.errors import StudyError
 from study.folder.store import Store
@@ -42,6 +42,26 @@ def test_every_point_is_a_row_and_points_share_what_they_do_not_change() -> None
     assert one.parent is not None
     assert one.parent.spec["phase"]["learner"]["ppo"]["learning_rate"] == 2.5e-3
     assert one.parent.budget_env_steps == 4 * 55_296
+
+
+def test_what_an_arm_sets_itself_is_no_axis_of_its_grid() -> None:
+    """Entropy-off pays nothing at any point: of its three rows two were lost without a word."""
+    grid = {"adapt.entropy_coef": (0.01, 0.05), "adapt.learning_rate": (1e-3, 1e-2)}
+    methods = ("multitask", "multitask:gradient+entropy-off", "multitask:gradient+low-rate")
+    config = replace(TWO, grid=grid, methods=methods, retain={"entropy-off": {}})
+    rows = {job.method for job in make_plan(config).jobs if job.kind == "adapt"}
+    assert {row for row in rows if "off" in row} == {
+        f"multitask:gradient+entropy-off, rate {rate}" for rate in ("0.001", "0.01")
+    }
+    assert len(rows) == 4 + 2 + 4
+
+
+def test_two_rows_of_the_same_trainings_are_refused() -> None:
+    """One of them was left out of every table."""
+    settings = {"reptile": Settings(config={"eps_schedule": (0.9, 1.0)})}
+    config = replace(TWO, methods=("reptile", "reptile-authors"), grid={}, settings=settings)
+    with pytest.raises(StudyError, match="reptile and reptile-authors are the same trainings"):
+        make_plan(config)
 
 
 def test_a_grid_of_one_point_has_the_names_of_none() -> None:

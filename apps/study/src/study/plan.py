@@ -19,6 +19,7 @@ from fvm_eval.folds import Fold, nested_train_sets
 
 from study import retentions
 from study.config import EVALUATION_VERSION, Settings, StudyConfig
+from study.errors import StudyError
 from study.folder.files import canonical_json
 from study.identity import fields_of, version_of
 from study.jobs.environments import score_range_of
@@ -107,6 +108,9 @@ def make_plan(config: StudyConfig) -> Plan:
     """Returns the jobs of the grid: baselines, pretrainings, adaptations, measures.
 
     Where looks are planned, all that a seed needs comes before the next one's.
+
+    Raises:
+        StudyError: Two rows are the same trainings.
     """
     methods = [Method.parse(name) for name in config.methods]
     arms = [(method, point) for method in methods for point in points_of(config, method)]
@@ -156,7 +160,14 @@ def make_plan(config: StudyConfig) -> Plan:
         trained.sort(key=lambda job: job.seed)
     played = list(dict.fromkeys(task for fold in folds.values() for task in fold.held_out))
     jobs = (*_baselines(config, played if config.split else held_out), *trained)
-    return Plan(jobs=tuple({job.key: job for job in jobs}.values()), folds=folds)
+    found = {job.key: job for job in jobs}
+    for job in adaptations:  # a pretraining may be that of several rows
+        if job.method != (other := found[job.key].method):
+            raise StudyError(
+                f"{job.method} and {other} are the same trainings, what tells them apart changes nothing: "
+                "leave one of them out"
+            )
+    return Plan(jobs=tuple(found.values()), folds=folds)
 
 
 def training_folds(config: StudyConfig, seed: int) -> dict[str, Fold]:

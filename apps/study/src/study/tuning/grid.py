@@ -17,7 +17,7 @@ from study.config import Settings, StudyConfig
 from study.errors import StudyError, unknown
 from study.learners import kind_of
 from study.methods import Method
-from study.retentions import numbers_of_all
+from study.retentions import learner_of, numbers_of_all, settings_for
 
 ADAPT, RETAIN = "adapt", "retain"
 WHILE_ADAPTING = (f"{ADAPT}.", f"{RETAIN}.")
@@ -51,7 +51,22 @@ def axes_of(config: StudyConfig, method: Method) -> dict[str, tuple[float, ...]]
     known = {f"config.{one.name}" for one in fields(paradigm.Config)} if paradigm.Config else set[str]()
     known |= {f"{RETAIN}.{name}" for name in numbers_of_all(method.retained)}
     own = ("config.", f"{RETAIN}.")
-    return {axis: v for axis, v in taken.items() if not axis.startswith(own) or axis in known}
+    return {
+        axis: v
+        for axis, v in taken.items()
+        if (not axis.startswith(own) or axis in known) and not _settled(config, method, axis, v)
+    }
+
+
+def _settled(config: StudyConfig, method: Method, axis: str, values: Sequence[float]) -> bool:
+    """Whether what a method is kept beside sets an axis of its learner itself, as entropy-off the entropy."""
+    part, _, name = axis.partition(".")
+    if part != ADAPT or not method.retained:
+        return False
+    learner = config.phase(ADAPT, method.pretraining).learner
+    kept = settings_for(learner, config.retain)
+    all_of_them = [learner_of(replace(learner, **{name: value}), method.retained, kept) for value in values]
+    return len(values) > 1 and all(one == all_of_them[0] for one in all_of_them)
 
 
 def points_of(config: StudyConfig, method: Method) -> list[Point]:
