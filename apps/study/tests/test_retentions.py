@@ -97,6 +97,9 @@ def test_em_is_for_learners_with_a_replay(small: StudyConfig, small_rainbow: Stu
     assert retain["em"] == {"version": 1, "transitions": 10_000, "share": 0.1}
     with pytest.raises(StudyError, match="rainbow or c2f_arm"):
         check(replace(small, methods=("multitask:gradient+em",)))
+    check(replace(small_rainbow, methods=("pearl:both+bc",)))
+    with pytest.raises(StudyError, match=r"pearl:both\+em adapts by a latent, .*: leave em out"):
+        check(replace(small_rainbow, methods=("pearl:both+em",)))
     with pytest.raises(StudyError, match=r"needs ppo \(it asks for critic\)"):  # before anything is trained
         check(replace(small_rainbow, methods=("multitask:gradient+critic-warm-up",)))
 

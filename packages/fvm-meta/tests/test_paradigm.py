@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from fvm_meta import MultiTask, Paradigm, Scratch, Spent
+from fvm_meta import RL2, MultiTask, Paradigm, Reptile, ReptileConfig, RL2Config, Scratch, Spent
 from fvm_meta.paradigm import Transfer
 
 TASKS, TASK = (0, 3, 6), 5
@@ -143,3 +143,26 @@ def test_a_learner_that_makes_batches_of_its_own_is_refused_where_a_paradigm_bri
     learner, envs = paradigm.start(TASKS, np.random.default_rng(0), "stay")
     assert learner.sampler == "its own"
     envs.close()
+
+
+@pytest.mark.parametrize("transfer", [Transfer(parts="encoder"), Transfer(frozen=True)])
+def test_nothing_is_taken_over_where_there_is_nothing_to_take_it_from(lab, budget, transfer):
+    for paradigm in (Scratch, MultiTask):
+        stream = paradigm(lab.make_learner, lab.make_envs, transfer=transfer)
+        with pytest.raises(ValueError, match=r"Transfer\(.* is taken over of a pretrained agent, and none"):
+            next(stream.adapt(None, TASK, budget(20), np.random.default_rng(1)))
+    assert lab.envs == []
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "config", "takes"),
+    [
+        (MultiTask, RL2Config(trials=3), "MultiTask: it takes none"),
+        (RL2, ReptileConfig(), "RL2: it takes RL2Config"),
+        (Reptile, {"eps_schedule": (1.0, 0.0)}, "Reptile: it takes ReptileConfig"),
+    ],
+)
+def test_a_config_of_another_paradigm_is_no_config(lab, paradigm, config, takes):
+    """`adapt(agent, envs, task, steps, config=RL2Config())` fine-tuned, without a word."""
+    with pytest.raises(TypeError, match=rf"says nothing to {takes}"):
+        paradigm(lab.make_learner, lab.make_envs, config)

@@ -249,6 +249,11 @@ def check_learner(method: Method, config: StudyConfig) -> None:
             f"preset {config.preset} of {config.benchmark} has {learner.name}; leave it out, or choose "
             "another preset or benchmark"
         )
+    if method.needs >= {"latent", "protected"}:
+        raise StudyError(
+            f"{method.name} adapts by a latent, and nobody knows that of transitions which a replay "
+            "protects: leave em out"
+        )
 
 
 def check_settings(method: Method, config: StudyConfig) -> None:

@@ -110,6 +110,9 @@ class Paradigm:
             their terms are added.
         retained_tasks: The tasks of the pretraining, for those retentions that look back at them.
 
+    Raises:
+        TypeError: The config is another paradigm's, or this one has none.
+
     Attributes:
         name: What a study calls it.
         version: Of its results: raised when the same config, envs and seeds give other numbers than before.
@@ -133,6 +136,9 @@ class Paradigm:
         self.make_envs = make_envs
         self.transfer = transfer
         self.retain, self.retained_tasks = tuple(retain), tuple(retained_tasks)
+        if config is not None and not isinstance(config, self.Config or ()):
+            takes = "none" if self.Config is None else f"{self.Config.__name__}(...)"
+            raise TypeError(f"config={config!r} says nothing to {type(self).__name__}: it takes {takes}")
         self.config = self.Config() if config is None and self.Config is not None else config
         self._agents: dict[str, Any] = {}  # what the learner made last says of itself
 
@@ -301,9 +307,13 @@ class Paradigm:
 
         Raises:
             TypeError: `make_envs` gave a single env.
-            ValueError: The learner lacks what it must have or has another sampler, or the weights are of
-                another network.
+            ValueError: The learner lacks what it must have or has another sampler, the weights are of another
+                network, or there are none that a transfer could take something of.
         """
+        if snapshot is None and transfer != EVERYTHING:
+            raise ValueError(
+                f"{transfer} is taken over of a pretrained agent, and none was given: leave transfer out"
+            )
         env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
         num_envs_of(envs)

@@ -36,7 +36,7 @@ class LookBack:
     """Plays the pretraining's own tasks with the pretrained policy, for retentions to look at.
 
     Args:
-        policy: Acts, frozen.
+        policy: Acts, frozen, as the snapshot has it: PEARL's with z from the prior.
         make_envs: Returns envs on the tasks of the pretraining, of a seed.
         seed: Of the envs and of the actions.
         network: The learner's, for the type and the device of what it sees.

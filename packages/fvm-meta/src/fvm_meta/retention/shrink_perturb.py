@@ -2,8 +2,9 @@
 
     once, before fine-tuning:  theta <- shrink theta* + perturb theta^0        (arXiv 1910.08475, section 4)
 
-theta^0 are the random weights the learner was made with. It is an arm against lost plasticity, and so the
-opposite of retention: where forgetting is the trouble, it should hurt.
+theta^0 are the random weights the learner was made with. The scale of noisy layers is mixed as well: where a
+transfer has put it back to its first, it is `shrink + perturb` times that. It is an arm against lost
+plasticity, and so the opposite of retention: where forgetting is the trouble, it should hurt.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class Batch:
         obs: [T, N, d].
         action: [T, N].
         to_go: [T, N] rewards from each step to the end.
-        extra: What hooks have put beside it.
+        extra: Empty: hooks are asked for terms, not for what lies beside a rollout.
     """
 
     obs: Tensor
