@@ -53,3 +53,12 @@ def test_a_changed_score_and_a_changed_page_are_noticed(tmp_path):
     done = recompute(tmp_path / "study")
     assert done.returncode == 1
     assert "DIFFERENT  Value at budget, pearl: mean" in done.stdout
+
+
+@pytest.mark.parametrize("script", ["recompute.py", "retention.py"])
+def test_a_folder_without_runs_is_named_in_one_sentence(script, tmp_path):
+    command = [sys.executable, ROOT / "docs" / "recompute" / script, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith(f"{tmp_path} has no results.parquet; give the folder of a page that ships its runs")

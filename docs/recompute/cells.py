@@ -14,6 +14,12 @@ VALUE, AREA, ZERO_SHOT = "Value at budget", "Area under the curve", "Zero-shot (
 Cells = dict[str, dict[str, pl.DataFrame]]
 
 
+def lacking(folder: Path, *names: str) -> str:
+    """Returns what to say of a folder without one of these files; empty where all are there."""
+    missing = [name for name in names if not (folder / name).is_file()]
+    return f"{folder} has no {missing[0]}; give the folder of a page that ships its runs" if missing else ""
+
+
 def cells_of(folder: Path, report: Mapping[str, Any], beside: Path) -> Cells:
     """Returns every summary's cells by arm: from the parquet files, else from the report's cells.csv.
 

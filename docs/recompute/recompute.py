@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from cells import VALUE, Cells, cells_of, curves_of, marked
+from cells import VALUE, Cells, cells_of, curves_of, lacking, marked
 from claims import verdicts
 from formulas import (
     UNIT,
@@ -48,6 +48,7 @@ from page import against_page
 from scipy import stats
 from spread import profile, shared
 
+TABLES = ("results.parquet", "costs.parquet")
 Line = tuple[str, Any, Any]  # what, recomputed, printed
 
 
@@ -295,6 +296,9 @@ def main(arguments: list[str]) -> int:
     for name in arguments:
         folder = Path(name)
         beside = folder / "report" if (folder / "report" / "report.json").is_file() else folder
+        if missing := lacking(folder, *TABLES) or lacking(beside, "report.json", "report.html"):
+            print(missing, file=sys.stderr)
+            return 2
         report = json.loads((beside / "report.json").read_text(encoding="utf-8"))
         cells, runs = cells_of(folder, report, beside), curves_of(folder, report)
         lines = [
@@ -312,12 +316,12 @@ def main(arguments: list[str]) -> int:
         different = [(what, a, b) for what, a, b in lines if not same(a, b)]
         for what, a, b in different:
             print(f"DIFFERENT  {what}: {a}, the report has {b}")
-        lacking = against_page(report, (beside / "report.html").read_text(encoding="utf-8"))
-        for what in lacking:
+        not_there = against_page(report, (beside / "report.html").read_text(encoding="utf-8"))
+        for what in not_there:
             print(f"NOT ON THE PAGE  {what}")
         checked = f"{len(lines)} numbers recomputed, {len(different)} different"
-        print(f"{folder}: {checked}; {len(lacking)} not on the page as they should be.")
-        wrong += len(different) + len(lacking)
+        print(f"{folder}: {checked}; {len(not_there)} not on the page as they should be.")
+        wrong += len(different) + len(not_there)
     return int(wrong > 0 or not arguments)
 
 

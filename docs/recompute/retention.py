@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from cells import lacking
 from scipy import stats
 
 WINDOW = 24_576  # env steps over which a loss on FAR is averaged, in Catch in two stages
@@ -175,6 +176,9 @@ def main() -> int:
     parser.add_argument("--window", type=int, default=WINDOW, help="env steps over which a loss is averaged")
     parser.add_argument("--write", action="store_true", help="write numbers.json first")
     asked = parser.parse_args()
+    tables = [f"{name}.parquet" for name in ("results", "far", "terms")]
+    if missing := lacking(asked.folder, *tables, *(() if asked.write else ("numbers.json",))):
+        parser.error(missing)
     found = numbers(asked.folder, asked.window)
     return held_against(asked.folder / "numbers.json", found, write=asked.write)
 

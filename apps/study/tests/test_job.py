@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from fvm_envs.toy.env import CatchVec
 from study.claims.arms import spoken
 from study.config import StudyConfig
 from study.engines import Event, Schedule
@@ -43,6 +44,28 @@ def test_a_job_tells_how_far_an_evaluation_is(
         parts = [progress.part for progress in told if progress.env_step == env_step]
         assert (parts[0], parts[-1]) == (0.0, 1.0)
         assert parts == sorted(parts)
+    assert store.read(job, "episodes.parquet") == small_done[1].read(job, "episodes.parquet")
+
+
+def test_a_job_on_envs_that_cannot_save_their_state_keeps_no_checkpoint_and_ends(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As RLBench's in CoppeliaSim. A checkpoint is due at every moment; one that is stopped begins anew."""
+
+    def no_state(envs: CatchVec) -> dict[str, object]:
+        raise NotImplementedError("cannot save its state")
+
+    monkeypatch.setattr(CatchVec, "saves_state", False)
+    monkeypatch.setattr(CatchVec, "own_state", no_state)
+    job = next(job for job in small_done[0].jobs if job.method == "scratch")
+    (tmp_path / "jobs").mkdir()
+    store = Store(tmp_path)
+    stopped = run_job(job, store, device="cpu", checkpoint_every_s=0)
+    next(stopped)
+    stopped.close()
+    assert store.load_checkpoint(job) is None
+    for _ in run_job(job, store, device="cpu", checkpoint_every_s=0):
+        pass
     assert store.read(job, "episodes.parquet") == small_done[1].read(job, "episodes.parquet")
 
 

@@ -79,6 +79,20 @@ def test_the_simulator_is_part_of_a_jobs_key_and_named_by_the_report(monkeypatch
     assert real.identity != ours.identity
 
 
+def test_a_training_in_coppeliasim_begins_its_slots_anew_where_it_can_be_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rlbench, "check_coppeliasim", lambda: None)
+    for preset, pretrain, adapt in (("quick", 200, 200), ("paper", 1_000, 500)):
+        asked = Arguments(benchmark="rlbench", preset=preset, simulator="coppeliasim", set=("cameras=wrist",))
+        config = resolve(asked, "quick")
+        trainings = [job.spec for job in make_plan(config).jobs if job.kind in ("pretrain", "adapt")]
+        every = {spec["kind"]: spec["phase"]["restart_every"] for spec in trainings}
+        assert every == {"pretrain": pretrain, "adapt": adapt}  # ten iterations of ten steps
+        assert {spec["env_options"]["simulator"] for spec in trainings} == {"coppeliasim"}
+        assert trainings[0]["env_options"]["cameras"] == ["wrist"]
+
+
 def test_a_missing_coppeliasim_is_said_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

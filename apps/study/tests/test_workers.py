@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -186,6 +187,18 @@ def test_status_tells_counts_and_who_works_on_what(
         assert f"process {os.getpid()}" in lines[1]
         assert run(["status", str(store.root), "--plain"]) == 0
         assert capsys.readouterr().out.splitlines()[0] == lines[0]
+
+
+def test_status_counts_jobs_whose_parent_failed(folder: tuple[Plan, Store]) -> None:
+    plan, store = folder
+    failed = next(job for job in plan.jobs if any(child.parent == job for child in plan.jobs))
+    children = sum(job.parent == failed for job in plan.jobs)
+    (store.root / "running").mkdir()
+    under_way = UnderWay(store.root)
+    under_way.fail(failed.key, Failure(message="no more memory"))
+    line = describe(plan.jobs, Watch(plan.jobs, store, under_way), under_way)[0]
+    assert line.endswith(f", 1 failed, {children} cannot run without what failed")
+    assert sum(map(int, re.findall("[0-9]+", line.partition(" jobs finished")[2]))) == len(plan.jobs)
 
 
 def test_stop_ends_workers_with_a_checkpoint(folder: tuple[Plan, Store]) -> None:

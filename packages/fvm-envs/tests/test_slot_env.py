@@ -292,6 +292,7 @@ def test_state_holds_arrays_and_json_values_only(make):
 def test_a_state_of_something_else_is_refused_and_changes_nothing(make):
     envs = make()
     envs.reset(seed=0)
+    assert envs.can_save is envs.saves_state
     if not envs.saves_state:
         with pytest.raises(NotImplementedError, match="cannot save its state"):
             envs.state_dict()

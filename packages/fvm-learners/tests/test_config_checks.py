@@ -1,10 +1,13 @@
 """What the numbers of a config may be."""
 
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fvm_learners import PPOConfig, RainbowConfig
 from fvm_learners import config_checks as checks
+from fvm_learners.c2f_arm import C2FARMConfig
 
 NAN, INF = float("nan"), float("inf")
 
@@ -48,3 +51,16 @@ def test_widths_are_at_least_one_whole_number():
     for sizes in ((), (64, 0), (1.5,), 64, None):
         with pytest.raises(ValueError, match="give at least one width"):
             checks.check_widths(SimpleNamespace(sizes=sizes), "sizes")
+
+
+@pytest.mark.parametrize(
+    "config", [PPOConfig(), RainbowConfig(), C2FARMConfig()], ids=lambda c: type(c).__name__
+)
+def test_what_is_true_or_false_is_nothing_else(config):
+    flags = [field.name for field in fields(config) if field.type in (bool, "bool")]
+    assert len(flags) >= 4
+    for name in flags:
+        replace(config, **{name: False})
+        for value in ("no", 0, 1.0, None):
+            with pytest.raises(ValueError, match=f"{name}={value!r}: give True or False"):
+                replace(config, **{name: value})

@@ -241,6 +241,8 @@ def test_what_cannot_be(lab, replay_lab, budget):
         for value in values:
             with pytest.raises(ValueError, match=f"{name}={value}: give a"):
                 PEARLConfig(**{name: value})
+    with pytest.raises(ValueError, match="context_with_replacement='no': give True or False"):
+        PEARLConfig(context_with_replacement="no")
     with pytest.raises(ValueError, match="adaptation='gradient'"):
         PEARLConfig(adaptation="gradient")
     assert Scratch.Config is None

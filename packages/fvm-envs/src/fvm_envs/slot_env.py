@@ -336,6 +336,11 @@ class SlotEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]], abc.ABC):
         """The frames of all slots for a video."""
         return tuple(self.render_slot(slot) for slot in range(self.num_envs))
 
+    @property
+    def can_save(self) -> bool:
+        """Whether `state_dict` gives the state now: whenever it is asked, or never (`saves_state`)."""
+        return self.saves_state
+
     def state_dict(self) -> State:
         """Everything, also in mid-episode: nested dicts of arrays and JSON values.
 

@@ -106,6 +106,20 @@ def test_a_simulator_that_hangs_is_started_again(make, monkeypatch):
     assert (terminated[0], info["failure"][0]) == (True, "simulator crashed")
 
 
+def test_a_film_shows_what_each_action_led_to(make):
+    """Five pictures .08 s apart an action: nobody sees RLBench's arm move. The end of an episode as well."""
+    envs = make(num_envs=1, episode_length=2)
+    envs.reset(seed=0)
+    assert envs.film_slot(0, 4) == []
+    first = envs.step(action(0.3, 0.1, 1.0)[None])[0]["front_rgb"][0]
+    info = envs.step(action(0.2, 0.1, 1.0)[None])[-1]
+    last = info["final_obs"][0]["front_rgb"]
+    film = [picture[::64, ::64].tolist() for picture in envs.film_slot(0, 0)]
+    assert film == [first.tolist()] * 5 + [last.tolist()] * 5
+    envs.step(action(0.3, 0.1, 1.0)[None])
+    assert envs.film_slot(0, 0) == []
+
+
 def test_a_task_that_is_hard_to_place_is_reset_again(make):
     envs = make("rlbench/hide_away", num_envs=1, image_size=1)
     pictures = {int(envs.reset()[0]["front_rgb"].max()) for _ in range(20)}

@@ -13,7 +13,7 @@ def make():
     made = []
 
     def build(length=3, **options):
-        config = ObservationConfig(image_size=(8, 12), cameras=("front",), **options)
+        config = ObservationConfig(**{"image_size": (8, 12), "cameras": ("front",), **options})
         made.append(RLBenchSlot(config, length, False))
         made[-1].seed([7])
         return made[-1]
@@ -98,9 +98,13 @@ def test_the_simulator_s_state_cannot_be_saved_and_a_video_needs_its_camera(make
     for cannot in (slot.state, lambda: slot.check({}), lambda: slot.load({})):
         with pytest.raises(NotImplementedError, match="cannot save its state: start again from a reset"):
             cannot()
-    with pytest.raises(ValueError, match="a video shows the front camera: observe its rgb"):
+    with pytest.raises(ValueError, match="a video shows what a camera sees: observe the rgb of one"):
         slot.frame()
     slot.close()
+    other = make(cameras=("wrist",))
+    other.begin("reach_target", 0)
+    assert other.frame().shape == (8 * 64, 12 * 64, 3)
+    other.close()
     shown = make()
     shown.begin("reach_target", 0)
     assert shown.frame().shape == (8 * 64, 12 * 64, 3)  # 512 rows at least

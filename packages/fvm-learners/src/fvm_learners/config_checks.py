@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -67,6 +68,14 @@ def check_fractions(config: Any, names: Iterable[str]) -> None:
         value = getattr(config, name)
         if not (is_number(value) and 0 <= value <= 1):
             raise ValueError(f"{name}={value!r}: give a number from 0 to 1")
+
+
+def check_flags(config: Any) -> None:
+    """Raises ValueError unless all fields whose default is True or False are one of them: "no" is neither."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(field.default, bool) and not isinstance(value, bool):
+            raise ValueError(f"{field.name}={value!r}: give True or False")
 
 
 def check_widths(config: Any, name: str) -> None:

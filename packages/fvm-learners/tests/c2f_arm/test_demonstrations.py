@@ -70,6 +70,32 @@ def test_a_demonstration_says_what_it_lacks():
         Demonstration({"gripper_pose": pose(0, 1)}, lambda frame, time: {})
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"gripper_open": np.ones(3)}, r"gripper_open \(3,\), joint_velocities \(4, 7\): give \[T, 7\]"),
+        ({"gripper_open": np.ones((4, 2))}, r"have shapes gripper_pose \(4, 7\), gripper_open \(4, 2\)"),
+        ({"gripper_pose": np.ones((4, 3))}, r"have shapes gripper_pose \(4, 3\)"),
+        ({"joint_velocities": np.ones((5, 7))}, r"joint_velocities \(5, 7\)"),
+        ({"gripper_pose": np.full((4, 7), np.nan)}, "holds what is no pose: give finite numbers"),
+        ({"gripper_pose": np.eye(4, 7)}, "quaternions xyzw that are not zero"),
+    ],
+)
+def test_frames_that_are_none(changed, why):
+    frames = {"gripper_pose": pose(0, 1, 2, 3), "gripper_open": np.ones(4), "joint_velocities": moving(4)}
+    Demonstration(frames, lambda frame, time: {})
+    with pytest.raises(ValueError, match=why):
+        Demonstration({**frames, **changed}, lambda frame, time: {})
+
+
+@pytest.mark.parametrize("keyframes", [(), (0,), (-1,), (2, 4), (3, 2), (2, 2), (1.0,), (True, 2)])
+def test_keyframes_that_are_none(keyframes):
+    frames = {"gripper_pose": pose(0, 1, 2, 3), "gripper_open": np.ones(4), "joint_velocities": moving(4)}
+    Demonstration(frames, lambda frame, time: {}, keyframes=(1, np.int64(3)))
+    with pytest.raises(ValueError, match=r"of a demonstration of 4 frames: give at least one index, from 1"):
+        Demonstration(frames, lambda frame, time: {}, keyframes=keyframes)
+
+
 def test_demonstrations_of_another_camera_or_kind(ball, demos, tiny):
     learner = make(Wrist(ball()), replace(tiny, cameras=("wrist",)))
     with pytest.raises(ValueError, match="these observations have no wrist_rgb"):

@@ -50,6 +50,22 @@ def test_what_is_overwritten_takes_its_transitions_with_it():
     assert stored(replay) == [(21, 22), (22, 22)]
 
 
+def test_an_episodes_end_outlives_what_is_written_over_older_frames(filed):
+    """12 came from the row that 31 is in; overwriting 12 takes nothing of 31, whose step was rewarded."""
+    replay = ArmReplay(6, EYE, 1.0)
+    play(replay, 10, 3)
+    play(replay, 20, 3)
+    play(replay, 30, 2)  # over 10 and 11
+    play(replay, 40, 1)  # over 12
+    assert stored(replay) == [(20, 21), (21, 22), (22, 22), (30, 31), (31, 31), (40, 40)]
+    again = ArmReplay(6, EYE, 1.0)
+    again.load_state_dict(filed(replay.state_dict()))
+    for one in (replay, again):
+        context = one.recent(6, 6, np.random.default_rng(0))
+        assert sorted(context.action[:, 0]) == [21, 22, 23, 31, 32, 41]
+        assert context.reward.sum() == 3
+
+
 def test_demonstrations_are_never_overwritten(demos):
     replay = ArmReplay(12, EYE, 1.0)
     rows = replay.write(views(1, 2, 3), pinned=True)

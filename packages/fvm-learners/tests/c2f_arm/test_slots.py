@@ -44,14 +44,17 @@ def test_a_time_out_keeps_its_value_and_its_last_observation(ball, tiny, mode):
     assert not moves.done.any()
 
 
-def test_quirks_of_time_differ(ball, tiny):
-    envs = ball(num_envs=1)
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_quirks_of_time_differ(ball, tiny, mode):
+    """ARM's observation after step t says the time of t - 1, and its first one that of 0."""
+    envs = ball(num_envs=1, length=5, mode=mode)
     agent = make(envs, replace(tiny, learn_start=1_000, quirks=("late_time", "timeouts_terminate")))
-    agent.collect(envs, 3)
+    agent.collect(envs, 7)
     replay = agent.replays[0]
     moves = replay.transitions(np.flatnonzero(replay._tree.priorities > 0))
-    assert moves.time.tolist() == [1.0, 1.0, 1.0]
-    assert moves.done.tolist() == [False, False, True]
+    assert moves.time[:6].tolist() == [1.0, 1.0, 0.5, 0.0, -0.5, 1.0]
+    assert moves.next_time[:4].tolist() == moves.time[1:5].tolist()
+    assert moves.done[:6].tolist() == [False, False, False, False, True, False]
 
 
 def test_own_successes_are_imitated(ball, demos, tiny):

@@ -28,6 +28,24 @@ def test_a_camera_without_depth(ball, tiny):
         make(envs, tiny)
 
 
+def test_cameras_of_which_one_has_depth_and_another_points(ball, tiny):
+    envs = ball()
+    spaces = envs.single_observation_space.spaces
+    spaces |= {name.replace("front", "wrist"): part for name, part in spaces.items() if "front" in name}
+    spaces["wrist_point_cloud"] = gym.spaces.Box(-9, 9, (32, 32, 3), np.float32)
+    del spaces["wrist_depth"]
+    with pytest.raises(ValueError, match="front_rgb but not front_point_cloud"):
+        make(envs, replace(tiny, cameras=("front", "wrist")))
+
+
+@pytest.mark.parametrize("shape", [(32,), (32, 32), (32, 32, 1), (32, 32, 3, 4)])
+def test_pictures_of_another_shape(ball, tiny, shape):
+    envs = ball()
+    envs.single_observation_space.spaces["front_rgb"] = gym.spaces.Box(0, 255, shape, np.uint8)
+    with pytest.raises(ValueError, match=r"pictures of front have shapes \(32,.*: make them all alike"):
+        make(envs, tiny)
+
+
 def test_observations_of_another_camera_or_size(ball, tiny):
     envs = ball()
     agent = make(envs, tiny)

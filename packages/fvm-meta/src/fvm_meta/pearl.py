@@ -26,7 +26,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from fvm_learners import Hook, Iteration
-from fvm_learners.config_checks import check_counts, check_fractions, check_not_negative
+from fvm_learners.config_checks import check_counts, check_flags, check_fractions, check_not_negative
 from fvm_learners.hooks import Term
 from fvm_learners.latent import LatentDistribution
 from fvm_learners.replay.samplers import LearnerView, draw_tasks
@@ -65,6 +65,7 @@ class PEARLConfig:
     adaptation: Literal["context", "both"] = "context"
 
     def __post_init__(self) -> None:
+        check_flags(self)
         check_counts(self, ("context_size", "context_window"))
         check_fractions(self, ("prior_frac",))
         check_not_negative(self, ("kl_weight",))

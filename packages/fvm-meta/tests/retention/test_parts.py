@@ -153,3 +153,8 @@ def test_parts_that_a_learner_lacks_are_named_with_those_it_has(lab, budget, pre
     with pytest.raises(ValueError, match="retention 'x' found no head among the parts encoder, core"):
         heads_of(Headless(), "x")
     assert named(Headless(), ("core",), "x") == ("core",)
+
+
+def test_whether_heads_are_drawn_anew_is_said_by_true_or_false():
+    with pytest.raises(ValueError, match="reset='no': give True or False"):
+        HeadOnlyConfig(reset="no")

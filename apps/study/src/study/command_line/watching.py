@@ -78,6 +78,8 @@ def describe(jobs: Sequence[Any], watch: Any, under_way: UnderWay) -> list[str]:
     lines = [f"{finished} of {len(jobs)} jobs finished, {len(watch.running)} running, {waiting} waiting"]
     if failed:
         lines[0] += f", {len(failed)} failed"
+    if without := len(jobs) - finished - len(watch.left) - len(failed):
+        lines[0] += f", {without} cannot run without what failed"
     for key in watch.running:
         job, told = watch.left[key], under_way.told(key)
         note = told[0] if told else {"env_step": 0, "doing": "starting"}

@@ -220,6 +220,8 @@ class Options:
 def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
     """Returns what another simulator and other cameras change in a preset.
 
+    CoppeliaSim's state cannot be saved, so a training begins all its slots anew now and then.
+
     Raises:
         StudyError: There is no such simulator or camera, or the simulator does not run here.
     """
@@ -231,8 +233,10 @@ def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
         return changed
     check_coppeliasim()
     env_options = changed.get("env_options", preset.env_options)
+    phases = {kind: changed.get(kind, getattr(preset, kind)) for kind in ("pretrain", "adapt")}
     return {
         **changed,
+        **({kind: restarting(phase) for kind, phase in phases.items()} if preset.methods else {}),
         "preset": f"{preset.preset}-{simulator}",
         "env_options": {**env_options, "simulator": simulator},
         # RLBench plays its scripts outside of episodes (`fvm_envs.rlbench.get_demos`): only chance plays.
@@ -242,6 +246,11 @@ def chosen(preset: StudyConfig, options: Options) -> Mapping[str, Any]:
             PLAYERS["mujoco"], PLAYERS[simulator]
         ),
     }
+
+
+def restarting(phase: Phase) -> Phase:
+    """Returns the same training, of which all slots begin anew every ten iterations: it is resumed there."""
+    return replace(phase, restart_every=10 * phase.learner.num_steps * phase.num_envs)
 
 
 def seen_by(preset: StudyConfig, names: str) -> dict[str, Any]:

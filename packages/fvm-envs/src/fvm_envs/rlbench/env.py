@@ -75,7 +75,8 @@ class Simulators(Processes):
 class RLBenchVec(ManipulationVec):
     """Slots that play RLBench's own tasks in CoppeliaSim; arguments as of `ManipulationVec`.
 
-    `num_processes` and `renderer` have no meaning here. All of RLBench's tasks can be played.
+    `num_processes` and `renderer` have no meaning here. All of RLBench's tasks can be played. A film shows
+    what each action led to, not the motion.
     """
 
     saves_state = False

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from fvm_envs.manipulation.keyframes import keyframes_of
 from fvm_envs.manipulation.observation import Observation, ObservationConfig, remaining_time
 from fvm_envs.manipulation.scene import CAMERAS
+from fvm_envs.manipulation.simulator import TICK_S
 from fvm_envs.manipulation.slot import Transition
 
 RESETS = 10
 """Resets after which a task that RLBench cannot place is given up; it tries 40 places in each."""
+SHOWN_S = 0.4
+"""For how long a film shows what an action led to: nobody sees RLBench's arm while it moves."""
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0]).astype(np.float32)
 _PROPRIOCEPTION = ("gripper_pose", "gripper_joint_positions", "joint_positions", "joint_velocities")
 
@@ -45,6 +48,8 @@ class RLBenchSlot:
         self._task_name: str | None = None
         self._last: Any = None
         self._steps = 0
+        self._film: list[NDArray[np.uint8]] = []
+        self._filmed = 0
         self._errors: tuple[type[Exception], ...] = ()
         self._not_placed: type[Exception] = Exception
 
@@ -122,6 +127,8 @@ class RLBenchSlot:
         except self._errors as error:
             failure = "outside workspace" if "workspace" in str(error) else "unreachable"
         self._steps += 1
+        if self._filmed:
+            self._film += [self.frame()] * self._filmed
         success = reward >= 1.0
         terminated = success or failure != ""
         truncated = not terminated and self._steps >= self._episode_length
@@ -149,13 +156,23 @@ class RLBenchSlot:
         return out
 
     def frame(self) -> NDArray[np.uint8]:
-        """The front camera's picture, if it is observed, made larger."""
-        rgb = getattr(self._last, "front_rgb", None)
+        """The front camera's picture, or else the first camera's that is observed, made larger."""
+        shown = [getattr(self._last, f"{name}_rgb", None) for name in ("front", *self._config.cameras)]
+        rgb = next((picture for picture in shown if picture is not None), None)
         if rgb is None:
-            raise ValueError("a video shows the front camera: observe its rgb")
+            raise ValueError("a video shows what a camera sees: observe the rgb of one")
         scale = -(-512 // rgb.shape[0])
         frame: NDArray[np.uint8] = np.asarray(rgb, dtype=np.uint8).repeat(scale, 0).repeat(scale, 1)
         return frame
+
+    def film(self, every: int) -> None:
+        """Keep pictures of what each action led to, one for every so many ticks of `SHOWN_S`; 0 for none."""
+        self._filmed = max(1, round(SHOWN_S / (every * TICK_S))) if every else 0
+
+    def developed(self) -> list[NDArray[np.uint8]]:
+        """The pictures that were kept, oldest first, each given once."""
+        film, self._film = self._film, []
+        return film
 
     def state(self) -> dict[str, Any]:
         """Not possible.

@@ -9,6 +9,7 @@ from fvm_learners.c2f_arm.grid import Grids, check_reach, check_workspace
 from fvm_learners.config_checks import (
     check_above_zero,
     check_counts,
+    check_flags,
     check_fractions,
     check_not_negative,
     check_optional_above_zero,
@@ -85,7 +86,8 @@ class C2FARMConfig:
         yaw_centre: x and y of that turn's axis, m.
         shift: Largest shift of a batch's scenes along x, y, z, m.
         gripper_symmetry: Learn only one of the two orientations in which a parallel gripper is the same.
-        acting_stride: Acting looks at every so many points at depth 0.
+        acting_stride: Acting looks at every so many points at depth 0, counted through all slots: which of a
+            slot's depends on how many the slots before have.
         beam: Voxels of each depth that acting looks into.
         exploration: "none"; "noise" on position and angles; "boltzmann" draws voxels in proportion to
             exp(Q / temperature).
@@ -167,6 +169,7 @@ class C2FARMConfig:
         Raises:
             ValueError: One is out of its range, or two do not fit.
         """
+        check_flags(self)
         _check_counts(self)
         _check_numbers(self)
         for name, choices in (

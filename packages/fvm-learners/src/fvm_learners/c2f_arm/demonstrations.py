@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fvm_learners.c2f_arm.config import C2FARMConfig
 from fvm_learners.c2f_arm.keyframes import keyframes_of, merged
+from fvm_learners.config_checks import is_count
 
 if TYPE_CHECKING:
     from fvm_learners.c2f_arm.replay import ArmReplay
@@ -51,16 +52,44 @@ class Demonstration:
     keyframes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check the frames.
+        """Check frames and keyframes.
 
         Raises:
-            ValueError: Some are missing, or there are fewer than two.
+            ValueError: Frames are missing, fewer than two, misshapen or no poses; keyframes are not among
+                them.
         """
         missing = [name for name in FRAMES if name not in self.frames]
         if missing:
             raise ValueError(f"a demonstration's frames lack {', '.join(missing)}")
         if len(self) < 2:
             raise ValueError(f"a demonstration of {len(self)} frames: it needs a start and an end")
+        self._check_frames()
+        if self.keyframes is not None:
+            self._check_keyframes(self.keyframes)
+
+    def _check_frames(self) -> None:
+        num = len(self)
+        shapes = {name: np.shape(self.frames[name]) for name in FRAMES}
+        pose, opened, velocities = shapes.values()
+        if pose != (num, 7) or opened not in ((num,), (num, 1)) or velocities[:1] != (num,):
+            told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(
+                f"a demonstration's frames have shapes {told}: give [T, 7], [T] or [T, 1], and [T, J]"
+            )
+        poses = np.asarray(self.frames["gripper_pose"], dtype=np.float64)
+        if not np.isfinite(poses).all() or not (np.abs(poses[:, 3:]).max(axis=1) > 0).all():
+            raise ValueError(
+                "a demonstration's gripper_pose holds what is no pose: give finite numbers, and quaternions "
+                "xyzw that are not zero"
+            )
+
+    def _check_keyframes(self, keyframes: Sequence[int]) -> None:
+        whole = all(is_count(frame) for frame in keyframes)
+        if not (keyframes and whole and keyframes[-1] < len(self) and sorted(set(keyframes)) == [*keyframes]):
+            raise ValueError(
+                f"keyframes={tuple(keyframes)} of a demonstration of {len(self)} frames: give at least one "
+                f"index, from 1 to {len(self) - 1}, ascending"
+            )
 
     @classmethod
     def of(cls, recorded: Recorded) -> Demonstration:

@@ -55,7 +55,8 @@ class FrozenArmPolicy(LatentPolicy):
             obs: Of all slots, as the env gives them.
             state: Of the call before, or `initial_state`.
             episode_start: [B] bool, `obs` is an episode's first; a latent is drawn then.
-            rngs: One for each slot: a slot's episode does not depend on its neighbours.
+            rngs: One for each slot: a slot's episode does not depend on its neighbours, where `acting_stride`
+                is 1.
         """
         return self.act_on(self.eye.read(obs), state, episode_start, rngs)
 

@@ -21,7 +21,6 @@ from fvm_learners.config_checks import check_num_tasks
 from fvm_learners.replay.sum_tree import SumTree
 
 CHUNK = 128
-NO_FRAME = -1
 SMALLEST_LOSS = 1e-6
 COUNTS = ("_head", "_written", "num_frames", "_num_demo", "env_steps", "num_rewarded")
 
@@ -53,7 +52,6 @@ class ArmReplay:
         self.demonstrated_context_frac = demonstrated_context_frac
         self._chunks: list[dict[str, NDArray[Any]]] = []
         self._pinned = np.zeros(capacity, dtype=np.bool_)
-        self._before = np.full(capacity, NO_FRAME, dtype=np.int32)
         self._order = np.full(capacity, -1, dtype=np.int64)
         self._serial = np.full(capacity, -1, dtype=np.int64)
         self._written = 0
@@ -86,7 +84,7 @@ class ArmReplay:
                 self._head = (self._head + 1) % self.capacity
             row, self._head = self._head, (self._head + 1) % self.capacity
             self._forget(row)
-            self._pinned[row], self._before[row] = pinned, NO_FRAME
+            self._pinned[row] = pinned
             self._serial[row], self._written = self._written, self._written + 1
             self.num_frames = max(self.num_frames, row + 1)
             while len(self._chunks) * CHUNK <= row:
@@ -112,11 +110,9 @@ class ArmReplay:
         }
 
     def _forget(self, row: int) -> None:
-        lost = [row]
-        if self._before[row] != NO_FRAME:
-            lost.append(int(self._before[row]))
+        # What led to this frame lay in an older row, and went with it.
         self._order[row] = -1
-        self._tree.set(np.array(lost), np.zeros(len(lost)))
+        self._tree.set(np.array([row]), np.zeros(1))
 
     def append(
         self,
@@ -131,8 +127,6 @@ class ArmReplay:
     ) -> None:
         """One step played online."""
         self._put(frame, frame, next_frame, action, reward, done, time, next_time, demo=False)
-        if next_frame != frame:
-            self._before[next_frame] = frame
         self._order[frame] = self.env_steps
         self.env_steps += 1
 
@@ -312,7 +306,6 @@ class ArmReplay:
             "priority": torch.from_numpy(self._tree.priorities[used]),
             "columns": {name: torch.from_numpy(column[used]) for name, column in self._columns.items()},
             "pinned": torch.from_numpy(self._pinned[: self.num_frames].copy()),
-            "before": torch.from_numpy(self._before[: self.num_frames].copy()),
             "order": torch.from_numpy(self._order[: self.num_frames].copy()),
             "serial": torch.from_numpy(self._serial[: self.num_frames].copy()),
             "counts": [getattr(self, name) for name in COUNTS],
@@ -360,7 +353,7 @@ class ArmReplay:
         priorities = np.zeros(len(self._tree.priorities))
         priorities[used] = state["priority"].numpy()
         self._tree.load(priorities)
-        for name in ("pinned", "before", "order", "serial"):
+        for name in ("pinned", "order", "serial"):
             getattr(self, f"_{name}")[: self.num_frames] = state[name].numpy()
         self.max_priority = state["max_priority"]
 

@@ -143,7 +143,8 @@ def take_row(
     slots.check_moves(outcome)
     following = eye.read(outcome.obs)
     if "late_time" in config.quirks and eye.time is not None:
-        following.low_dim[~ended, eye.time] = slots.views.low_dim[~ended, eye.time]
+        steps = np.where(ended | slots.reset_row, 0, slots.length + 1)
+        following.low_dim[:, eye.time] = _a_step_before(following.low_dim[:, eye.time], steps)
     shown = dict(zip(outcome.final_slots.tolist(), range(len(outcome.final_slots)), strict=True))
     final = eye.read(outcome.final_obs) if shown else following
     for slot in np.flatnonzero(~slots.reset_row):
@@ -156,6 +157,11 @@ def take_row(
         slots.frames[slot] = []
     slots.views = following
     return slots.advance(outcome, mode, env_step)
+
+
+def _a_step_before(time: NDArray[np.floating], steps: NDArray[np.int64]) -> NDArray[np.floating]:
+    """The time [B] of the step before, of a time that falls evenly from 1, at an episode's start."""
+    return 1.0 - (1.0 - time) * np.maximum(steps - 1, 0) / np.maximum(steps, 1)
 
 
 def _store(

@@ -87,9 +87,10 @@ class Eye:
                     f"there is no camera {camera!r}: the observations have {', '.join(shown) or 'none'}; set "
                     "cameras=... to some of these, or make the environment with that camera"
                 )
-            geometry = [f"{camera}_camera_extrinsics", f"{camera}_camera_intrinsics"]
-            if f"{camera}_depth" not in parts:
-                geometry.append(f"{camera}_point_cloud")
+        from_points = any(f"{camera}_depth" not in parts for camera in config.cameras)
+        for camera in config.cameras:
+            depth = f"{camera}_point_cloud" if from_points else f"{camera}_depth"
+            geometry = [f"{camera}_camera_extrinsics", f"{camera}_camera_intrinsics", depth]
             missing = [name for name in geometry if name not in parts]
             if missing:
                 raise ValueError(
@@ -101,17 +102,21 @@ class Eye:
             raise ValueError(
                 f"low_dim={config.low_dim}: the observations have no {', '.join(unknown)}; leave it out"
             )
-        height, width = parts[f"{config.cameras[0]}_rgb"].shape[:2]  # type: ignore[index]
-        for camera in config.cameras:
-            if parts[f"{camera}_rgb"].shape != (height, width, 3):
-                raise ValueError("cameras with pictures of different sizes: make them all alike")
+        shapes = [parts[f"{camera}_rgb"].shape for camera in config.cameras]
+        size = shapes[0] or ()
+        if len(size) != 3 or any(shape != (*size[:2], 3) for shape in shapes):
+            raise ValueError(
+                f"pictures of {', '.join(config.cameras)} have shapes {', '.join(map(str, shapes))}: make "
+                "them all alike, [height, width, 3]"
+            )
+        height, width = size[:2]
         return cls(
             config.cameras,
             config.low_dim,
             height,
             width,
             tuple(int(np.prod(parts[name].shape or (1,))) for name in config.low_dim),
-            any(f"{camera}_depth" not in parts for camera in config.cameras),
+            from_points,
         )
 
     @property

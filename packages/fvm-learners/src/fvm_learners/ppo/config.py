@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fvm_learners.config_checks import (
     check_above_zero,
     check_counts,
+    check_flags,
     check_fractions,
     check_not_negative,
     check_optional_above_zero,
@@ -79,6 +80,7 @@ class PPOConfig:
         Raises:
             ValueError: One is out of its range.
         """
+        check_flags(self)
         check_counts(self, ("num_steps", "num_epochs", "num_minibatches", "lstm_size"))
         check_above_zero(self, ("learning_rate", "clip_ratio", "max_grad_norm", "adam_eps"))
         check_not_negative(self, ("value_coef", "entropy_coef"))

@@ -6,6 +6,7 @@ from typing import Literal
 from fvm_learners.config_checks import (
     check_above_zero,
     check_counts,
+    check_flags,
     check_fractions,
     check_not_negative,
     check_optional_above_zero,
@@ -105,6 +106,7 @@ class RainbowConfig:
         Raises:
             ValueError: One is out of its range.
         """
+        check_flags(self)
         counts = ("num_steps", "batch_size", "replay_capacity", "n_step", "frame_stack")
         check_counts(self, (*counts, "beta_anneal_env_steps", "target_period_updates"))
         check_counts(self, ("hidden_size", "context_hidden_size"))

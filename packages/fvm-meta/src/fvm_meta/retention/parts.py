@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fvm_learners.config_checks import check_counts
+from fvm_learners.config_checks import check_counts, check_flags
 
 from fvm_meta.capabilities import HasParts, Sigmas
 from fvm_meta.retention.retention import Retention
@@ -145,6 +145,9 @@ class HeadOnlyConfig:
     """
 
     reset: bool = True
+
+    def __post_init__(self) -> None:
+        check_flags(self)
 
     def make(self) -> HeadOnly:
         """Returns a fresh hook."""
