@@ -236,7 +236,7 @@ def try_training(job: Job, device: str, until: float, *, exact: bool) -> None:
         context.score(first.policy, [spec.get("task") or spec["tasks"][0]], 1, env_step=first.env_step)
         if first.env_step:
             break
-    if first.resumable:
+    if first.resumable or "restart_every" not in spec["phase"]:  # envs that never save say what to do
         with TemporaryDirectory() as folder:
             write_state(Path(folder) / "state", first.state())
             state = read_state(Path(folder) / "state")
