@@ -103,7 +103,7 @@ class C2FARMConfig:
         quirks: Names out of `QUIRKS`.
         autocast: Whether to compute in bfloat16 on a GPU, but where the network cannot (`needs_float32`).
         cpu_bfloat16: The same on a CPU, which must have instructions for it.
-        compile: Whether `torch.compile` compiles the networks.
+        compile: Whether `torch.compile` compiles the networks on a GPU. On a CPU it would take minutes.
     """
 
     cameras: tuple[str, ...] = ("front",)
