@@ -80,7 +80,7 @@ class C2FARMConfig:
         importance_exponent: Beta.
         start_every: Frames of a demonstration between two where an episode is made to start.
         merge_keyframes: Leave out keyframes whose successor has nearly the same pose, where the rest still
-            solves the episode.
+            solves the episode; of demonstrations that bring keyframes of their own all stay.
         jitter: Largest shift of a finer grid's centre, as a share of its half side.
         yaw_degrees: Largest turn of a batch's scenes about the vertical.
         yaw_centre: x and y of that turn's axis, m.
