@@ -27,7 +27,7 @@ from study.plan import Plan, make_plan
 from study.presets import rlbench, toy
 from study.registry import registered
 from study.resolve import check
-from study.results.collect import Results, collect, write_report
+from study.results.collect import Results, audit_leaks, collect, write_report
 
 SIZE = {"channels": 8, "grid_sizes": (8, 8), "batch_size": 4, "replay_capacity": 200, "num_steps": 3}
 SLOW = {"updates_per_env_step": 0.5, "context_hidden_size": 8}
@@ -134,6 +134,15 @@ def test_pearl_infers_from_a_demonstration_before_its_first_step(
     jobs = {job.method: job for job in plan.jobs if job.kind == "adapt"}
     latents = {name: store.weights(jobs[f"pearl, {name}"])["carried/latent/mean"] for name in ("1 demo",)}
     assert np.abs(latents["1 demo"].numpy()).sum() > 0
+
+
+def test_a_task_and_a_variation_of_it_may_both_be_trained_on() -> None:
+    """Tasks with and without a number are sorted; a name alone is its variation 0."""
+    trained = ("reach_target/2", "reach_target", "reach_target/1")
+    for held_out, leaked in (("reach_target/3", ()), ("reach_target/0", ("rlbench/reach_target/0",))):
+        config = tiny(folds=(rlbench.fold(held_out, trained),))
+        audit = audit_leaks(config, make_plan(config))
+        assert (audit.against, audit.leaked) == (3, leaked)
 
 
 def test_the_page_has_a_panel_for_each_number_of_demonstrations(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -112,13 +114,39 @@ def test_a_job_waits_until_the_machine_has_its_memory(
     (tmp_path / "jobs").mkdir()
     store, looks = Store(tmp_path), list[bool]()
     monkeypatch.setattr(
-        study.machine.needs.Needs, "fit_now", lambda self: looks.append(True) or len(looks) > 2
+        study.machine.needs.Needs, "fit_now", lambda self, promised: looks.append(True) or len(looks) > 2
     )
     needs = needs_of([], [], ["1M"], on_gpu=False)
     events = list(take_jobs(Schedule([job], store), RunOptions("cpu", 1e9, needs=needs)))
     assert [event.what for event in events if event.what != "progress"] == ["started", "finished"]
     assert len(looks) == 3
     assert not UnderWay(tmp_path).held()
+
+
+def test_memory_that_a_neighbour_has_not_taken_yet_is_not_free(
+    small_done: tuple[Plan, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = small_done[0].jobs[:2]
+    (tmp_path / "jobs").mkdir()
+    under_way, asked = UnderWay(tmp_path), list[int]()
+    neighbour = subprocess.Popen(["sleep", "60"])
+    with monkeypatch.context() as there:
+        there.setattr(os, "getpid", lambda: neighbour.pid)
+        lease = under_way.take(theirs.key)
+    assert lease is not None
+
+    def fit_now(self: Needs, promised: int) -> bool:
+        asked.append(promised)
+        neighbour.kill()
+        neighbour.wait()
+        return len(asked) > 1
+
+    monkeypatch.setattr(study.machine.needs.Needs, "fit_now", fit_now)
+    options = RunOptions("cpu", 1e9, needs=needs_of([], [], ["6G"], on_gpu=False))
+    list(take_jobs(Schedule([ours, theirs], Store(tmp_path)), options))
+    assert 6 * GB - 2**24 < asked[0] < 6 * GB
+    assert asked[1] == 0  # it has ended
+    lease.release()
 
 
 def test_a_job_for_a_gpu_is_not_for_a_worker_without() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.folder.store import Store
+from study.jobs.environments import make_envs
 from study.jobs.video import FRAME_MS, SIZE, agents_that_play, play, write_videos
 from study.plan import Plan
 
@@ -62,7 +64,6 @@ def test_a_task_that_nobody_plays_is_refused(
 
 def test_the_same_episode_every_time(small: StudyConfig, small_done: tuple[Plan, Store]) -> None:
     from study.jobs.agents import restore
-    from study.jobs.environments import make_envs
 
     plan, store = small_done
     job = next(job for job in plan.jobs if job.kind == "adapt")
@@ -72,3 +73,21 @@ def test_the_same_episode_every_time(small: StudyConfig, small_done: tuple[Plan,
     assert episodes[0][1] == episodes[1][1]
     assert all(np.array_equal(a, b) for a, b in zip(episodes[0][0], episodes[1][0], strict=True))
     assert episodes[0][0][0].dtype == np.uint8
+
+
+class ToAndFro:
+    """A policy that moves the arm to one side and back."""
+
+    def initial_state(self, num_envs: int) -> float:
+        return 0.2
+
+    def act(self, obs: object, state: float, start: object, rngs: object) -> tuple[np.ndarray, float]:
+        return np.array([[0.3, state, 1.0, 1, 0, 0, 0, 1]], dtype=np.float32), -state
+
+
+def test_manipulation_is_shown_in_motion_and_not_where_a_step_ends() -> None:
+    envs = make_envs("rlbench", ["rlbench/lamp_on"], 1, 0, cameras=[], episode_length=2)
+    frames, return_ = play(ToAndFro(), envs)
+    assert return_ == 0
+    assert len(frames) > 10  # every .08 s of two motions; every second step would be one
+    assert all((one != two).any() for one, two in pairwise(frames[:6]))

@@ -18,6 +18,17 @@ def test_what_is_no_id(id):
         Task.parse(id)
 
 
+def test_tasks_are_ordered_by_benchmark_name_and_level_a_name_alone_first():
+    ids = ["atari/pong", "rlbench/open_door", "rlbench/pick_up_cup", "rlbench/pick_up_cup/0"]
+    ids += ["rlbench/pick_up_cup/3", "rlbench/pick_up_cup/12", "toy/catch/1"]
+    tasks = [Task.parse(id) for id in ids]
+    assert sorted([*tasks[3:], *tasks[:3]]) == tasks
+    assert tasks[2] <= tasks[2] < tasks[3]
+    assert tasks[5] >= tasks[4] > tasks[2]
+    with pytest.raises(TypeError, match="not supported between instances of 'Task' and 'str'"):
+        assert tasks[0] < "atari/pong"
+
+
 def test_negative_levels_do_not_exist():
     with pytest.raises(ValueError, match="level -1 of a/b is out of range: levels start at 0"):
         Task("a", "b", -1)

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, total_ordering
 from typing import Any, overload
 
 import numpy as np
@@ -23,7 +23,8 @@ MAX_TASKS = 10**6
 """Tasks that a text may name: more would take minutes to list and gigabytes to hold."""
 
 
-@dataclass(frozen=True, order=True)
+@total_ordering
+@dataclass(frozen=True)
 class Task:
     """One MDP: a benchmark, a name inside it, and a level where the name has several.
 
@@ -79,6 +80,15 @@ class Task:
 
     def __str__(self) -> str:
         return self.id
+
+    def __lt__(self, other: object) -> bool:
+        # A name alone comes before its levels.
+        if not isinstance(other, Task):
+            return NotImplemented
+        mine, theirs = (
+            (task.benchmark, task.name, -1 if task.level is None else task.level) for task in (self, other)
+        )
+        return mine < theirs
 
 
 class TaskSet(Sequence[Task]):

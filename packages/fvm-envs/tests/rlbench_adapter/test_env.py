@@ -210,6 +210,14 @@ def test_both_kinds_of_demonstrations_are_used_alike():
     assert ours == theirs
 
 
+@pytest.mark.parametrize("option", [{"num_processes": 2}, {"renderer": "gl"}, {"shadows": True}])
+def test_options_of_mujoco_s_tasks_that_mean_nothing_here_are_refused(make, option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"a process a slot and draws its own pictures: leave out {name}$"):
+        make(**option)
+    make(num_processes=0, renderer="ray", shadows=False)
+
+
 def test_what_there_is_not(make):
     with pytest.raises(ValueError, match="no task 'juggle'"):
         make("rlbench/juggle").reset()

@@ -181,3 +181,17 @@ def test_only_a_network_that_reads_rotation_from_the_soft_argmax_needs_float32()
     z, rounded = summary(x)[0, 2], summary(x.bfloat16())[0, 2]
     assert rounded.item() == pytest.approx(0, abs=1e-5)
     assert z.item() == pytest.approx(math.tanh(0.39 / 2), abs=1e-3)
+
+
+@pytest.mark.parametrize("padding", ["replicate", "zeros"])
+def test_a_compiled_block_is_the_same_function(padding):
+    """Of a CPU too, whose convolution the compiler cannot take."""
+    block = Inception(4, 8, padding, torch.Generator().manual_seed(0))
+    x = torch.randn(2, 4, 4, 4, 4, generator=torch.Generator().manual_seed(1))
+    told = []
+    for run in (block, torch.compile(block, backend="aot_eager")):
+        block.zero_grad()
+        y = run(x)
+        y.square().sum().backward()
+        told.append((y.detach(), [parameter.grad.clone() for parameter in block.parameters()]))
+    torch.testing.assert_close(told[1], told[0])

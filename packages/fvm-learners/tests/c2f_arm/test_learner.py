@@ -323,3 +323,11 @@ def test_bfloat16_on_a_cpu_learns_or_says_why_it_cannot(ball, demos, tiny, netwo
         monkeypatch.setattr(torch.cpu, name, lambda: False)
     with pytest.raises(ValueError, match="cpu_bfloat16 asks for bfloat16, and this CPU has no instructions"):
         make(ball(), config)
+
+
+def test_what_is_for_a_gpu_is_left_alone_on_a_cpu(ball, demos, tiny):
+    """The study's preset paper asks for both."""
+    agents = [make(ball(), replace(tiny, autocast=on, compile=on)) for on in (False, True)]
+    for agent in agents:
+        agent.add_demonstrations(demos(1))
+    assert agents[0].update() == agents[1].update()

@@ -12,11 +12,12 @@ from typing import Any
 from study.engines.schedule import Event, RunOptions, Schedule
 from study.errors import StudyError, no_room, refused
 from study.folder.job_record import short
+from study.folder.lease import identity
 from study.folder.under_way import Failure, UnderWay
 from study.jobs.evaluation import Stopped
 from study.jobs.job import Progress, run_job
 from study.machine.limits import give_back_memory
-from study.machine.needs import Needs
+from study.machine.needs import Needs, promised
 from study.plan import Job
 from study.plugins import in_a_sentence
 
@@ -83,7 +84,8 @@ def take_jobs(
         if not needs.fit(options.has, options.device):
             too_large += 1
             continue
-        lease = under_way.take(job.key) if needs.fit_now() else None
+        theirs = promised(needs_here(schedule, options, under_way)) if needs.memory else 0
+        lease = under_way.take(job.key) if needs.fit_now(theirs) else None
         if lease is None:
             held.append(job)
             continue
@@ -102,6 +104,16 @@ def take_jobs(
             gave_back = time.monotonic()
     for other in held:
         schedule.again(other)
+
+
+def needs_here(schedule: Schedule, options: RunOptions, under_way: UnderWay) -> dict[int, Needs]:
+    """Returns what the jobs need that this machine's other processes have in hand, by process id."""
+    mine, found = identity(), {}
+    kinds = {short(job.key): job.kind for job in schedule.jobs}
+    for key, holder in under_way.held().items():
+        if holder.get("place") == mine["place"] and holder.get("pid") != mine["pid"]:
+            found[int(holder["pid"])] = options.needs.get(kinds.get(key, ""), NOTHING)
+    return found
 
 
 def run_one(

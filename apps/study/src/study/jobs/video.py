@@ -16,11 +16,13 @@ from study.folder.files import write_bytes
 from study.folder.store import Store
 from study.jobs.agents import restore
 from study.jobs.environments import env_options, make_envs
+from study.measures.films import FPS, TICKS
 from study.plan import Job, Plan
 
 SIZE = 256  # pixels a side
 EVERY = 2  # env steps a frame
 FRAME_MS = 66  # Procgen's own speed is 15 steps a second; this doubles it
+FILM_MS = round(1000 / FPS)  # where a step is a motion that envs film
 MAX_FRAMES = 250
 
 
@@ -82,34 +84,43 @@ def write_video(job: Job, store: Store, task: str, folder: Path) -> Path:
     """Writes one episode of the job's last snapshot on `task` as a gif; returns its path."""
     policy = restore(job, store, "cpu").policy
     envs = make_envs(job.spec["benchmark"], [task], 1, 0, **env_options(job.spec))
+    frame_ms = FILM_MS if hasattr(envs, "film_slot") else FRAME_MS
     frames, return_ = play(policy, envs)
     path = folder / f"{job.method}-{task.replace('/', '-')}.gif"
     label = f"{job.method}  {task}  return {return_:g}"
     images = [_image(frame, label) for frame in frames]
     gif = io.BytesIO()
     images[0].save(
-        gif, "GIF", save_all=True, append_images=images[1:], duration=FRAME_MS, loop=0, optimize=True
+        gif, "GIF", save_all=True, append_images=images[1:], duration=frame_ms, loop=0, optimize=True
     )
     write_bytes(path, gif.getvalue())
     return path
 
 
 def play(policy: Any, envs: Any) -> tuple[list[np.ndarray[Any, Any]], float]:
-    """Returns the frames and the return of one sampled episode in one slot, at most MAX_FRAMES; closes it."""
+    """Returns the frames and the return of one sampled episode in one slot, at most MAX_FRAMES; closes it.
+
+    A frame every second step, or of the motions that a step is made of, where envs film them.
+    """
     obs, _ = envs.reset(seed=0)
     state, start, rng = policy.initial_state(1), np.ones(1, np.bool_), np.random.default_rng(0)
     frames, return_ = [], 0.0
+    moving = hasattr(envs, "film_slot")
+    if moving:
+        frames += [envs.render_slot(0), *envs.film_slot(0, TICKS)]
     for step in range(MAX_FRAMES * EVERY):
-        if step % EVERY == 0:
+        if not moving and step % EVERY == 0:
             frames.append(envs.render_slot(0))
         action, state = policy.act(obs, state, start, [rng])
         obs, reward, terminated, truncated, _ = envs.step(action)
         return_ += float(reward[0])
         start = terminated | truncated
+        if moving:
+            frames += envs.film_slot(0, TICKS)
         if start[0]:
             break
     envs.close()
-    return frames, return_
+    return frames[:MAX_FRAMES], return_
 
 
 def _image(frame: np.ndarray[Any, Any], label: str) -> Image.Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -45,10 +46,23 @@ class Needs:
         most = min(has.memory, memory_bytes()) if has.memory else memory_bytes()
         return self.memory <= most and (not self.gpus or device != "cpu")
 
-    def fit_now(self) -> bool:
-        """Whether this machine has the memory just now; what this process has already counts."""
+    def fit_now(self, promised: int = 0) -> bool:
+        """Whether this machine has the memory just now; what this process has already counts.
+
+        Args:
+            promised: Bytes that other processes are going to take.
+        """
         free = psutil.virtual_memory().available + psutil.Process().memory_info().rss
-        return bool(self.memory <= free)
+        return bool(self.memory <= free - promised)
+
+
+def promised(needs: Mapping[int, Needs]) -> int:
+    """Returns the bytes that processes of this machine need, by their ids, and do not have yet."""
+    missing = 0
+    for pid, each in needs.items():
+        with suppress(psutil.Error):  # it has ended
+            missing += max(0, each.memory - psutil.Process(pid).memory_info().rss)
+    return missing
 
 
 def needs_of(

@@ -18,7 +18,7 @@ Observation = dict[str, Any]
 MAX_PIXELS = 4096
 """Of a picture's side."""
 EPISODE_LENGTH = 10
-"""RLBench's and ARM's: a demonstration has at most six keyframes."""
+"""RLBench's and ARM's: phone_on_base, whose demonstrations have most keyframes, has eight, or five merged."""
 
 _PROPRIOCEPTION: dict[str, tuple[int, float, float]] = {
     "gripper_pose": (7, -10.0, 10.0),

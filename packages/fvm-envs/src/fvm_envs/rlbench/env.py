@@ -75,13 +75,24 @@ class Simulators(Processes):
 class RLBenchVec(ManipulationVec):
     """Slots that play RLBench's own tasks in CoppeliaSim; arguments as of `ManipulationVec`.
 
-    `num_processes` and `renderer` have no meaning here. All of RLBench's tasks can be played. A film shows
-    what each action led to, not the motion.
+    `num_processes`, `renderer` and `shadows` have no meaning here and are refused. All of RLBench's tasks can
+    be played. A film shows what each action led to, not the motion.
     """
 
     saves_state = False
 
     def _make_pool(self, num_envs: int, num_processes: int) -> Pool:
+        pictures = self.observation_config
+        asked = {
+            "num_processes": num_processes > 0,
+            "renderer": pictures.renderer != "ray",
+            "shadows": pictures.shadows,
+        }
+        if meaningless := [name for name, given in asked.items() if given]:
+            raise ValueError(
+                "CoppeliaSim has a process a slot and draws its own pictures: leave out "
+                f"{', '.join(meaningless)}"
+            )
         make = functools.partial(RLBenchSlot, *self._slot_options)
         return Simulators(make, num_envs)
 

@@ -80,7 +80,7 @@ class C2FARMConfig:
         importance_exponent: Beta.
         start_every: Frames of a demonstration between two where an episode is made to start.
         merge_keyframes: Leave out keyframes whose successor has nearly the same pose, where the rest still
-            solves the episode.
+            solves the episode; of demonstrations that bring keyframes of their own all stay.
         jitter: Largest shift of a finer grid's centre, as a share of its half side.
         yaw_degrees: Largest turn of a batch's scenes about the vertical.
         yaw_centre: x and y of that turn's axis, m.
@@ -103,7 +103,7 @@ class C2FARMConfig:
         quirks: Names out of `QUIRKS`.
         autocast: Whether to compute in bfloat16 on a GPU, but where the network cannot (`needs_float32`).
         cpu_bfloat16: The same on a CPU, which must have instructions for it.
-        compile: Whether `torch.compile` compiles the networks.
+        compile: Whether `torch.compile` compiles the networks on a GPU. On a CPU it would take minutes.
     """
 
     cameras: tuple[str, ...] = ("front",)

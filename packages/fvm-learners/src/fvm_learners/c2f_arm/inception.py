@@ -71,7 +71,8 @@ class ReplicatePad(torch.autograd.Function):
 def convolved(x: Tensor, weight: Tensor, bias: Tensor, padding: str) -> Tensor:
     """A convolution of 3 x 3 x 3 voxels, padded as ARM's are or with zeros.
 
-    On one CPU thread torch gives small inputs to its oldest convolution, which takes eight times as long.
+    On one CPU thread torch gives small inputs to its oldest convolution, which takes eight times as long; its
+    compiler cannot take the other one.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         lower = torch.get_autocast_dtype("cpu")
@@ -82,7 +83,8 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor, padding: str) -> Tensor:
     elif x.device.type == "cpu" and x.dtype is torch.bfloat16 and x.shape[2] == 2:
         # Where oneDNN pads two voxels itself, it does not write the gradient of bfloat16 weights.
         x, width = F.pad(x, (1,) * 6), (0, 0, 0)
-    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and ONE_DNN:
+    direct = ONE_DNN and not torch.compiler.is_compiling()
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and direct:
         return torch.mkldnn_convolution(x, weight, bias, width, (1, 1, 1), (1, 1, 1), 1)
     return F.conv3d(x, weight, bias, padding=width)
 

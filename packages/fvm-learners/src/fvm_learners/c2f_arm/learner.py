@@ -103,7 +103,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
         self._frozen: set[str] = set()
         self._values = KeptValues()
         self.protected: Protected[ArmReplay] | None = None
-        if config.compile:
+        if config.compile and self.device.type == "cuda":
             for network in (*self.policy.depths, *self.target.depths):
                 network.compile()
 
