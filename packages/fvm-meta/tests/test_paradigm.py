@@ -166,3 +166,15 @@ def test_a_config_of_another_paradigm_is_no_config(lab, paradigm, config, takes)
     """`adapt(agent, envs, task, steps, config=RL2Config())` fine-tuned, without a word."""
     with pytest.raises(TypeError, match=rf"says nothing to {takes}"):
         paradigm(lab.make_learner, lab.make_envs, config)
+
+
+def test_a_paradigm_of_ones_own_may_take_a_config_of_any_class(lab):
+    """The README's has no `Config`; a study asks for one, since it needs defaults."""
+
+    class Own(MultiTask):
+        pass
+
+    given = {"beta": 0.1}
+    assert Own(lab.make_learner, lab.make_envs, given).config is given
+    with pytest.raises(TypeError, match="says nothing to Own: it takes none"):
+        Own(lab.make_learner, lab.make_envs, RL2Config())

@@ -95,6 +95,12 @@ SAID_AS = {"learner": "name"}
 """What the learner calls that which `fvm_learners.Agent` knows by another name."""
 
 
+def _configs_of(kind: type[Paradigm]) -> set[type[Any]]:
+    """Returns the configs of all paradigms that there are."""
+    found = {kind.Config} if kind.Config is not None else set()
+    return found.union(*map(_configs_of, kind.__subclasses__()))
+
+
 class Paradigm:
     """Base of all paradigms: how to build envs and learners, and plain fine-tuning as the way to adapt.
 
@@ -111,12 +117,13 @@ class Paradigm:
         retained_tasks: The tasks of the pretraining, for those retentions that look back at them.
 
     Raises:
-        TypeError: The config is another paradigm's, or this one has none.
+        TypeError: The config is another paradigm's.
 
     Attributes:
         name: What a study calls it.
         version: Of its results: raised when the same config, envs and seeds give other numbers than before.
-        Config: A subclass's own settings, a dataclass with defaults; None where there are none.
+        Config: A subclass's own settings, a dataclass with defaults. None where there are none, or where
+            nobody needs defaults: then `config` may be any object.
     """
 
     name: ClassVar[str] = "paradigm"
@@ -136,7 +143,9 @@ class Paradigm:
         self.make_envs = make_envs
         self.transfer = transfer
         self.retain, self.retained_tasks = tuple(retain), tuple(retained_tasks)
-        if config is not None and not isinstance(config, self.Config or ()):
+        others = _configs_of(Paradigm) if self.Config is None else ()
+        fits = isinstance(config, self.Config or object) and type(config) not in others
+        if config is not None and not fits:
             takes = "none" if self.Config is None else f"{self.Config.__name__}(...)"
             raise TypeError(f"config={config!r} says nothing to {type(self).__name__}: it takes {takes}")
         self.config = self.Config() if config is None and self.Config is not None else config
