@@ -20,7 +20,7 @@ Pretrains on training tasks, adapts to each held-out task at an equal budget of 
 snapshots on fresh episodes, and writes a report with 95 % intervals over pretrainings and a verdict on each
 claim that was fixed beforehand.
 
-  study --benchmark procgen                      some eleven minutes on two CPU cores
+  study --benchmark procgen                      some nine minutes on two CPU cores
   study --benchmark procgen --dry-run            what it would take here
   study --benchmark procgen --seeds 5            more seeds: only what is missing is run
   study --benchmark procgen --methods rl2:both   another method: only what is missing is run
