@@ -57,6 +57,7 @@ def take_jobs(
     store, under_way = schedule.store, UnderWay(schedule.store.root, options.max_losses)
     held: list[Job] = []
     too_large, alone = 0, 0
+    theirs: int | None = None  # bytes that neighbours have yet to take: looked up once a round
     pause, gave_back = POLL_S, time.monotonic()
     while not (stopping() or under_way.stopped or replaced()):
         job = schedule.next()
@@ -75,7 +76,7 @@ def take_jobs(
             pause = min(pause * 1.3, POLL_AT_MOST_S)
             for other in held:
                 schedule.again(other)
-            held = []
+            held, theirs = [], None
             continue
         if short(job.key) in under_way.failures():
             schedule.drop_children(job)
@@ -84,12 +85,13 @@ def take_jobs(
         if not needs.fit(options.has, options.device):
             too_large += 1
             continue
-        theirs = promised(needs_here(schedule, options, under_way)) if needs.memory else 0
-        lease = under_way.take(job.key) if needs.fit_now(theirs) else None
+        if theirs is None and needs.memory:
+            theirs = promised(needs_here(schedule, options, under_way))
+        lease = under_way.take(job.key) if needs.fit_now(theirs or 0) else None
         if lease is None:
             held.append(job)
             continue
-        pause = POLL_S
+        pause, theirs = POLL_S, None
         lost = lease.lost
         try:
             if not store.done(job):
