@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fvm_eval.claims import Claim
+from fvm_eval.claims import Claim, check_ids
 from fvm_meta import RL2Config
 
 from study.config import Settings, StudyConfig
@@ -31,9 +31,10 @@ def claims_of(config: StudyConfig) -> list[Claim]:
         if not isinstance(came, Sequence) or not all(isinstance(claim, Claim) for claim in came):
             raise TypeError(f"the claims of {kind.name} are {came!r}; let it give a list of Claim, or []")
         found += came
-    ids = [claim.id for claim in found]
-    if twice := sorted({one for one in ids if ids.count(one) > 1}):
-        raise StudyError(f"several claims are called {', '.join(twice)}; give each its own id")
+    try:
+        check_ids(found)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
     return found
 
 

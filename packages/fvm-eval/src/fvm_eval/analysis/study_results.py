@@ -14,7 +14,7 @@ import polars as pl
 from fvm_eval.analysis.film import Film
 from fvm_eval.analysis.panel import Panel
 from fvm_eval.budget import Budget, Ledger
-from fvm_eval.claims import Claim, Comparison, Look, Precondition
+from fvm_eval.claims import Claim, Comparison, Look, Precondition, check_ids
 from fvm_eval.claims.looks import level_of
 from fvm_eval.fairness import RUN, Check, LeakAudit
 from fvm_eval.folds import Fold
@@ -203,9 +203,7 @@ class StudyResults:
 
     def _check_arms(self) -> None:
         """Refuses facts about arms that no table has: a misspelt one would be left out in silence."""
-        ids = [claim.id for claim in self.claims]
-        if twice := sorted({id for id in ids if ids.count(id) > 1}):
-            raise ValueError(f"several claims are called {', '.join(twice)}; give each its own id")
+        check_ids(self.claims)
         if own := [name for name in (VALUE, AREA, ZERO_SHOT) if name in self.cells]:
             raise ValueError(f"cells has {own[0]!r}, which is computed from the episodes; leave it out")
         known = {*self.methods, *(arm for table in self.cells.values() for arm in table["method"].unique())}

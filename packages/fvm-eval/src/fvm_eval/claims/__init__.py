@@ -5,7 +5,7 @@ claims of the shapes that are easiest to get wrong by hand; `looks` says at whic
 decide.
 """
 
-from fvm_eval.claims.claim import LABELS, Claim, Label, Unit
+from fvm_eval.claims.claim import LABELS, Claim, Label, Unit, check_ids
 from fvm_eval.claims.comparisons import Comparison, judge
 from fvm_eval.claims.components import Component, ComponentVerdict
 from fvm_eval.claims.decision import ClaimVerdict, decide
@@ -25,6 +25,7 @@ __all__ = [
     "Look",
     "Precondition",
     "Unit",
+    "check_ids",
     "decide",
     "however_tuned",
     "judge",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
@@ -82,3 +82,10 @@ class Claim:
         """Returns the statement with its scope."""
         scope = self.scope if scope is None else scope
         return f"{self.statement.rstrip('.')}, {scope}." if scope else self.statement
+
+
+def check_ids(claims: Iterable[Claim]) -> None:
+    """Raises ValueError if two claims have one id: tables and pages tell them apart by it."""
+    ids = [claim.id for claim in claims]
+    if twice := sorted({one for one in ids if ids.count(one) > 1}):
+        raise ValueError(f"several claims are called {', '.join(twice)}; give each its own id")
