@@ -20,6 +20,7 @@ from study.learners import kind_of, make
 from study.methods import Method
 from study.plan import Plan, make_plan
 from study.presets.atari import ATARI
+from study.rehearsal import rehearse, to_try
 from study.resolve import check, with_arms
 from study.retentions import KINDS, look_back_env_steps, read
 
@@ -77,6 +78,36 @@ def test_a_coefficient_that_cannot_be_is_said(small: StudyConfig) -> None:
     config = replace(small, methods=("multitask:gradient+bc",), retain={"bc": {"coef": -1.0}})
     with pytest.raises(StudyError, match=r"retention bc: coef=-1\.0"):
         make_plan(config)
+
+
+@pytest.mark.parametrize(
+    ("retained", "told", "said"),
+    [
+        ("freeze", {"parts": ("encodr",)}, "retention 'freeze' names encodr; PPO has encoder, policy, value"),
+        ("critic-warm-up", {"part": "critic"}, "retention 'critic-warm-up' names critic; PPO has encoder,"),
+        ("ewc", {"mode": "full"}, "the full Fisher of 296,004 parameters has 87,618,368,016 entries"),
+    ],
+)
+def test_a_retention_of_ours_that_does_not_go_with_the_network(
+    small: StudyConfig, retained: str, told: dict[str, Any], said: str
+) -> None:
+    config = replace(small, methods=(f"multitask:gradient+{retained}",))
+    assert not any(to_try(job) for job in make_plan(config).jobs if job.kind in ("pretrain", "adapt"))
+    jobs = make_plan(replace(config, retain={retained: told})).jobs
+    with pytest.raises(StudyError) as error:
+        rehearse(jobs, "cpu", tuple)
+    came = str(error.value)
+    assert came.startswith(f"adapt multitask:gradient+{retained} seed 0 on")
+    assert f", tried before anything runs: {said}" in came
+    assert came.endswith(f", with retention {retained}; mend it and run the same command again")
+
+
+def test_a_retention_of_ours_that_goes_with_it_is_tried_without_a_word(small: StudyConfig) -> None:
+    config = replace(small, methods=("multitask:gradient+freeze",), retain={"freeze": {"parts": ("policy",)}})
+    jobs = make_plan(config).jobs
+    job = next(job for job in jobs if job.kind == "adapt")
+    assert to_try(job)[-1] == (("freeze", "parts", "['policy']"),)
+    assert rehearse(jobs, "cpu", tuple) == []
 
 
 def test_arms_stand_beside_each_method_that_fine_tunes() -> None:

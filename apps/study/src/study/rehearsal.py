@@ -1,4 +1,7 @@
-"""What a plug-in brings is tried for a moment before a study runs: its faults would come out after hours."""
+"""What a plug-in brings is tried for a moment before a study runs: its faults would come out after hours.
+
+So are retentions that were told names, of a network's parts or of a mode: it may not have them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from torch import Tensor
 
 from study.errors import StudyError
 from study.folder.state_file import read_state, write_state
-from study.identity import OURS, module_of
+from study.identity import OURS, fields_of, module_of
 from study.jobs.agents import Visits, fresh, restore, weights_of
 from study.jobs.environments import env_options, make_envs, suite_of
 from study.jobs.evaluation import Context
@@ -32,6 +35,7 @@ from study.machine.limits import give_back_memory
 from study.plan import Job
 from study.plugins import in_a_sentence, line_in_a_plugin, named
 from study.registry import Measure, registered
+from study.retentions import KINDS
 
 LONGEST_S = 30.0  # of all that is tried: faults of what takes minutes to come to them are told later
 PLAYED_STEPS, EVALUATED_STEPS = 16, 4
@@ -92,11 +96,11 @@ class Untrained:
 
 
 def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection[str]]) -> list[str]:
-    """Tries what is not ours for some env steps; returns remarks on it.
+    """Tries for some env steps what only a run can show; returns remarks on it.
 
-    Of each kind of training that a plug-in has a part in, one: its envs, an iteration of its learner, an
-    evaluation, and what follows on a file of its state. Of each measure of a plug-in, what it asks of one
-    agent that has not learned. What has finished once is not tried again.
+    Of each kind of training that a plug-in has a part in, or that was told names of parts, one: its envs, an
+    iteration of its learner, an evaluation, and what follows on a file of its state. Of each measure of a
+    plug-in, what it asks of one agent that has not learned. What has finished once is not tried again.
 
     Args:
         jobs: Of the study.
@@ -108,7 +112,7 @@ def rehearse(jobs: Sequence[Job], device: str, finished: Callable[[], Collection
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
-        if job.kind in ("pretrain", "adapt") and (parts := foreign(job)):
+        if job.kind in ("pretrain", "adapt") and (parts := to_try(job)):
             groups.setdefault(parts, []).append(job)
         for measure in own_measures(job):
             groups.setdefault(measure.name, []).append(job)
@@ -154,16 +158,29 @@ def own_measures(job: Job) -> list[Measure]:
     return [one for one in map(registered().measures.__getitem__, names) if one.play and is_theirs(one.play)]
 
 
-def foreign(job: Job) -> tuple[Any, ...]:
-    """Returns what kind of training a job is, if plug-ins have a part in it; nothing if it is all ours.
+def to_try(job: Job) -> tuple[Any, ...]:
+    """Returns what kind of training a job is, if it is one to try; nothing if it is all ours.
 
-    Of envs of a plug-in's one training of each kind is enough; a learner is tried with each paradigm.
+    Of envs of a plug-in's one training of each kind is enough; a learner is tried with each paradigm, and
+    ours with whatever retentions were told in names.
     """
     spec = job.spec
     learner, paradigm, *networks = trained_by(spec)
-    if not any(map(is_theirs, (learner, paradigm, *networks))):
+    retained = spec.get("retain", {})
+    told = told_names(retained)
+    if not told and not any(map(is_theirs, (learner, paradigm, *networks))):
         return (job.kind,) if is_theirs(suite_of(spec["benchmark"]).make) else ()
-    return job.kind, learner, *networks, paradigm, spec.get("adaptation"), tuple(spec.get("retain", ()))
+    return job.kind, learner, *networks, paradigm, spec.get("adaptation"), tuple(retained), told
+
+
+def told_names(retained: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, str, str], ...]:
+    """Returns each retention, field and value that is a name, or names, and not the default."""
+    return tuple(
+        (name, field, str(value))
+        for name, told in retained.items()
+        for field, value in told.items()
+        if isinstance(value, str | list) and value != fields_of(getattr(KINDS[name].config(), field))
+    )
 
 
 def trained_by(spec: Mapping[str, Any]) -> list[Any]:
@@ -275,11 +292,13 @@ def same(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], name: str)
 
 
 def made_of(job: Job, measure: Any = None) -> str:
-    """Returns what of a training, or of what a measure asks, is not ours, for people."""
+    """Returns what of a training, or of what a measure asks, was to be tried, for people."""
     if isinstance(measure, str):
         return named(registered().measures[measure].play)
-    things = filter(is_theirs, trained_by(job.spec))
-    return ", ".join(map(named, things)) or named(suite_of(job.spec["benchmark"]).make)
+    things = [*filter(is_theirs, trained_by(job.spec))] or [suite_of(job.spec["benchmark"]).make]
+    if theirs := [*filter(is_theirs, things)]:
+        return ", ".join(map(named, theirs))
+    return "retention " + " and ".join(dict.fromkeys(name for name, *_ in told_names(job.spec["retain"])))
 
 
 def is_theirs(thing: Any) -> bool:
