@@ -90,7 +90,8 @@ class Arguments:
     mode: Annotated[str | None, shown("NAME")] = None
     """Procgen's easy or hard, instead of the preset's: of the others no score range is published."""
     pretrain_env_steps: Annotated[int | None, shown("N")] = None
-    """Env steps of one pretraining."""
+    """Env steps of one pretraining. A learner's schedules, such as a falling rate, stay as long as the
+    preset has them; so with --adapt-env-steps."""
     adapt_env_steps: Annotated[int | None, shown("N")] = None
     """Env steps of one adaptation."""
 
