@@ -182,7 +182,8 @@ def test_a_source_that_changed_under_the_same_version_is_said(
     finally:
         for job in learned[:2]:
             write_manifest(store, job, before[job.key])
-    said = f"The source has changed since, without a raised version: fvm_meta (2 of {len(plan.jobs)} jobs)."
+    said = "The source is another now, of the same version, which promises the same results: "
+    said += f"fvm_meta (2 of {len(plan.jobs)} jobs)."
     assert note.startswith(said)
     assert sources_note(plan.jobs, store) == ""
 
