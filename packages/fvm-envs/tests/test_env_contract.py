@@ -115,3 +115,42 @@ def test_an_environment_may_be_made_anew_where_one_was_forgotten():
     for task in [*envs.tasks, *envs.tasks]:
         envs.reset(options={"tasks": [task]})
     envs.close()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrong"),
+    [(np.uint8, [256, 0]), (np.uint8, [-1, 0]), (np.int64, [0.5, 1.0]), (np.bool_, [2, 0])],
+)
+def test_actions_that_a_box_of_whole_numbers_would_change_are_refused(dtype, wrong):
+    taken, space = [], gym.spaces.Box(0, 1, (1,), dtype)
+
+    class Taking(gym.Wrapper):
+        def step(self, action):
+            taken.append(action)
+            return self.env.step(action)
+
+    envs = from_gymnasium(lambda task: Taking(env(action_space=space)), "a/b", 2, 0, saves="replay")
+    envs.reset()
+    with pytest.raises(ValueError, match=rf"actions .* cannot be taken as {np.dtype(dtype)}"):
+        envs.step(np.array(wrong)[:, None])
+    assert taken == []
+    for actions in (np.array([[0.0], [1.0]]), np.array([[0], [1]]), np.array([[False], [True]])):
+        envs.step(actions)
+        assert [action.tolist() for action in taken[-2:]] == [[0], [1]]
+        assert {action.dtype for action in taken} == {np.dtype(dtype)}
+
+
+def test_discrete_actions_reach_the_environment_in_the_type_of_its_space():
+    space, taken = gym.spaces.Discrete(2), []
+    space.dtype = np.dtype(np.int32)  # as Gymnasium's `Discrete(2, dtype=np.int32)`
+
+    class Taking(gym.Wrapper):
+        def step(self, action):
+            taken.append(action)
+            return self.env.step(action)
+
+    envs = from_gymnasium(lambda task: Taking(env(action_space=space)), "a/b", 2, 0, saves="replay")
+    envs.reset()
+    envs.step(np.array([0, 1]))
+    assert taken == [0, 1]
+    assert all(space.contains(action) for action in taken)

@@ -102,6 +102,8 @@ def test_bad_use():
         gym.make("toy/catch-v0").unwrapped.step(0)
     with pytest.raises(TypeError, match="no trials"):
         gym.make("toy/catch-v0", trials=2)
+    with pytest.raises(TypeError, match="does not reset itself"):
+        gym.make("toy/catch-v0", autoreset="next_step")
 
 
 def test_without_a_seed_no_two_environments_are_alike():

@@ -55,6 +55,20 @@ def test_uniform_actions_of_a_box():
         UniformBoxPolicy(Box(0, np.inf, (1,)))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [(-1, 1, np.int64), (0, 255, np.uint8), (0, 1, np.int8), (0, 1, np.bool_)],
+)
+def test_whole_numbers_of_a_box_are_all_as_likely(low, high, dtype):
+    space = Box(low, high, (2, 20), dtype)
+    actions, _ = UniformBoxPolicy(space).act(None, None, None, generators(200))
+    assert actions.dtype == dtype
+    assert all(action in space for action in actions)
+    counts = np.bincount(actions.astype(int).ravel() - low)
+    assert len(counts) == high - low + 1
+    np.testing.assert_allclose(counts, 8000 / len(counts), rtol=0.08 if len(counts) < 9 else 0.75)
+
+
 @pytest.mark.manipulation
 def test_random_poses_are_actions_of_the_robot():
     envs = make_vec("rlbench/push_button", 2, 0, image_size=8)

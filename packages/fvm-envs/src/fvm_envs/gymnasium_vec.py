@@ -205,19 +205,24 @@ class GymnasiumVec(SlotEnv):
         """The actions, one of the action space for each slot.
 
         Raises:
-            ValueError: If they are misshapen, or one is not finite.
+            ValueError: If they are misshapen, or one is not finite or, of whole numbers, none.
         """
         space = self.single_action_space
         if isinstance(space, Discrete) and space.start == 0:
-            return super().read_actions(actions)
+            return super().read_actions(actions).astype(space.dtype, copy=False)
         if isinstance(space, Box):
             read = np.asarray(actions)
             shape = (self.num_envs, *space.shape)
-            if read.shape != shape or read.dtype.kind not in "fiu" or not np.isfinite(read).all():
+            if read.shape != shape or read.dtype.kind not in "fiub" or not np.isfinite(read).all():
                 raise ValueError(
                     f"actions have dtype {read.dtype}, shape {read.shape}: expected finite numbers, {shape}"
                 )
-            return read.astype(space.dtype)
+            taken = read.astype(space.dtype)
+            if taken.dtype.kind != "f" and (taken != read).any():
+                raise ValueError(
+                    f"actions {read.tolist()} cannot be taken as {space.dtype}, as {space} has them"
+                )
+            return taken
         if not self.action_space.contains(actions):
             raise ValueError(f"the actions are not of {self.action_space}: {actions!r}")
         return actions

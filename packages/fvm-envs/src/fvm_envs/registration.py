@@ -34,7 +34,7 @@ class SlotAsEnv(gym.Env[Any, Any]):
         **options: The options of the benchmark.
 
     Raises:
-        TypeError: If `trials` are asked for.
+        TypeError: If `trials` or an `autoreset` are asked for.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 (Gymnasium declares it so)
@@ -44,6 +44,8 @@ class SlotAsEnv(gym.Env[Any, Any]):
             raise ValueError(f"render_mode is {render_mode!r}: expected 'rgb_array' or None")
         if options.get("trials") is not None:
             raise TypeError("a single environment has no trials: use make_vec(..., trials=...)")
+        if "autoreset" in options:
+            raise TypeError("a single environment does not reset itself: use make_vec(..., autoreset=...)")
         self.render_mode = render_mode
         # As Gymnasium has it: without a seed no two environments are alike.
         own_seed = int(np.random.SeedSequence().generate_state(1)[0])

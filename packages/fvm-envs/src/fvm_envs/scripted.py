@@ -80,8 +80,15 @@ class UniformBoxPolicy:
         rngs: Sequence[np.random.Generator],
     ) -> tuple[NDArray[Any], Any]:
         """An action for each slot, [len(rngs), *shape] of the box's dtype, and the state."""
-        low, high = self._space.low, self._space.high
-        return np.stack([rng.uniform(low, high) for rng in rngs]).astype(self._space.dtype), state
+        return np.stack([self._draw(rng) for rng in rngs]).astype(self._space.dtype), state
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
+        dtype: Any = self._space.dtype
+        low: Any = self._space.low
+        high: Any = self._space.high
+        if np.issubdtype(dtype, np.floating):
+            return np.asarray(rng.uniform(low, high))
+        return np.asarray(rng.integers(low, high, endpoint=True, dtype=dtype))  # a cut float is never `high`
 
 
 class WaypointPolicy:
