@@ -178,3 +178,13 @@ def test_a_single_env_is_told_how_to_become_several(kind):
     for use in (lambda a: a.iteration(single), lambda a: next(a.learn(single, 8))):
         with pytest.raises(TypeError, match=r"is a single env, .* gymnasium.make_vec\(id, num_envs=8\)"):
             use(learner(kind, envs))
+
+
+@pytest.mark.parametrize("kind", ["rainbow", "ppo"])
+def test_envs_of_another_shape_are_named(kind):
+    """Without, it is matrices that cannot be multiplied."""
+    agent, wide = learner(kind, envs_of()), gym.make_vec("CartPole-v1", 4)
+    with pytest.raises(
+        ValueError, match=r"show observations of shape \(4,\), and this learner was made for \(2,\)"
+    ):
+        agent.iteration(wide)

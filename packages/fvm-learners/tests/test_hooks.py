@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fvm_learners import PPO, Hook, PPOConfig
+from fvm_learners import PPO, Hook, PPOConfig, Rainbow, RainbowConfig
 from fvm_learners.hooks import Term
 from fvm_learners.ppo import ppo_loss
 
@@ -293,3 +293,26 @@ def test_a_term_that_is_none_is_told_so(recall, came):
     envs = recall(num_envs=4, delay=1)
     with pytest.raises(TypeError, match=r"the term of hook 'hook' gave .*: let it return a loss, \(loss"):
         make_ppo(envs, [Plain(lambda policy, batch: came)]).iteration(envs)
+
+
+@pytest.mark.parametrize("shape", [(16,), (4, 16), (16, 3, 2), ()])
+def test_what_lies_beside_a_rollout_has_its_rows_and_slots(recall, shape):
+    """[N, T] has as many numbers as [T, N], and would give each sample another's."""
+
+    class Beside(Hook):
+        def on_rollout(self, rollout):
+            return {"teacher": torch.zeros(shape)}
+
+    envs = recall(4, delay=1)
+    with pytest.raises(
+        ValueError, match=r"'hook' gives 'teacher' of shape .*: expected \[T, N, ...\], here \(16, 4\)"
+    ):
+        make_ppo(envs, [Beside()]).iteration(envs)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, True, "0"])
+def test_a_learners_seed_is_a_whole_number(recall, seed):
+    envs = recall(1, delay=1)
+    for kind, config in ((PPO, CONFIG), (Rainbow, RainbowConfig(mlp_sizes=(8,), hidden_size=8))):
+        with pytest.raises(ValueError, match=f"seed={seed!r}: give a whole number of 0 or more"):
+            kind(envs.single_observation_space, envs.single_action_space, config, seed=seed)

@@ -1,6 +1,7 @@
 """Spaces that come back from JSON as they were."""
 
 import json
+from inspect import signature
 
 import gymnasium as gym
 import numpy as np
@@ -28,6 +29,16 @@ def test_a_space_comes_back(space):
     text = json.dumps(space_to_json(space), allow_nan=False)
     assert space_from_json(json.loads(text)) == space
     assert len(text) < 1000
+
+
+@pytest.mark.skipif(
+    "dtype" not in signature(spaces.Discrete).parameters, reason="this Gymnasium's have one type"
+)
+def test_the_type_of_whole_numbers_comes_back_where_it_is_another():
+    assert "dtype" not in space_to_json(spaces.Discrete(3))  # what was saved before stays as it was
+    space = spaces.Discrete(3, start=1, dtype=np.int32)
+    again = space_from_json(json.loads(json.dumps(space_to_json(space))))
+    assert (again, again.dtype) == (space, np.int32)
 
 
 def test_what_cannot_be_saved_is_named():

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fvm_learners.config_checks import is_count
+
 Metrics = Mapping[str, Tensor]
 TermOutput = tuple[Tensor, Metrics] | None
 
@@ -109,9 +111,12 @@ class HookList:
 
     Raises:
         TypeError: One is no `Hook`.
+        ValueError: The seed is no whole number of 0 or more.
     """
 
     def __init__(self, hooks: Sequence[Hook], device: torch.device, seed: int) -> None:
+        if not is_count(seed, at_least=0):
+            raise ValueError(f"seed={seed!r}: give a whole number of 0 or more, from which all follows")
         for hook in hooks:
             if not isinstance(hook, Hook):
                 raise TypeError(
@@ -133,7 +138,7 @@ class HookList:
         """Returns what all of them need beside a batch, by name.
 
         Raises:
-            ValueError: Two give a tensor of the same name.
+            ValueError: Two give a tensor of the same name, or one has not a row for each of the rollout's.
         """
         extra: dict[str, Tensor] = {}
         for label, hook in self._hooks.items():
@@ -141,6 +146,12 @@ class HookList:
             taken = sorted(given.keys() & extra.keys())
             if taken:
                 raise ValueError(f"hook {label!r} gives {taken}, which another hook gives already: rename it")
+            for name, tensor in given.items():
+                if tensor.shape[:2] != (leading := rollout.value.shape):
+                    raise ValueError(
+                        f"hook {label!r} gives {name!r} of shape {tuple(tensor.shape)}: expected "
+                        f"[T, N, ...], here {tuple(leading)}, so that each sample gets its own"
+                    )
             extra.update(given)
         return extra
 

@@ -64,6 +64,16 @@ def check_finite(obs: Any) -> None:
             )
 
 
+def check_shape(obs: Any, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless what the envs show, [B, ...], is of the shape that a learner was made for."""
+    shown = np.shape(obs["obs"] if isinstance(obs, dict) else obs)
+    if shown[1:] != shape:
+        raise ValueError(
+            f"the envs show observations of shape {shown[1:]}, and this learner was made for {shape}: make "
+            "it with their single_observation_space"
+        )
+
+
 def to_tensor(obs: Any, dtype: torch.dtype, device: torch.device) -> Obs:
     """The env's observations [B, ...] on the device: `dtype` for what it shows, float32 for feedback.
 

@@ -21,7 +21,8 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
             "high": _bound_to_json(space.high),
         }
     if isinstance(space, spaces.Discrete):
-        return {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
+        told = {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
+        return told if space.dtype == np.int64 else {**told, "dtype": np.dtype(space.dtype).name}
     if isinstance(space, spaces.Dict):
         return {"kind": "Dict", "spaces": {name: space_to_json(part) for name, part in space.spaces.items()}}
     raise TypeError(f"space {space} cannot be saved: only Box, Discrete and a Dict of them")
@@ -39,7 +40,8 @@ def space_from_json(value: dict[str, Any]) -> spaces.Space[Any]:
         low, high = (np.broadcast_to(np.array(value[b], dtype=dtype), shape) for b in ("low", "high"))
         return spaces.Box(low.copy(), high.copy(), shape, dtype.type)
     if kind == "Discrete":
-        return spaces.Discrete(value["n"], start=value["start"])
+        own = {"dtype": np.dtype(value["dtype"]).type} if "dtype" in value else {}  # int64 without
+        return spaces.Discrete(value["n"], start=value["start"], **own)
     if kind == "Dict":
         return spaces.Dict({name: space_from_json(part) for name, part in value["spaces"].items()})
     raise ValueError(f"{value!r} is no space: 'kind' must be Box, Discrete or Dict")

@@ -15,7 +15,7 @@ from torch import Tensor
 from fvm_learners.autoreset import Envs, autoreset_mode, step
 from fvm_learners.episodes import Episode
 from fvm_learners.memory import Memory
-from fvm_learners.observations import Obs, check_finite, map_parts, to_tensor
+from fvm_learners.observations import Obs, check_finite, check_shape, map_parts, to_tensor
 from fvm_learners.ppo.actor_critic import ActorCritic
 from fvm_learners.ppo.reward_scale import RewardScale
 from fvm_learners.running import DTYPES, Running, begun
@@ -122,6 +122,7 @@ def begin(envs: Envs, policy: ActorCritic, seed: int, device: torch.device) -> C
     """Reset all slots."""
     first_obs, info = envs.reset(seed=seed)
     check_finite(first_obs)
+    check_shape(first_obs, policy.obs_shape)
     slots = envs.num_envs
     obs, state = to_tensor(first_obs, policy.obs_dtype, device), policy.initial_state(slots)
     return Carry(obs=obs, state=state, memory=Memory.blank(state, obs), **begun(info, slots))

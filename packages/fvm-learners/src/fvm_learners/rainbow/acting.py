@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs, autoreset_mode, step
 from fvm_learners.episodes import Episode
-from fvm_learners.observations import check_finite, to_tensor
+from fvm_learners.observations import check_finite, check_shape, to_tensor
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay
@@ -109,6 +109,7 @@ def act(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Actions [B] of a network in training, counted from 0: greedy under noise, or with eps uniform."""
+    check_shape(slots.obs, policy.obs_shape)
     _draw_latents(slots, policy, replays, sampler, config, rng)
     seen: Any = to_tensor(slots.obs, policy.obs_dtype, policy.atoms.device)
     noise = policy.draw_noise(len(slots.obs), noise_rng)
