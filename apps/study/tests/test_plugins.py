@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -22,8 +23,9 @@ from study.folder.job_record import manifest_bytes
 from study.folder.manifest import name_of
 from study.folder.store import Store
 from study.identity import source_hash, version_of
+from study.methods import Method
 from study.plan import Job, Plan, make_plan
-from study.registry import Measure, MethodKind, register, registered
+from study.registry import Measure, MethodKind, RetentionKind, register, registered
 from study.results.collect import sources_note
 
 PAGES = [folder / "plugins.md" for folder in (Path(__file__).parents[1], Path(__file__).parents[3] / "docs")]
@@ -71,7 +73,7 @@ def methods_of(root: Path) -> set[str]:
 
 
 def test_the_page_has_all_files() -> None:
-    names = {"poles.py", "near.py", "reinforce.py", "reinforce_study.py", "worst.py", "polite.py"}
+    names = {"poles.py", "near.py", "l1.py", "reinforce.py", "reinforce_study.py", "worst.py", "polite.py"}
     assert FILES.keys() == names
 
 
@@ -132,6 +134,46 @@ def test_the_methods_term_is_half_the_squared_distance_times_its_coefficient(fol
     assert float(loss) == pytest.approx(0.5 * 0.25 * 32)
 
 
+def test_a_retention_of_ones_own_beside_every_other(folder: Path) -> None:
+    line = (
+        "--plugin l1.py --benchmark toy --preset quick --game visible-catch --held-out 20 --workers 1 "
+        f"--methods multitask reptile --retain l1 l1+bc {TINY} --output out"
+    )
+    done = study(folder, line)
+    assert done.returncode == 0, done.stdout + done.stderr
+    arms = {f"{method}:gradient+{kept}" for method in ("multitask", "reptile") for kept in ("l1", "bc+l1")}
+    assert methods_of(folder / "out") == {"random", "multitask", "reptile", *arms}
+    specs = [json.loads(path.read_text())["spec"] for path in (folder / "out").glob("jobs/*/job.json")]
+    assert sum(spec["kind"] == "pretrain" for spec in specs) == 2
+    kept = [spec["retain"] for spec in specs if "l1" in spec.get("retain", {})]
+    assert [one["l1"] for one in kept] == [{"version": 1, "coef": 1e-3}] * 4
+    assert sorted(len(one) for one in kept) == [2, 2, 3, 3]  # the drift is measured beside each
+    page = (folder / "out" / "report" / "report.html").read_text()
+    assert "Multi-task + fine-tuning, BC + L1" in page
+    without = study(folder, line.removeprefix("--plugin l1.py "))
+    assert without.returncode == 2
+    assert without.stderr.startswith("study: no retention is called l1; use bc, ks")
+
+
+def test_a_retentions_term_and_its_place_among_others(folder: Path) -> None:
+    module = loaded_from(folder / "l1.py")
+    kept = module.L1Config(coef=0.25).make()
+    learner = SimpleNamespace(policy=torch.nn.Linear(3, 2))  # 8 numbers
+    kept.prepare(learner, None, None)
+    with torch.no_grad():
+        for parameter in learner.policy.parameters():
+            parameter -= 2.0
+        loss, told = kept.term(learner.policy, None)
+    assert (float(loss), float(told["distance"])) == pytest.approx((0.25 * 16, 16))
+    assert Method.parse("multitask:gradient+l1+l2+bc").name == "multitask:gradient+bc+l2+l1"
+    register(
+        RetentionKind(
+            name="a", label="A", config=module.L1Config, hook=type("A", (module.L1,), {"name": "a"})
+        )
+    )
+    assert Method.parse("multitask:gradient+l1+a").retained == ("a", "l1")  # whatever was loaded first
+
+
 def test_a_learner_of_ones_own_and_a_study_made_in_python(folder: Path) -> None:
     short = FILES["reinforce_study.py"].replace(
         "    config = replace(\n        QUICK,",
@@ -182,7 +224,8 @@ def test_a_source_that_changed_under_the_same_version_is_said(
     finally:
         for job in learned[:2]:
             write_manifest(store, job, before[job.key])
-    said = f"The source has changed since, without a raised version: fvm_meta (2 of {len(plan.jobs)} jobs)."
+    said = "The source is another now, of the same version, which promises the same results: "
+    said += f"fvm_meta (2 of {len(plan.jobs)} jobs)."
     assert note.startswith(said)
     assert sources_note(plan.jobs, store) == ""
 

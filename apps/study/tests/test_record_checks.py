@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from fvm_meta import MultiTask
+from fvm_meta.retention import L2, L2Config, L2Init
 from study.config import Settings, StudyConfig
 from study.errors import StudyError
 from study.identity import version_of
 from study.methods import GRADIENT
 from study.record_checks import check_record
-from study.records import LearnerKind, MethodKind
+from study.records import LearnerKind, MethodKind, RetentionKind
 from study.registry import register, registered
 from study.resolve import check
 
 
-@pytest.mark.parametrize("kind", ["benchmarks", "learners", "methods", "measures", "claims", "launchers"])
+@pytest.mark.parametrize("kind", vars(registered()))
 def test_all_that_is_built_in_passes(kind: str) -> None:
     for record in getattr(registered(), kind).values():
         check_record(record, record.name)
@@ -26,6 +27,13 @@ def test_all_that_is_built_in_passes(kind: str) -> None:
 
 class Plain:
     """No dataclass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    """A config within a config."""
+
+    a: int = 1
 
 
 class Set(MultiTask):
@@ -72,6 +80,38 @@ def test_a_learner_too(changes: dict[str, Any], said: str) -> None:
         register(LearnerKind(**{"name": "mine", "config": Inner, "learner": Plain, **changes}))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Needy:
+    """Settings without defaults."""
+
+    coef: float
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"config": Plain}, "config of the retention 'l2' is .*; give a dataclass"),
+        (
+            {"config": Needy},
+            "config of the retention 'l2' cannot be made without settings: .*'coef'; give def",
+        ),
+        ({"config": Inner}, r"config of the retention 'l2' has no make\(\); let it return the hook"),
+        (
+            {"hook": None},
+            r"config of the retention 'l2' has no learner\(\); let it return of a learner's config",
+        ),
+        ({"hook": L2Init}, "hook of the retention 'l2' is called 'l2-init'; give both the same name"),
+        ({"hook": Plain}, "hook of the retention 'l2' is .*Plain'>; give a fvm_meta.retention.Retention"),
+        ({"needs": "parts"}, "needs of the retention 'l2' is 'parts'; give a frozenset"),
+        ({"already": None}, "already of the retention 'l2' is None; give text"),
+    ],
+)
+def test_a_retention_too(changes: dict[str, Any], said: str) -> None:
+    record = RetentionKind(**{"name": "l2", "label": "L2", "config": L2Config, "hook": L2, **changes})
+    with pytest.raises((TypeError, ValueError), match=said):
+        check_record(record, "the retention 'l2'")
+
+
 def test_sets_and_lists_are_no_fault() -> None:
     fields: dict[str, Any] = {"config": Inner, "learner": Plain, "capabilities": {"inner"}}
     check_record(LearnerKind(name="mine", **fields), "mine")
@@ -82,13 +122,6 @@ def test_sets_and_lists_are_no_fault() -> None:
 def test_a_learner_that_cannot_be_imported_is_named() -> None:
     with pytest.raises(ValueError, match=r"the learner 'mine' is 'nowhere:Mine', and that cannot be"):
         _ = LearnerKind(name="mine", config=Inner, learner="nowhere:Mine").made_by
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inner:
-    """A config within a config."""
-
-    a: int = 1
 
 
 @pytest.mark.parametrize(

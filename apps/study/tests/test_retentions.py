@@ -20,9 +20,10 @@ from study.learners import kind_of, make
 from study.methods import Method
 from study.plan import Plan, make_plan
 from study.presets.atari import ATARI
+from study.registry import RetentionKind, registered
 from study.rehearsal import rehearse, to_try
 from study.resolve import check, with_arms
-from study.retentions import KINDS, look_back_env_steps, read
+from study.retentions import look_back_env_steps, read
 
 
 def test_a_name_says_what_is_kept_in_one_order() -> None:
@@ -69,7 +70,9 @@ def test_methods_that_keep_share_the_pretraining_and_leave_other_keys_alone(smal
     assert look_back_env_steps({"em": {"transitions": 300, "share": 0.0}}) == 0
     assert kept.count("'version': 1") == 2
     assert retain["drift"] == {"version": 2, "every": 50}
-    assert [type(config) for config in read(retain)] == [KINDS[name].config for name in retain]
+    assert [type(config) for config in read(retain)] == [
+        registered().retentions[name].config for name in retain
+    ]
     stronger = make_plan(replace(small, methods=("multitask:gradient+bc+l2",), retain={"bc": {"coef": 9.0}}))
     assert next(j.spec["retain"]["bc"]["coef"] for j in stronger.jobs if "retain" in j.spec) == 9.0
 
@@ -186,9 +189,10 @@ def test_a_study_of_them_logs_what_is_kept(
         assert costs["retention_env_steps"] >= 64 + 48 * (learner == "rainbow")
 
 
-def together(capabilities: frozenset[str]) -> list[str]:
-    """Every retention that a learner with these capabilities can have, in the order of their names."""
-    return [name for name, kind in KINDS.items() if kind.version is not None and kind.needs <= capabilities]
+def together(capabilities: frozenset[str]) -> list[RetentionKind]:
+    """Every retention with a hook that a learner with these capabilities can have."""
+    kinds = registered().retentions.values()
+    return [kind for kind in kinds if kind.hook is not None and kind.needs <= capabilities]
 
 
 SMALLER = {
@@ -217,11 +221,12 @@ def test_all_retentions_together_go_on_from_a_checkpoint_file_in_either_order(
     """All that go together, and in the opposite order: so any two are there in both orders."""
     config = small if learner == "ppo" else small_rainbow
     kind = kind_of(config.adapt.learner)
-    names = [name for name in together(kind.capabilities) if not getattr(KINDS[name], without)]
+    kinds = [one for one in together(kind.capabilities) if not getattr(one.hook, without)]
+    names = [one.name for one in kinds]
     assert {"bc", "ks", "drift", "l2", "freeze" if without == "mixes" else "shrink-perturb"} <= set(names)
     assert ("em" in names) == (learner == "rainbow")
     settings = {**SMALLER, **(HEADS if learner == "rainbow" else {})}
-    retain = [KINDS[name].config(**settings.get(name, {})) for name in names]
+    retain = [one.config(**settings.get(one.name, {})) for one in kinds]
 
     def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
         return make(

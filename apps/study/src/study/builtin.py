@@ -14,7 +14,9 @@ from study.presets.rlbench import RLBENCH
 from study.presets.toy import TOY
 from study.presets.two_stage import TWO_STAGE
 from study.registry import ClaimKind, register
+from study.retentions import RETENTIONS
 
 C11 = ClaimKind(name="retention", claims=retention_claims)
 
-register(*LAUNCHERS, *LEARNERS, *METHODS, *MEASURES, PROCGEN, ATARI, TOY, RLBENCH, APPLE, TWO_STAGE, C11)
+register(*LAUNCHERS, *LEARNERS, *METHODS, *RETENTIONS, *MEASURES)
+register(PROCGEN, ATARI, TOY, RLBENCH, APPLE, TWO_STAGE, C11)

@@ -19,7 +19,7 @@ from fvm_meta.reptile import EPS_SCHEDULES
 from study import retentions
 from study.arm_names import moment, trial
 from study.errors import StudyError, unknown
-from study.registry import Adaptation, Control, LearnerKind, MethodKind, registered
+from study.registry import Adaptation, Control, LearnerKind, MethodKind, RetentionKind, registered
 from study.tuning import draws
 
 GRADIENT = Adaptation(name="gradient", label="{} + fine-tuning")
@@ -197,11 +197,11 @@ class Method:
                 f"{name} keeps {', '.join(kept)} while it fine-tunes, and {pretraining}:{method.adaptation} "
                 "does not fine-tune a pretrained agent; choose another adaptation, or leave it out"
             )
-        kinds = [retentions.KINDS[one] for one in method.retained]
-        held = [one.name for one in kinds if one.holds]
+        hooks = [kind.hook for kind in method.keeps if kind.hook is not None]
+        held = [hook.name for hook in hooks if hook.holds]
         if method.way.transfer is not None and method.way.transfer.frozen:
             held.append(f"{pretraining}:{method.adaptation}")
-        if held and (mixed := [one.name for one in kinds if one.mixes]):
+        if held and (mixed := [hook.name for hook in hooks if hook.mixes]):
             raise StudyError(
                 f"{name}: {', '.join(mixed)} mixes all weights with random ones, and {', '.join(held)} holds "
                 "some as they were pretrained; leave one of the two out"
@@ -217,6 +217,11 @@ class Method:
     def way(self) -> Adaptation:
         """The record of its adaptation."""
         return self.kind.adaptation(self.adaptation)
+
+    @property
+    def keeps(self) -> list[RetentionKind]:
+        """The records of what is kept meanwhile."""
+        return retentions.kinds(self.retained)
 
     @property
     def pretrained_as(self) -> str:
@@ -235,14 +240,13 @@ class Method:
     def label(self) -> str:
         """For people, as in "Multi-task + fine-tuning, BC + L2"."""
         label = self.way.label.format(self.kind.label)
-        kept = " + ".join(retentions.KINDS[name].label for name in self.retained)
+        kept = " + ".join(kind.label for kind in self.keeps)
         return f"{label}, {kept}" if kept else label
 
     @property
     def needs(self) -> frozenset[str]:
         """Capabilities that a learner must have for it."""
-        kept = (retentions.KINDS[name].needs for name in self.retained)
-        return self.kind.needs | self.way.needs.union(*kept)
+        return self.kind.needs | self.way.needs.union(*(kind.needs for kind in self.keeps))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ def check_known(job: Job) -> None:
         ("benchmark", spec.get("benchmark", ""), known.benchmarks),
         ("method", spec.get("paradigm", ""), known.methods),
         ("learner", next(iter(spec.get("phase", {}).get("learner", [""]))), known.learners),
+        *(("retention", name, known.retentions) for name in spec.get("retain", {})),
         *(("measure", name, known.measures) for name in (spec.get("measure", ""), *spec.get("measures", {}))),
     ]
     for what, name, records in named:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from study.records import Adaptation, LearnerKind, MethodKind, Record
+from study.records import Adaptation, LearnerKind, MethodKind, Record, RetentionKind
 
 TYPES: Mapping[str, tuple[Any, str]] = {
     "str": (str, "text"),
@@ -47,6 +47,28 @@ def check_record(record: Record | Adaptation, what: str) -> None:
         if isinstance(paradigm, type) and (config := getattr(paradigm, "Config", None)) is not None:
             _check_dataclass(config, f"{paradigm.__qualname__}.Config")
         _check_adaptations(record.adaptations, what)
+    if isinstance(record, RetentionKind):
+        _check_retention(record, what)
+
+
+def _check_retention(record: RetentionKind, what: str) -> None:
+    from fvm_meta.retention import Retention  # which takes seconds, and only who registers one has need of
+
+    _check_dataclass(record.config, f"config of {what}")
+    try:
+        made = record.config()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"config of {what} cannot be made without settings: {error}; give defaults") from None
+    asked = "learner" if record.hook is None else "make"
+    if not callable(getattr(made, asked, None)):
+        returned = (
+            "the hook" if record.hook else "of a learner's config the one it adapts with, or give a hook"
+        )
+        raise TypeError(f"config of {what} has no {asked}(); let it return {returned}")
+    if record.hook is not None and not issubclass(record.hook, Retention):
+        raise TypeError(f"hook of {what} is {record.hook!r}; give a fvm_meta.retention.Retention")
+    if record.hook is not None and record.hook.name != record.name:
+        raise ValueError(f"hook of {what} is called {record.hook.name!r}; give both the same name")
 
 
 def _check_dataclass(config: Any, what: str) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from types import CodeType
 from typing import Any
 
+from study.measure_records import Findings, Finished, Measure, Ranges, Rows, everywhere
 from study.record_checks import check_record
 from study.records import (
     Adaptation,
@@ -16,18 +17,13 @@ from study.records import (
     ClaimKind,
     Control,
     Draw,
-    Findings,
-    Finished,
     Launcher,
     LearnerKind,
-    Measure,
     MethodKind,
     NoOptions,
-    Ranges,
     Record,
-    Rows,
+    RetentionKind,
     Workers,
-    everywhere,
 )
 
 __all__ = [
@@ -45,6 +41,7 @@ __all__ = [
     "NoOptions",
     "Ranges",
     "Record",
+    "RetentionKind",
     "Rows",
     "Workers",
     "everywhere",
@@ -63,6 +60,7 @@ class Registry:
     benchmarks: dict[str, Benchmark] = field(default_factory=dict)
     learners: dict[str, LearnerKind] = field(default_factory=dict)
     methods: dict[str, MethodKind] = field(default_factory=dict)
+    retentions: dict[str, RetentionKind] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
     claims: dict[str, ClaimKind] = field(default_factory=dict)
     launchers: dict[str, Launcher] = field(default_factory=dict)
@@ -73,6 +71,7 @@ class Registry:
             Benchmark: self.benchmarks,
             LearnerKind: self.learners,
             MethodKind: self.methods,
+            RetentionKind: self.retentions,
             Measure: self.measures,
             ClaimKind: self.claims,
             Launcher: self.launchers,

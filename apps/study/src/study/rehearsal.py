@@ -35,7 +35,6 @@ from study.machine.limits import give_back_memory
 from study.plan import Job
 from study.plugins import in_a_sentence, line_in_a_plugin, named
 from study.registry import Measure, registered
-from study.retentions import KINDS
 
 LONGEST_S = 30.0  # of all that is tried: faults of what takes minutes to come to them are told later
 PLAYED_STEPS, EVALUATED_STEPS = 16, 4
@@ -165,29 +164,30 @@ def to_try(job: Job) -> tuple[Any, ...]:
     ours with whatever retentions were told in names.
     """
     spec = job.spec
-    learner, paradigm, *networks = trained_by(spec)
-    retained = spec.get("retain", {})
-    told = told_names(retained)
-    if not told and not any(map(is_theirs, (learner, paradigm, *networks))):
+    parts = trained_by(spec)
+    told = told_names(spec.get("retain", {}))
+    if not told and not any(map(is_theirs, parts)):
         return (job.kind,) if is_theirs(suite_of(spec["benchmark"]).make) else ()
-    return job.kind, learner, *networks, paradigm, spec.get("adaptation"), tuple(retained), told
+    return job.kind, *parts, spec.get("adaptation"), told
 
 
 def told_names(retained: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, str, str], ...]:
     """Returns each retention, field and value that is a name, or names, and not the default."""
+    defaults = {name: fields_of(registered().retentions[name].config()) for name in retained}
     return tuple(
         (name, field, str(value))
         for name, told in retained.items()
         for field, value in told.items()
-        if isinstance(value, str | list) and value != fields_of(getattr(KINDS[name].config(), field))
+        if field != "version" and isinstance(value, str | list) and value != defaults[name].get(field)
     )
 
 
 def trained_by(spec: Mapping[str, Any]) -> list[Any]:
-    """Returns a training's learner, its paradigm, and networks that its config names."""
+    """Returns a training's learner, its paradigm, what it keeps, and networks that its config names."""
     learner, config = read_spec(spec["phase"])
     paradigm = registered().methods[spec["paradigm"]].made_by(learner)
-    return [learner.made_by, paradigm, *own_networks(config).values()]
+    hooks = [registered().retentions[name].hook for name in spec.get("retain", {})]
+    return [learner.made_by, paradigm, *hooks, *own_networks(config).values()]
 
 
 def try_envs(job: Job) -> list[str]:

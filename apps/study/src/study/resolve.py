@@ -18,7 +18,6 @@ from study.learners import differing, kind_of
 from study.methods import Method
 from study.plugins import named
 from study.registry import Benchmark, registered
-from study.retentions import KINDS
 
 # What has no meaning where nothing is trained.
 OF_TRAINING = (
@@ -285,13 +284,12 @@ def check_lasting(method: Method, config: StudyConfig) -> None:
 
 def check_adds(method: Method, config: StudyConfig) -> None:
     """Raises StudyError if an arm is what all fine-tuning of the study does anyway, under another name."""
-    for name in method.retained:
-        field = KINDS[name].already
-        if field is not None and getattr(config, field):
+    for kind in method.keeps:
+        if kind.already and getattr(config, kind.already):
             raise StudyError(
                 f"{method.name}: all fine-tuning in preset {config.preset} of {config.benchmark} does what "
-                f"{name!r} does ({field}), so the arm would be {method.pretraining} under another name; "
-                "leave it out"
+                f"{kind.name!r} does ({kind.already}), so the arm would be {method.pretraining} under "
+                "another name; leave it out"
             )
 
 

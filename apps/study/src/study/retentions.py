@@ -15,8 +15,9 @@ from fvm_meta import retention
 from fvm_meta.capabilities import HasDistribution, HasParts, Protecting, Sigmas
 
 from study.errors import StudyError
-from study.identity import fields_of
+from study.identity import check_kept, fields_of, version_of
 from study.learners import kind_of
+from study.registry import RetentionKind, registered
 
 STRINGS = {
     HasDistribution: "distribution",
@@ -24,35 +25,6 @@ STRINGS = {
     Protecting: "protected",
     Sigmas: "sigmas",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A retention, or an arm beside it.
-
-    Attributes:
-        name: What follows the plus in a method's name.
-        label: For people.
-        config: Its settings, a dataclass with defaults. A retention's `make` returns its hook; another's
-            `learner` returns the config of a learner that adapts with it.
-        needs: Capabilities that the learner must have for it.
-        version: Of a hook's results, in the key of a job that uses it; None of what changes a learner's
-            config, which is in the key itself.
-        keeps: Whether it holds on to what was pretrained.
-        holds: Whether it never lets some parts learn.
-        mixes: Whether it changes all weights before fine-tuning.
-        already: The field of a study's config with which all fine-tuning does this anyway, if there is one.
-    """
-
-    name: str
-    label: str
-    config: type[Any]
-    needs: frozenset[str] = frozenset()
-    version: int | None = None
-    keeps: bool = False
-    holds: bool = False
-    mixes: bool = False
-    already: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,61 +74,64 @@ class EpsGreedyConfig:
         return replace(config, acting_eps=self.eps)
 
 
-def _hook(label: str, config: type[Any], hook: type[retention.Retention]) -> Kind:
+def _hook(label: str, config: type[Any], hook: type[retention.Retention], **fields: Any) -> RetentionKind:
     """Returns the record of a retention, which itself says what it needs."""
     needs = frozenset({STRINGS[hook.needs]}) if hook.needs in STRINGS else frozenset[str]()
-    return Kind(
-        name=hook.name,
-        label=label,
-        config=config,
-        needs=needs,
-        version=hook.version,
-        keeps=hook.keeps,
-        holds=hook.holds,
-        mixes=hook.mixes,
+    return RetentionKind(
+        **{"name": hook.name, "label": label, "config": config, "hook": hook, "needs": needs, **fields}
     )
 
 
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        _hook("BC", retention.BCConfig, retention.BC),
-        _hook("KS", retention.KSConfig, retention.KS),
-        _hook("EM", retention.EMConfig, retention.EM),
-        _hook("EWC", retention.EWCConfig, retention.EWC),
-        _hook("L2", retention.L2Config, retention.L2),
-        _hook("L2 init", retention.L2InitConfig, retention.L2Init),
-        replace(
-            _hook("critic warm-up", retention.CriticWarmUpConfig, retention.CriticWarmUp),
-            needs=frozenset({"parts", "critic"}),
-        ),
-        _hook("head only", retention.HeadOnlyConfig, retention.HeadOnly),
-        _hook("head reset", retention.HeadResetConfig, retention.HeadReset),
-        _hook("encoder frozen", retention.FreezeConfig, retention.Freeze),
-        _hook("shrink and perturb", retention.ShrinkPerturbConfig, retention.ShrinkPerturb),
-        replace(_hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas), already="reset_sigmas"),
-        Kind(name="low-rate", label="low rate", config=LowRateConfig),
-        Kind(name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})),
-        Kind(name="eps-greedy", label="eps-greedy", config=EpsGreedyConfig, needs=frozenset({"eps"})),
-        _hook("drift measured", retention.DriftConfig, retention.Drift),
-    )
-}
+RETENTIONS = (
+    _hook("BC", retention.BCConfig, retention.BC),
+    _hook("KS", retention.KSConfig, retention.KS),
+    _hook("EM", retention.EMConfig, retention.EM),
+    _hook("EWC", retention.EWCConfig, retention.EWC),
+    _hook("L2", retention.L2Config, retention.L2),
+    _hook("L2 init", retention.L2InitConfig, retention.L2Init),
+    _hook(
+        "critic warm-up",
+        retention.CriticWarmUpConfig,
+        retention.CriticWarmUp,
+        needs=frozenset({"parts", "critic"}),
+    ),
+    _hook("head only", retention.HeadOnlyConfig, retention.HeadOnly),
+    _hook("head reset", retention.HeadResetConfig, retention.HeadReset),
+    _hook("encoder frozen", retention.FreezeConfig, retention.Freeze),
+    _hook("shrink and perturb", retention.ShrinkPerturbConfig, retention.ShrinkPerturb),
+    _hook("sigmas reset", retention.SigmasConfig, retention.ResetSigmas, already="reset_sigmas"),
+    RetentionKind(name="low-rate", label="low rate", config=LowRateConfig),
+    RetentionKind(
+        name="entropy-off", label="entropy off", config=EntropyOffConfig, needs=frozenset({"entropy"})
+    ),
+    RetentionKind(name="eps-greedy", label="eps-greedy", config=EpsGreedyConfig, needs=frozenset({"eps"})),
+    _hook("drift measured", retention.DriftConfig, retention.Drift),
+)
 LOGGED = "drift"  # beside every other one of a learner that has a distribution
 
 
-def parsed(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names in one order, so that "bc+l2" and "l2+bc" are the same method.
+def kinds(names: Sequence[str]) -> list[RetentionKind]:
+    """Returns the records of the names in one order, so that "bc+l2" and "l2+bc" are the same method.
+
+    fvm's own come first. Those of plug-ins follow by name, in whatever order they were loaded.
 
     Raises:
         StudyError: Nobody knows one, or one stands twice.
     """
-    if strange := [name for name in names if name not in KINDS]:
+    known = registered().retentions
+    if strange := [name for name in names if name not in known]:
         raise StudyError(
-            f"no retention is called {', '.join(strange) or '(nothing)'}; use {', '.join(KINDS)}"
+            f"no retention is called {', '.join(strange) or '(nothing)'}; use {', '.join(known)}"
         )
     if len(set(names)) < len(names):
         raise StudyError(f"retentions {'+'.join(names)}: name each once")
-    return tuple(name for name in KINDS if name in names)
+    ours = [kind.name for kind in RETENTIONS if kind.name in names]
+    return [known[name] for name in [*ours, *sorted(set(names).difference(ours))]]
+
+
+def parsed(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names in the order of `kinds`; raises StudyError as it does."""
+    return tuple(kind.name for kind in kinds(names))
 
 
 def settings_for(learner: Any, given: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
@@ -172,16 +147,18 @@ def config_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Any:
         StudyError: A setting is not what it can be.
     """
     try:
-        return KINDS[name].config(**settings.get(name, {}))
+        config = registered().retentions[name].config(**settings.get(name, {}))
+        check_kept(fields_of(config), type(config).__name__)
     except (TypeError, ValueError) as error:
         raise StudyError(f"retention {name}: {error}") from error
+    return config
 
 
 def numbers_of_all(names: Sequence[str]) -> dict[str, Any]:
     """Returns the numbers among the settings of any of these, each with the settings that have it."""
     found: dict[str, Any] = {}
     for name in names:
-        settings = KINDS[name].config()
+        settings = registered().retentions[name].config()
         for one in fields(settings):
             if type(getattr(settings, one.name)) in (int, float):
                 found.setdefault(one.name, settings)
@@ -189,10 +166,18 @@ def numbers_of_all(names: Sequence[str]) -> dict[str, Any]:
 
 
 def learner_of(config: Any, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Returns the config of a learner that adapts with all of these."""
-    for name in parsed(names):
-        if KINDS[name].version is None:
-            config = config_of(name, settings).learner(config)
+    """Returns the config of a learner that adapts with all of these.
+
+    Raises:
+        StudyError: A setting is not what it can be, or no setting of this learner.
+    """
+    for kind in kinds(names):
+        if kind.hook is None:
+            own = config_of(kind.name, settings)
+            try:
+                config = own.learner(config)
+            except (AttributeError, TypeError, ValueError) as error:
+                raise StudyError(f"retention {kind.name}: {error}") from error
     return config
 
 
@@ -209,12 +194,12 @@ def spec_of(
     Raises:
         StudyError: A setting is not what it can be.
     """
-    logged = KINDS[LOGGED].needs <= capabilities
-    spec = {}
-    for name in parsed([*dict.fromkeys([*names, *[LOGGED] * logged])]):
-        if (version := KINDS[name].version) is not None:
-            spec[name] = {"version": version, **fields_of(config_of(name, settings))}
-    return spec
+    logged = registered().retentions[LOGGED].needs <= capabilities
+    return {
+        kind.name: {"version": version_of(kind.hook), **fields_of(config_of(kind.name, settings))}
+        for kind in kinds([*dict.fromkeys([*names, *[LOGGED] * logged])])
+        if kind.hook is not None
+    }
 
 
 def look_back_env_steps(spec: Mapping[str, Mapping[str, Any]]) -> int:
@@ -227,12 +212,12 @@ def look_back_env_steps(spec: Mapping[str, Mapping[str, Any]]) -> int:
 def read(spec: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     """Returns the settings in a job's spec, in order."""
     return tuple(
-        KINDS[name].config(
+        kind.config(
             **{
                 field: tuple(value) if isinstance(value, list) else value
-                for field, value in spec[name].items()
+                for field, value in spec[kind.name].items()
                 if field != "version"
             }
         )
-        for name in parsed(list(spec))
+        for kind in kinds(list(spec))
     )

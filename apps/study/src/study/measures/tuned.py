@@ -9,9 +9,8 @@ from fvm_eval.claims import Precondition
 from study.claims.retention import TUNED
 from study.learners import kind_of
 from study.methods import Method
-from study.registry import Findings, Finished, Measure
+from study.registry import Findings, Finished, Measure, registered
 from study.results.evidence import SHIPPED, TUNING_SPENT, tuning
-from study.retentions import KINDS
 
 # What plain fine-tuning must have been given a chance with, as arms of the study, where its learner can: a
 # learner whose values are its policy has no critic to warm up, and none is paid for being undecided.
@@ -33,7 +32,7 @@ def tuned(methods: Sequence[str], trials: int, able: frozenset[str]) -> Precondi
     lacking = [
         what
         for what, marks in ASKED.items()
-        if KINDS[marks[0].removeprefix("+")].needs <= able
+        if registered().retentions[marks[0].removeprefix("+")].needs <= able
         and not any(mark in method for mark in marks for method in methods)
     ]
     reasons = [] if trials else ["no tuning trials"]

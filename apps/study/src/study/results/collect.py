@@ -353,6 +353,6 @@ def sources_note(jobs: Sequence[Job], store: Store) -> str:
         return ""
     each = ", ".join(f"{name} ({count} of {len(jobs)} jobs)" for name, count in changed.items())
     return (
-        f"The source has changed since, without a raised version: {each}. If their results are no longer "
-        "what the code gives, raise the version and run the same command again."
+        f"The source is another now, of the same version, which promises the same results: {each}. "
+        "Whoever has changed what comes out raises the version and runs the same command again."
     )
