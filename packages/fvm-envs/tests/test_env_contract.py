@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from fvm_envs import from_gymnasium
+from gymnasium.wrappers import TimeLimit
 
 OBS = np.zeros(2, dtype=np.float32)
 SPACES = {
@@ -41,6 +42,7 @@ WRONG = [
         lambda: env(step=lambda: (OBS, np.ones(1), False, False, {})),
         r"gave the reward array\(\[1\.\]\): let",
     ),
+    (lambda: env(step=lambda: (OBS, "1", False, False, {})), r"Mine\.step gave the reward '1': let"),
     (lambda: env(step=lambda: (OBS, 1.0, None, False, {})), r"gave terminated None: let it be True or False"),
     (lambda: env(step=lambda: (OBS, 1.0, False, "no", {})), r"gave truncated 'no': let it be True or False"),
     (
@@ -93,3 +95,23 @@ def test_numbers_and_flags_of_other_types_are_taken():
     _, reward, terminated, truncated, info = envs.step(np.zeros(2, dtype=int))
     assert (reward.tolist(), terminated.tolist(), truncated.tolist()) == ([0.5, 0.5], [False] * 2, [True] * 2)
     assert info["final_obs"][1].tolist() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("saves", [None, "replay"])
+@pytest.mark.parametrize("around", [lambda env: env, lambda env: TimeLimit(env, 5)])
+def test_an_environment_that_two_slots_would_share_is_refused(around, saves):
+    one = env()
+
+    def play():
+        from_gymnasium(lambda task: around(one), "a/b", 2, 0, saves=saves).reset()
+
+    with pytest.raises(ValueError, match=r"for a/b `make` gave an environment that it has given before"):
+        play()
+
+
+def test_an_environment_may_be_made_anew_where_one_was_forgotten():
+    """Made at the place in memory of one that is gone, it is none that was given before."""
+    envs = from_gymnasium(lambda task: env(), "a/b/0:9", 1, 0, keep=1, saves="none")
+    for task in [*envs.tasks, *envs.tasks]:
+        envs.reset(options={"tasks": [task]})
+    envs.close()

@@ -59,6 +59,20 @@ class Leftover(Walk):
         return self.at.copy(), {}
 
 
+class Entangled(Walk):
+    """All instances draw from one generator, NumPy's say, which the last reset of any has seeded."""
+
+    drawing = None
+
+    def reset(self, *, seed=None, options=None):
+        Entangled.drawing = np.random.default_rng(seed)
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        self.hidden = Entangled.drawing
+        return super().step(action)
+
+
 class Clock(gym.Wrapper):
     """Remembers something of its own."""
 
@@ -72,8 +86,9 @@ class Clock(gym.Wrapper):
         (lambda: Clock(Saving()), "replay"),  # what the wrapper remembers nobody saves
         (Unseeded, "none"),
         (Leftover, "none"),
+        (Entangled, "none"),
     ],
-    ids=["seeded", "saving", "limited", "wrapped", "unseeded", "leftover"],
+    ids=["seeded", "saving", "limited", "wrapped", "unseeded", "leftover", "entangled"],
 )
 def test_the_way_is_found_out_by_playing(make, way):
     assert way_of(make) == way

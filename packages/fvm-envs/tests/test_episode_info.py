@@ -1,5 +1,7 @@
 """What is told of episodes that have just ended."""
 
+import threading
+
 import numpy as np
 from fvm_envs.episode_info import final_entries, obs_of_slot
 
@@ -23,6 +25,14 @@ def test_what_was_told_is_copied_and_an_observation_that_cannot_be_shown_is_left
     assert found["final_info"]["level"].tolist() == [4, 5, 6]
     assert "final_obs" not in found
     assert "_final_obs" not in found
+
+
+def test_what_cannot_be_copied_is_handed_on_as_it_is():
+    lock = threading.Lock()
+    told = {"lock": np.array([lock, None, lock]), "level": np.array([4, 5, 6])}
+    found = final_entries(ENDED, told, None)["final_info"]
+    assert found["lock"][0] is lock
+    assert found["level"] is not told["level"]
 
 
 def test_a_slot_is_taken_out_of_nested_parts():

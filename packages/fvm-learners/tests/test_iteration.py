@@ -34,6 +34,18 @@ def test_less_than_a_row_is_refused():
         Counting().iteration(SimpleNamespace(num_envs=4), 3)
 
 
+@pytest.mark.parametrize("steps", [51.0, 1e6, np.float64(8), float("nan"), float("inf"), "8", None, True, -1])
+def test_steps_that_are_no_whole_number_are_refused_before_the_first_not_in_the_last_rollout(steps):
+    learner, envs = Counting(), SimpleNamespace(num_envs=4)
+    with pytest.raises(ValueError, match=r"^env_steps=.*: give a whole number of 0 or more, as int\(1e6\)"):
+        next(learner.learn(envs, steps))
+    assert learner.asked == []
+    if steps is not None:
+        with pytest.raises(ValueError, match=r"^max_env_steps="):
+            learner.iteration(envs, steps)
+    assert [one.env_steps for one in learner.learn(envs, np.int64(9))] == [8]
+
+
 def test_a_mean_is_over_those_that_have_the_metric():
     history = [{"loss": torch.tensor(1.0)}, {"loss": torch.tensor(3.0), "kl": torch.tensor(5.0)}]
     assert means(history) == {"loss": 2.0, "kl": 5.0}

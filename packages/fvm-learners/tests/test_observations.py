@@ -1,6 +1,7 @@
 """Dict observations: what the env shows, and feedback beside it, through network, rollout and state."""
 
 import copy
+import warnings
 from functools import partial
 
 import gymnasium as gym
@@ -84,6 +85,24 @@ def test_what_is_shown_keeps_its_type_and_feedback_is_float32():
     seen = to_tensor({"obs": np.ones((2, 3), np.uint8), "feedback": np.ones((2, 4))}, torch.uint8, CPU)
     assert (seen["obs"].dtype, seen["feedback"].dtype) == (torch.uint8, torch.float32)
     assert to_tensor(np.ones((2, 3), np.uint8), torch.uint8, CPU).dtype == torch.uint8
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool])
+def test_fractions_where_whole_numbers_are_expected_are_refused(dtype):
+    """Pixels from 0 to 1 would all be cut to 0."""
+    half, said = np.full((2, 3), 0.5, np.float32), str(dtype).removeprefix("torch.")
+    for obs in (half, {"obs": half, "feedback": half}):
+        with pytest.raises(TypeError, match=f"came as float32, and their space is of {said}:"):
+            to_tensor(obs, dtype, CPU)
+
+
+def test_arrays_that_cannot_be_written_to_are_copied():
+    shown = np.arange(6, dtype=np.float32).reshape(2, 3)
+    shown.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch's
+        seen = to_tensor(shown, torch.float32, CPU)
+    assert np.array_equal(seen.numpy(), shown)
 
 
 # ---- the network

@@ -58,7 +58,7 @@ def step(env: gym.Env[Any, Any], action: Any) -> tuple[Any, float, bool, bool, M
     # What nearly all give is told by its type: this runs at each step, and `np.ndim` of a number is slow.
     if not isinstance(reward, (int, float)):
         try:
-            if np.ndim(reward):
+            if np.ndim(reward) or isinstance(reward, str):
                 raise TypeError
             reward = float(reward)
         except (TypeError, ValueError):

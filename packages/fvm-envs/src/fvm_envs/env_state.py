@@ -5,8 +5,9 @@
   may remember something that nobody saves, so these environments are replayed.
 * "replay": the episode's seed and its actions so far are kept, and replayed; the observation and the return
   to which they lead are held against the ones that were saved. It costs what the episode has cost so far.
-* "none": neither works, since a seed does not determine an episode. `fvm_envs.restarts.Restarts` then makes
-  a run resumable, by beginning all episodes afresh at every checkpoint.
+* "none": neither works, since a seed does not determine an episode, or not beside another environment.
+  `fvm_envs.restarts.Restarts` then makes a run resumable, by beginning all episodes afresh at every
+  checkpoint.
 
 No pickle and no deep copy: a checkpoint holds arrays and JSON values.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any, Literal, cast
 
 import gymnasium as gym
@@ -104,21 +106,30 @@ def way_of(make: Callable[[], gym.Env[Any, Any]]) -> Saves:
         played = {(seed, who): _play(who, seed, actions) for who in (env, other) for seed in seeds}
         again = {(seed, who): _play(who, seed, actions) for who in (env, other) for seed in seeds[:1]}
         same = all(played[seed, env] == played[seed, other] for seed in seeds)
-        return "replay" if same and all(played[key] == again[key] for key in again) else "none"
+        same = same and all(played[key] == again[key] for key in again)
+        # Slots take turns: instances that draw from one generator, as NumPy's global one, disturb each other.
+        both = [_playing(who, seed, actions) for seed, who in zip(seeds, (env, other), strict=True)]
+        shown = zip(*zip_longest(*both), strict=True)
+        together = [[seen for seen in one if seen is not None] for one in shown]
+        same = same and together == [played[seed, env] for seed in seeds]
+        return "replay" if same else "none"
     finally:
         env.close()
         other.close()
 
 
 def _play(env: gym.Env[Any, Any], seed: int, actions: list[Any]) -> list[str]:
-    obs = reset(env, seed)
-    seen = [digest_of(obs)]
+    return list(_playing(env, seed, actions))
+
+
+def _playing(env: gym.Env[Any, Any], seed: int, actions: list[Any]) -> Iterator[str]:
+    """What an episode shows, a hash a step."""
+    yield digest_of(reset(env, seed))
     for action in actions:
         obs, reward, terminated, truncated, _ = step(env, action)
-        seen.append(digest_of(obs, reward, terminated, truncated))
+        yield digest_of(obs, reward, terminated, truncated)
         if terminated or truncated:
-            break
-    return seen
+            return
 
 
 def own_state(env: gym.Env[Any, Any]) -> State:

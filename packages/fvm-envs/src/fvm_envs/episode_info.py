@@ -20,18 +20,26 @@ def final_entries(
 
     Args:
         ended: Slots whose episode has just ended.
-        told: What `info` says of the last transitions, arrays [num_envs]; copied.
+        told: What `info` says of the last transitions, arrays [num_envs]; copied where they can be.
         final_obs: The last observation of each ended slot, in order, or None.
     """
     finals: dict[str, Any] = {"final_info": {}, "_final_info": ended.copy()}
     for key, value in told.items():
         if key not in OF_THE_EPISODE:
-            finals["final_info"] |= {key: deepcopy(value), f"_{key}": ended.copy()}
+            finals["final_info"] |= {key: _copied(value), f"_{key}": ended.copy()}
     if final_obs is not None:
         finals |= {"final_obs": np.full(len(ended), None, dtype=object), "_final_obs": ended.copy()}
         for slot, obs in zip(np.flatnonzero(ended), final_obs, strict=True):
             finals["final_obs"][slot] = obs
     return finals
+
+
+def _copied(value: Any) -> Any:
+    """A copy, or the value itself if it holds what cannot be copied: a lock, a simulator, a generator."""
+    try:
+        return deepcopy(value)
+    except Exception:  # whatever it is that it raises
+        return value
 
 
 def obs_of_slot(obs: Any, slot: int) -> Any:

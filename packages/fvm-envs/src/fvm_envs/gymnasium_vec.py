@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
+from weakref import WeakValueDictionary
 
 import gymnasium as gym
 import numpy as np
@@ -113,7 +114,7 @@ class GymnasiumVec(SlotEnv):
         if saves not in (None, "own", "replay", "none"):
             raise ValueError(f"saves is {saves!r}: expected 'own', 'replay', 'none' or None")
         num_envs = read_count("num_envs", num_envs, 1, MAX_SLOTS)
-        self._make: Make = lambda task: checked(make(task), task)
+        self._maker, self._given = make, WeakValueDictionary[int, gym.Env[Any, Any]]()
         self._keep = read_count("keep", keep, 1, 2**16)
         self.saves: Saves = way_of(lambda: self._make(tasks[0])) if saves is None else saves
         self.saves_state = self.saves != "none"
@@ -134,6 +135,21 @@ class GymnasiumVec(SlotEnv):
             action_space=first.action_space,
             **slot_options,
         )
+
+    def _make(self, task: Task) -> gym.Env[Any, Any]:
+        """A new environment of a task.
+
+        Raises:
+            ValueError: If `make` gave one that it has given before.
+        """
+        env = checked(self._maker(task), task)
+        if self._given.get(id(env.unwrapped)) is env.unwrapped:
+            raise ValueError(
+                f"for {task} `make` gave an environment that it has given before, and two slots cannot play "
+                "in one: let it make a new one at each call"
+            )
+        self._given[id(env.unwrapped)] = env.unwrapped
+        return env
 
     def env_of(self, slot: int) -> gym.Env[Any, Any]:
         """The environment that a slot plays now, made if it has none.

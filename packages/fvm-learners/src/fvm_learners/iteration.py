@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fvm_learners.autoreset import Envs, num_envs_of
+from fvm_learners.config_checks import is_count
 from fvm_learners.episodes import Episode
 
 State = dict[str, Any]
@@ -58,6 +59,11 @@ def means(history: Sequence[dict[str, Tensor]]) -> dict[str, float]:
     }
 
 
+def _check_steps(name: str, value: Any) -> None:
+    if not is_count(value, at_least=0):
+        raise ValueError(f"{name}={value!r}: give a whole number of 0 or more, as int(1e6)")
+
+
 class IteratedLearner:
     """What every learner does with its iterations.
 
@@ -74,7 +80,12 @@ class IteratedLearner:
         raise NotImplementedError
 
     def learn(self, envs: Envs, env_steps: int) -> Iterator[Iteration]:
-        """Yields iterations until fewer than `num_envs` of `env_steps` are left."""
+        """Yields iterations until fewer than `num_envs` of `env_steps` are left.
+
+        Raises:
+            ValueError: `env_steps` is no whole number.
+        """
+        _check_steps("env_steps", env_steps)
         end, num_envs = self.env_step + env_steps, num_envs_of(envs)
         while end - self.env_step >= num_envs:
             yield self.iteration(envs, end - self.env_step)
@@ -87,6 +98,7 @@ class IteratedLearner:
         """Steps of all envs in the next iteration."""
         if max_env_steps is None:
             return int(self.config.num_steps)
+        _check_steps("max_env_steps", max_env_steps)
         if max_env_steps < num_envs:
             raise ValueError(
                 f"max_env_steps={max_env_steps} is less than one step of {num_envs} envs: use fewer envs"

@@ -65,10 +65,24 @@ def check_finite(obs: Any) -> None:
 
 
 def to_tensor(obs: Any, dtype: torch.dtype, device: torch.device) -> Obs:
-    """The env's observations [B, ...] on the device: `dtype` for what it shows, float32 for feedback."""
+    """The env's observations [B, ...] on the device: `dtype` for what it shows, float32 for feedback.
+
+    Raises:
+        TypeError: It shows fractions and `dtype` is of whole numbers: pixels from 0 to 1 would all be 0.
+    """
     if isinstance(obs, dict):
         return {
-            "obs": torch.from_numpy(np.ascontiguousarray(obs["obs"])).to(device=device, dtype=dtype),
-            "feedback": torch.from_numpy(np.ascontiguousarray(obs["feedback"])).to(device, torch.float32),
+            "obs": _part_to_tensor(obs["obs"], dtype, device),
+            "feedback": _part_to_tensor(obs["feedback"], torch.float32, device),
         }
-    return torch.from_numpy(np.ascontiguousarray(obs)).to(device=device, dtype=dtype)
+    return _part_to_tensor(obs, dtype, device)
+
+
+def _part_to_tensor(part: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    array = np.require(part, requirements=("C", "W"))  # torch warns of arrays that cannot be written to
+    if array.dtype.kind == "f" and not dtype.is_floating_point:
+        raise TypeError(
+            f"observations came as {array.dtype}, and their space is of {str(dtype).removeprefix('torch.')}: "
+            "give them in that type, pixels from 0 to 255, or make the space one of floats"
+        )
+    return torch.from_numpy(array).to(device=device, dtype=dtype)

@@ -99,3 +99,17 @@ def test_slots_that_are_moved_begin_anew_and_the_others_stay(ball, tiny):
     assert (slots.row[1], slots.frames[1], slots.length[1]) == (NO_ROW, [], 0)
     assert slots.episode_start[1]
     np.testing.assert_array_equal(slots.views.rgb[1], fresh.views.rgb[1])
+
+
+def test_after_an_interruption_every_slot_begins_anew(ball, tiny, monkeypatch):
+    envs = ball(num_envs=1, length=3)
+    agent = make(envs, replace(tiny, learn_start=1_000))
+    agent.collect(envs, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(envs, "step", lambda action: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            agent.collect(envs, 1)
+    agent.collect(envs, 3)
+    replay = agent.replays[0]
+    moves = replay.transitions(np.flatnonzero(replay._tree.priorities > 0))
+    assert moves.time.tolist() == [1.0, 1.0, 0.0, -1.0]

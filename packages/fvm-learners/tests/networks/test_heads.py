@@ -76,3 +76,11 @@ def test_masked_actions_add_nothing_to_entropy_and_kl():
     kl.sum().backward()
     assert logits.grad[0, :2].tolist() == pytest.approx([-0.25, 0.25])
     assert Categorical(torch.tensor([0.5, 0.25, 0.25]).log()).kl(policy).isposinf().all()
+
+
+def test_discrete_actions_are_of_the_type_of_their_space():
+    space = gym.spaces.Discrete(3, start=-1)
+    space.dtype = np.dtype(np.int32)  # Gymnasium 1.2.2's `Discrete(3, dtype=np.int32)`
+    action = make_head(space, 4).to_env(torch.tensor([0, 2]))
+    assert (action.dtype, action.tolist()) == (np.int32, [-1, 1])
+    assert all(space.contains(one) for one in action)

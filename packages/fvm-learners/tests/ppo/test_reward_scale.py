@@ -1,4 +1,8 @@
+import math
+import warnings
+
 import numpy as np
+import pytest
 from fvm_learners.ppo.reward_scale import CLIP, EPSILON, PRIOR_COUNT, RewardScale
 
 
@@ -54,3 +58,19 @@ def test_restart_keeps_the_variance_or_not():
     assert scale.return_ is None
     scale.restart(keep_variance=False)
     assert scale.state_dict() == RewardScale(0.9).state_dict()
+
+
+@pytest.mark.parametrize("reward", [1e160, -1e308, math.inf, math.nan])
+def test_rewards_beyond_all_bounds_are_a_run_that_diverged_not_an_error(reward):
+    scale, playing = RewardScale(1.0), np.zeros(2, dtype=bool)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            scale(np.array([reward, 1.0]), playing, ~playing)
+    assert not math.isfinite(scale.variance)
+
+
+def test_the_largest_returns_that_a_float_can_square_have_a_variance():
+    scale, playing = RewardScale(1.0), np.zeros(2, dtype=bool)
+    scale(np.array([1e149, -1e149]), playing, ~playing)
+    assert scale.variance == pytest.approx(1e298, rel=1e-4)

@@ -55,6 +55,20 @@ def test_actions_of_the_env_may_begin_elsewhere():
     )
 
 
+def test_actions_are_of_the_type_of_their_space():
+    """Envs that hold an action against their space refuse the int64 of another whole number."""
+    space = gym.spaces.Discrete(3, start=1)
+    space.dtype = np.dtype(np.int32)
+    config = RainbowConfig(mlp_sizes=(8,), hidden_size=8)
+    rainbow = Rainbow(gym.spaces.Box(-1, 1, (2,)), space, config, seed=0)
+    action, _ = rainbow.frozen_policy().act(
+        np.ones((1, 2)), None, np.ones(1, bool), [np.random.default_rng(0)]
+    )
+    assert space.contains(action[0])
+    assert rainbow.policy.to_env(np.array([0, 2])).tolist() == [1, 3]
+    assert space.contains(rainbow.policy.to_env(np.array([2]))[0])
+
+
 def test_a_fraction_eps_of_actions_is_uniform():
     policy = policy_of(evaluation_eps=0.3)
     obs, generators = np.zeros((4000, 2), np.float32), rngs(*range(4000))

@@ -162,9 +162,13 @@ class C2FARM(IteratedLearner, ArmDistribution):
         episodes: list[Episode] = []
         for _ in range(rows):
             self.env_step += envs.num_envs
-            episodes += take_row(
-                envs, self._slots, self._act, self.replays, self.eye, self.config, self.env_step
-            )
+            try:
+                episodes += take_row(
+                    envs, self._slots, self._act, self.replays, self.eye, self.config, self.env_step
+                )
+            except BaseException:  # envs that failed or were interrupted stand elsewhere: reset them next
+                self._slots = None
+                raise
             if self.ready:
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)

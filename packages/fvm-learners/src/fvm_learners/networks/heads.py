@@ -126,7 +126,7 @@ class DiscreteHead(nn.Module):
 
     def __init__(self, space: spaces.Discrete, num_features: int) -> None:
         super().__init__()
-        self.start = int(space.start)
+        self.start, self.dtype = int(space.start), space.dtype
         self.action_shape: tuple[int, ...] = ()
         self.action_dtype = torch.int64
         self.dense = nn.Linear(num_features, int(space.n))
@@ -143,9 +143,9 @@ class DiscreteHead(nn.Module):
         """Noise for one slot."""
         return np.asarray(rng.random())
 
-    def to_env(self, action: Tensor) -> NDArray[np.int64]:
-        """What the env takes: int64 [B]."""
-        return action.cpu().numpy() + self.start
+    def to_env(self, action: Tensor) -> NDArray[Any]:
+        """What the env takes: [B] in the type of its space, int64 unless it says otherwise."""
+        return (action.cpu().numpy() + self.start).astype(self.dtype)
 
 
 class BoxHead(nn.Module):

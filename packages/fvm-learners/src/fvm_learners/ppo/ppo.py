@@ -145,13 +145,17 @@ class PPO(IteratedLearner, PartedLearner):
         """
         num_envs = num_envs_of(envs)
         num_steps = self._num_steps(num_envs, max_env_steps)
-        if self._carry is None:
+        # Where a rollout fails or is interrupted the envs stand elsewhere: the next one then resets them.
+        carry, self._carry = self._carry, None
+        if carry is None:
             seed = int(torch.randint(2**31 - 1, (), generator=self._rng))
-            self._carry = begin(envs, self.policy, seed, self.device)
+            carry = begin(envs, self.policy, seed, self.device)
+            if self.reward_scale is not None:
+                self.reward_scale.restart(keep_variance=True)
         if self._rollout is None or self._rollout.value.shape != (num_steps, num_envs):
             self._rollout = Rollout.allocate(self.policy, num_steps, num_envs, self.device)
         self._carry, episodes = collect(
-            envs, self.policy, self._carry, self._rollout, self._rng, self.reward_scale, self.env_step
+            envs, self.policy, carry, self._rollout, self._rng, self.reward_scale, self.env_step
         )
         updates, metrics = self._update(self._rollout)
         self.env_step += num_steps * num_envs

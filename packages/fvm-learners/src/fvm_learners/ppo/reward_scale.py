@@ -7,6 +7,7 @@ Source: openai/baselines common/vec_env/vec_normalize.py and common/running_mean
 subtracted. Deviation: NEXT_STEP's reset rows, in which nothing was played, change nothing.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 EPSILON = 1e-8
 CLIP = 10.0
 PRIOR_COUNT = 1e-4
+FAR = 1e150
+"""Further from the mean a return's square may be beyond what a float holds: the run has diverged."""
 
 
 class RewardScale:
@@ -25,6 +28,7 @@ class RewardScale:
         self.mean, self.variance, self.count = 0.0, 1.0, PRIOR_COUNT
         self.return_: NDArray[np.float64] | None = None
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __call__(
         self, reward: NDArray[np.float64], episode_end: NDArray[np.bool_], valid: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
@@ -48,11 +52,12 @@ class RewardScale:
         if len(batch) == 0:
             return
         delta = float(batch.mean()) - self.mean
+        delta_squared = math.inf if abs(delta) > FAR else delta**2  # else an OverflowError
         total = self.count + len(batch)
         squares = (
             self.variance * self.count
             + float(batch.var()) * len(batch)
-            + delta**2 * self.count * len(batch) / total
+            + delta_squared * self.count * len(batch) / total
         )
         self.mean += delta * len(batch) / total
         self.variance, self.count = squares / total, total

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fvm_learners.autoreset import Envs, autoreset_mode, step
 from fvm_learners.episodes import Episode
-from fvm_learners.observations import check_finite
+from fvm_learners.observations import check_finite, to_tensor
 from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay
@@ -110,7 +110,7 @@ def act(
 ) -> NDArray[np.int64]:
     """Actions [B] of a network in training, counted from 0: greedy under noise, or with eps uniform."""
     _draw_latents(slots, policy, replays, sampler, config, rng)
-    seen = torch.from_numpy(np.ascontiguousarray(slots.obs)).to(policy.atoms.device, policy.obs_dtype)
+    seen: Any = to_tensor(slots.obs, policy.obs_dtype, policy.atoms.device)
     noise = policy.draw_noise(len(slots.obs), noise_rng)
     action: NDArray[np.int64] = policy.q_values(seen, noise, slots.latent).argmax(dim=1).cpu().numpy()
     if config.acting_eps:
@@ -126,7 +126,7 @@ def take_row(
     replays: Sequence[Replay],
     config: RainbowConfig,
     env_step: int,
-    first_action: int,
+    to_env: Callable[[NDArray[np.int64]], NDArray[Any]],
 ) -> list[Episode]:
     """One step of all slots, which `slots` and `replays` afterwards contain; the episodes that ended.
 
@@ -137,7 +137,7 @@ def take_row(
         replays: One for each task that may be played.
         config: What is stored of a step.
         env_step: Env steps so far, these included.
-        first_action: What the envs call action 0.
+        to_env: Gives what the envs call those actions.
 
     Raises:
         ValueError: A slot was moved to another task without the learner's knowing.
@@ -145,7 +145,7 @@ def take_row(
     mode = autoreset_mode(envs)
     action = choose(slots)
 
-    outcome = step(envs, action + first_action, mode)
+    outcome = step(envs, to_env(action), mode)
     check_tasks(outcome.task_index, len(replays))
     slots.check_moves(outcome)
     reward = outcome.reward
@@ -222,6 +222,12 @@ def _store_shifted(slots: Slots, replays: Sequence[Replay]) -> None:
     What ended an episode thus stands beside the next one's first observation, in the replay of its task.
     """
     _store(slots, replays, slots.last_action, slots.last_reward, slots.last_done)
+
+
+def drop(slots: Slots, replays: Sequence[Replay]) -> None:
+    """End the streams of all slots before their last steps, of which nobody knows what they led to."""
+    for slot, task in enumerate(slots.task_index):
+        replays[task].cut(slot, None)
 
 
 def leave(slots: Slots, replays: Sequence[Replay], left: NDArray[np.bool_]) -> None:

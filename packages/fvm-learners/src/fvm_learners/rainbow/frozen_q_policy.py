@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fvm_learners.latent import LatentDistribution, LatentPolicy
 from fvm_learners.modules import QModule
+from fvm_learners.observations import to_tensor
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.weights import network_weights
 
@@ -54,7 +55,7 @@ class FrozenQPolicy(LatentPolicy):
         state: Tensor | None,
         episode_start: NDArray[np.bool_],
         rngs: Sequence[np.random.Generator],
-    ) -> tuple[NDArray[np.int64], Tensor | None]:
+    ) -> tuple[NDArray[Any], Tensor | None]:
         """Actions [B] for the env and the latents they were taken with.
 
         Args:
@@ -71,8 +72,8 @@ class FrozenQPolicy(LatentPolicy):
         network = self.network
         if state is not None:
             state = self.drawn(state, np.asarray(episode_start) | self._every_step, rngs)
-        seen = torch.from_numpy(np.ascontiguousarray(obs)).to(self._device, network.obs_dtype)
+        seen: Any = to_tensor(obs, network.obs_dtype, self._device)
         greedy = network.q_values(seen, None, state).argmax(dim=1).cpu().numpy()
         explores = np.array([rng.random() for rng in rngs]) < self._eps
         uniform = np.array([rng.integers(network.num_actions) for rng in rngs])
-        return np.where(explores, uniform, greedy) + network.first_action, state
+        return network.to_env(np.where(explores, uniform, greedy)), state

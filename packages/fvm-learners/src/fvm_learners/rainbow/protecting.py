@@ -68,6 +68,6 @@ def played(
         return chosen
 
     for row in range(1, rows + 1):
-        take_row(envs, slots, choose, kept, config, row * envs.num_envs, network.first_action)
+        take_row(envs, slots, choose, kept, config, row * envs.num_envs, network.to_env)
     leave(slots, kept, np.ones(envs.num_envs, dtype=np.bool_))
     return replay

@@ -12,9 +12,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fvm_learners.networks.context_encoder import ContextEncoder
@@ -63,6 +65,7 @@ class QNetwork(nn.Module):
                 "divmod(action, m))"
             )
         self.num_actions, self.first_action = int(action_space.n), int(action_space.start)
+        self._action_dtype = action_space.dtype
         self.num_atoms, self.output_relu, self.latent_size = (
             config.num_atoms,
             config.output_relu,
@@ -147,6 +150,10 @@ class QNetwork(nn.Module):
             obs, action, reward, torch.cat(following) if self.context_next_obs else None
         )
         return mean, variance
+
+    def to_env(self, action: NDArray[np.int64]) -> NDArray[Any]:
+        """What the env takes, for actions [B] counted from 0."""
+        return (action + self.first_action).astype(self._action_dtype)
 
     @property
     def noisy_layers(self) -> tuple[NoisyLinear, ...]:

@@ -25,7 +25,7 @@ from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State, means
 from fvm_learners.parts import PartedLearner, Parts
-from fvm_learners.rainbow.acting import Slots, act, check_tasks, leave, take_row
+from fvm_learners.rainbow.acting import Slots, act, check_tasks, drop, leave, take_row
 from fvm_learners.rainbow.advantages import AdvantageDistribution
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
@@ -188,15 +188,14 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
         episodes: list[Episode] = []
         for _ in range(rows):
             self.env_step += envs.num_envs
-            episodes += take_row(
-                envs,
-                self._slots,
-                self._act,
-                self.replays,
-                self.config,
-                self.env_step,
-                self.policy.first_action,
-            )
+            try:
+                episodes += take_row(
+                    envs, self._slots, self._act, self.replays, self.config, self.env_step, self.policy.to_env
+                )
+            except BaseException:  # envs that failed or were interrupted stand elsewhere: reset them next
+                drop(self._slots, self.replays)
+                self._slots = None
+                raise
             if self.ready:
                 self.updates_due += envs.num_envs * self.config.updates_per_env_step
         return tuple(episodes)
