@@ -267,3 +267,14 @@ def test_an_area_needs_every_run_at_step_0_and_the_rest_does_not():
     whole = compare(table.filter(method="a"))
     assert [summary.name for summary in whole.analysis.summaries][1:] == ["Area under the curve"]
     assert "no area" not in whole.text()
+
+
+def test_a_report_is_not_written_over_other_files(tmp_path):
+    found = compare(frame(lambda m, s, t: s + (m == "b")))
+    (tmp_path / "report.json").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"it would replace report\.json, which no report wrote"):
+        found.report(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert found.report(tmp_path / "new") == found.report(str(tmp_path / "new"))
+    with pytest.raises(TableError, match="splits='drawn': expected planned or redrawn"):
+        compare(frame(lambda *_: 1.0), splits="drawn")

@@ -124,3 +124,50 @@ def test_a_cache_that_cannot_be_made_is_no_fault_of_the_table(here):
     assert done.returncode == 2
     assert b"the report cannot be drawn: Matplotlib requires access to a writable cache" in done.stderr
     assert b"cannot be read" not in done.stderr
+
+
+def test_a_closed_standard_error_hears_nothing_and_standard_output_no_errors(here):
+    for options in ("no.csv", "--nonsense"):
+        done = shell(here, f'"$PY" -m fvm_eval {options} 2>&-')
+        assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_a_file_s_name_that_is_no_text(here):
+    name = os.fsdecode(b"runs \xff.csv")
+    (here / name).write_text("seed,task,score\n0,t,1\n1,t,2\n")
+    done = shell(here, "\"$PY\" -m fvm_eval *$'\\xff'.csv")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "runs \\udcff  1.50" in done.stdout.decode()
+    page = (here / os.fsdecode(b"runs \xff-report") / "report.html").read_text()
+    line = page[page.rindex("<pre>") + 5 : page.rindex("</pre>")].replace("&#39;", "'")
+    again = shell(here, line.replace("python", '"$PY"', 1))
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+
+
+def test_a_report_replaces_no_file_that_no_report_wrote(here, tmp_path):
+    run = f'cd "{tmp_path}"; "$PY" -m fvm_eval'
+    (tmp_path / "cells.csv").write_text(ROWS)
+    for table in ("cells.csv", "./cells.csv"):
+        done = shell(here, f"{run} {table} --out .")
+        assert done.returncode == 2
+        assert b"it would replace cells.csv, which no report wrote; give another folder" in done.stderr
+        assert b"method" in done.stdout
+    (tmp_path / "cells.csv").rename(tmp_path / "runs.csv")
+    (tmp_path / "curves.csv").write_text("mine")
+    assert b"it would replace curves.csv" in shell(here, f"{run} runs.csv --out .").stderr
+    assert (tmp_path / "curves.csv").read_text() == "mine"
+    (tmp_path / "report").mkdir()
+    assert shell(here, f"{run} runs.csv --out report").returncode == 0
+    assert shell(here, f"{run} runs.csv --out report").returncode == 0
+    cells = (tmp_path / "report" / "cells.csv").read_text()
+    done = shell(here, f"{run} report/cells.csv --map score=value --out report")
+    assert b"it would replace cells.csv, the table itself" in done.stderr
+    assert (tmp_path / "report" / "cells.csv").read_text() == cells
+
+
+def test_negative_powers_of_ten_and_a_home(here, tmp_path):
+    done = shell(
+        here, '"$PY" -m fvm_eval "my runs; v2.csv" --score-range -1e2 1e2 --out=~/home', HOME=str(tmp_path)
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "home" / "report.html").exists()

@@ -59,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TableError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         return _refuse(str(error).split("\n")[0])
     try:
-        file_all(folder, files)
+        file_all(folder, files, keep=options.table)
     except OSError as error:
-        say(text)
+        say(text, sys.stdout)
         why = error.strerror or str(error)
         mend = "make room there, or give" if error.errno in _NO_ROOM else "give"
         return _refuse(f"the report cannot be written to {folder}: {why}; {mend} another folder by --out")
-    say(f"{text}\n\nReport: {visible(str(folder / 'report.html'))}")
+    say(f"{text}\n\nReport: {visible(str(folder / 'report.html'))}", sys.stdout)
     return 0
 
 

@@ -168,6 +168,8 @@ def of_reading(
     splits: Literal["planned", "redrawn"] | None = None,
 ) -> Findings:
     """Returns what a table says that has been read already; arguments as those of `compare`."""
+    if splits not in (None, "planned", "redrawn"):
+        raise TableError(f"splits={splits!r}: expected planned or redrawn")
     tasks = sorted(reading.episodes["task"].unique().to_list())
     ranges: dict[str, Range] | None = None
     bounds: dict[str, Range] | None = None

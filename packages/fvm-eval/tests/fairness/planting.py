@@ -113,6 +113,18 @@ def looked_at_with(study, margin):
     return replace(with_claim(study), looks=[Look(clusters, 2, True, asked), Look(clusters, 2, False, now)])
 
 
+def looked_only_at(study, **other):
+    """The log's only look was at other claims than those that are decided."""
+    asked = asked_hash(with_claim(study, **other).claims)
+    return replace(with_claim(study), looks=[replace(study.looks[0], asked=asked)])
+
+
+def cut_short_and_planned(study, spends):
+    """The rival took half of the steps that its snapshots claim, and the plan says a number that is none."""
+    of_plan = pl.when(pl.col("method") == "scratch").then(spends).otherwise("spends")
+    return planned(spending(study, "scratch", env_steps=20_000), spends=of_plan)
+
+
 def demos_by_plan(study):
     """The plan itself gives one method demonstrations, and the ledger agrees."""
     given = pl.when(pl.col("method") == "multitask").then(3).otherwise(0).alias("demos")

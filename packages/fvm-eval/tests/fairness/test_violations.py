@@ -13,10 +13,12 @@ from planting import (
     best_brought_back,
     best_of_both_halves,
     crossed,
+    cut_short_and_planned,
     demos_by_plan,
     episodes,
     fold_with,
     looked_at_with,
+    looked_only_at,
     no_longer_tested,
     only,
     planned,
@@ -290,6 +292,48 @@ VIOLATIONS = {
             episodes=s.episodes.with_columns(pl.col("score") + 100.0 * (pl.col("method") == "multitask")),
         ),
     ),
+    "a look at claims of another margin": (10, lambda s: looked_only_at(s, margin=0.2)),
+    "a look at claims of fewer checkpoints": (10, lambda s: looked_only_at(s, min_checkpoints=2)),
+    "two looks that count as planned, and none was": (
+        10,
+        lambda s: replace(s, looks=[Look("x", 1, True), *s.looks]),
+    ),
+    "a plan without numbers of episodes": (7, lambda s: planned(s, episodes=pl.lit(None, pl.Int64))),
+    "a rival that was to take no number of steps": (4, lambda s: cut_short_and_planned(s, -1)),
+    "a rival that was to take none and took some": (4, lambda s: cut_short_and_planned(s, 0)),
+    "a rival whose updates nobody counted": (
+        4,
+        lambda s: planned(
+            spending(s, "scratch", env_steps=20_000, updates=None), spends=pl.lit(None, pl.Int64)
+        ),
+    ),
+    "an audit of no numbers": (3, lambda s: replace(s, leak_audit=LeakAudit(np.nan, np.nan, (), "entities"))),
+    "tuned on no task": (2, lambda s: tuned(s, tasks=pl.lit([], pl.List(pl.String)))),
+    "tuned on a task without a name": (2, lambda s: tuned(s, tasks=pl.lit(""))),
+    "one trial listed eight times": (
+        2,
+        lambda s: tuned(s, trial=pl.when(pl.col("method") == "scratch").then(0).otherwise("trial")),
+    ),
+    "online returns that are no numbers": (
+        6,
+        lambda s: replace(s, online=s.online.with_columns(pl.lit(np.nan).alias("return"))),
+    ),
+    "online returns of a method that are missing": (
+        6,
+        lambda s: replace(
+            s,
+            online=s.online.with_columns(pl.when(pl.col("method") == "multitask").then("return")),
+        ),
+    ),
+    "a baseline without scores": (
+        5,
+        lambda s: replace(s, baselines=s.baselines.with_columns(score=pl.lit(None, pl.Float64))),
+    ),
+    "a baseline that is endless": (
+        5,
+        lambda s: replace(s, baselines=s.baselines.with_columns(score=pl.lit(-np.inf))),
+    ),
+    "an estimand of dots": (1, lambda s: replace(s, estimand="...")),
     "looks without a log": (10, lambda s: replace(s, looks=())),
     "a look that was not logged": (10, lambda s: replace(s, looks=[Look("x", 1, True)])),
 }

@@ -11,6 +11,8 @@ ROWS = [
     for s in range(6)
     for t in "pq"
 ]
+PART = "[[claim]]\n[[claim.part]]\nmargin = 1\n"
+PAIR = '[[comparison]]\nleft = "ppo"\nright = "dqn"\n'
 FRAME = pl.DataFrame(ROWS, schema=["method", "seed", "task", "score"], orient="row")
 
 
@@ -104,8 +106,23 @@ def test_margins_are_in_the_unit_of_the_scores(claims):
             "part 1: kind='more'",
         ),
         ('[claim]\nid = "A"', r"write claim as \[\[claim\]\]"),
+        (f"{PART}weights = 3", "part 1: write weights = { METHOD = NUMBER"),
+        (f"{PART}weights = {{ ppo = nan, dqn = 1 }}", "weights must be finite"),
+        (f"{PART}weights = {{ ppo = true, dqn = -1 }}", "part 1: weights must be finite numbers"),
+        (
+            '[[claim]]\nassay = 3\n[[claim.part]]\nleft = "ppo"\nright = "dqn"\nmargin = 1',
+            "assay: expected a table",
+        ),
+        (f"{PAIR}margin = 1\nmin_checkpoints = nan", "min_checkpoints=nan: one checkpoint has no spread"),
+        (f"{PAIR}margin = 1\nmin_checkpoints = 2.5", "min_checkpoints=2.5"),
+        ("x = " + "[" * 100_000, "is no TOML"),
     ],
 )
 def test_what_is_no_claim_is_refused(claims, text, why):
     with pytest.raises(TableError, match=why):
         claims(text)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_claims(claims):
+    (verdict,) = claims(f"\ufeff{PAIR}margin = 0.5").analysis.verdicts
+    assert verdict[0].left == "ppo"

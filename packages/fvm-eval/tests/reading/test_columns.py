@@ -231,3 +231,141 @@ def test_ranges_from_a_file(tmp_path):
         ranges_for(["p"], str(path))
     with pytest.raises(TableError, match="expected atari, procgen or a file"):
         ranges_for(["p"], "atri")
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("method,seed,pong,mean", "column 'mean' is no task; leave it out"),
+        ("method,seed,pong,wall_time", "column 'wall_time' is no task"),
+        ("method,seed,pong, pong", "several columns are task 'pong'; keep one"),
+        ("method,task,seed_1,run1", "several columns are seed '1'; keep one"),
+    ],
+)
+def test_a_wide_table_with_columns_that_are_no_scores_or_twice(tmp_path, head, why):
+    (tmp_path / "w.csv").write_text(f"{head}\na,0,1,2\nb,0,3,4\n")
+    with pytest.raises(TableError, match=why):
+        read(tmp_path / "w.csv")
+
+
+@pytest.mark.parametrize("missing", ["NA", "-", "None"])
+def test_a_missing_cell_of_a_wide_table_is_named(tmp_path, missing):
+    (tmp_path / "w.csv").write_text(f"method,seed,pong,qbert\na,0,{missing},1\na,1,2,3\nb,0,4,5\n")
+    with pytest.raises(TableError, match=rf"row 1 \(line 2 of the file\): '{missing}' is not a number"):
+        read(tmp_path / "w.csv")
+
+
+def test_a_date_is_no_score(tmp_path):
+    (tmp_path / "w.csv").write_text("method,seed,day,pong,qbert\na,0,2026-01-02,1,2\na,1,2026-01-03,3,4\n")
+    with pytest.raises(TableError, match="column 'day' is neither a known column nor numbers"):
+        read(tmp_path / "w.csv")
+
+
+@pytest.mark.parametrize("role", ["env_step", "checkpoint", "fold"])
+def test_a_column_that_one_of_two_files_lacks(tmp_path, role):
+    (tmp_path / "a.csv").write_text("method,seed,task,score\na,0,t,1\na,1,t,2\n")
+    (tmp_path / "b.csv").write_text(f"method,seed,task,{role},score\nb,0,t,7,1\nb,1,t,7,2\n")
+    with pytest.raises(TableError, match=rf"b.csv has a column {role} and .*a.csv has none: add it there"):
+        read([tmp_path / "a.csv", tmp_path / "b.csv"])
+
+
+def test_of_several_files_a_refusal_names_the_one(tmp_path):
+    for seed, score in (("1", "2"), ("2", "high")):
+        (tmp_path / seed).mkdir()
+        (tmp_path / seed / "x.csv").write_text(f"method,seed,task,score\na,{seed},t,{score}\n")
+    with pytest.raises(TableError, match=r"row 1 \(line 2 of .*2/x.csv\): 'high' is not a number"):
+        read([tmp_path / "1" / "x.csv", tmp_path / "2" / "x.csv"])
+
+
+def test_rows_that_may_be_the_same_again_are_refused_or_said(tmp_path):
+    text = "method,seed,task,score\n" + "".join(f"a,{s},t,{s}.5\n" for s in range(3))
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")
+    with pytest.raises(TableError, match=r"a.csv is given twice"):
+        read([tmp_path / "a.csv", tmp_path / "link.csv"])
+    assert "each row comes more than once" in " ".join(read([tmp_path / "a.csv", tmp_path / "b.csv"]).said)
+    (tmp_path / "b.csv").write_text(text.replace(".5", ".25") + "a,9,t,1\n")
+    said = " ".join(read([tmp_path / "a.csv", tmp_path / "b.csv"]).said)
+    assert "rows of one run stand in several files" in said
+    assert "method a, seed 0, task t in" in said
+    assert "(3 such)" in said
+    assert read(tmp_path / "a.csv").said == ()
+
+
+@pytest.mark.parametrize(
+    ("role", "value", "found"),
+    [
+        ("seed", "1.0", 1),
+        ("env_step", "1e6", 1_000_000),
+        ("task", " pong ", "pong"),
+        ("score", "1e3", 1000.0),
+    ],
+)
+def test_one_value_for_all_rows_is_read_as_a_columns_are(role, value, found):
+    table = frame([("a", 0, "t", 1.0), ("a", 1, "t", 2.0)], "method", "seed", "task", "score")
+    reading = read(table.drop(role, strict=False), Request(constants={role: value}))
+    assert set(reading.episodes[role]) == {found}
+
+
+@pytest.mark.parametrize(
+    ("role", "value"), [("method", ""), ("task", "\u200b"), ("seed", "-1"), ("score", "1e80")]
+)
+def test_one_value_that_is_none(role, value):
+    table = frame([("a", 0, "t", 1.0)], "method", "seed", "task", "score").drop(role)
+    with pytest.raises(TableError, match=f"--set {role}={value}: expected a"):
+        read(table, Request(constants={role: value}))
+
+
+def test_a_number_that_is_missing_is_no_name():
+    """Pandas turns whole numbers beside a missing one into floats."""
+    table = frame([("a", s, float(s), 1.0) for s in range(3)], "method", "seed", "task", "score")
+    holed = table.with_columns(task=pl.when(pl.col("seed") == 1).then(float("nan")).otherwise("task"))
+    with pytest.raises(TableError, match=r"column task, row 1 \(counted from 0\): is empty"):
+        read(holed)
+    with pytest.raises(TableError, match=r"column method, row 0 .* is not a text"):
+        read(table.with_columns(method=pl.concat_list("method", "method")))
+
+
+@pytest.mark.parametrize("bin", [2**62, 10**30, 0, 1.5])
+def test_bins_that_cannot_be(bin):
+    with pytest.raises(TableError, match=rf"--bin {bin}: expected a number of env steps"):
+        read(frame(STEPS, *NAMES), Request(bin=bin))
+
+
+def test_a_bin_that_ends_beyond_all_numbers():
+    steps = [("a", s, "t", 2**62 - 5, 1.0) for s in range(2)]
+    with pytest.raises(TableError, match="--bin 100: env steps reach 4,611,686,018,427,387,899, expected"):
+        read(frame(steps, *NAMES), Request(bin=100))
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"at": 1.5}, "--at 1.5: expected an env step"),
+        ({"at": "3"}, "--at 3: expected an env step"),
+        ({"columns": "score"}, "columns='score': expected names by role"),
+        ({"score_range": ("0", "1")}, "expected two finite numbers"),
+        ({"score_range": (0, 1, 2)}, "expected two finite numbers"),
+    ],
+)
+def test_values_of_other_kinds_are_refused(asked, why):
+    with pytest.raises(TableError, match=why):
+        Request(**asked)
+    assert Request(constants={"seed": 3}).constants == {"seed": "3"}
+
+
+def test_ranges_with_a_decimal_comma_and_columns_that_come_twice(tmp_path):
+    path = tmp_path / "ranges.csv"
+    path.write_text("task;low;high\np;-0,25;1,500\n")
+    assert ranges_for(["p"], str(path))[0] == {"p": (-0.25, 1.5)}
+    for text, why in (
+        ("task\tlow\thigh\np\t0\t1,500\n", "1,500 may be 1.500 or 1500"),
+        ("task,low,low,high\np,0,1,2\n", "it has several columns low"),
+        ("task,low,high\np,-inf,2\n", "expected numbers low < high for p"),
+    ):
+        path.write_text(text)
+        with pytest.raises(TableError, match=why):
+            ranges_for(["p"], str(path))
+    path.write_text("task,low,high\ncafe\u0301,0,2\n")
+    assert ranges_for(["caf\u00e9"], str(path))[0] == {"caf\u00e9": (0.0, 2.0)}

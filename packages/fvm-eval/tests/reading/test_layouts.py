@@ -166,3 +166,88 @@ def test_json_that_is_no_table(tmp_path):
 def test_a_runs_name_says_its_env_on_either_side(name):
     run = cleanrl_run(name)
     assert (run.method, run.task, run.seed) == ("ppo_atari", "Pong-v5", "1")
+
+
+@pytest.mark.parametrize("name", ["lr: 0.001", "seed: 3", "ppo-lr0.001", "ppo-lr3e-4", "ppo-CartPole-v1"])
+def test_a_setting_or_a_version_at_a_names_end_is_no_seed(tmp_path, name):
+    (tmp_path / "w.csv").write_text(f'"Step","{name} - return"\n10,1\n')
+    with pytest.raises(TableError, match="does not say its seed; export single runs, not groups"):
+        read(tmp_path / "w.csv", Request(constants={"task": "Pong"}))
+
+
+def test_runs_of_one_name_or_one_seed_and_times_in_place_of_steps(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_text('"Step","ppo-1 - return","ppo-1 - return"\n10,1,2\n')
+    with pytest.raises(
+        TableError, match=r"several columns 'ppo-1 - return': give each run a name of its own"
+    ):
+        read(path, Request(constants={"task": "Pong"}))
+    path.write_text('"Step","Pong-v5__ppo__1__16 - return","Pong-v5__ppo__1__17 - return"\n10,1,2\n')
+    said = "runs 'Pong-v5__ppo__1__16' and 'Pong-v5__ppo__1__17' have one method, task and seed"
+    assert said in " ".join(read(path).said)
+    path.write_text('"Relative Time (Process)","ppo-1 - return"\n10,1\n')
+    with pytest.raises(TableError, match="choose Step or global_step as the chart's x axis"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("1,2.5,3", "column l, row 3 .line 5 of the file.: '2.5' is not a length"),
+        ("1,nan,3", "'nan' is not a length"),
+        ("1,1e30,3", "'1e30' is not a length"),
+        ("1,-5,3", "'-5' is not a length"),
+        ("1,2,soon", "column t, row 3 .line 5 of the file.: 'soon' is not a time"),
+        ("3,2", "column t, row 3 .line 5 of the file.: is empty; was it cut short"),
+        ("3", "column l, row 3 .line 5 of the file.: is empty; was it cut short"),
+    ],
+)
+def test_a_monitor_that_is_cut_short_or_has_no_lengths(tmp_path, row, why):
+    for seed, more in ((1, ""), (2, f"{row}\n")):
+        folder = tmp_path / "ppo" / f"CartPole-v1_{seed}"
+        folder.mkdir(parents=True)
+        (folder / "0.monitor.csv").write_text(monitor("CartPole-v1", [(9, 10, 1.0), (8, 10, 2.0)]) + more)
+    with pytest.raises(TableError, match=f"ppo/CartPole-v1_2/0.monitor.csv, {'.*' * (why[0] != 'c')}{why}"):
+        read(tmp_path)
+
+
+def test_a_monitors_first_line_may_be_anything(tmp_path):
+    path = tmp_path / "0.monitor.csv"
+    path.write_text('#{"a":' + "[" * 100_000 + "\nr,l,t\n1,2,3\n")
+    reading = read(path, Request(constants={"method": "ppo", "seed": "1", "task": "t"}))
+    assert rows(reading) == [("ppo", 1, "t", 2, 1.0)]
+
+
+def test_evaluations_that_are_damaged_or_no_numbers(tmp_path):
+    path = tmp_path / "evaluations.npz"
+    rng = np.random.default_rng(0)
+    np.savez_compressed(path, timesteps=np.arange(99), results=rng.random((99, 5)))
+    whole = bytearray(path.read_bytes())
+    whole[400] ^= 255
+    path.write_bytes(whole)
+    with pytest.raises(TableError, match=r"is no evaluations\.npz"):
+        read(path)
+    np.savez(path, timesteps=[1], results=[[1j]])
+    with pytest.raises(TableError, match=r"is no evaluations\.npz"):
+        read(path)
+
+
+def test_training_logs_of_which_one_has_evaluations_are_not_mixed(tmp_path):
+    heads = {"1": "rollout/ep_rew_mean,eval/mean_reward\n10,1,7", "2": "rollout/ep_rew_mean\n10,2"}
+    for seed, text in heads.items():
+        folder = tmp_path / "td3" / "Ant-v4" / seed
+        folder.mkdir(parents=True)
+        (folder / "progress.csv").write_text(f"time/total_timesteps,{text}\n")
+    with pytest.raises(TableError, match=r"Ant-v4/1/progress.csv has evaluations and .*Ant-v4/2/progress"):
+        read(tmp_path)
+    found = read(tmp_path, Request(columns={"score": "rollout/ep_rew_mean"}))
+    assert rows(found) == [("td3", 1, "Ant-v4", 10, 1.0), ("td3", 2, "Ant-v4", 10, 2.0)]
+
+
+def test_a_setting_at_a_folders_end_is_no_seed(tmp_path):
+    for rate in ("lr0.001", "lr0.003"):
+        folder = tmp_path / "ppo" / "Ant-v4" / rate
+        folder.mkdir(parents=True)
+        np.savez(folder / "evaluations.npz", timesteps=[5], results=[[1.0, 2.0]])
+    with pytest.raises(TableError, match="does not say its seed"):
+        read(tmp_path)

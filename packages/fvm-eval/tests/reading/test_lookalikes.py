@@ -35,7 +35,10 @@ def test_two_names_that_no_reader_tells_apart_are_refused(role, one, other):
         compare(table(one, other, role=role))
 
 
-@pytest.mark.parametrize(("one", "other"), [("PPO", "ppo"), ("ppo-2", "ppo_2"), ("ppo 2", "PPO2")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("PPO", "ppo"), ("ppo-2", "ppo_2"), ("ppo 2", "PPO2"), ("0.001", "1e-3"), (".5", "0.50")],
+)
 def test_names_that_differ_in_signs_alone_are_said(one, other):
     found = compare(table(one, other))
     first, second = sorted((one, other))

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import json
 import lzma
 
 import polars as pl
@@ -198,3 +199,82 @@ def test_scores_outside_the_range_are_refused(door):
     for low, high in ((1, 0), (0, float("inf")), (float("nan"), 1), (2, 2)):
         with pytest.raises(TableError, match="expected two finite numbers, LOW < HIGH"):
             door(PLAIN, score_range=(low, high))
+
+
+NOTES = ["method,seed,task,score,note", *(f"{m},{s},p,{s}.5,n" for m in "ab" for s in range(4))]
+
+
+@pytest.mark.parametrize("opened", [{3: '"to be rerun'}, {3: '"to be', 6: '"again'}])
+def test_a_quotation_mark_that_is_not_closed_takes_no_rows_with_it(door, opened):
+    rows = [line.replace(",n", f",{opened[i]}") if i in opened else line for i, line in enumerate(NOTES)]
+    with pytest.raises(TableError, match=r"runs.csv, line 4: a quotation mark there is not closed"):
+        door("\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize(
+    "note", ['"two\nlines"', '"two\n#lines"', '"{\n ""a"": 1\n}"', '5" net', '"said" so']
+)
+def test_a_note_of_several_lines_or_with_quotation_marks_is_one(door, note):
+    rows = [line.replace(",n", f",{note}") if i == 3 else line for i, line in enumerate(NOTES)]
+    assert len(door("\n".join(rows) + "\n").episodes) == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (HEAD + "".join(f"{m},{s},{t},{v},\n" for m, s, t, v in ROWS), "behind the others"),
+        (
+            HEAD + "".join(f"{i},{m},{s},{t},{v}\n" for i, (m, s, t, v) in enumerate(ROWS)),
+            "before the others",
+        ),
+        (  # as R's write.table has it
+            '"method" "seed" "task" "score"\n'
+            + "".join(f'"{i}" "{m}" {s} "{t}" {v}\n' for i, (m, s, t, v) in enumerate(ROWS)),
+            "before the others",
+        ),
+    ],
+)
+def test_a_column_without_a_name_is_left_out_and_said(door, content, said):
+    reading = door(content)
+    assert cells(reading) == ROWS
+    assert any(said in text for text in reading.said)
+
+
+def test_a_comma_in_a_name_is_no_column_without_a_name(door):
+    with pytest.raises(TableError, match=r"line 2: 5 fields, the header has 4"):
+        door(HEAD + "a(lr=1,b=2),0,t,1\na(lr=1,b=2),1,t,2\n")
+
+
+def test_blanks_within_quotes_separate_nothing(door):
+    assert door('method seed task score\n"my net" 0 t 1\n"my net" 1 t 2\n').episodes["method"][0] == "my net"
+
+
+RECORDS = [dict(zip(("method", "seed", "task", "score"), row, strict=True)) for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {name: {str(i): row[name] for i, row in enumerate(RECORDS)} for name in RECORDS[0]},
+        {"columns": list(RECORDS[0]), "index": [0, 1, 2, 3], "data": [list(row) for row in ROWS]},
+        {"schema": {"fields": []}, "data": RECORDS},
+    ],
+    ids=["default", "split", "table"],
+)
+def test_what_pandas_writes_as_json(door, content):
+    assert cells(door(json.dumps(content), "runs.json")) == ROWS
+
+
+def test_json_lines_that_were_cut_short_are_refused_with_their_line(door):
+    text = "\n".join(map(json.dumps, RECORDS)) + '\n{"method": "sa'
+    with pytest.raises(TableError, match=r"runs.jsonl, line 5 is no JSON: was it cut short\?"):
+        door(text, "runs.jsonl")
+    for nothing in ("{}", "[]"):
+        with pytest.raises(TableError, match="is JSON but no table"):
+            door(nothing, "runs.json")
+
+
+@pytest.mark.parametrize("seed", ["18446744073709551615", "1.7e18"])
+def test_a_number_that_is_too_large_is_not_called_broken(door, seed):
+    with pytest.raises(TableError, match="is not a whole number that 64 bits hold exactly"):
+        door(PLAIN.replace("sac,1", f"sac,{seed}"))

@@ -23,6 +23,7 @@ from fvm_eval.analysis.summaries import (
     summaries_of,
 )
 from fvm_eval.claims import ClaimVerdict, Comparison, judge
+from fvm_eval.claims.looks import asked_hash
 from fvm_eval.curves import normalise, pooled_curves, run_curves
 from fvm_eval.fairness import Check, baselines, completeness, snapshots, spending, splits
 from fvm_eval.fairness.copies import copied
@@ -192,6 +193,7 @@ def _checks(
             fewest,
             study.planned_looks,
             None if study.plan is None or "key" not in study.plan.columns else study.plan["key"].to_list(),
+            asked_hash(study.claims) if study.claims else "",
         ),
     ]
     given = {check.rule: check for check in study.checks}

@@ -188,6 +188,11 @@ class StudyResults:
             missing = [] if table is None else [column for column in columns if column not in table.columns]
             if missing:
                 raise TableError(f"{name} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
+        if self.plan is not None and self.plan.is_empty():
+            raise TableError("the plan is empty: leave it out where there is none")
+        if self.baselines is not None:
+            scores = pl.col("score").cast(pl.Float64).fill_null(float("nan"))  # a missing score is no number
+            object.__setattr__(self, "baselines", self.baselines.with_columns(scores))
         for comparison in self.comparisons:
             for method in (comparison.left, comparison.right):
                 if method not in self.methods:

@@ -68,7 +68,7 @@ class Claim:
     def __post_init__(self) -> None:
         if not self.components:
             raise ValueError(f"claim {self.id} has no components; give at least one")
-        if self.min_checkpoints < 2:
+        if not (self.min_checkpoints >= 2 and self.min_checkpoints % 1 == 0):
             raise ValueError(
                 f"min_checkpoints={self.min_checkpoints}: one checkpoint has no spread; give 2 or more"
             )

@@ -67,7 +67,9 @@ class Component:
             raise ValueError(f"margin={self.margin}: give the smallest difference that matters, above 0")
         if self.detect is not None and not 0 < self.detect < float("inf"):
             raise ValueError(f"detect={self.detect}: give a distance from the threshold above 0")
-        if not nonzero(self.weights) or not all(map(isfinite, self.weights.values())):
+        if not all(map(isfinite, self.weights.values())):
+            raise ValueError(f"weights={dict(self.weights)}: give finite numbers")
+        if not nonzero(self.weights):
             raise ValueError(f"weights={dict(self.weights)}: give some arm a weight other than 0")
 
     @property

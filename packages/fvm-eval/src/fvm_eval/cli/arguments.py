@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -35,8 +37,9 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command's options."""
     made = _Parser(prog="fvm-eval", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made._negative_number_matcher = re.compile(r"^-\.?\d")  # -1e3 too, as from Python 3.14 on
     made.add_argument("table", type=Path, nargs="+", help="file, files, or a folder of runs")
-    made.add_argument("--out", type=Path, help="folder for the report (default: the table's name + -report)")
+    made.add_argument("--out", type=_path, help="folder for the report (default: the table's name + -report)")
     made.add_argument(
         "--map",
         action="append",
@@ -51,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--bin", type=_steps, metavar="STEPS", help="put env steps into bins of this width")
     made.add_argument(
         "--normalise",
+        type=_home,
         metavar="HOW",
         help="atari (random 0, human 1), procgen, procgen:easy, procgen:hard, or a file of task, low, high",
     )
@@ -64,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--margin", type=_size, metavar="SIZE", help="the smallest difference that matters, in shown units"
     )
-    made.add_argument("--claims", type=Path, metavar="TOML", help="claims fixed beforehand, to be decided")
+    made.add_argument("--claims", type=_path, metavar="TOML", help="claims fixed beforehand, to be decided")
     made.add_argument(
         "--splits",
         choices=["planned", "redrawn"],
@@ -98,7 +102,26 @@ def pairs(given: Sequence[str], option: str) -> dict[str, str]:
 def rerun(arguments: Sequence[str], folder: Path) -> str:
     """Returns the command that makes the report again, fit to be pasted into a shell."""
     out = [] if any(a == "--out" or a.startswith("--out=") for a in arguments) else ["--out", str(folder)]
-    return shlex.join(["python", "-m", "fvm_eval", *arguments, *out])
+    words = ["python", "-m", "fvm_eval", *arguments, *out]
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Returns a word for a shell; a file's name that is no text is written byte by byte."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return "$'" + "".join(f"\\x{byte:02x}" for byte in os.fsencode(word)) + "'"
+    return shlex.quote(word)
+
+
+def _home(text: str) -> str:
+    """Returns a path below the user's home where it begins with ~: shells leave --out=~/x as it is."""
+    return os.path.expanduser(text)
+
+
+def _path(text: str) -> Path:
+    return Path(_home(text))
 
 
 def _steps(text: str) -> int:

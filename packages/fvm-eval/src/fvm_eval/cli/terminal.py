@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TextIO
 
 _PLAIN = str.maketrans(
@@ -11,14 +10,13 @@ _PLAIN = str.maketrans(
 )
 
 
-def say(text: str, stream: TextIO | None = None) -> bool:
-    """Returns whether the text was written to the stream (standard output); never raises.
+def say(text: str, stream: TextIO | None) -> bool:
+    """Returns whether the text was written to the stream, which is None where it was closed; never raises.
 
     Letters that the stream's encoding lacks are replaced, signs by their ASCII neighbours. A stream that is
     closed or full gets nothing more, also not when Python ends.
     """
-    stream = sys.stdout if stream is None else stream
-    if stream is None:  # started with the stream closed
+    if stream is None:
         return False
     try:
         stream.write(f"{_encodable(text, stream.encoding or 'ascii')}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import polars as pl
 
@@ -42,7 +43,7 @@ def check_baselines(
         (name, task): (score - ranges[task][0]) / (ranges[task][1] - ranges[task][0])
         for name, task, score in means.iter_rows()
     }
-    full = [place for place, share in shares.items() if not share < _HEADROOM_FRAC]
+    full = [place for place, share in shares.items() if not -inf < share < _HEADROOM_FRAC]
     if full:
         (who, task), count = full[0], len({task for _, task in full})
         return Check(5, "fails", f"{who} play leaves no headroom on {plural(count, 'task')}, as {task}")

@@ -87,6 +87,7 @@ def check_size(
     checkpoints: int = 0,
     planned: Sequence[int] = (),
     keys: Collection[str] | None = None,
+    asked: str = "",
 ) -> Check:
     """Rule 10: nothing was decided from too few checkpoints; this look is in the log, its claims unchanged.
 
@@ -96,6 +97,7 @@ def check_size(
         checkpoints: Fewest of a method in the table.
         planned: Numbers of checkpoints at which looks were planned.
         keys: Of the finished clusters that were judged; None where nobody handed them in.
+        asked: Hash of the claims that were decided (`fvm_eval.claims.looks.asked_hash`); empty if not known.
     """
     small = 0
     for verdict in verdicts:
@@ -120,6 +122,10 @@ def check_size(
     if changed := [place for place, look in enumerate(looks, 1) if look.asked not in ("", looks[-1].asked)]:
         what = f"the claims were changed after look {changed[-1]} of the log: what is asked now was not then"
         return Check(10, "fails", what)
+    if asked and looks[-1].asked not in ("", asked):
+        return Check(10, "fails", "the last look of the log was at other claims than those that were decided")
+    if not planned and sum(look.planned for look in looks) > 1:
+        return Check(10, "fails", "several looks of the log count as planned, and no looks were planned")
     if odd := [look for look in looks if look.planned and planned and look.checkpoints not in planned]:
         listed = ", ".join(map(str, planned))
         what = f"a look at {odd[0].checkpoints} checkpoints counts as planned; planned were looks at {listed}"

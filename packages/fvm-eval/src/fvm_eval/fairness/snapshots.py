@@ -23,6 +23,8 @@ def check_curves(runs: pl.DataFrame, online: pl.DataFrame | None, plan: pl.DataF
         return Check(6, "fails", "runs were evaluated at different env steps")
     if len(grids[0]) < 2:
         return Check(6, "fails", "one evaluation per run: a point, not a curve")
+    if online is not None:  # what is no number is no return
+        online = online.filter(pl.col("return").cast(pl.Float64).is_finite().fill_null(False))
     if online is None or online.is_empty():
         return Check(6, "fails", f"{len(grids[0])} deployment points a run, but no online return")
     if plan is None:
@@ -72,7 +74,7 @@ def check_episodes(episodes: pl.DataFrame, plan: pl.DataFrame | None) -> Check:
         told = f"{at_least}{plural(most, 'numbered episode')} a point, but {NO_PLAN}"
         return Check(7, "cannot be checked", told)
     wanted = plan.select(*key, "episodes").join(cells, on=key, how="left")
-    odd = wanted.filter(pl.col("episodes") != pl.col("count"))
+    odd = wanted.filter(~(pl.col("episodes") == pl.col("count")).fill_null(False))
     if len(odd):
         row = odd.row(0, named=True)
         what = f"{row['count']} of {row['episodes']} episodes that were planned are in the table"

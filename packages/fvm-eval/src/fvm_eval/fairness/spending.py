@@ -72,7 +72,7 @@ def check_budget(
     spends = plan.group_by(RUN).agg(pl.col("spends").max()) if "spends" in plan.columns else None
     less = spending.filter(pl.col("env_steps") < budget.env_steps)
     if spends is not None:
-        planned = plan.filter((pl.col("spends") > 0) & (pl.col("spends") < budget.env_steps))
+        planned = plan.filter((pl.col("spends") != 0) & (pl.col("spends") < budget.env_steps))
         if len(planned):
             row = planned.row(0, named=True)
             what = f"{row['method']} was to take {row['spends']:,} env steps of the {budget.env_steps:,}"
@@ -82,8 +82,14 @@ def check_budget(
             row = short.row(0, named=True)
             what = f"{row['method']} took {row['env_steps']:,} of the {row['spends']:,} env steps planned"
             return Check(4, "fails", f"cut short: {plural(len(short), 'run')}: {what}")
+        more = spending.join(spends.filter(pl.col("spends") == 0), on=RUN).filter(pl.col("env_steps") > 0)
+        if len(more):
+            row = more.row(0, named=True)
+            what = f"{row['method']} took {row['env_steps']:,} env steps and was to take none"
+            return Check(4, "fails", f"not as planned: {plural(len(more), 'run')}: {what}")
         learned = less.join(spends.filter(pl.col("spends").is_null()), on=RUN)
-        learned = learned.filter(pl.col("updates") > 0) if "updates" in less.columns else learned.clear()
+        if "updates" in less.columns:
+            learned = learned.filter(~(pl.col("updates") == 0).fill_null(False))
         if len(learned):
             row = learned.row(0, named=True)
             what = f"{row['method']} learned from {row['env_steps']:,} of {budget.env_steps:,} env steps"

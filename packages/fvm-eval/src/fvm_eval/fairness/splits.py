@@ -32,7 +32,7 @@ class LeakAudit:
 
 def check_estimand(estimand: str, fixed: Sequence[Interval], new: Sequence[Interval]) -> Check:
     """Rule 1: stated, and both kinds of interval exist for every method's value at budget."""
-    if not estimand.strip():
+    if not any(map(str.isalpha, estimand)):
         return Check(1, "fails", "no estimand was stated")
     have = [sum(interval.low is not None for interval in kind) for kind in (fixed, new)]
     counts = f"{have[0]} of {len(fixed)} methods have an interval over these tasks, {have[1]} over new tasks"
@@ -114,7 +114,7 @@ def _tuning(methods: Sequence[str], tuning: pl.DataFrame | None, held_out: set[s
     if dropped := sorted(set(tuning["method"]) - set(methods)):
         return Check(2, "fails", f"{', '.join(dropped)} was tuned and is not in the table")
     spent = {
-        method: (len(mine), int(mine["env_steps"].sum()))
+        method: (mine["trial"].n_unique(), int(mine["env_steps"].sum()))
         for method in methods
         for mine in (tuning.filter(pl.col("method") == method),)
     }
@@ -133,9 +133,12 @@ def _tuning(methods: Sequence[str], tuning: pl.DataFrame | None, held_out: set[s
             f"{plural(trials, 'tuning trial')} a method, no ledger says on which tasks",
         )
     on = tuning["tasks"]
-    seen = set(on if on.dtype == pl.String else on.explode())
+    each = [{task} if isinstance(task, str) else set(task) for task in on]
+    seen = set().union(*each)
     if seen & held_out:
         return Check(2, "fails", f"tuned on {sorted(seen & held_out)[0]}, which is held out")
+    if not all(each) or seen & {None, ""}:
+        return Check(2, "cannot be checked", "a tuning trial names no task that it was scored on")
     return Check(
         2, "holds", f"{plural(trials, 'tuning trial')}, {steps:,} env steps a method, none on a held-out task"
     )
@@ -154,9 +157,9 @@ def check_leaks(audit: LeakAudit | None, tasks: Sequence[str], folds: Mapping[st
     if shared:
         return Check(3, "fails", f"{shared[0]} is a training task")
     most = max((len(fold.train) for fold in folds.values()), default=0)
-    if audit.against < most:
+    if not audit.against >= most:
         what = f"the audit compared {counts}; a fold trains on {most:,}"
         return Check(3, "cannot be checked", what)
-    if audit.audited < len(set(tasks)) or audit.against < 1 or not audit.how.strip():
+    if not (audit.audited >= len(set(tasks)) and audit.against >= 1 and audit.how.strip()):
         return Check(3, "cannot be checked", f"the audit compared {counts}; the table has {len(set(tasks))}")
     return Check(3, "holds", f"{counts}, {len(audit.leaked)} leaked and excluded ({audit.how})")

@@ -24,6 +24,7 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,8 +62,8 @@ def read_claims(path: Path, study: StudyResults, margin: float | None, span: flo
         FileNotFoundError: There is no such file.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TableError(f"--claims {path} is no TOML: {str(error).splitlines()[0]}") from None
     reader = _Reader(path, study, margin, span)
     reader.keys(content, ("comparison", "claim"), "the file")
@@ -118,11 +119,13 @@ class _Reader:
     def part(self, item: Mapping[str, Any], where: str) -> Component:
         self.keys(item, _PART, where)
         if "weights" in item:
+            if not isinstance(item["weights"], dict):
+                raise TableError(f"--claims {self.path}, {where}: write weights = {{ METHOD = NUMBER, ... }}")
             weights = {self.known(str(name), where): weight for name, weight in item["weights"].items()}
         else:
             weights = {self.method(item, "left", where): 1.0, self.method(item, "right", where): -1.0}
-        if not all(isinstance(weight, (int, float)) for weight in weights.values()):
-            raise TableError(f"--claims {self.path}, {where}: weights must be numbers")
+        if not all(type(weight) in (int, float) and isfinite(weight) for weight in weights.values()):
+            raise TableError(f"--claims {self.path}, {where}: weights must be finite numbers")
         if abs(sum(weights.values())) > 1e-9 and scale_of(self.study).low:
             raise TableError(
                 f"--claims {self.path}, {where}: weights add up to {sum(weights.values()):g}, not 0: no "
@@ -187,6 +190,8 @@ class _Reader:
         return found
 
     def keys(self, item: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+        if not isinstance(item, dict):
+            raise TableError(f"--claims {self.path}, {where}: expected a table of {', '.join(known)}")
         if unknown := [key for key in item if key not in known]:
             near = difflib.get_close_matches(unknown[0], known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

@@ -22,6 +22,8 @@ from fvm_eval.table import TableError
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _COMMENT = b"#"
 _HEAD = 1 << 20  # bytes, and the rest of that line, within which a header ends
+_BLANKS = re.compile(rb'("[^"]*")|[ \t]+')  # not those within a quoted name
+_UNNAMED = "\x00unnamed"
 _SAMPLE = 1000  # rows by which polars tells numbers; one that is none later is noticed
 
 
@@ -39,7 +41,7 @@ def read_delimited(
             nothing else.
 
     Raises:
-        TableError: No header, two equal names, a row with more fields than the header.
+        TableError: No header, a row with more fields than the header, a quotation mark that is never closed.
     """
     data, comments = _header_out_of_comment(data, known)
     above = len(data) - len(data.lstrip(b" \t\n"))
@@ -56,19 +58,21 @@ def read_delimited(
         said.append(f"{comments} comment line{'s' * (comments > 1)} (#) left out")
     if not head:
         raise TableError(f"{name} is empty; expected a header and rows")
-    header = next(_records(_head(data), separator))[1]
+    _, header, _ = next(_records(_head(data), separator))
     names = [field.strip() for field in header]
     unique = [f"{n}\x00{i}" if names.count(n) > 1 and names.index(n) != i else n for i, n in enumerate(names)]
     body = _numbers(data, separator, unique, numeric) if numeric else None
     if body is None:
-        body = _texts(data, separator, name, unique, skipped)
+        body = _texts(data, separator, name, unique, skipped, said)
+    if b'"' in data and any(map(_has_lines, body)):
+        _refuse_unclosed(data, separator, name, skipped)
     frame = numbered(body)
     if _is_blank(body, body.columns[:1]).any():
         frame = frame.filter(~_is_blank(body, body.columns))
 
     @cache
     def lines() -> list[int]:
-        return [skipped + line for line, _ in _records(data, separator)][1:]
+        return [skipped + line for line, *_ in _records(data, separator)][1:]
 
     return Source(name, frame, lambda row: lines()[row], tuple(said))
 
@@ -114,39 +118,79 @@ def _read(data: bytes, separator: str, **options: Any) -> pl.DataFrame | None:
         return None
 
 
-def _texts(data: bytes, separator: str, name: str, names: list[str], skipped: int) -> pl.DataFrame:
+def _texts(
+    data: bytes, separator: str, name: str, names: list[str], skipped: int, said: list[str]
+) -> pl.DataFrame:
     """Returns the rows below the header as text, under unique names."""
     body = _read(data, separator, new_columns=names, infer_schema=False)
     if body is not None:
         return body
-    for line, fields in _records(data, separator):
+    rows = [fields for _, fields, _ in _records(data, separator)][1:]
+    if (behind := _unnamed(rows, len(names))) is not None:
+        names = [*names, _UNNAMED] if behind else [_UNNAMED, *names]
+        said.append(f"a column without a name {'behind' if behind else 'before'} the others left out")
+    for line, fields, _ in _records(data, separator):
         if len(fields) > len(names):
             raise TableError(
                 f"{name}, line {skipped + line}: {len(fields)} fields, the header has {len(names)}; does a "
                 f"text with the separator {separator!r} lack its quotes?"
             )
-    rows = [fields for _, fields in _records(data, separator)][1:]
     width = len(names)
     padded = [[*row, *[None] * (width - len(row))] for row in rows]
     return pl.DataFrame(padded, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
-def _records(data: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line where a record begins, and its fields; a blank line has none, a comment is none."""
+def _unnamed(rows: list[list[str]], width: int) -> bool | None:
+    """Returns whether a column without a name is behind the others, empty, or before them, numbers of rows.
+
+    R and the text of a pandas frame have numbers there. None where there is no such column.
+    """
+    filled = [row for row in rows if row]
+    if {len(row) for row in filled} != {width + 1}:
+        return None
+    if not any(row[-1].strip() for row in filled):
+        return True
+    first = [row[0].strip() for row in filled]
+    return False if all(map(str.isdigit, first)) and len(set(first)) == len(first) else None
+
+
+def _has_lines(column: pl.Series) -> bool:
+    return column.dtype == pl.String and bool(column.str.contains("\n", literal=True).any())
+
+
+def _refuse_unclosed(data: bytes, separator: str, name: str, skipped: int) -> None:
+    """Refuses a text of several lines that no quotation mark ends: the rows in it would be lost."""
+    for line, _, text in _records(data, separator):
+        if "\n" not in text.rstrip("\n"):
+            continue
+        try:
+            list(csv.reader(io.StringIO(text, newline="\n"), delimiter=separator, strict=True))
+        except csv.Error:
+            raise TableError(
+                f"{name}, line {skipped + line}: a quotation mark there is not closed, so that the rows "
+                "below would be a part of its text"
+            ) from None
+
+
+def _records(data: bytes, separator: str) -> Iterator[tuple[int, list[str], str]]:
+    """Yields where each record begins, its fields and its text; a blank line has none, a comment is none."""
     pulled: list[int] = []
+    taken: list[str] = []
 
     def lines() -> Iterator[str]:
         for number, line in enumerate(io.StringIO(data.decode("utf-8"), newline="\n"), 1):
-            if not line.startswith("#"):
+            if taken or not line.startswith("#"):  # within a text of several lines it is no comment
                 pulled.append(number)
+                taken.append(line)
                 yield line
 
     csv.field_size_limit(1 << 30)
     reader = csv.reader(lines(), delimiter=separator)
     begun = 0
     for fields in reader:
-        yield pulled[begun], fields
+        yield pulled[begun], fields, "".join(taken)
         begun = len(pulled)
+        taken.clear()
 
 
 def _header_out_of_comment(data: bytes, known: frozenset[str]) -> tuple[bytes, int]:
@@ -187,5 +231,6 @@ def _separator(data: bytes, known: frozenset[str]) -> tuple[str, str]:
 
 
 def _blanks_to_tabs(data: bytes) -> bytes:
-    lines = [re.sub(rb"[ \t]+", b"\t", line.strip()) for line in data.split(b"\n")]
-    return b"\n".join(lines)
+    return b"\n".join(
+        _BLANKS.sub(lambda found: found[1] or b"\t", line.strip()) for line in data.split(b"\n")
+    )

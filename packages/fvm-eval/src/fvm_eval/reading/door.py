@@ -9,9 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from fvm_eval.naming import visible
 from fvm_eval.reading import columns, layouts
 from fvm_eval.reading.clusters import clusters_said, refuse_false_clusters
-from fvm_eval.reading.episode_rows import completed, joined, refuse_twice, typed
+from fvm_eval.reading.episode_rows import completed, counted_twice, joined, refuse_twice, typed
 from fvm_eval.reading.lookalikes import refuse_lookalikes
 from fvm_eval.reading.numerals import Mark, decimal_mark
 from fvm_eval.reading.opening import open_all
@@ -66,21 +67,29 @@ def read(given: Any, request: Request | None = None) -> Reading:
 def _read(given: Any, request: Request) -> Reading:
     sources = open_all(given, request)
     tables, said, online = [], [], False
+    progress: dict[bool, str] = {}  # by whether scores were made while learning, a file
     places: list[Source] = []
     while sources:
         source, path, root = sources.pop(0)
         frames, source = [source.frame], replace(source, frame=source.frame.clear())
         table, heard, learning_too = _rows(source, frames, path, root, request)
         online = online or learning_too
+        if layouts.is_progress(source.columns):
+            progress[learning_too] = source.name
         prefix = f"{source.name}: " if sources or places else ""
         said += [f"{prefix}{text}" for text in (*source.said, *heard)]
         tables.append(table)
         places.append(source)
+    if len(progress) > 1:
+        raise TableError(
+            f"{progress[False]} has evaluations and {progress[True]} has scores of training only: give those "
+            "that all have, as by --map score=rollout/ep_rew_mean"
+        )
     del source, table
     said = _summed_up(said, [place.name for place in places])
-    rows, heard = joined(tables)
+    rows, heard = joined(tables, places)
     tables.clear()
-    said += [*heard, *refuse_lookalikes(rows)]
+    said += [*heard, *refuse_lookalikes(rows), *counted_twice(rows, places)]
     had_checkpoints = "checkpoint" in rows.columns
     if had_checkpoints:
         refuse_false_clusters(rows, request.columns.get("checkpoint", "checkpoint"))
@@ -134,7 +143,7 @@ def _rows(
     given = dict(request.columns)
     history = layouts.is_history(source.columns)
     online = source.online
-    if layouts.is_progress(source.columns) and "score" not in given:
+    if layouts.is_progress(source.columns):
         given = layouts.progress_columns(source.columns) | given
         history, online = True, not given["score"].startswith("eval")
         source = replace(source, needs_path=True, online=online)
@@ -180,10 +189,10 @@ def _mark(source: Source, frame: pl.DataFrame, found: Mapping[str, str]) -> Mark
 
 def _of_path(path: Path, root: Path | None, absent: Sequence[str], source: Source) -> dict[str, str]:
     if absent == ["method"] and not source.needs_path:
-        return {"method": path.name.split(".")[0]}
+        return {"method": visible(path.name.split(".")[0])}
     run = layouts.run_of(path, root)
     values = {"method": run.method, "task": run.task, "seed": run.seed}
-    found = {role: value for role, value in values.items() if role in absent and value is not None}
+    found = {role: visible(value) for role, value in values.items() if role in absent and value is not None}
     unknown = [role for role in absent if role not in found]
     if unknown:
         raise TableError(
@@ -217,7 +226,7 @@ def _summed_up(said: Sequence[str], names: Sequence[str]) -> list[str]:
     lines = []
     for what, which in found.items():
         some = f"{which[0]} and {len(which) - 1} more" if len(which) > 1 else which[0]
-        lines.append(f"{what} (all {len(names)} files)" if len(which) == len(names) else f"{some}: {what}")
+        lines.append(f"{what} (all {len(names)} files)" if len(which) == len(names) else f"in {some}: {what}")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import polars as pl
 
@@ -12,11 +13,12 @@ from fvm_eval.reading.columns import shown_name
 from fvm_eval.reading.numerals import Mark, numbers, whole
 from fvm_eval.reading.source import ORIGIN, ROW, Source
 from fvm_eval.statistics.variance import LARGEST
-from fvm_eval.table import TableError
+from fvm_eval.table import TableError, coded, spelt
 
 _TEXT = ("method", "checkpoint", "task")
 _WHOLE = ("fold", "seed", "env_step", "episode")
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
+_EMPTY, _EXACT = "is empty", 2**53
 _KEY = ["method", "fold", "seed", "checkpoint", "task", "env_step"]
 
 
@@ -48,24 +50,43 @@ def typed(
             columns[role] = _score(values, role, source, frame, mark)
     table = pl.DataFrame(columns)
     for role, value in constants.items():
-        kind = pl.Int64 if role in _WHOLE else pl.Float64 if role == "score" else pl.String
-        try:
-            given = pl.Series([value.strip()]).cast(kind)
-        except pl.exceptions.PolarsError:
-            given = pl.Series([None], dtype=kind)
-        fits = given.is_not_null() & ((given >= 0) if role in _WHOLE else True)
-        if role == "score":
-            fits &= given.is_finite()
-        if not fits.all():
-            wanted = "a whole number, 0 or more" if role in _WHOLE else "a finite number"
-            raise TableError(f"--set {role}={value}: expected {wanted}")
-        table = table.with_columns(pl.lit(given[0], dtype=kind).alias(role))
+        given, dtype = _constant(role, value)
+        table = table.with_columns(pl.lit(given, dtype=dtype).alias(role))
     return table
 
 
-def joined(tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[str]]:
-    """Returns the rows of all sources with `ORIGIN`, named seeds numbered, and what was done."""
+def _constant(role: str, value: str) -> tuple[str | int | float, type[pl.DataType]]:
+    """Returns the one value that a role has in all rows, read as a column's values are, and its type."""
+    given = pl.Series([value])
+    if role in _TEXT:
+        if text := cleaned(value):
+            return text, pl.String
+        wanted = "a name"
+    elif role in _WHOLE:
+        if (number := whole(given)[0]) is not None and number >= 0:
+            return int(number), pl.Int64
+        wanted = "a whole number, 0 or more"
+    else:
+        score = numbers(given)[0]
+        if score is not None and abs(score) < LARGEST:
+            return float(score), pl.Float64
+        wanted = f"a finite number below {LARGEST:g}"
+    raise TableError(f"--set {role}={value}: expected {wanted}")
+
+
+def joined(tables: Sequence[pl.DataFrame], sources: Sequence[Source]) -> tuple[pl.DataFrame, list[str]]:
+    """Returns the rows of all sources with `ORIGIN`, named seeds numbered, and what was done.
+
+    Raises:
+        TableError: One source lacks a column that says, in another, which rows belong together.
+    """
     said = []
+    for role in ("fold", "checkpoint", "env_step"):
+        have = [role in table.columns for table in tables]
+        if len(set(have)) > 1:
+            with_it, without = (sources[have.index(kind)].name for kind in (True, False))
+            leave = "" if role == "env_step" else f", or leave it out by --map {role}=none"
+            raise TableError(f"{with_it} has a column {role} and {without} has none: add it there{leave}")
     tagged = [table.with_columns(pl.lit(i, pl.UInt32).alias(ORIGIN)) for i, table in enumerate(tables)]
     if any("seed" in t.columns and t["seed"].dtype == pl.String for t in tagged):
         tagged = [t.with_columns(pl.col("seed").cast(pl.String)) for t in tagged]
@@ -77,6 +98,29 @@ def joined(tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, list[str]]:
         )
         said.append(f"seeds are names, numbered from 0: {', '.join(names[:4])}{', ...' * (len(names) > 4)}")
     return rows, said
+
+
+def counted_twice(rows: pl.DataFrame, sources: Sequence[Source]) -> list[str]:
+    """Returns what must be said of rows without episode numbers that may be the same ones again."""
+    if "episode" in rows.columns:
+        return []
+    key = [role for role in _KEY if role in rows.columns]
+    times = coded(rows.select(*key, "score")).group_by(*key, "score").len()["len"].to_numpy()
+    if times.min() > 1 and rows["score"].n_unique() > 2:
+        return ["each row comes more than once, counted here as episodes of their own; leave copies out"]
+    if len(sources) < 2:
+        return []
+    files = coded(rows.select(*key, ORIGIN)).unique().group_by(key).agg(pl.col(ORIGIN).sort())
+    files = spelt(files.filter(pl.col(ORIGIN).list.len() > 1)).sort(key)
+    if files.is_empty():
+        return []
+    first = files.row(0, named=True)
+    run = ", ".join(f"{role} {first[role]}" for role in key)
+    which = " and ".join(sources[origin].name for origin in first[ORIGIN][:2])
+    return [
+        f"rows of one run stand in several files, counted as its episodes: {run} in {which} "
+        f"({len(files):,} such): trainings of their own need seeds of their own"
+    ]
 
 
 def completed(rows: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
@@ -113,14 +157,19 @@ def refuse_twice(rows: pl.DataFrame, sources: Sequence[Source]) -> None:
 
 
 def _text(values: pl.Series, role: str, source: Source, frame: pl.DataFrame) -> pl.Series:
-    text = values.cast(pl.String)
+    try:
+        text = values.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        _refuse(values, role, source, frame, values.is_not_null(), f"is not a text ({values.dtype})")
+    if values.dtype.is_float():
+        text = pl.select(pl.when(values.is_nan()).then(None).otherwise(text)).to_series()
     distinct = text.unique().drop_nulls().to_list()
-    clean = {value: _cleaned(value) for value in distinct}
+    clean = {value: cleaned(value) for value in distinct}
     if any(value != key for key, value in clean.items()):
         text = text.replace_strict(clean, return_dtype=pl.String)
     empty = text.is_null() | (text == "")
     if empty.any():
-        _refuse(values, role, source, frame, empty, "is empty")
+        _refuse(values, role, source, frame, empty, _EMPTY)
     return text.rename(role)
 
 
@@ -133,7 +182,9 @@ def _whole(values: pl.Series, role: str, source: Source, frame: pl.DataFrame, ma
         bad = found < 0
         wanted = "a whole number >= 0"
     else:
-        wanted = "a whole number"
+        size = numbers(values, mark)[bad.arg_max() or 0]
+        large = size is not None and _EXACT < abs(size) < float("inf")
+        wanted = "a whole number that 64 bits hold exactly" if large else "a whole number"
     if bad.any():
         _refuse(values, role, source, frame, bad, f"is not {wanted}")
     return found.rename(role)
@@ -167,16 +218,18 @@ def _truths(values: pl.Series) -> pl.Series:
 
 def _refuse(
     values: pl.Series, role: str, source: Source, frame: pl.DataFrame, bad: pl.Series, problem: str
-) -> None:
+) -> NoReturn:
     place = bad.arg_max() or 0
     value, row = values[place], int(frame[ROW][place])
     name = shown_name(values.name)
     column = role if name in (role, "") else f"{role} ({name!r})"
-    empty = value is None or (isinstance(value, str) and not value.strip())
-    shown = value if not isinstance(value, str) else repr(value if len(value) <= 60 else f"{value[:57]}...")
+    empty = value is None or problem == _EMPTY or (isinstance(value, str) and not value.strip())
+    text = " ".join(str(value).split())
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    shown = repr(text) if isinstance(value, str) else text
     if isinstance(value, str) and value.strip().lower() in ("nan", "inf", "-inf", "+inf"):
         shown = value.strip()
-    came = "is empty" if empty else f"{shown} {problem}"
+    came = _EMPTY if empty else f"{shown} {problem}"
     raise TableError(f"column {column}, {source.where(row)}: {came}")
 
 
@@ -186,7 +239,8 @@ def _is_empty(values: pl.Series) -> pl.Series:
     return (values.is_null()) | (values.str.strip_chars() == "").fill_null(True)
 
 
-def _cleaned(value: str) -> str:
+def cleaned(value: str) -> str:
+    """Returns a name without what nobody sees around it, its letters composed."""
     text = value.strip().strip(_INVISIBLE).strip()
     if len(text) > 1 and text[0] == text[-1] == '"':  # a blank before a quote hides it from CSV readers
         text = text[1:-1].strip()

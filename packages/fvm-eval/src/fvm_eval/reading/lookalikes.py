@@ -47,5 +47,7 @@ def _seen(name: str) -> str:
 
 
 def _spoken(name: str) -> str:
-    """Returns a name without capitals and what stands between its words."""
+    """Returns a name without capitals and what stands between its words; a number as computers write it."""
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", _seen(name), re.IGNORECASE):
+        return repr(float(_seen(name)))
     return re.sub(r"(?<=\w)[\s_\-]+(?=\w)|_", "", _seen(name)).casefold() or name

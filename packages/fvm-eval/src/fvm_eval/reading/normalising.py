@@ -9,13 +9,16 @@ from pathlib import Path
 
 import polars as pl
 
-from fvm_eval.reading.numerals import numbers
+from fvm_eval.reading.columns import shown_name
+from fvm_eval.reading.episode_rows import cleaned
+from fvm_eval.reading.numerals import decimal_mark, numbers
 from fvm_eval.reading.opening import open_table
 from fvm_eval.reading.published_ranges import ATARI, PROCGEN_EASY, PROCGEN_HARD, Range
 from fvm_eval.reading.source import ROW
 from fvm_eval.table import TableError
 
 _PLAIN = re.compile(r"(?:noframeskip|deterministic|ramnoframeskip)?-v\d+$", re.IGNORECASE)
+_TASK = ("task", "env", "env_id", "game")
 _LOW, _HIGH = ("low", "min", "random", "r_min"), ("high", "max", "human", "expert", "r_max")
 
 
@@ -76,17 +79,25 @@ def _procgen(task: str, mode: str) -> Range:
 
 def _file(path: Path) -> Mapping[str, Range]:
     source = open_table(path)
-    by_name = {name.strip().lower(): name for name in source.columns}
-    task = next((by_name[n] for n in ("task", "env", "env_id", "game") if n in by_name), None)
+    by_name: dict[str, str] = {}
+    for column in source.columns:
+        name = shown_name(column).strip().lower()
+        if name in by_name and name in (*_TASK, *_LOW, *_HIGH):
+            raise TableError(f"--normalise {path}: it has several columns {name}; keep one of them")
+        by_name.setdefault(name, column)
+    task = next((by_name[n] for n in _TASK if n in by_name), None)
     low, high = (next((by_name[n] for n in names if n in by_name), None) for names in (_LOW, _HIGH))
     if task is None or low is None or high is None:
-        raise TableError(f"--normalise {path}: it has {', '.join(source.columns)} and needs task, low, high")
-    names = source.frame[task].cast(pl.String).str.strip_chars().to_list()
-    lows, highs = (numbers(source.frame[column]).to_list() for column in (low, high))
+        raise TableError(f"--normalise {path}: it has {', '.join(by_name)} and needs task, low, high")
+    names = [cleaned(name or "") for name in source.frame[task].cast(pl.String)]
+    texts = [source.frame[column] for column in (low, high) if source.frame[column].dtype == pl.String]
+    semicolons = any("semicolon" in text for text in source.said)
+    mark = decimal_mark(texts, semicolons=semicolons, name=f"--normalise {path}")
+    lows, highs = (numbers(source.frame[column], mark).to_list() for column in (low, high))
     found: dict[str, Range] = {}
     for place, (name, lowest, highest) in enumerate(zip(names, lows, highs, strict=True)):
         where = source.where(source.frame[ROW][place])
-        if lowest is None or highest is None or not lowest < highest < float("inf"):
+        if lowest is None or highest is None or not float("-inf") < lowest < highest < float("inf"):
             raise TableError(f"--normalise {path}, {where}: expected numbers low < high for {name}")
         if name in found:
             raise TableError(f"--normalise {path}, {where}: {name} comes twice")

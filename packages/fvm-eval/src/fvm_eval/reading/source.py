@@ -16,13 +16,14 @@ class Source:
     """What was found in one file or frame.
 
     Attributes:
-        name: Of the file, for messages; "the frame" for a frame.
+        name: Of the file, for messages; "the frame" for a frame. Of several files, its path.
         frame: Columns as they came, text or typed, and `ROW`.
         line_of: From a row's number to its line in the file; None where there are no lines.
         said: What was recognised, in clauses.
         needs_path: Whether method, seed and task are not in the file, so that its path must say them.
         chosen: Whether `--map score=` has named a metric of this layout already.
         online: Whether scores were made while learning, not by evaluations of frozen agents.
+        one_of_several: Whether a place in it must say in which file it is.
     """
 
     name: str
@@ -32,12 +33,14 @@ class Source:
     needs_path: bool = False
     chosen: bool = False
     online: bool = False
+    one_of_several: bool = False
 
     def where(self, row: int) -> str:
         """Returns a row's place, as in "row 6 (line 7 of the file)"; rows of a file count from 1."""
         if self.line_of is None:
-            return f"row {row} (counted from 0)"
-        return f"row {row + 1} (line {self.line_of(row)} of the file)"
+            return f"row {row} (counted from 0{f', of {self.name}' * self.one_of_several})"
+        of = self.name if self.one_of_several else "the file"
+        return f"row {row + 1} (line {self.line_of(row)} of {of})"
 
     @property
     def columns(self) -> list[str]:

@@ -8,10 +8,18 @@ from fvm_eval.table import TableError, coded, spelt
 
 _RUN = ["method", "fold", "seed", "checkpoint", "task"]
 _SHOWN = 5
+_LARGEST = 2**62
 
 
 def binned(rows: pl.DataFrame, width: int) -> pl.DataFrame:
-    """Returns the rows with each env step moved up to the end of its bin; a bin's rows are its episodes."""
+    """Returns the rows with each env step moved up to the end of its bin; a bin's rows are its episodes.
+
+    Raises:
+        TableError: A step is so large that the end of its bin is none.
+    """
+    last = int(rows["env_step"].to_numpy().max())
+    if last > _LARGEST - width:
+        raise TableError(f"--bin {width}: env steps reach {last:,}, expected {_LARGEST - width:,} at most")
     step = (pl.col("env_step") + (width - 1)) // width * width
     rows = rows.with_columns(env_step=step)
     return rows.with_columns(episode=pl.int_range(pl.len(), dtype=pl.Int64).over([*_RUN, "env_step"]))

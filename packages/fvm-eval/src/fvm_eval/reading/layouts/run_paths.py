@@ -9,6 +9,8 @@ from pathlib import Path
 _SEED = re.compile(
     r"^(?P<stem>.*?)[ _\-.=]*(?:(?<![a-z])(?:seed|run|rep|s))?[ _\-=]*(?P<seed>\d+)$", re.IGNORECASE
 )
+_NO_SEED = re.compile(r"\d[.,]\d+$|\de[-+]?\d+$|[-_. ]v\d+$", re.IGNORECASE)
+"""How names end that end in a setting or a version: lr0.001, 3e-4, CartPole-v1."""
 _ENV_ID = re.compile(r"^(?P<task>[A-Za-z].*-v\d+)(?:[_\-.](?P<seed>\d+))?$")
 _CLEANRL = re.compile(r"^(?P<task>.+?)__(?P<method>.+?)__(?P<seed>\d+)(?:__\d+)?$")
 _FILE_NUMBER = re.compile(r"^\d+\.monitor$|^monitor$|^progress$|^evaluations$|^results$|^log$")
@@ -38,6 +40,11 @@ def cleanrl_run(name: str) -> RunPath | None:
     return RunPath(method, task, match["seed"])
 
 
+def seed_at_end(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
+    """Returns the match of a name that ends in a seed; None where the number is a setting or a version."""
+    return None if _NO_SEED.search(name) else pattern.match(name)
+
+
 def run_of(path: Path, root: Path | None) -> RunPath:
     """Returns what the folders between `root` and the file say, the innermost number being the seed.
 
@@ -57,7 +64,7 @@ def run_of(path: Path, root: Path | None) -> RunPath:
     for part in reversed(parts):
         if (run := cleanrl_run(part)) is not None:
             return run
-        env, number = _ENV_ID.match(part), _SEED.match(part)
+        env, number = _ENV_ID.match(part), seed_at_end(_SEED, part)
         if task is None and env is not None:
             task, seed = env["task"], seed or env["seed"]
         elif seed is None and number is not None:

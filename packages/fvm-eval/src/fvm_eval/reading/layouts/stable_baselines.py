@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,10 +13,16 @@ import polars as pl
 
 from fvm_eval.reading.columns import plain
 from fvm_eval.reading.delimited import read_delimited
+from fvm_eval.reading.numerals import numbers, whole
 from fvm_eval.reading.source import ROW, Source, numbered
 from fvm_eval.table import TableError
 
 _STEPS = "time_total_timesteps"
+_LONGEST = 2**40  # env steps of an episode: a million sum up to less than 64 bits hold
+_DAMAGED = (
+    *(KeyError, ValueError, OSError, EOFError, MemoryError, NotImplementedError),
+    *(zlib.error, zipfile.BadZipFile),
+)
 _EVALUATED, _ROLLOUT = "eval_mean_reward", "rollout_ep_rew_mean"
 
 
@@ -33,27 +40,36 @@ def read_monitor(data: bytes, name: str, said: Sequence[str]) -> Source:
     Several environments of one run write a file each: their steps are added up by `merged`.
 
     Raises:
-        TableError: An episode's length is no number.
+        TableError: An episode's length is no whole number, or the time of its end no number.
     """
     first = data.split(b"\n", 1)[0][1:]
     try:
         about = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         about = {}
     source = read_delimited(data, name, [], known=frozenset({"r", "l", "t"}))
     frame = source.frame
-    length = frame["l"].cast(pl.Float64, strict=False)
-    time = frame["t"].cast(pl.Float64, strict=False) if "t" in frame.columns else length.cum_sum()
-    if length.is_null().any():
-        row = length.is_null().arg_max() or 0
-        raise TableError(f"{name}, {source.where(row)}: the length {frame['l'][row]!r} is no number")
-    columns = {ROW: frame[ROW], "score": frame["r"], "length": length.cast(pl.Int64), "time": time}
+    length = whole(frame["l"])
+    _refuse(source, "l", ~length.is_between(0, _LONGEST).fill_null(False), "a length in env steps")
+    time = numbers(frame["t"]) if "t" in frame.columns else length.cum_sum().cast(pl.Float64)
+    _refuse(source, "t", ~time.is_finite().fill_null(False), "a time in seconds")
+    columns = {ROW: frame[ROW], "score": frame["r"], "length": length, "time": time}
     columns["env_step"] = columns["length"].cum_sum()
     table = pl.DataFrame(columns)
     if isinstance(about, dict) and isinstance(about.get("env_id"), str) and about["env_id"] != "None":
         table = table.with_columns(task=pl.lit(about["env_id"]))
     said = [*said, "Stable-Baselines3 Monitor's layout: returns of training episodes"]
     return Source(name, table, source.line_of, said, needs_path=True, online=True)
+
+
+def _refuse(source: Source, column: str, bad: pl.Series, wanted: str) -> None:
+    """Refuses the first row of a Monitor's file that is not what its column holds."""
+    if bad.any():
+        place = bad.arg_max() or 0
+        row = int(source.frame[ROW][place])
+        came = source.frame[column][place]
+        shown = "is empty" if came is None or not came.strip() else f"{came!r} is not {wanted}"
+        raise TableError(f"{source.name}, column {column}, {source.where(row)}: {shown}; was it cut short?")
 
 
 def merged(sources: Sequence[Source]) -> list[pl.DataFrame]:
@@ -87,8 +103,11 @@ def read_evaluations(data: bytes, name: str) -> Source:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            steps, results = np.asarray(file["timesteps"]), np.asarray(file["results"], np.float64)
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+            steps, results = np.asarray(file["timesteps"]), np.asarray(file["results"])
+        if results.dtype.kind not in "biuf":
+            raise ValueError
+        results = results.astype(np.float64)
+    except _DAMAGED:
         raise TableError(f"{name} is no evaluations.npz: expected the arrays timesteps and results") from None
     if results.ndim != 2 or steps.shape != results.shape[:1]:
         raise TableError(f"{name}: results {results.shape} do not fit timesteps {steps.shape}")
