@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from fvm_eval.claims import Claim, Component
-from fvm_eval.claims.looks import clusters_hash
+from fvm_eval.claims.looks import clusters_hash, level_of
 from fvm_eval.folds import leave_one_out
 from study.config import StudyConfig
+from study.errors import StudyError
 from study.estimates.amounts import plays_of
 from study.folder.looks_file import LOOKS
 from study.folder.store import Store, write_table
@@ -106,6 +108,23 @@ def test_looks_are_logged_once_for_each_set_of_runs(
         del look["asked"]  # as logs were before claims stood in them
     (store.root / LOOKS).write_text(json.dumps(log))
     assert len(looks(small, jobs, store, moved)) == 3
+
+
+def test_looks_of_others_at_as_many_runs_are_more_looks(
+    small: StudyConfig, small_done: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    """Imported with their runs: each log's first look was its plan."""
+    store, jobs = Store(tmp_path), adaptations(small_done[0])
+    theirs = [{"clusters": name, "checkpoints": 5, "planned": True, "asked": ""} for name in "ab"]
+    (tmp_path / LOOKS).write_text(json.dumps(theirs))
+    for config in (small, replace(small, looks=(5, 8))):
+        log = looks(config, jobs, store, CLAIMS)
+        assert [look.planned for look in log] == [True, False, False]
+        level = level_of(log, log[-1], config.looks)
+        assert level == pytest.approx(0.3 / (2 * np.pi) ** 2)
+    (tmp_path / LOOKS).write_text(json.dumps([{**theirs[0], "checkpoints": 0}]))
+    with pytest.raises(StudyError, match=r"looks\.json is damaged"):
+        looks(small, jobs, store, CLAIMS)
 
 
 def test_a_plan_of_looks_rises(small: StudyConfig) -> None:

@@ -165,6 +165,12 @@ def test_a_damaged_tuning_is_told_before_anything_runs(tmp_path: Path) -> None:
     (theirs / TUNED).write_text("")
     with pytest.raises(StudyError, match=r"tuned\.json is damaged .*; run `study tune` again"):
         read_tuned(theirs)
+    for grid in ('"12"', "[null]", "[[1]]"):
+        (theirs / TUNED).write_text(f'{{"settings": {{}}, "chosen": {{}}, "grid": {{"a": {grid}}}}}')
+        with pytest.raises(StudyError, match=r"tuned\.json is damaged \(its grid is none of numbers\)"):
+            read_tuned(theirs)
+    with pytest.raises(StudyError, match=r"holds no finished tuning; run `study tune` first"):
+        read_tuned(theirs / TUNED)  # a file
     ship(theirs, root)
     assert sorted(path.name for path in (root / "tuning").iterdir()) == sorted([TUNED, *TABLES])
     with limited(), pytest.raises(StudyError, match=NO_ROOM):

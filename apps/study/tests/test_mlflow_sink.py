@@ -7,7 +7,12 @@ from study.tracking.mlflow_sink import flatten, read_book
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "3", '{"sqlite:///x": 1}', '{"sqlite:///x": {"parent": null}}', "\x00"]
+    "text",
+    [
+        *("", "[]", "3", '{"sqlite:///x": 1}', '{"sqlite:///x": {"parent": null}}', "\x00"),
+        '{"sqlite:///x": {"parent": 3, "jobs": {}}}',
+        '{"sqlite:///x": {"parent": null, "jobs": {"a": null}}}',
+    ],
 )
 def test_a_damaged_note_counts_as_none(tmp_path: Path, text: str) -> None:
     assert read_book(tmp_path / "none.json") == {}

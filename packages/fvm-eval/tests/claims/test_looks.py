@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from fvm_eval.claims.looks import Look, clusters_hash, level_of, looked, nominal_levels
+from fvm_eval.claims.looks import Look, as_planned, clusters_hash, level_of, looked, nominal_levels
 from scipy import stats
 
 
@@ -89,3 +89,14 @@ def test_a_study_that_grows_is_wrong_as_often_as_the_documentation_says(planned,
     for count, level in zip(counts, levels, strict=True):
         wrong |= stats.ttest_1samp(scores[:, :count], 0, axis=1).pvalue <= level
     assert wrong.mean() == pytest.approx(rate, abs=0.009)
+
+
+def test_of_logs_that_were_put_together_a_look_at_as_many_is_one_more():
+    mine, theirs = Look("a", 5, True), Look("b", 5, True)
+    log = as_planned([mine, theirs, Look("c", 8, True)], (5, 8))
+    assert [look.planned for look in log] == [True, False, True]
+    assert level_of(log, log[1], (5, 8)) == pytest.approx(0.3 / np.pi**2)
+    assert level_of(log, log[2], (5, 8)) == level_of([mine, log[2]], log[2], (5, 8))
+    assert [look.planned for look in as_planned([mine, Look("c", 8, True)], ())] == [True, False]
+    rising = (mine, Look("c", 8, True), Look("d", 9, False))
+    assert as_planned(rising, (5, 8)) == rising

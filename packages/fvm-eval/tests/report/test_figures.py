@@ -11,7 +11,7 @@ from fvm_eval.report import render
 from fvm_eval.report.captions import pictures
 from fvm_eval.report.drawing import inline
 from fvm_eval.report.families import family_label, sizes
-from fvm_eval.report.figures.labels import apart
+from fvm_eval.report.figures.labels import apart, wrapped
 from fvm_eval.report.figures.tasks import MAX_RUNS
 from fvm_eval.report.method_styles import method_styles
 from fvm_eval.report.scores import scores
@@ -339,3 +339,12 @@ def test_facts_that_do_not_fit_are_refused(design, study):
         design(**small, best_scores={})
     with pytest.raises(ValueError, match="several claims are called C1"):
         design(**small, claims=[study.claims[0]] * 2)
+
+
+def test_a_word_that_no_figure_has_room_for_is_cut_behind_its_signs():
+    kept = "multitask:encoder+critic-warm-up+freeze beside"
+    assert wrapped(kept, 18) == kept.replace(" ", "\n")
+    sweep = "ppo_lr=0.001_net=256x256_clip=0.2_entropy=0.01_epochs=10"
+    lines = ["ppo_lr=0.001_net=", "256x256_clip=0.2_", "entropy=0.01_", "epochs=10"]
+    assert wrapped(f"minus {sweep}", 18).split("\n") == ["minus", *lines]
+    assert wrapped("x" * 100, 30).split("\n") == ["x" * 30] * 3 + ["x" * 10]

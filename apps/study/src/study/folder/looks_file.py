@@ -57,4 +57,5 @@ def _is_look(entry: Any) -> bool:
         isinstance(entry, dict)
         and {*FIELDS} - {"asked"} <= {*entry} <= {*FIELDS}
         and all(type(value) is FIELDS[name] for name, value in entry.items())
+        and entry["checkpoints"] > 0
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 from fvm_eval.claims import Claim, Look
-from fvm_eval.claims.looks import asked_hash, clusters_hash, looked
+from fvm_eval.claims.looks import as_planned, asked_hash, clusters_hash, looked
 
 from study.config import StudyConfig
 from study.folder.looks_file import read_looks, write_looks
@@ -132,7 +132,7 @@ def looks(
     config: StudyConfig, jobs: Sequence[Job], store: Store, claims: Sequence[Claim]
 ) -> tuple[Look, ...]:
     """Returns the log up to the look at these runs, which is written where it is new."""
-    log = tuple(Look(**entry) for entry in read_looks(store.root))
+    log = as_planned((Look(**entry) for entry in read_looks(store.root)), config.looks)
     keys = [job.key for job in jobs]
     asked = asked_hash(claims)
     found = looked(log, keys, config.seeds, config.looks, asked)

@@ -258,7 +258,7 @@ def read_book(path: Path) -> dict[str, Any]:
     """Returns what was sent to each server: nothing, so that all is sent again, if the note is damaged."""
     try:
         book = read_json(path)
-        return {
+        found: dict[str, Any] = {
             uri: {
                 "parent": sent["parent"],
                 "jobs": dict(sent["jobs"]),
@@ -266,6 +266,9 @@ def read_book(path: Path) -> dict[str, Any]:
             }
             for uri, sent in book.items()
         }
+        runs = [run for sent in found.values() for run in (*sent["jobs"].values(), *sent["running"].values())]
+        parents = [sent["parent"] for sent in found.values() if sent["parent"] is not None]
+        return found if all(isinstance(run, str) for run in (*runs, *parents)) else {}
     except (OSError, Damaged, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -49,6 +49,8 @@ def read_tuned(folder: Path) -> Tuned:
         value: Any = read_json(folder / TUNED)
         settings = {name: Settings(**own) for name, own in value["settings"].items()}
         grid = {axis: tuple(values) for axis, values in value["grid"].items()}
+        if not all(type(rate) in (int, float) for rates in grid.values() for rate in rates):
+            raise ValueError("its grid is none of numbers")
         return Tuned(
             grid=grid,
             settings=settings,
@@ -57,10 +59,11 @@ def read_tuned(folder: Path) -> Tuned:
             unsure=tuple(value.get("unsure", ())),
             edges=tuple(value.get("edges", ())),
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise StudyError(f"{folder} holds no finished tuning; run `study tune` first") from None
-    except (Damaged, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise StudyError(f"{folder / TUNED} is damaged ({error}); run `study tune` again") from None
+    except (OSError, Damaged, KeyError, TypeError, AttributeError, ValueError) as error:
+        words = getattr(error, "strerror", None) or error
+        raise StudyError(f"{folder / TUNED} is damaged ({words}); run `study tune` again") from None
 
 
 def with_tuned(config: StudyConfig, folder: Path) -> StudyConfig:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,19 @@ def looked(
     sizes = [look.checkpoints for look in log if look.planned]
     due = (checkpoints in planned or (not planned and not log)) and checkpoints not in sizes
     return (*log, Look(found, checkpoints, due and all(size < checkpoints for size in sizes), asked))
+
+
+def as_planned(log: Iterable[Look], planned: Sequence[int]) -> tuple[Look, ...]:
+    """Returns a log whose looks count as planned only where their checkpoints rise; without a plan, one does.
+
+    Logs of several people are put together as their runs are: a second look at as many is one more.
+    """
+    last, found = 0, []
+    for look in log:
+        counts = look.planned and look.checkpoints > last and (bool(planned) or not last)
+        last = look.checkpoints if counts else last
+        found.append(replace(look, planned=counts))
+    return tuple(found)
 
 
 def level_of(log: Sequence[Look], look: Look, planned: Sequence[int], *, alpha: float = 0.05) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from fvm_eval.naming import visible
 from fvm_eval.report.families import family_label
 from fvm_eval.report.figures.paper import MUTED
 from fvm_eval.report.method_styles import MethodStyle, method_styles
+
+_LONGEST = 44  # letters of a word that a figure has room for
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,11 @@ def _legend_columns(narrow: bool) -> int:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Returns the text in lines of at most this many characters, words whole."""
-    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
+    """Returns the text in lines of at most this many characters, words whole unless a figure has no room."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    piece = rf".{{1,{width}}}$|.{{1,{width - 1}}}[-_/:,.=+@]|.{{1,{width}}}"
+    cut = [re.findall(piece, line) if len(line) > max(width, _LONGEST) else [line] for line in lines]
+    return "\n".join(part for parts in cut for part in parts)
 
 
 def plain(value: float, _: object = None) -> str:
