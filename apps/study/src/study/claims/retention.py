@@ -17,6 +17,7 @@ from study.arm_names import first
 from study.claims.arms import AREA_BY_ORDER, FAR_DROP
 from study.config import StudyConfig
 from study.methods import Method, Row, counted, label_of
+from study.retentions import kinds
 
 TEACHER = "the frozen teacher beats random play on FAR"
 UNVISITED = "fine-tuning visits FAR in less than 5 % of its steps during the window"
@@ -36,7 +37,8 @@ def retention_claims(config: StudyConfig) -> list[Claim]:
     for retained in config.methods:
         plain, _, names = retained.partition("+")
         plain = Method.parse(plain).name  # the shortest: "multitask" of "multitask:gradient"
-        keeps = any(kind.hook is not None and kind.hook.keeps for kind in Method.parse(retained).keeps)
+        kept = kinds(names.split("+")) if names else []
+        keeps = any(kind.hook is not None and kind.hook.keeps for kind in kept)
         if keeps and plain in config.methods:
             also = first_of.setdefault(names, plain) != plain
             found += [
