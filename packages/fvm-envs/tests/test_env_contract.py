@@ -117,19 +117,25 @@ def test_an_environment_may_be_made_anew_where_one_was_forgotten():
     envs.close()
 
 
+class Taking(gym.Wrapper):
+    """Notes each action that reaches the environment."""
+
+    def __init__(self, space, taken):
+        super().__init__(env(action_space=space))
+        self.taken = taken
+
+    def step(self, action):
+        self.taken.append(action)
+        return self.env.step(action)
+
+
 @pytest.mark.parametrize(
     ("dtype", "wrong"),
     [(np.uint8, [256, 0]), (np.uint8, [-1, 0]), (np.int64, [0.5, 1.0]), (np.bool_, [2, 0])],
 )
 def test_actions_that_a_box_of_whole_numbers_would_change_are_refused(dtype, wrong):
     taken, space = [], gym.spaces.Box(0, 1, (1,), dtype)
-
-    class Taking(gym.Wrapper):
-        def step(self, action):
-            taken.append(action)
-            return self.env.step(action)
-
-    envs = from_gymnasium(lambda task: Taking(env(action_space=space)), "a/b", 2, 0, saves="replay")
+    envs = from_gymnasium(lambda task: Taking(space, taken), "a/b", 2, 0, saves="replay")
     envs.reset()
     with pytest.raises(ValueError, match=rf"actions .* cannot be taken as {np.dtype(dtype)}"):
         envs.step(np.array(wrong)[:, None])
@@ -143,13 +149,7 @@ def test_actions_that_a_box_of_whole_numbers_would_change_are_refused(dtype, wro
 def test_discrete_actions_reach_the_environment_in_the_type_of_its_space():
     space, taken = gym.spaces.Discrete(2), []
     space.dtype = np.dtype(np.int32)  # as Gymnasium's `Discrete(2, dtype=np.int32)`
-
-    class Taking(gym.Wrapper):
-        def step(self, action):
-            taken.append(action)
-            return self.env.step(action)
-
-    envs = from_gymnasium(lambda task: Taking(env(action_space=space)), "a/b", 2, 0, saves="replay")
+    envs = from_gymnasium(lambda task: Taking(space, taken), "a/b", 2, 0, saves="replay")
     envs.reset()
     envs.step(np.array([0, 1]))
     assert taken == [0, 1]
