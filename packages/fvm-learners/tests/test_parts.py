@@ -1,10 +1,14 @@
 """Parts of a network: loaded, frozen and drawn anew alone, by every learner alike."""
 
+import sys
 from dataclasses import replace
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from fvm_learners import PPO, PPOConfig, Rainbow, RainbowConfig
+from torch import nn
 
 PPO_CONFIG = PPOConfig(num_steps=16, num_epochs=1, num_minibatches=2, mlp_sizes=(8,), lstm_size=8)
 RAINBOW_CONFIG = RainbowConfig(
@@ -112,3 +116,58 @@ def test_what_is_wrong_is_said(new):
     rest = [part for part in learner.part_names() if part != "encoder"]
     with pytest.raises(ValueError, match="leaves nothing to train"):
         learner.freeze(*rest)
+
+
+class Normalised(nn.Sequential):
+    """Keeps statistics of its batches, and drops features while it trains; the last part never trains."""
+
+    def __init__(self, shape):
+        still = nn.BatchNorm1d(8).eval()
+        super().__init__(nn.Linear(*shape, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), still)
+
+
+@pytest.fixture(params=["ppo", "rainbow"])
+def normalised(request, recall, monkeypatch):
+    module = ModuleType("normalised_encoders")
+    module.Normalised = Normalised
+    monkeypatch.setitem(sys.modules, "normalised_encoders", module)
+    envs = recall(num_envs=4, delay=1)
+    spaces, name = (envs.single_observation_space, envs.single_action_space), "normalised_encoders:Normalised"
+    if request.param == "rainbow":
+        return Rainbow(*spaces, replace(RAINBOW_CONFIG, encoder=name), seed=0), envs
+    return PPO(*spaces, replace(PPO_CONFIG, network=name), seed=0), envs
+
+
+def modes(network):
+    return [layer.training for layer in network.encoder]
+
+
+def test_statistics_of_a_frozen_encoder_stand_still(normalised):
+    learner, envs = normalised
+    learner.iteration(envs)
+    learner.freeze("encoder")
+    before = learner.weights()
+    learner.iteration(envs)
+    assert "encoder" not in changed(learner, before)
+    networks = [learner.policy, *([learner.target] if isinstance(learner, Rainbow) else [])]
+    assert [modes(network) for network in networks] == [[False] * 4] * len(networks)
+    learner.load_state_dict(learner.state_dict())
+    assert modes(learner.policy) == [False] * 4
+    learner.unfreeze("encoder")
+    assert [modes(network) for network in networks] == [[True, True, True, False]] * len(networks)
+    learner.load_state_dict(learner.state_dict())
+    assert modes(learner.policy) == [True, True, True, False]
+
+
+def test_a_frozen_policy_is_none_in_training(normalised):
+    """It plays as it is: no feature is dropped, and no statistic moves by what it sees."""
+    learner, envs = normalised
+    learner.iteration(envs)
+    policy = learner.frozen_policy()
+    before, obs = dict(policy.weights), np.array(envs.reset(seed=0)[0])
+    for _ in range(3):
+        rngs = [np.random.default_rng(slot) for slot in range(4)]
+        policy.act(obs, policy.initial_state(4), np.ones(4, dtype=bool), rngs)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in policy.weights.items())
+    network = policy.network if isinstance(learner, Rainbow) else policy._policy
+    assert not any(module.training for module in network.modules())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ class Parts:
         self.network, self._changed = network, changed
         self._submodules: Mapping[str, Sequence[str]] = network.parts()  # type: ignore[operator]
         self.frozen: set[str] = set()
+        self._modes: dict[nn.Module, bool] = {}  # of what is frozen: whether it was in training mode
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,6 +61,9 @@ class Parts:
     def freeze(self, parts: Sequence[str]) -> None:
         """Trains everything but these parts, and those frozen before, from now on.
 
+        What an encoder of the user's keeps of its batches (BatchNorm) stands still as well: the modules are
+        in evaluation mode while they are frozen.
+
         Raises:
             ValueError: There is no such part, or nothing would be left to train.
         """
@@ -69,6 +73,9 @@ class Parts:
             raise ValueError(f"freezing {', '.join(sorted(frozen))} leaves nothing to train: leave a part")
         for parameter in chosen:
             parameter.requires_grad_(False)
+        for module in self._modules(parts):
+            self._modes.setdefault(module, module.training)
+            module.training = False
         self.frozen = frozen
         self._say_changed()
 
@@ -76,8 +83,14 @@ class Parts:
         """Trains these parts again from now on, or all of them if none is named."""
         for parameter in self.parameters(parts or self.names):
             parameter.requires_grad_(True)
+        for module in self._modules(parts or self.names):
+            module.training = self._modes.pop(module, module.training)
         self.frozen -= set(parts or self.names)
         self._say_changed()
+
+    def _modules(self, parts: Iterable[str]) -> Iterator[nn.Module]:
+        for prefix in self.prefixes(parts):
+            yield from self.network.get_submodule(prefix.removesuffix(".")).modules()
 
     def _say_changed(self) -> None:
         if self._changed is not None:

@@ -36,7 +36,7 @@ class FrozenQPolicy(LatentPolicy):
         latent_every_step: bool = False,
     ) -> None:
         super().__init__(network.latent_size, network.atoms.device, latent)
-        self.network = deepcopy(network).requires_grad_(False)
+        self.network = deepcopy(network).requires_grad_(False).eval()
         self._eps, self._every_step = eps, latent_every_step
 
     @property

@@ -280,6 +280,8 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
 
     def _forget_graph(self) -> None:
         """After other parameters are to be trained, or the optimiser's state was replaced."""
+        for copied, module in zip(self.target.modules(), self.policy.modules(), strict=True):
+            copied.training = module.training
         if self._graph is not None:
             self._graph.forget()
 
