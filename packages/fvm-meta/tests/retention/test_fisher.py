@@ -1,5 +1,6 @@
 """The Fisher against the definition E_s E_a[g g^T], with finite differences of log pi as g."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -97,3 +98,17 @@ def test_of_a_pretraining_that_diverged_it_is_nan_and_no_error(two_weights, full
     found = expected(learner, learner.policy, states(), full=full, rng=torch.Generator())
     assert found.shape == ((2, 2) if full else (2,))
     assert found.isnan().all()
+
+
+def test_of_many_dimensions_a_gaussian_s_is_still_the_sum(lab):
+    """A bias of a mean has 1 / std^2 and a log of a deviation 2, of however many dimensions."""
+    space = gym.spaces.Box(-1, 1, (40,), np.float32)
+    learner = lab.make_learner(gym.spaces.Box(-1, 1, (3,), np.float32), space, seed=0)
+    with torch.no_grad():
+        learner.policy.head.log_std[7] = np.log(0.5)
+    fisher = expected(learner, learner.policy, States(obs=torch.ones(4, 3)), full=False)
+    sizes = [(name, parameter.numel()) for name, parameter in learner.policy.named_parameters()]
+    parts = dict(zip((name for name, _ in sizes), fisher.split([size for _, size in sizes]), strict=True))
+    of_log, of_mean = parts["head.log_std"], parts["head.dense.bias"]
+    assert torch.allclose(of_log, of_log[:1].expand(40))
+    assert (of_mean / of_log).tolist() == pytest.approx([0.5] * 7 + [2.0] + [0.5] * 32)

@@ -35,8 +35,21 @@ def test_without_forgetting_ascent_ends_at_the_best():
 def test_what_cannot_be():
     with pytest.raises(ValueError, match=r"discount=1\.0"):
         TwoState(discount=1.0)
-    with pytest.raises(ValueError, match="eps=2"):
-        TwoState(eps=2)
+    for eps in (-0.1, 1.5, float("nan")):  # beyond 1 the chance to stay would be less than none
+        with pytest.raises(ValueError, match=f"eps={eps}: give a number from 0 to 1"):
+            TwoState(eps=eps)
+    assert TwoState(eps=1).stays(np.linspace(0, 1, 101)).min() == pytest.approx(0)
+    for wrong in (
+        {"theta": 2.0},
+        {"theta": float("nan")},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"steps": -1},
+        {"steps": 2.5},
+    ):
+        (told,) = (f"{name}={value}: give a" for name, value in wrong.items())
+        with pytest.raises(ValueError, match=told):
+            TwoState().ascend(**({"theta": 0.0, "learning_rate": 0.01, "steps": 3} | wrong))
     for name in ("stay_reward", "return_reward"):
         for value in (float("nan"), float("-inf"), "0"):
             with pytest.raises(ValueError, match=f"{name}={value!r}: give a finite number"):

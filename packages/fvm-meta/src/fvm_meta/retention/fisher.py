@@ -11,7 +11,7 @@ which divides F by something between the sequences and the steps of a batch; hen
 and more.
 
 Where u is long, as of a choice among thousands of voxels, the sum over it is a mean over actions drawn from
-pi, one a state: the same in expectation.
+pi, one a state: the same in expectation. A Gaussian's u, two numbers a dimension, is always summed over.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def sample_gradients(
 ) -> Iterator[Tensor]:
     """Yields sqrt(w_m) du_m/dtheta [parameters], for each state and each of its distribution's parameters.
 
-    With more than `MOST_OUTPUTS` of these, d log pi(a) / dtheta of one drawn action a state.
+    With more than `MOST_OUTPUTS` of these, d log pi(a) / dtheta of one drawn action a state, where the
+    distribution is over finitely many.
 
     Args:
         learner: Of whose kind the network is.
@@ -45,7 +46,7 @@ def sample_gradients(
     parameters = list(network.parameters())
     for part in pieces(len(states), size):
         dist, _ = learner.distribution(network, states[part])
-        if dist.params.shape[-1] > MOST_OUTPUTS:
+        if dist.params.shape[-1] > MOST_OUTPUTS and hasattr(dist, "draw"):
             outputs = dist.log_prob(dist.draw(rng)).flatten()
             yield from _gradients(outputs, parameters)
             continue

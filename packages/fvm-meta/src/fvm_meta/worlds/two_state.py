@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from fvm_learners.config_checks import is_number
+from fvm_learners.config_checks import check_fractions, is_count, is_number
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -32,7 +32,7 @@ class TwoState:
 
     Attributes:
         discount: Gamma.
-        eps: How fast state 1 is forgotten as theta grows; 0: not at all.
+        eps: How fast state 1 is forgotten as theta grows; 0: not at all. Beyond 1 f would fall below 0.
         stay_reward: Of staying in state 0, r_0.
         return_reward: Of falling back from state 1, r_1.
     """
@@ -45,8 +45,7 @@ class TwoState:
     def __post_init__(self) -> None:
         if not (is_number(self.discount) and 0 <= self.discount < 1):
             raise ValueError(f"discount={self.discount!r}: give a number from 0 to below 1")
-        if not (is_number(self.eps) and 0 <= self.eps < 2):
-            raise ValueError(f"eps={self.eps!r}: give a number from 0 to below 2")
+        check_fractions(self, ["eps"])
         for name in ("stay_reward", "return_reward"):
             if not is_number(getattr(self, name)):
                 raise ValueError(f"{name}={getattr(self, name)!r}: give a finite number")
@@ -68,7 +67,17 @@ class TwoState:
         return returns
 
     def ascend(self, theta: float, *, learning_rate: float, steps: int) -> Array:
-        """Returns theta [steps + 1] of gradient ascent on v_0 from `theta`, clipped to [0, 1]."""
+        """Returns theta [steps + 1] of gradient ascent on v_0 from `theta`, clipped to [0, 1].
+
+        Raises:
+            ValueError: `theta` lies outside, the rate is no number above 0, or `steps` no count.
+        """
+        if not (is_number(theta) and 0 <= theta <= 1):
+            raise ValueError(f"theta={theta!r}: give a number from 0 to 1")
+        if not (is_number(learning_rate) and learning_rate > 0):
+            raise ValueError(f"learning_rate={learning_rate!r}: give a finite number above 0")
+        if not is_count(steps, at_least=0):
+            raise ValueError(f"steps={steps!r}: give a whole number of 0 or more")
         path, small = [theta], 1e-6
         for _ in range(steps):
             around = np.array([max(path[-1] - small, 0.0), min(path[-1] + small, 1.0)])
