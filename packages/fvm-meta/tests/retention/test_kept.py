@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from fvm_meta import MultiTask
+from fvm_meta import RL2, MultiTask, RL2Config
+from fvm_meta.pearl import PEARL, PEARLConfig
 from fvm_meta.retention import Retention
-from fvm_meta.retention.kept import Kept
+from fvm_meta.retention.kept import Kept, LookBack
 
 TASKS = (0, 3, 6)
 
@@ -106,3 +107,26 @@ def test_what_cannot_be_kept_is_said_at_once(lab, budget, pretrained, make_envs)
         Kept([Told("one", []), Told("one", [])], pretrained(lab), make_envs)
     assert Kept([], None, make_envs).hooks == ()
     assert isinstance(lab.build(MultiTask), MultiTask)
+
+
+@pytest.mark.parametrize("name", ["rl2", "pearl"])
+def test_what_an_agent_found_out_of_another_task_does_not_show_where_it_looks_back(labs, budget, same, name):
+    """A snapshot of an adaptation begins with its memory, or plays with its latent."""
+    lab = labs["memory"] if name == "rl2" else labs["rainbow"].with_config(latent_size=3)
+    config = RL2Config(trials=3) if name == "rl2" else PEARLConfig()
+    paradigm = lab.build(RL2 if name == "rl2" else PEARL, config)
+    *_, pretrained = paradigm.pretrain(TASKS, budget(160), np.random.default_rng(0))
+    *_, lived = paradigm.adapt(pretrained, 5, budget(40), np.random.default_rng(1), at=(40,))
+    carried = lived.policy.memory.state if name == "rl2" else lived.policy.latent.mean
+    assert carried.abs().max() > 0
+
+    def looked(policy):
+        options = {"trials": 3} if name == "rl2" else {}
+        network = lab.learners[-1].policy
+
+        def make_envs(seed):
+            return lab.make_envs(TASKS, seed=seed, on_episode_end="resample", **options)
+
+        return vars(LookBack(policy, make_envs, 7, network)(256))
+
+    assert same(looked(lived.policy), looked(pretrained.policy))

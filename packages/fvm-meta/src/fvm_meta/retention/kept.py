@@ -32,11 +32,20 @@ class Counted(VectorWrapper[Any, Any, Any]):
         return self.env.step(actions)
 
 
+def as_pretrained(policy: Any) -> Any:
+    """Returns a frozen policy without the memory or the latent that it got from adapting to a task."""
+    for forget in ("remembering", "with_latent"):
+        if hasattr(policy, forget):
+            policy = getattr(policy, forget)(None)
+    return policy
+
+
 class LookBack:
     """Plays the pretraining's own tasks with the pretrained policy, for retentions to look at.
 
     Args:
-        policy: Acts, frozen, as the snapshot has it: PEARL's with z from the prior.
+        policy: Acts, frozen, as it was pretrained: RL2's begins with no memory and PEARL's with z from the
+            prior, also where the snapshot carries what it found out of another task.
         make_envs: Returns envs on the tasks of the pretraining, of a seed.
         seed: Of the envs and of the actions.
         network: The learner's, for the type and the device of what it sees.
@@ -46,7 +55,12 @@ class LookBack:
     """
 
     def __init__(self, policy: Policy, make_envs: Callable[[int], Envs], seed: int, network: Any) -> None:
-        self._policy, self._make_envs, self._seed, self._network = policy, make_envs, seed, network
+        self._policy, self._make_envs, self._seed, self._network = (
+            as_pretrained(policy),
+            make_envs,
+            seed,
+            network,
+        )
         self._visited: dict[int, States] = {}
         self.env_steps = 0
 

@@ -99,7 +99,7 @@ class FreezeConfig:
     """Settings of freezing.
 
     Attributes:
-        parts: That never learn.
+        parts: That never learn; what they keep of their batches (BatchNorm) stands still as well.
     """
 
     parts: tuple[str, ...] = ("encoder",)
