@@ -243,6 +243,32 @@ def test_envs_that_do_not_move_are_refused(lab, budget):
         assert lab.envs[-1].closed
 
 
+def test_envs_that_go_back_to_tasks_of_their_own_are_refused(lab, budget):
+    """They move when they are told, and back when the learner resets them with its seed."""
+
+    class Forgetful(gym.vector.VectorWrapper):
+        def reset(self, *, seed=None, options=None):
+            if seed is not None:
+                self.env.task_index = np.arange(self.num_envs) % len(TASKS)
+            return self.env.reset(seed=seed, options=options)
+
+    paradigm = Reptile(lab.make_learner, lambda *args, **options: Forgetful(lab.make_envs(*args, **options)))
+    with pytest.raises(
+        ValueError, match=r"was moved to task \d and played an episode of task \d in the same"
+    ):
+        list(paradigm.pretrain(TASKS, budget(4 * OUTER), np.random.default_rng(0)))
+    assert lab.envs[-1].closed
+
+
+def test_a_learner_with_a_replay_for_each_task_is_for_the_other_reptile(replay_lab, budget):
+    """Its updates would be on all tasks' replays, which is no inner loop; with one task they are on that."""
+    with pytest.raises(ValueError, match=r"learns from one task, .* the replays of 3: use .*ReplayReptile"):
+        next(pretrain(replay_lab, budget))
+    assert replay_lab.envs[-1].closed
+    *_, last = pretrain(replay_lab, budget, tasks=(TASK,))
+    assert last.spent.updates > 0
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -206,7 +206,7 @@ def test_envs_are_closed_however_a_stream_ends(lab, budget, monkeypatch, way):
         stream.close()
         assert lab.envs[0].steps_taken == 0
     elif way == "bad state":
-        with pytest.raises(KeyError):
+        with pytest.raises(ValueError, match="resume is a dict without learner"):
             next(streams(lab, budget, "adapt", resume={}))
     elif way == "no learner":
         paradigm = Scratch(lambda *spaces, **options: 1 / 0, lab.make_envs)

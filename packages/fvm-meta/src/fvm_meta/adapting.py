@@ -11,12 +11,13 @@ holds of a study's adaptations holds of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from fvm_learners import Agent
+from fvm_learners.config_checks import is_count
 from gymnasium.vector import VectorEnv
 
 from fvm_meta.multitask import MultiTask
@@ -71,8 +72,21 @@ def adapt(
         on_snapshot: Called with each snapshot of the stream, to evaluate, log or save it.
 
     Raises:
-        ValueError: The agent's learner cannot adapt so, or the budget does not fit the envs.
+        ValueError: The agent's learner cannot adapt so, the budget does not fit the envs, or there is no
+            such seed.
+        TypeError: The agent, the paradigm, its config or the learner's are of another kind.
     """
+    if not isinstance(agent, Agent):
+        raise TypeError(f"agent={agent!r}: give an Agent; a paradigm makes one, `agent(snapshot)`")
+    if not (isinstance(paradigm, type) and issubclass(paradigm, Paradigm)):
+        raise TypeError(f"paradigm={paradigm!r}: give a class, such as MultiTask or RL2")
+    if learner_config is not None and not isinstance(learner_config, type(agent.config)):
+        wanted = type(agent.config).__name__
+        raise TypeError(f"learner_config={learner_config!r}: this agent's learner takes a {wanted}")
+    if not is_count(seed, at_least=0):
+        raise ValueError(f"seed={seed!r}: give a whole number of 0 or more, from which all follows")
+    if not isinstance(at, Collection):
+        raise TypeError(f"at={at!r}: give a sequence of env steps, such as (0, 1000)")
 
     def make_learner(observation_space: Any, action_space: Any, *, seed: int, **options: Any) -> Any:
         return agent.make_learner(

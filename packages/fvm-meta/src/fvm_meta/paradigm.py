@@ -19,9 +19,11 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from fvm_learners import Agent, Hook
 from fvm_learners.autoreset import num_envs_of
+from fvm_learners.config_checks import check_flags
 from torch import Tensor
 
 from fvm_meta.capabilities import DemoLearner, HasParts, Particular, Sigmas, require
+from fvm_meta.given import check_snapshot, check_state, check_tasks, retentions, spawned
 from fvm_meta.retention.kept import Kept, RetentionConfig
 from fvm_meta.stream import Budget, Envs, Learner, Policy, Snapshot, Spent, State, train
 
@@ -61,11 +63,19 @@ class Transfer:
         parts: "all" parameters, or the convolutional "encoder" alone, the rest drawn anew.
         frozen: Whether the encoder stays as it is.
         reset_sigmas: Whether noisy layers begin with their first scale, to explore anew.
+
+    Raises:
+        ValueError: Others were named.
     """
 
     parts: Literal["all", "encoder"] = "all"
     frozen: bool = False
     reset_sigmas: bool = False
+
+    def __post_init__(self) -> None:
+        check_flags(self)
+        if self.parts not in ("all", "encoder"):
+            raise ValueError(f"parts={self.parts!r}: give 'all' or 'encoder'")
 
     @property
     def still(self) -> tuple[str, ...]:
@@ -117,7 +127,8 @@ class Paradigm:
         retained_tasks: The tasks of the pretraining, for those retentions that look back at them.
 
     Raises:
-        TypeError: The config is another paradigm's.
+        TypeError: The config is another paradigm's, `transfer` no `Transfer`, or `retain` holds other things
+            than settings.
 
     Attributes:
         name: What a study calls it.
@@ -141,8 +152,10 @@ class Paradigm:
     ) -> None:
         self.make_learner = make_learner
         self.make_envs = make_envs
+        if not isinstance(transfer, Transfer):
+            raise TypeError(f"transfer={transfer!r}: give a Transfer, such as Transfer(parts='encoder')")
         self.transfer = transfer
-        self.retain, self.retained_tasks = tuple(retain), tuple(retained_tasks)
+        self.retain, self.retained_tasks = retentions(retain), tuple(retained_tasks)
         others = _configs_of(Paradigm) if self.Config is None else ()
         fits = isinstance(config, self.Config or object) and type(config) not in others
         if config is not None and not fits:
@@ -183,6 +196,8 @@ class Paradigm:
         self, snapshot: Snapshot, at: Sequence[int] = (0,), resume: State | None = None
     ) -> Iterator[Snapshot]:
         """Yields the pretrained agent as it is at each step of `at`: no adaptation, nothing spent."""
+        if resume is not None:
+            check_state(resume, ("last_yielded",))
         last = -1 if resume is None else resume["last_yielded"]
         for step in sorted(step for step in set(at) if step > last):
             position: State = {"last_yielded": step}
@@ -212,6 +227,11 @@ class Paradigm:
     def trials(self) -> int:
         """Episodes of one task that the agent is meant to play in one go, a lifetime; 1 for most."""
         return 1
+
+    @property
+    def pretraining_options(self) -> dict[str, Any]:
+        """What its agents ask of `make_envs` to be played as they were pretrained."""
+        return {"trials": self.trials} if self.trials > 1 else {}
 
     def player(self, snapshot: Snapshot, task: Any, rng: np.random.Generator) -> Policy:
         """Returns the pretrained agent as it is meant to be played on `task`, one of its training tasks.
@@ -280,10 +300,8 @@ class Paradigm:
                     f"{', '.join(type(config).__name__ for config in self.retain)} look back at the tasks of "
                     "the pretraining, and none were given: use retained_tasks=..."
                 )
-            options = {"trials": self.trials} if self.trials > 1 else {}
-            return self.make_envs(
-                self.retained_tasks, seed=seed, on_episode_end="resample", purpose="retention", **options
-            )
+            options = {"purpose": "retention", **self.pretraining_options}
+            return self.make_envs(self.retained_tasks, seed=seed, on_episode_end="resample", **options)
 
         return Kept(self.retain, snapshot, make_envs)
 
@@ -315,15 +333,17 @@ class Paradigm:
             **options: For `make_envs`.
 
         Raises:
-            TypeError: `make_envs` gave a single env.
+            TypeError: `make_envs` gave a single env, or tasks, `rng` or the snapshot are something else.
             ValueError: The learner lacks what it must have or has another sampler, the weights are of another
-                network, or there are none that a transfer could take something of.
+                network, there are none that a transfer could take something of, or there are no tasks.
         """
+        check_tasks(tasks)
+        check_snapshot(snapshot)
         if snapshot is None and transfer != EVERYTHING:
             raise ValueError(
                 f"{transfer} is taken over of a pretrained agent, and none was given: leave transfer out"
             )
-        env_seed, learner_seed = (int(child.integers(2**31)) for child in rng.spawn(2))
+        env_seed, learner_seed = (int(child.integers(2**31)) for child in spawned(rng, 2))
         envs = self.make_envs(tasks, seed=env_seed, on_episode_end=on_episode_end, **options)
         num_envs_of(envs)
         try:

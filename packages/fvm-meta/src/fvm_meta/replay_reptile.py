@@ -22,6 +22,7 @@ from fvm_learners.replay.samplers import LearnerView, TaskBalanced
 from torch import Tensor
 
 from fvm_meta.capabilities import ReplayLearner
+from fvm_meta.given import spawned
 from fvm_meta.reptile import Reptile, ReptileConfig, mean_metrics, reptile_step
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
 
@@ -143,7 +144,7 @@ class ReplayReptile(Reptile):
         Raises:
             ValueError: The learner has no replays.
         """
-        (draws,) = rng.spawn(1)
+        (draws,) = spawned(rng, 1)
         sampler = OneTask()
         learner, envs = self.start(
             tasks, rng, on_episode_end="resample", sampler=sampler, needs=ReplayLearner

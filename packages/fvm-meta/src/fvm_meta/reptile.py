@@ -26,6 +26,7 @@ from fvm_learners.config_checks import check_counts, is_number
 from torch import Tensor
 
 from fvm_meta.capabilities import InnerLearner
+from fvm_meta.given import spawned
 from fvm_meta.paradigm import Paradigm
 from fvm_meta.stream import Budget, Envs, Policy, Snapshot, Spent, State, train
 
@@ -158,6 +159,13 @@ class OuterLoop:
         while env_steps > 0:
             iterations.append(self.learner.iteration(envs, env_steps))
             env_steps -= iterations[-1].env_steps
+            strays = {episode.task_index for episode in iterations[-1].episodes} - {position}
+            if strays:
+                raise ValueError(
+                    f"{type(envs).__name__} was moved to task {position} and played an episode of task "
+                    f"{min(strays)} in the same inner loop: let a reset with a seed, and the ends of "
+                    "episodes with on_episode_end='stay', keep each slot's task"
+                )
         return iterations
 
     def frozen_policy(self) -> Policy:
@@ -204,10 +212,17 @@ class Reptile(Paradigm):
         """Yields snapshots of theta, one an outer step; `metrics` counts the distinct tasks seen.
 
         Raises:
-            ValueError: The learner cannot begin an inner loop anew, or has no use for demonstrations.
+            ValueError: The learner cannot begin an inner loop anew, has no use for demonstrations, or makes
+                its batches from the replays of several tasks.
         """
-        (draws,) = rng.spawn(1)
+        (draws,) = spawned(rng, 1)
         learner, envs = self.start(tasks, rng, "stay", needs=InnerLearner, split=self.config.meta_batch)
+        if (replays := len(getattr(learner, "replays", ()))) > 1:
+            envs.close()
+            raise ValueError(
+                f"an inner loop of Reptile learns from one task, and {type(learner).__name__} makes its "
+                f"batches from the replays of {replays}: use fvm_meta.replay_reptile.ReplayReptile"
+            )
         spent = Spent(demos=self.show(learner, envs, *demos))
         loop = OuterLoop(learner, tasks, budget, self.config, draws)
         yield from train(loop, envs, budget, at, resume, spent)

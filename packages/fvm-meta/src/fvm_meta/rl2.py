@@ -35,9 +35,11 @@ import torch
 from fvm_learners import Episode
 from fvm_learners.config_checks import check_counts
 from fvm_learners.memory import Memory
+from gymnasium import spaces
 from torch import Tensor
 
 from fvm_meta.capabilities import Remembering
+from fvm_meta.given import check_snapshot, check_state, spawned
 from fvm_meta.paradigm import EVERYTHING, Paradigm
 from fvm_meta.stream import (
     Budget,
@@ -46,6 +48,7 @@ from fvm_meta.stream import (
     Snapshot,
     Spent,
     State,
+    can_save,
     check_steps,
     envs_state,
     load_envs_state,
@@ -87,6 +90,11 @@ class RL2(Paradigm):
         """Episodes of one task that the agent is meant to play in one go: those of its lifetimes."""
         return self.config.trials
 
+    @property
+    def pretraining_options(self) -> dict[str, Any]:
+        """Lifetimes, be it of one trial: their observations come with the feedback."""
+        return {"trials": self.config.trials}
+
     def pretrain(
         self,
         tasks: Sequence[Any],
@@ -99,7 +107,7 @@ class RL2(Paradigm):
         """Yields snapshots as it learns from lifetimes; `episodes` are the mean trials of lifetimes.
 
         Raises:
-            ValueError: The learner has no memory, or demonstrations were given.
+            ValueError: The learner has no memory, the envs give no feedback, or demonstrations were given.
         """
         if count := sum(map(len, demos)):
             raise ValueError(f"{count} demonstrations given, but RL2 has no use for them; use demos=()")
@@ -107,6 +115,7 @@ class RL2(Paradigm):
         if not remembers(learner.frozen_policy()):
             envs.close()
             raise ValueError(NO_MEMORY)
+        check_feedback(envs)
         for snapshot in train(learner, envs, budget, at, resume):
             yield replace(
                 snapshot, episodes=tuple(_a_trial(e, self.config.trials) for e in snapshot.episodes)
@@ -126,10 +135,11 @@ class RL2(Paradigm):
 
         Raises:
             ValueError: No snapshot was given, or one without memory, or demonstrations were; or what only
-                training has a use for.
+                training has a use for; or the envs give no feedback.
         """
         if snapshot is None:
             raise ValueError("RL2 adapts a pretrained snapshot; None was given, use Scratch for that")
+        check_snapshot(snapshot)
         if len(demos):
             raise ValueError(f"{len(demos)} demonstrations given, but RL2 has no use for them; use demos=()")
         if not remembers(snapshot.policy):
@@ -147,6 +157,7 @@ class RL2(Paradigm):
         learner, envs = self.start(
             [task], rng, "stay", snapshot=snapshot, transfer=self.transfer, kept=kept, trials=trials
         )
+        check_feedback(envs)
         spent = Spent(retention_env_steps=kept.env_steps)
         for tuned in train(learner, envs, budget, at, resume, spent):
             policy = cast(Remembering, tuned.policy)
@@ -168,7 +179,7 @@ class RL2(Paradigm):
         """Snapshots of lifetimes side by side; steps are those of one lifetime."""
         check_steps(budget, 1, at)
         wanted, last, running = sorted({*at, budget.env_steps}), -1, True
-        (env_rng,) = rng.spawn(1)
+        (env_rng,) = spawned(rng, 1)
         envs = self.make_envs(
             [task],
             seed=int(env_rng.integers(2**31)),
@@ -176,9 +187,11 @@ class RL2(Paradigm):
             trials=math.inf,
             replicates=True,
         )
+        check_feedback(envs)
         try:
             lives = Lifetimes(policy, envs, self.config.trials - 1, rng.spawn(envs.num_envs))
             if resume is not None:
+                check_state(resume, ("lives", "last_yielded"))
                 lives.load_state_dict(resume["lives"])
                 last = resume["last_yielded"]
 
@@ -195,6 +208,7 @@ class RL2(Paradigm):
                     spent=Spent(env_steps=lived, episodes=lives.episodes),
                     policy=policy.remembering(lives.memory),
                     episodes=tuple(episodes),
+                    resumable=can_save(envs),
                     state=state,
                 )
 
@@ -243,6 +257,11 @@ class Lifetimes:
         actions, state = self.policy.act(self.obs, self.state, self.begin, self.rngs)
         assert state is not None
         self.obs, _, _, _, info = self.envs.step(actions)
+        if lacking := [name for name in ("trial", "trial_end", "trial_return") if name not in info]:
+            raise ValueError(
+                f"{type(self.envs).__name__} gives no info of {', '.join(lacking)}, by which RL2 knows when "
+                "a trial ends: let its steps say so, as those of fvm_envs.trials do"
+            )
         self.state, self.begin[:] = state, False
         self.env_step += 1
         explored = info["trial_end"] & self.exploring
@@ -296,6 +315,18 @@ class Lifetimes:
 def remembers(policy: Policy) -> bool:
     """Whether a policy has a memory that can be carried over into another episode."""
     return isinstance(policy, Remembering) and policy.initial_state(1) is not None
+
+
+def check_feedback(envs: Envs) -> None:
+    """Raises ValueError, and closes the envs, unless they tell a policy what its last action led to."""
+    space = envs.single_observation_space
+    if not isinstance(space, spaces.Dict) or "feedback" not in space.spaces:
+        envs.close()
+        raise ValueError(
+            f"{type(envs).__name__} shows {space} where trials=... was asked for, and RL2's policy is to see "
+            "what its last action led to: let make_envs give Dict(obs=..., feedback=...), as fvm_envs.trials "
+            "does"
+        )
 
 
 def _a_trial(lifetime: Episode, trials: int) -> Episode:

@@ -9,7 +9,7 @@ exceeded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from fvm_learners import Episode, Iteration
 from fvm_learners.config_checks import is_count
 from gymnasium.vector import VectorEnv
 from torch import Tensor
+
+from fvm_meta.given import check_state
 
 State = dict[str, Any]  # nested; leaves are arrays, tensors or JSON values
 Envs = VectorEnv[Any, Any, Any]
@@ -136,11 +138,13 @@ def train(
         spent: Before its first env step.
 
     Raises:
-        ValueError: Budget and number of envs do not fit, or a step of `at` lies outside the budget.
-        TypeError: The learner's iteration gave something else.
+        ValueError: Budget and number of envs do not fit, a step of `at` lies outside the budget, or `resume`
+            is no state of a stream.
+        TypeError: The budget has no env steps, `at` is no sequence, or the learner's iteration gave something
+            else.
         RuntimeError: The learner took another number of env steps than it was told to.
     """
-    wanted, ledger, last_yielded, running = sorted(set(at)), spent, -1, True
+    ledger, last_yielded, running = spent, -1, True
 
     def snapshot(env_step: int, iteration: Iteration | None = None) -> Snapshot:
         taken = ledger
@@ -166,7 +170,9 @@ def train(
 
     try:
         check_steps(budget, envs.num_envs, at)
+        wanted = sorted(set(at))
         if resume is not None:
+            check_state(resume, ("learner", "envs", "ledger", "last_yielded"))
             learner.load_state_dict(resume["learner"])
             load_envs_state(envs, resume["envs"])
             ledger, last_yielded = Spent(**resume["ledger"]), resume["last_yielded"]
@@ -201,7 +207,18 @@ def train(
 
 
 def check_steps(budget: Budget, num_envs: int, at: Sequence[int]) -> None:
-    """Raises ValueError unless whole rows of `num_envs` steps fill the budget and `at` lies within it."""
+    """Raises ValueError unless whole rows of `num_envs` steps fill the budget and `at` lies within it.
+
+    Raises:
+        ValueError: As said.
+        TypeError: The budget has no `env_steps`, or `at` is no sequence.
+    """
+    if not hasattr(budget, "env_steps"):
+        raise TypeError(
+            f"budget={budget!r}: give an object with env_steps, such as fvm_meta.adapting.EnvSteps(1000)"
+        )
+    if not isinstance(at, Collection):
+        raise TypeError(f"at={at!r}: give a sequence of env steps, such as (0, 1000)")
     steps = budget.env_steps
     if not is_count(steps, -sys.maxsize):
         raise ValueError(f"a budget of {steps!r} env steps: give a whole number of them")
