@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -20,6 +20,7 @@ from study.errors import StudyError
 from study.plan import make_plan
 from study.presets import atari, procgen, rlbench, toy
 from study.registry import ClaimKind, registered
+from study.results.collect import Results
 
 SIZED = replace(
     procgen.SMALL,
@@ -229,3 +230,29 @@ def test_all_eleven_are_there_each_with_its_scope() -> None:
     ids = {claim.id.split()[0].rstrip("abcz") for claim in CLAIMS}
     assert {f"C{number}" for number in range(1, 12)} <= ids
     assert all(claim.scope for claim in CLAIMS if claim.id.startswith("C"))
+
+
+@dataclass
+class Decision:
+    """A verdict as a line of the terminal needs it."""
+
+    claim: Claim
+    seeds_needed: int | None = None
+
+    def __str__(self) -> str:
+        return "undecided: too small"
+
+
+def test_a_statement_ends_before_its_verdict_begins() -> None:
+    part = Component(name="a", summary="b", weights={"scratch": 1}, margin=0)
+    claims = [
+        Claim(id=f"C{n}", statement=said, components=[part]) for n, said in enumerate(("It is so", "It is."))
+    ]
+    verdicts = [Decision(claims[0]), Decision(claims[1], 4360)]
+    shown = SimpleNamespace(
+        analysis=SimpleNamespace(claims=[SimpleNamespace(verdict=one) for one in verdicts])
+    )
+    assert Results.verdicts.fget(shown) == [  # type: ignore[attr-defined]
+        "C0  It is so. Undecided: too small",
+        "C1  It is. Undecided: too small; about 4,360 seeds would decide",
+    ]

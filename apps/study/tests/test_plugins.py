@@ -152,7 +152,7 @@ def test_a_retention_of_ones_own_beside_every_other(folder: Path) -> None:
     assert "Multi-task + fine-tuning, BC + L1" in page
     without = study(folder, line.removeprefix("--plugin l1.py "))
     assert without.returncode == 2
-    assert without.stderr.startswith("study: no retention is called l1; use bc, ks")
+    assert without.stderr.startswith("study: unknown retention 'l1'; did you mean 'l2'? If it is your own")
 
 
 def test_a_retentions_term_and_its_place_among_others(folder: Path) -> None:
@@ -290,7 +290,9 @@ def test_a_file_that_is_loaded_again_replaces_its_records(folder: Path) -> None:
     [
         ("--plugin nowhere.py --benchmark toy", "--plugin nowhere.py: there is no such file"),
         ("--plugin nowhere --benchmark toy", "the plug-in nowhere cannot be loaded: ModuleNotFoundError"),
-        ("--plugin broken.py --benchmark toy", "broken.py cannot be loaded: ZeroDivisionError"),
+        ("--plugin broken.py --benchmark toy", "ZeroDivisionError: division by zero (broken.py, line 5)"),
+        ("--plugin fields.py --benchmark toy", "unexpected keyword argument 'env_step' (fields.py, line 2)"),
+        ("--plugin near.py --benchmark poles", "If it is your own, name the plug-in that registers it"),
         ("--plugin leaves.py --benchmark toy", "leaves.py cannot be loaded: SystemExit: 3"),
         ("--plugin poles.py --benchmark pole", "unknown benchmark 'pole'; did you mean 'poles'?"),
         ("--plugin near.py --benchmark toy --methods nera", "unknown method 'nera'; did you mean 'near'?"),
@@ -298,7 +300,8 @@ def test_a_file_that_is_loaded_again_replaces_its_records(folder: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_plug_in_is_one_sentence(folder: Path, line: str, words: str) -> None:
-    (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "broken.py").write_text("import json\n\n\ndef f():\n    1 / 0\n\n\nf()\n")
+    (folder / "fields.py").write_text("from study.config import Phase\nPhase(env_step=1)\n")
     (folder / "leaves.py").write_text("raise SystemExit(3)\n")
     done = study(folder, f"{line} --output out")
     assert done.returncode == 2

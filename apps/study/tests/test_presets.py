@@ -178,6 +178,10 @@ def test_hidden_catch_has_levels_of_its_own_unless_asked_otherwise() -> None:
     assert max(*config.held_out, *config.validation, config.pool[1] - 1) < 24
     config = resolve(Arguments(benchmark="toy", game="hidden-catch", held_out=("21",)), "quick")
     assert config.held_out == (21,)
+    named = resolve(
+        Arguments(benchmark="toy", game="hidden-catch", held_out=("toy/hidden-catch/21", "21")), "quick"
+    )
+    assert named == config  # by its id as everywhere else
 
 
 BAD = {

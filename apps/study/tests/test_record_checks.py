@@ -13,6 +13,7 @@ from study.config import Settings, StudyConfig
 from study.errors import StudyError
 from study.identity import version_of
 from study.methods import GRADIENT
+from study.presets import toy
 from study.record_checks import check_record
 from study.records import LearnerKind, MethodKind, RetentionKind
 from study.registry import register, registered
@@ -110,6 +111,23 @@ def test_a_retention_too(changes: dict[str, Any], said: str) -> None:
     record = RetentionKind(**{"name": "l2", "label": "L2", "config": L2Config, "hook": L2, **changes})
     with pytest.raises((TypeError, ValueError), match=said):
         check_record(record, "the retention 'l2'")
+
+
+@pytest.mark.parametrize(
+    ("presets", "said"),
+    [
+        ({}, "the benchmark 'mine' has no presets; give at least one StudyConfig by its name"),
+        ([toy.QUICK] * 9, r"presets of the benchmark 'mine' is \[StudyConfig\(.{,300}; give a dict"),
+        ({"quick": {}}, "the preset 'quick' of the benchmark 'mine' is {}; give a study.config.StudyConfig"),
+        ({"quick": toy.QUICK}, "says benchmark='toy', preset='quick'; let it say 'mine', 'quick'"),
+        ({"large": replace(toy.QUICK, benchmark="mine")}, "preset='quick'; let it say 'mine', 'large'"),
+    ],
+)
+def test_a_benchmarks_presets_are_studies_of_its_own_under_their_names(presets: Any, said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        check_record(replace(toy.TOY, name="mine", presets=presets), "the benchmark 'mine'")
+    mine = replace(toy.QUICK, benchmark="mine")
+    check_record(replace(toy.TOY, name="mine", presets={"quick": mine}), "the benchmark 'mine'")
 
 
 def test_sets_and_lists_are_no_fault() -> None:

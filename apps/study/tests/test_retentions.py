@@ -33,6 +33,7 @@ def test_a_name_says_what_is_kept_in_one_order() -> None:
     assert Method.parse(method.name) == method
     assert method.label == "Multi-task + fine-tuning, BC + L2"
     assert method.needs == {"distribution"}
+    assert Method.parse("multitask+l2+bc") == method == Method.parse("multitask:+l2+bc")  # its own adaptation
     assert Method.parse("multitask").name == "multitask"
     assert Method.parse("multitask:frozen+critic-warm-up").retained == ("critic-warm-up",)
 
@@ -40,8 +41,9 @@ def test_a_name_says_what_is_kept_in_one_order() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("multitask:gradient+si", "no retention is called si; use bc, ks"),
-        ("multitask:gradient+", r"no retention is called \(nothing\)"),
+        ("multitask:gradient+si", "unknown retention 'si'; did you mean 'sigmas'. If it is your own"),
+        ("multitask:gradient+", "unknown retention ''; choose one of bc"),
+        ("multitask+bcc", r"unknown retention 'bcc'; did you mean 'bc'\?$"),
         ("multitask:gradient+bc+bc", "name each once"),
         ("multitask:none+bc", "does not fine-tune a pretrained agent"),
         ("rl2:context+bc", "does not fine-tune a pretrained agent"),

@@ -97,7 +97,8 @@ def test_the_command_says_what_there_is(
     assert "name its plug-ins with --plugin" in capsys.readouterr().err
     write_plan(store.root, PlanFile(jobs=plan.jobs, config={**as_json(small), "benchmark": "somebodys"}))
     assert run(["report", str(store.root)]) == 2
-    assert "name its plug-ins with --plugin" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "what is not here (nobody knows 'somebodys'); name its plug-ins with --plugin" in said
 
 
 def test_a_damaged_job_is_not_told_as_a_folder_that_is_gone(half_done: tuple[Plan, Store]) -> None:

@@ -5,12 +5,15 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from study.command_line import terminal as shown
+from study.command_line.announcements import announce
 from study.command_line.terminal import Terminal, said_at_once
-from study.config import StudyConfig
+from study.config import Settings, StudyConfig
 from study.engines import Event
 from study.plan import Job, Plan, make_plan
 from study.words import count, duration
@@ -266,3 +269,16 @@ def test_ctrl_c_is_said_while_the_main_thread_cannot_hear_of_it() -> None:
         signal.signal(signal.SIGINT, before)
     assert len(who) == 1
     assert who[0] is not threading.main_thread()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [({}, "4 trials a lifetime"), ({"trials": 1}, "1 trial a lifetime")], ids=["", "one"]
+)
+def test_the_trials_of_a_lifetime_are_said_where_they_are_the_default_too(
+    small: StudyConfig, given: dict[str, Any], said: str
+) -> None:
+    recurrent = Settings(learner={"recurrent": True}, config=given)
+    config = replace(small, methods=("rl2",), settings={"rl2": recurrent})
+    out = Console(file=io.StringIO(), width=100)
+    announce(out, config, make_plan(config), Path("out"), "cpu", "1 worker")
+    assert f"  RL²: {said}\n" in out.file.getvalue()  # type: ignore[attr-defined]

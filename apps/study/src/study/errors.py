@@ -51,11 +51,25 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-def unknown(what: str, came: str, known: Iterable[str]) -> StudyError:
-    """Returns the error for a name nobody knows, with the nearest one that exists."""
+LIKE, ALIKE = 0.5, 0.75  # how near a name must be to be shown, and to be taken for the one that was meant
+
+
+def unknown(what: str, came: str, known: Iterable[str], *, pluggable: bool = False) -> StudyError:
+    """Returns the error for a name nobody knows, with the nearest one that exists.
+
+    Args:
+        what: It is a name of.
+        came: What was given.
+        known: The names that there are.
+        pluggable: Whether a plug-in may bring others.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(came, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(came, names, n=1, cutoff=LIKE)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
+    if "," in came and {*came.split(",")} <= {*names, ""}:
+        hint = "give several with blanks between them, not commas"
+    elif pluggable and came and not difflib.get_close_matches(came, names, n=1, cutoff=ALIKE):
+        hint += f"{' If' if near else '; if'} it is your own, name the plug-in that registers it (--plugin)"
     return StudyError(f"unknown {what} {came!r}; {hint}")
 
 

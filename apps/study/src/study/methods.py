@@ -161,7 +161,7 @@ def pretraining_of(name: str) -> MethodKind:
     """
     known = registered().methods
     if name not in known:
-        raise unknown("method", name, known)
+        raise unknown("method", name, known, pluggable=True)
     return known[name]
 
 
@@ -180,11 +180,11 @@ class Method:
         Raises:
             StudyError: Nobody knows it.
         """
-        pretraining, colon, adaptation = name.partition(":")
+        whole, *kept = name.split("+")
+        pretraining, colon, adaptation = whole.partition(":")
         if pretraining not in registered().methods:
-            raise unknown("method", name, registered().methods)
+            raise unknown("method", name, registered().methods, pluggable=True)
         kind = pretraining_of(pretraining)
-        adaptation, *kept = adaptation.split("+")
         allowed = [one.name for one in kind.adaptations]
         if (adaptation or (colon and not kept)) and adaptation not in allowed:
             raise StudyError(

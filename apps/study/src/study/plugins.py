@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ def load(names: Sequence[str] = ()) -> None:
     if names and "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as `python -m` would find modules there
     for name in names:
+        if not name or (name.startswith(".") and not is_file(name)):
+            raise StudyError(f"--plugin {name!r} is neither a module nor a file; name one, such as poles.py")
         file = Path(name) if is_file(name) else None
         if file is not None and not file.is_file():
             raise StudyError(f"--plugin {name}: there is no such file")
@@ -83,6 +86,8 @@ def loading(name: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split()) or "no reason is given"
+        if place := line_of_a_stranger(error):
+            reason += f" ({place})"
         raise StudyError(f"the plug-in {name} cannot be loaded: {type(error).__name__}: {reason}") from error
 
 
@@ -141,6 +146,23 @@ def line_in_a_plugin(error: BaseException) -> str:
         f"{Path(frame.f_code.co_filename).name}, line {line}"
         for frame, line in walk_tb(error.__traceback__)
         if str(frame.f_globals.get("__name__")).partition(".")[0] in tops
+    ]
+    return lines[-1] if lines else ""
+
+
+def line_of_a_stranger(error: BaseException) -> str:
+    """Returns the innermost line that an error came through of what is nobody's package, as a place.
+
+    That is a plug-in that is being loaded, or what lies beside it: what is installed, ours, or Python's own
+    is left out.
+    """
+    packages = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+    lines = [
+        f"{Path(file).name}, line {line}"
+        for frame, line in walk_tb(error.__traceback__)
+        if Path(file := frame.f_code.co_filename).is_file()
+        and not file.startswith(packages)
+        and str(frame.f_globals.get("__name__")).partition(".")[0] not in OURS
     ]
     return lines[-1] if lines else ""
 

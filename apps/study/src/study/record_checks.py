@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from study.records import Adaptation, LearnerKind, MethodKind, Record, RetentionKind
+from study.records import Adaptation, Benchmark, LearnerKind, MethodKind, Record, RetentionKind
 
 TYPES: Mapping[str, tuple[Any, str]] = {
     "str": (str, "text"),
@@ -21,6 +22,7 @@ TYPES: Mapping[str, tuple[Any, str]] = {
     "None": (type(None), "None"),
 }
 PARTS = re.compile(r"[:+@/\s]")
+LONGEST = 300  # of what came, in a message
 DOES = ("learns", "acts", "nothing")
 
 
@@ -39,7 +41,10 @@ def check_record(record: Record | Adaptation, what: str) -> None:
         )
         if odd or not isinstance(value, tuple(kind for kind, _ in known)):
             expected = " or ".join(said for _, said in known)
-            raise TypeError(f"{one.name} of {what} is {value!r}; give {expected}")
+            shown = repr(value) if len(repr(value)) <= LONGEST else reprlib.repr(value)[:LONGEST]
+            raise TypeError(f"{one.name} of {what} is {shown}; give {expected}")
+    if isinstance(record, Benchmark):
+        _check_presets(record, what)
     if isinstance(record, LearnerKind):
         _check_dataclass(record.config, f"config of {what}")
     if isinstance(record, MethodKind):
@@ -49,6 +54,20 @@ def check_record(record: Record | Adaptation, what: str) -> None:
         _check_adaptations(record.adaptations, what)
     if isinstance(record, RetentionKind):
         _check_retention(record, what)
+
+
+def _check_presets(record: Benchmark, what: str) -> None:
+    if not record.presets:
+        raise ValueError(f"{what} has no presets; give at least one StudyConfig by its name")
+    for name, preset in record.presets.items():
+        if not (hasattr(preset, "benchmark") and hasattr(preset, "preset")):
+            shown = reprlib.repr(preset)[:LONGEST]
+            raise TypeError(f"the preset {name!r} of {what} is {shown}; give a study.config.StudyConfig")
+        if (preset.benchmark, preset.preset) != (record.name, name):
+            raise ValueError(
+                f"the preset {name!r} of {what} says benchmark={preset.benchmark!r}, "
+                f"preset={preset.preset!r}; let it say {record.name!r}, {name!r}"
+            )
 
 
 def _check_retention(record: RetentionKind, what: str) -> None:

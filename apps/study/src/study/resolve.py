@@ -64,7 +64,7 @@ def benchmark_of(arguments: Arguments) -> Benchmark:
     """
     known = registered().benchmarks
     if arguments.benchmark not in known:
-        raise unknown("benchmark", arguments.benchmark, known)
+        raise unknown("benchmark", arguments.benchmark, known, pluggable=True)
     return known[arguments.benchmark]
 
 
@@ -172,7 +172,8 @@ def changes(arguments: Arguments, preset: StudyConfig) -> dict[str, Any]:
     if changed.get("methods") == ():
         raise StudyError("no methods given; name at least one")
     if "held_out" in changed and isinstance(preset.train_pool, range):
-        changed["held_out"] = tuple(dict.fromkeys(level_number(str(word)) for word in changed["held_out"]))
+        levels = [level_number(str(word), preset) for word in changed["held_out"]]
+        changed["held_out"] = tuple(dict.fromkeys(levels))
     if "held_out" in changed and preset.family == preset.benchmark:
         prefix = f"{preset.family}/"
         changed["held_out"] = tuple(str(word).removeprefix(prefix) for word in changed["held_out"])
@@ -329,14 +330,16 @@ def with_arms(methods: Sequence[str], retain: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(Method.parse(name).name for name in methods), *arms]))
 
 
-def level_number(word: str) -> int:
-    """Returns the level that a word of the command line names.
+def level_number(word: str, preset: StudyConfig) -> int:
+    """Returns the level that a word of the command line names, a number or a task's whole id.
 
     Raises:
         StudyError: It is no number.
     """
+    came, word = word, word.removeprefix(f"{preset.family}/")
     if not word.isdecimal():
-        raise StudyError(f"--held-out {word!r} is no level; give numbers, such as 200001")
+        such = next(iter(preset.held_out), 200001)
+        raise StudyError(f"--held-out {came!r} is no level; give numbers, such as {such}")
     if len(word) > 18:
         raise StudyError(f"--held-out: a level of {len(word)} digits is too large; the largest is 2147483646")
     return int(word)

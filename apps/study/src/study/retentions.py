@@ -14,7 +14,7 @@ from typing import Any
 from fvm_meta import retention
 from fvm_meta.capabilities import HasDistribution, HasParts, Protecting, Sigmas
 
-from study.errors import StudyError
+from study.errors import StudyError, unknown
 from study.identity import check_kept, fields_of, version_of
 from study.learners import kind_of
 from study.registry import RetentionKind, registered
@@ -120,9 +120,7 @@ def kinds(names: Sequence[str]) -> list[RetentionKind]:
     """
     known = registered().retentions
     if strange := [name for name in names if name not in known]:
-        raise StudyError(
-            f"no retention is called {', '.join(strange) or '(nothing)'}; use {', '.join(known)}"
-        )
+        raise unknown("retention", strange[0], known, pluggable=True)
     if len(set(names)) < len(names):
         raise StudyError(f"retentions {'+'.join(names)}: name each once")
     ours = [kind.name for kind in RETENTIONS if kind.name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,6 +12,7 @@ from rich.text import Text
 from study import players
 from study.config import Settings, StudyConfig
 from study.jobs.environments import suite_of
+from study.learners import kind_of
 from study.methods import Method, pretraining_of
 from study.plan import Plan, players_of
 from study.results.collect import Results
@@ -48,8 +50,10 @@ def announce(
     for method in dict.fromkeys(method.kind.name for method in map(Method.parse, config.methods)):
         kind = pretraining_of(method)
         if kind.lifetimes and not kind.variant_of:
-            trials = config.settings.get(method, Settings()).config.get("trials")
-            console.print(f"  {kind.label}: {trials or 'the usual number of'} trials a lifetime")
+            given = {**config.settings.get(method, Settings()).config, **kind.config}
+            paradigm = kind.made_by(kind_of(config.adapt.learner))
+            made = (paradigm.Config or SimpleNamespace)(**given)
+            console.print(f"  {kind.label}: {plural(made.trials, 'trial')} a lifetime")
     if config.note:
         console.print(Padding(config.note, (0, 2)), style="yellow")
     console.print(f"  results in {output}\n", soft_wrap=True)

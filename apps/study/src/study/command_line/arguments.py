@@ -18,7 +18,7 @@ NUMBERS = {
     "int": re.compile(r"[+-]?[0-9]+(_[0-9]+)*"),
     "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|[+-]?inf"),
 }
-EXPECTED = {"int": "a whole number, such as 8", "float": "a number, such as 30"}
+EXPECTED = {"int": "a whole number; give one such as 8", "float": "a number; give one such as 30"}
 MOST_DIGITS = 40
 
 
@@ -155,7 +155,7 @@ def check_numbers(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
             shown = (
                 repr(word) if len(word) <= MOST_DIGITS else f"{word[:20]!r}... of {len(word):,} characters"
             )
-            raise StudyError(f"{flag} {shown} is not a number; give {EXPECTED[what]}")
+            raise StudyError(f"{flag} {shown} is not {EXPECTED[what]}")
 
 
 def check_seconds(flag: str, seconds: float) -> None:

@@ -26,7 +26,7 @@ def suite_of(benchmark: str) -> Suite:
     """
     known = registered().benchmarks
     if benchmark not in known:
-        raise unknown("benchmark", benchmark, known)
+        raise unknown("benchmark", benchmark, known, pluggable=True)
     return known[benchmark].suite
 
 

@@ -74,9 +74,11 @@ class Results:
         lines = []
         for claim in self.analysis.claims:
             verdict = claim.verdict
-            line = f"{verdict.claim.id}  {verdict.claim.statement} {capital(str(verdict))}"
+            statement = verdict.claim.statement
+            stop = "" if statement.endswith((".", "!", "?")) else "."
+            line = f"{verdict.claim.id}  {statement}{stop} {capital(str(verdict))}"
             if verdict.seeds_needed:
-                line += f"; about {verdict.seeds_needed} seeds would decide"
+                line += f"; about {verdict.seeds_needed:,} seeds would decide"
             lines.append(line)
         return lines
 

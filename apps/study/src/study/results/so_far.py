@@ -55,8 +55,10 @@ def config_of(root: Path) -> StudyConfig:
         check(config)
         return config
     except (StudyError, ValueError, TypeError, KeyError, AttributeError) as error:
+        lacking = str(error).partition("; ")[0]  # what to choose instead helps nobody here
+        what = f"nobody knows {lacking}" if isinstance(error, KeyError) else lacking
         raise StudyError(
-            f"the study in {root} needs what is not here ({error}); name its plug-ins with --plugin, or run "
+            f"the study in {root} needs what is not here ({what}); name its plug-ins with --plugin, or run "
             "its own command again"
         ) from None
 
