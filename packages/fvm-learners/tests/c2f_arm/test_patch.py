@@ -59,7 +59,8 @@ def test_the_network_is_the_one_of_its_module_written_plainly():
         for parameter in network.parameters():  # none of them 0
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng()))
     state = {name: tensor.double() for name, tensor in network.state_dict().items()}
-    grid, told, latent = torch.randn(2, 4, 4, 4, 56), torch.randn(2, 3), torch.randn(2, 5)
+    shapes, drawn = ((2, 4, 4, 4, 56), (2, 3), (2, 5)), rng()
+    grid, told, latent = (torch.randn(shape, generator=drawn) for shape in shapes)
 
     def dense(name, x, active=True):
         y = x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
@@ -90,7 +91,8 @@ def test_the_network_is_the_one_of_its_module_written_plainly():
     hidden = dense("head.two", dense("head.one", torch.cat((at, sub, whole, known), dim=1)))
     values = dense("head.rotation", hidden, active=False)
 
-    found, kept = network(grid, told, latent)
-    torch.testing.assert_close(found.double(), q, atol=1e-5, rtol=1e-5)
-    own = network.values(kept, torch.tensor([5 * 64 + 7] * 2))
-    torch.testing.assert_close(own.double(), values, atol=1e-5, rtol=1e-5)
+    voxel = torch.tensor([5 * 64 + 7] * 2)
+    for dtype, close in ((torch.float32, 3e-6), (torch.float64, 1e-12)):  # as parts of the largest value
+        found, kept = network.to(dtype)(grid.to(dtype), told.to(dtype), latent.to(dtype))
+        for came, expected in ((found, q), (network.values(kept, voxel), values)):
+            torch.testing.assert_close(came.double(), expected, atol=close * float(expected.abs().max()), rtol=0)
