@@ -185,3 +185,15 @@ def test_what_contradicts_itself_is_refused_before_anything_runs(
     assert said.startswith("study: ")
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], ["--plugin", "maze"]])
+def test_a_folder_that_is_gone_is_said(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(["--benchmark", "toy", *words]) == 2
+    assert "is gone; change to one that exists" in capsys.readouterr().err

@@ -158,4 +158,15 @@ def said_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None and not no_room(error):
         return f"cannot use {error.filename} ({error.strerror})"  # a path that no file system takes, for one
+    if isinstance(error, FileNotFoundError) and nowhere():
+        return "the folder in which this was started is gone; change to one that exists"
     return no_room(error)
+
+
+def nowhere() -> bool:
+    """Whether the working folder was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False

@@ -95,4 +95,6 @@ def test_the_network_is_the_one_of_its_module_written_plainly():
     for dtype, close in ((torch.float32, 3e-6), (torch.float64, 1e-12)):  # as parts of the largest value
         found, kept = network.to(dtype)(grid.to(dtype), told.to(dtype), latent.to(dtype))
         for came, expected in ((found, q), (network.values(kept, voxel), values)):
-            torch.testing.assert_close(came.double(), expected, atol=close * float(expected.abs().max()), rtol=0)
+            torch.testing.assert_close(
+                came.double(), expected, atol=close * float(expected.abs().max()), rtol=0
+            )

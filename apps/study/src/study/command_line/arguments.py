@@ -135,8 +135,10 @@ class Arguments:
     """Plain lines instead of live bars, as where the output is no terminal."""
 
 
-def check_numbers(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
-    """Raises StudyError for a word that is to be a number and is none; the parser's own text is a riddle.
+def check_words(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
+    """Raises StudyError for an option of several values with none, and for a word that is to be a number.
+
+    The parser takes the first for the default, and its own text on the second is a riddle.
 
     Args:
         argv: The words of a command line.
@@ -144,9 +146,12 @@ def check_numbers(argv: Sequence[str], kinds: Mapping[str, Any]) -> None:
     """
     flags = {f"--{name.replace('_', '-')}": str(kind) for name, kind in kinds.items()}
     flag = ""
-    for word in argv:
+    for word, following in zip(argv, [*argv, "--"][1:], strict=True):
         if word.startswith("--"):
-            flag, _, word = word.partition("=")
+            flag, equals, word = word.partition("=")
+            kind = flags.get(flag.replace("_", "-"), "")
+            if "tuple[" in kind and not word and (equals or following.startswith("--")):
+                raise StudyError(f"{flag} came with nothing behind it; name at least one, or leave it out")
             if not word:
                 continue
         kind = flags.get(flag.replace("_", "-"), "")

@@ -90,9 +90,9 @@ def _run(argv: list[str]) -> int:
     with loading():
         import tyro
 
-        from study.command_line.arguments import Arguments, check_numbers
+        from study.command_line.arguments import Arguments, check_words
     about = ABOUT + plugged_in(argv) if {"--help", "-h"} & {*argv} else ABOUT
-    check_numbers(argv, Arguments.__annotations__)
+    check_words(argv, Arguments.__annotations__)
     arguments = tyro.cli(
         Arguments, prog="study", description=about, args=argv, config=(tyro.conf.OmitArgPrefixes,)
     )

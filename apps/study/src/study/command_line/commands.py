@@ -17,7 +17,7 @@ from typing import Annotated
 
 import tyro
 
-from study.command_line.arguments import Arguments, check_numbers, check_seconds
+from study.command_line.arguments import Arguments, check_seconds, check_words
 from study.command_line.watching import LATE_S, Folder, report, status, stop
 from study.errors import StudyError, at_home, in_one_line, placing, unknown, writing
 from study.folder.under_way import UnderWay
@@ -329,6 +329,6 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     of_studies = Arguments.__annotations__ if name == "tune" else {}
-    check_numbers(argv, {**of_studies, **COMMANDS[name].__annotations__})
+    check_words(argv, {**of_studies, **COMMANDS[name].__annotations__})
     words = [str(at_home(Path(word))) if word.startswith("~") else word for word in argv]
     return tyro.cli(COMMANDS[name], prog=f"study {name}", args=words)
