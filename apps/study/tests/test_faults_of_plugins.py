@@ -265,7 +265,11 @@ def test_a_worker_without_a_plug_in_takes_no_job_and_fails_none(
     small: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = registered()
-    register(replace(known.benchmarks["toy"], name="lent"), replace(known.methods["multitask"], name="lent"))
+    lent = {"quick": replace(small, benchmark="lent")}
+    register(
+        replace(known.benchmarks["toy"], name="lent", presets=lent),
+        replace(known.methods["multitask"], name="lent"),
+    )
     plans = [
         make_plan(replace(small, benchmark="lent")),
         make_plan(replace(small, methods=("scratch", "lent"))),

@@ -51,7 +51,7 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-LIKE, ALIKE = 0.5, 0.75  # how near a name must be to be shown, and to be taken for the one that was meant
+LIKE, ALIKE = 0.5, 0.65  # how near a name must be to be shown, and to be taken for the one that was meant
 
 
 def unknown(what: str, came: str, known: Iterable[str], *, pluggable: bool = False) -> StudyError:
