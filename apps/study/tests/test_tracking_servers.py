@@ -55,7 +55,7 @@ def server(migrated: Path, tmp_path: Path) -> Iterator[Callable[[], tuple[str, s
                 line.split(), stdout=log, stderr=log, start_new_session=True, env=environment
             )
         started.append(process)
-        for _ in range(3000):  # a busy machine takes minutes to import MLflow
+        for _ in range(600):
             with suppress(requests.ConnectionError):
                 if requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok:
                     return f"http://127.0.0.1:{port}", process

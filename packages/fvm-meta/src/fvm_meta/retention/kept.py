@@ -55,12 +55,8 @@ class LookBack:
     """
 
     def __init__(self, policy: Policy, make_envs: Callable[[int], Envs], seed: int, network: Any) -> None:
-        self._policy, self._make_envs, self._seed, self._network = (
-            as_pretrained(policy),
-            make_envs,
-            seed,
-            network,
-        )
+        self._policy = as_pretrained(policy)
+        self._make_envs, self._seed, self._network = make_envs, seed, network
         self._visited: dict[int, States] = {}
         self.env_steps = 0
 
