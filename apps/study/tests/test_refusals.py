@@ -164,12 +164,13 @@ TUNE = "tune --benchmark toy --preset quick --game catch --grid adapt.learning_r
         (f"{TUNE} --tuned nowhere", "--tuned means nothing to it"),
         (f"{TUNE} --fresh", "--fresh means nothing to it"),
         (f"{TUNE} --cache nowhere", "--cache nowhere is no folder"),
+        ("--benchmark toy --no-tracking --tracking-uri http://h:1", "--no-tracking logs nothing; give one"),
         ("--benchmark toy --tune 2 --tuned nowhere", "--tune and --tuned are two ways to choose settings"),
         ("--benchmark apple --set c=.5 --set c=.6", "c is to be .5 and .6; give one of them"),
         ("--benchmark toy --set game=catch --game hidden-catch", "game is to be catch and hidden-catch"),
         ("--benchmark toy --checkpoint-every-s .", "--checkpoint-every-s '.' is not a number"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_contradicts_itself_is_refused_before_anything_runs(
     line: str,

@@ -347,7 +347,9 @@ def test_envs_that_ignore_their_seed_run_with_a_remark(started: Started) -> None
         (MADE, MADE.replace("make_env", "lambda task: Unseeded(make_env(task))")),
     )
     config = started("poles.py", *changes)
-    assert "a seed does not determine an episode" in refusal(config)
+    told = refusal(config)
+    assert "a seed does not determine an episode" in told
+    assert "in a study Phase(restart_every=...) does" in told
     phases = {name: replace(getattr(config, name), restart_every=64) for name in ("pretrain", "adapt")}
     (remark,) = tried(replace(config, **phases))
     assert "do not play the same again after a reset with the same seed" in remark

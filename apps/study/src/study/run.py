@@ -82,6 +82,8 @@ def made_ready(arguments: Arguments) -> tuple[Arguments, str]:
     plugins.load(arguments.plugin)
     device = choose_devices(arguments.device, here=launcher_of(arguments).here)[0]
     if arguments.tracking_uri is not None:
+        if not arguments.tracking:
+            raise StudyError("--tracking-uri says where to log, --no-tracking logs nothing; give one of them")
         tracking.check_uri(arguments.tracking_uri)
     choose_workers(arguments.workers, device, 1)
     check_seconds("--checkpoint-every-s", arguments.checkpoint_every_s)

@@ -290,7 +290,8 @@ class GymnasiumVec(SlotEnv):
         if self.saves == "none":
             raise NotImplementedError(
                 "these environments cannot save their state: a seed does not determine an episode; use "
-                "fvm_envs.restarts.Restarts, or give them state_dict and load_state_dict"
+                "fvm_envs.restarts.Restarts (in a study Phase(restart_every=...) does), or give them "
+                "state_dict and load_state_dict"
             )
         began = self.task_index[0] >= 0
         slots = [self._state_of(slot) for slot in range(self.num_envs)] if began else []

@@ -29,6 +29,7 @@ class Own(nn.Module):
 def own(monkeypatch):
     module = ModuleType("users_encoders")
     module.Own, module.number, module.Flat = Own, lambda shape: 3, lambda shape: nn.Flatten(0)
+    module.Normed = lambda shape: nn.Sequential(nn.LazyLinear(5), nn.BatchNorm1d(5), nn.BatchNorm1d(5).eval())
     monkeypatch.setitem(sys.modules, "users_encoders", module)
     return "users_encoders:Own"
 
@@ -71,6 +72,15 @@ def test_it_draws_from_its_seed_and_leaves_the_global_generator_alone(own):
     assert torch.equal(one.layer.weight, other.layer.weight)
     assert not torch.equal(one.layer.weight, third.layer.weight)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_new_encoder_has_counted_no_observations_and_keeps_its_modes():
+    made = make_own_encoder("users_encoders:Normed", (6,), torch.float32, 0)
+    norm, still = made[1], made[2]
+    assert (norm.num_batches_tracked, norm.training, still.training) == (0, True, False)
+    assert torch.equal(norm.running_var, torch.ones(5))
+    assert made[0].in_features == 6  # what is lazy has its shapes
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _how(analysis: Analysis) -> str:
     beside = " Where t does not decide, its limits stand beside." if any(i.beside for i in intervals) else ""
     wide = [wider(how, min(i.checkpoints for i in intervals if i.how == how)) for how in sorted(found)]
     said = "; ".join(filter(None, wide))
-    said = f" Wider than 95 % needs: {said}." if said else ""
+    said = f" Some limits are wider than 95 % needs: {said}." if said else ""
     return f" Over {these(len(analysis.study.tasks))}: {', '.join(named)}; t elsewhere.{beside}{said}"
 
 

@@ -64,8 +64,11 @@ def make_own_encoder(
         made = factory(obs_shape)
         if not isinstance(made, nn.Module):
             raise ValueError(f"encoder {encoder!r} made {made!r}: expected a torch.nn.Module")
-        with torch.no_grad():
-            features = made(torch.zeros(2, *obs_shape, dtype=obs_dtype))
+        modes = {module: module.training for module in made.modules()}
+        with torch.no_grad():  # as it plays: BatchNorm is to count no observations that nobody made
+            features = made.eval()(torch.zeros(2, *obs_shape, dtype=obs_dtype))
+        for module, mode in modes.items():
+            module.training = mode
     if not isinstance(features, torch.Tensor):
         raise ValueError(
             f"encoder {encoder!r} gives a {type(features).__name__}: expected a tensor of features [B, F]"
