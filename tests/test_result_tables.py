@@ -41,6 +41,5 @@ def test_the_parts_of_t6_are_counted() -> None:
     parts = [row for row in rows_of(PEARL.parent / "hidden-long-catch") if row.startswith("| T6")]
     above = [row for row in parts if " -" not in row.split("|")[4].partition("[")[0]]
     assert (len(parts), len(above)) == (24, 8)
-    assert f"above at {len(above)} and below at {len(parts) - len(above)}" in PEARL.read_text(
-        encoding="utf-8"
-    )
+    said = f"above at {len(above)} and below at {len(parts) - len(above)}"
+    assert said in PEARL.read_text(encoding="utf-8")
