@@ -84,3 +84,13 @@ def begun(info: dict[str, Any], num_envs: int) -> dict[str, NDArray[Any]]:
         "return_": np.zeros(num_envs),
         "length": np.zeros(num_envs, dtype=np.int64),
     }
+
+
+def check_tasks(task_index: NDArray[np.int64], num_tasks: int) -> None:
+    """Raises ValueError if a slot plays a task that has no replay."""
+    without = task_index[(task_index < 0) | (task_index >= num_tasks)]
+    if len(without):
+        raise ValueError(
+            f"the envs play task {without[0]} (info['task_index']) and this learner has replays for "
+            f"{num_tasks}, counted from 0: make it with num_tasks= the number of tasks"
+        )

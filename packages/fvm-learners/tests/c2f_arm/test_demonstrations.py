@@ -142,3 +142,37 @@ def test_a_recorded_demonstration_keeps_its_keyframes_and_observes_at_a_time(dem
     assert demonstration.chosen_keyframes(merge=True) == (5, 11)
     assert demonstration.observe(7, -0.5) == {"frame": 7, "time": -0.5}
     assert len(demonstration) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "why"),
+    [
+        ("gripper_open", np.linspace(0.0, 0.08, 12), "other numbers than 0 .closed. and 1 .open."),
+        ("gripper_open", np.full(12, np.nan), "other numbers than 0 .closed. and 1 .open."),
+        ("joint_velocities", np.full((12, 7), np.nan), "joint_velocities are not finite"),
+    ],
+)
+def test_frames_that_would_give_other_keyframes_than_meant(demos, name, values, why):
+    (demo,) = demos(1)
+    with pytest.raises(ValueError, match=why):
+        replace(demo, frames={**demo.frames, name: values})
+
+
+def test_a_keyframe_off_the_grid_is_refused(ball, demos, tiny):
+    (demo,) = demos(1, keyframes=(5, 11))
+    pose = demo.frames["gripper_pose"].copy()
+    pose[11, 0] = 0.8
+    agent = make(ball(), tiny)
+    with pytest.raises(ValueError, match=r"keyframe 11 of a demonstration is at \[0\.8, .*set bounds"):
+        agent.add_demonstrations([replace(demo, frames={**demo.frames, "gripper_pose": pose})])
+    assert agent.replays[0].num_frames == 0
+
+
+def test_a_demonstration_that_has_no_room_leaves_the_replay_as_it_was(ball, demos, tiny):
+    agent = make(ball(), replace(tiny, replay_capacity=10))
+    first, second = demos(2, keyframes=(5, 11))
+    agent.add_demonstrations([first])  # six frames
+    with pytest.raises(ValueError, match="has 4 left beside demonstrations, too few for another one of 6"):
+        agent.add_demonstrations([second])
+    assert agent.replays[0].num_frames == 6
+    assert agent.replays[0].num_transitions == 6

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -113,3 +114,26 @@ def test_after_an_interruption_every_slot_begins_anew(ball, tiny, monkeypatch):
     replay = agent.replays[0]
     moves = replay.transitions(np.flatnonzero(replay._tree.priorities > 0))
     assert moves.time.tolist() == [1.0, 1.0, 0.0, -1.0]
+
+
+def test_a_task_without_a_replay(ball, tiny):
+    envs = ball(num_envs=4, num_tasks=3)
+    agent = make(envs, tiny)
+    with pytest.raises(ValueError, match=r"play task [12] \(info\['task_index'\]\).*make it with num_tasks="):
+        agent.collect(envs, 12)
+
+
+def test_a_single_env(ball, tiny):
+    with pytest.raises(TypeError, match="is a single env, and learners step several at once"):
+        make(ball(), tiny).collect(gym.Env(), 1)
+
+
+def test_episodes_longer_than_was_said_never_overwrite_themselves(ball, tiny):
+    """Two slots of 30 steps take 62 rows; a replay of 44 is enough for the 10 that were said."""
+    envs = ball(length=30)
+    space = envs.single_observation_space
+    config = replace(tiny, learn_start=1_000, replay_capacity=44)
+    agent = C2FARM(space, envs.single_action_space, config, seed=0)
+    with pytest.raises(ValueError, match=r"for running episodes of 24: raise replay_capacity"):
+        agent.collect(envs, 30)
+    assert agent.env_step == 20

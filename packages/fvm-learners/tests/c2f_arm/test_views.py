@@ -107,3 +107,37 @@ def test_depth_is_worked_out_from_points(ball, tiny):
 
 def test_rays_go_through_the_middles_of_pixels_row_by_row():
     assert rays_of(2, 3).T.tolist() == [[u + 0.5, v + 0.5, 1] for v in range(2) for u in range(3)]
+
+
+def test_colours_from_0_to_1_are_refused_and_not_seen_as_black(ball, tiny):
+    envs = ball()
+    obs, _ = envs.reset(seed=0)
+    eye = Eye.of(envs.single_observation_space, tiny)
+    with pytest.raises(TypeError, match="front_rgb is of float32: give colours from 0 to 255 as uint8"):
+        eye.read(obs | {"front_rgb": (obs["front_rgb"] / 255).astype(np.float32)})
+    envs.single_observation_space.spaces["front_rgb"] = gym.spaces.Box(0, 1, (32, 32, 3), np.float32)
+    with pytest.raises(TypeError, match="front_rgb is of float32"):
+        make(envs, tiny)
+
+
+@pytest.mark.parametrize("name", ["front_depth", "front_camera_extrinsics", "gripper_open"])
+def test_what_is_not_finite_is_refused_from_the_first_observation_on(ball, demos, tiny, name):
+    envs = ball()
+    obs, _ = envs.reset(seed=0)
+    agent = make(envs, tiny)
+    obs[name].flat[0] = np.nan
+    with pytest.raises(ValueError, match=f"{name} is not finite"):
+        agent.eye.read(obs)
+    (demo,) = demos(1)
+    shown = {part: array[0] for part, array in obs.items()}
+    with pytest.raises(ValueError, match=f"{name} is not finite"):
+        agent.add_demonstrations([replace(demo, observe=lambda frame, time: shown)])
+    assert agent.replays[0].num_frames == 0
+
+
+def test_actions_scaled_to_1_are_refused_where_the_grids_reach_further(ball, tiny):
+    envs, scaled = ball(), gym.spaces.Box(-1, 1, (8,))
+    with pytest.raises(ValueError, match="take RescaleAction off the envs, or set bounds"):
+        C2FARM(envs.single_observation_space, scaled, tiny, seed=0)
+    near = replace(tiny, bounds=(-0.5, -0.5, 0.0, 0.5, 0.5, 1.0))
+    C2FARM(envs.single_observation_space, scaled, near, seed=0)

@@ -16,6 +16,7 @@ from fvm_learners.config_checks import is_count
 
 if TYPE_CHECKING:
     from fvm_learners.c2f_arm.replay import ArmReplay
+    from fvm_learners.c2f_arm.views import Views
 
 FRAMES = ("gripper_pose", "gripper_open", "joint_velocities")
 
@@ -55,8 +56,8 @@ class Demonstration:
         """Check frames and keyframes.
 
         Raises:
-            ValueError: Frames are missing, fewer than two, misshapen or no poses; keyframes are not among
-                them.
+            ValueError: Frames are missing, fewer than two, misshapen, no poses, or of a gripper that is
+                neither open nor closed; keyframes are not among them.
         """
         missing = [name for name in FRAMES if name not in self.frames]
         if missing:
@@ -82,6 +83,13 @@ class Demonstration:
                 "a demonstration's gripper_pose holds what is no pose: give finite numbers, and quaternions "
                 "xyzw that are not zero"
             )
+        if not np.isin(self.frames["gripper_open"], (0, 1)).all():
+            raise ValueError(
+                "a demonstration's gripper_open holds other numbers than 0 (closed) and 1 (open), where each "
+                "change would be a keyframe: say from which width on it counts as open"
+            )
+        if not np.isfinite(self.frames["joint_velocities"]).all():
+            raise ValueError("a demonstration's joint_velocities are not finite: give rad/s")
 
     def _check_keyframes(self, keyframes: Sequence[int]) -> None:
         whole = all(is_count(frame) for frame in keyframes)
@@ -169,8 +177,9 @@ def insert(
     """Put a demonstration into a replay: its frames once, its episodes' transitions.
 
     Raises:
-        TypeError: It is no `Demonstration`.
-        ValueError: There is no room, or its observations are of other cameras.
+        TypeError: It is no `Demonstration`, or its pictures are not uint8.
+        ValueError: There is no room, its observations are of other cameras, or a keyframe lies off the grid.
+            The replay is as it was.
     """
     if not isinstance(demonstration, Demonstration):
         raise TypeError(
@@ -179,13 +188,15 @@ def insert(
         )
     horizon = max(1, episode_length - 1)
     keyframes = demonstration.chosen_keyframes(merge=config.merge_keyframes)
+    actions = dict(zip(keyframes, demonstration.actions(keyframes), strict=True))
+    check_positions(actions, config)
     moves = moves_of(keyframes, config.start_every)
-    rows: dict[int, int] = {}
+    seen: dict[int, Views] = {}
     for frame in sorted({frame for move in moves for frame in (move.frame, move.to)}):
         shown = demonstration.observe(frame, 1.0)
-        views = replay.eye.read({name: np.asarray(part)[None] for name, part in shown.items()})
-        (rows[frame],) = replay.write(views, pinned=True)
-    actions = dict(zip(keyframes, demonstration.actions(keyframes), strict=True))
+        seen[frame] = replay.eye.read({name: np.asarray(part)[None] for name, part in shown.items()})
+    replay.check_pinned(len(seen))
+    rows = {frame: replay.write(views, pinned=True)[0] for frame, views in seen.items()}
     for move in moves:
         replay.append_demonstration(
             rows[move.frame],
@@ -196,3 +207,15 @@ def insert(
             time=max(-1.0, 1.0 - 2.0 * move.step / horizon),
             next_time=max(-1.0, 1.0 - 2.0 * (move.step + 1) / horizon),
         )
+
+
+def check_positions(actions: Mapping[int, NDArray[np.float64]], config: C2FARMConfig) -> None:
+    """Raises ValueError unless the positions of all keyframes' actions [8] lie within the first grid."""
+    low, high = np.array(config.bounds[:3]), np.array(config.bounds[3:])
+    for frame, action in actions.items():
+        if ((action[:3] < low) | (action[:3] > high)).any():
+            raise ValueError(
+                f"keyframe {frame} of a demonstration is at {action[:3].round(3).tolist()} m, outside of "
+                f"bounds={config.bounds}, so no voxel stands for it: set bounds that hold all keyframes, in "
+                "the same frame of reference and in metres"
+            )

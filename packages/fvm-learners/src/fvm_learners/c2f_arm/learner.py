@@ -57,7 +57,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
         num_tasks: Replays; a slot's steps go into the one of its `info["task_index"]`.
         hooks: Whose terms are added to the loss (`fvm_learners.hooks`).
         sampler: Makes batches and latents; None for equal shares from all replays that are ready.
-        episode_length: Steps of an episode, from which a demonstration's `time` follows.
+        episode_length: Steps of the envs' episodes, from which a demonstration's `time` follows.
     """
 
     name: ClassVar[str] = "c2f_arm"
@@ -77,7 +77,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
         sampler: Any = None,
         episode_length: int = 10,
     ) -> None:
-        check_actions(action_space)
+        check_actions(action_space, config)
         self.observation_space, self.action_space = observation_space, action_space
         self.config, self.device, self.episode_length = config, torch.device(device), episode_length
         check_bfloat16(config, self.device)
@@ -118,7 +118,9 @@ class C2FARM(IteratedLearner, ArmDistribution):
         """Put demonstrations of a task into its replay, where they stay.
 
         Raises:
-            ValueError: There is no such task, or no room.
+            TypeError: One is no `Demonstration`.
+            ValueError: There is no such task, no room, or one has poses off the grid or observations that
+                this learner cannot read; those before it are in.
         """
         if not 0 <= task < self.num_tasks:
             raise ValueError(f"there is no task {task}: this learner has tasks 0 to {self.num_tasks - 1}")
@@ -149,19 +151,20 @@ class C2FARM(IteratedLearner, ArmDistribution):
 
     def collect(self, envs: Envs, rows: int) -> tuple[Episode, ...]:
         """Step all slots `rows` times into the replay; the episodes that ended. Adds to `updates_due`."""
+        num_envs = num_envs_of(envs)
         if self._slots is None:
             obs, info = envs.reset(seed=int(self._rng.integers(2**31 - 1)))
             self._slots = ArmSlots.begin(self.eye.read(obs), info)
-        if len(self._slots.views) != envs.num_envs:
+        if len(self._slots.views) != num_envs:
             raise ValueError(
-                f"the last step had {len(self._slots.views)} envs, these are {envs.num_envs}: "
-                "call restart() first"
+                f"the last step had {len(self._slots.views)} envs, these are {num_envs}: call restart() first"
             )
-        for replay in self.replays:
-            replay.check_room(envs.num_envs * (self.episode_length + 1))
         episodes: list[Episode] = []
         for _ in range(rows):
-            self.env_step += envs.num_envs
+            longest = max(self.episode_length, int(self._slots.length.max()) + 1)
+            for replay in self.replays:
+                replay.check_room(num_envs * (longest + 1))
+            self.env_step += num_envs
             try:
                 episodes += take_row(
                     envs, self._slots, self._act, self.replays, self.eye, self.config, self.env_step
@@ -170,7 +173,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
                 self._slots = None
                 raise
             if self.ready:
-                self.updates_due += envs.num_envs * self.config.updates_per_env_step
+                self.updates_due += num_envs * self.config.updates_per_env_step
         return tuple(episodes)
 
     def _act(self, slots: ArmSlots) -> NDArray[np.float32]:

@@ -200,6 +200,15 @@ class ArmReplay:
         """Transitions of demonstrations."""
         return self._num_demo
 
+    def check_pinned(self, needed: int) -> None:
+        """Raises ValueError if there are not so many rows without a demonstration."""
+        room = self.capacity - int(self._pinned.sum())
+        if room < needed:
+            raise ValueError(
+                f"a replay of {self.capacity} frames a task has {room} left beside demonstrations, too few "
+                f"for another one of {needed}: raise replay_capacity"
+            )
+
     def check_room(self, needed: int) -> None:
         """Raises ValueError if running episodes of `needed` frames could overwrite themselves."""
         room = self.capacity - int(self._pinned.sum())

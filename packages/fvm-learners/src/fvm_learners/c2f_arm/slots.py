@@ -22,7 +22,7 @@ from fvm_learners.c2f_arm.replay import ArmReplay
 from fvm_learners.c2f_arm.scene import scene_of
 from fvm_learners.c2f_arm.views import FIELDS, Eye, Views
 from fvm_learners.episodes import Episode
-from fvm_learners.running import DTYPES, Running, begun
+from fvm_learners.running import DTYPES, Running, begun, check_tasks
 
 NO_ROW = -1
 
@@ -132,14 +132,17 @@ def take_row(
     """One step of all slots, which `slots` and `replays` afterwards contain; the episodes that ended.
 
     Raises:
-        ValueError: A slot was moved to another task without the learner's knowing.
+        ValueError: A slot was moved to another task without the learner's knowing, or plays one that has no
+            replay.
     """
+    check_tasks(slots.task_index, len(replays))
     mode = autoreset_mode(envs)
     action = choose_action(slots)
     for slot in np.flatnonzero((slots.row == NO_ROW) & ~slots.reset_row):
         (slots.row[slot],) = replays[slots.task_index[slot]].write(slots.views[[slot]])
     outcome = step(envs, action, mode)
     ended = outcome.ended
+    check_tasks(outcome.task_index, len(replays))
     slots.check_moves(outcome)
     following = eye.read(outcome.obs)
     if "late_time" in config.quirks and eye.time is not None:

@@ -74,7 +74,7 @@ class Eye:
         """For the observations of `space`.
 
         Raises:
-            TypeError: It is no Dict.
+            TypeError: It is no Dict, or its pictures are not uint8.
             ValueError: A camera or a part of the low-dimensional state is not in it.
         """
         if not isinstance(space, spaces.Dict):
@@ -109,6 +109,8 @@ class Eye:
                 f"pictures of {', '.join(config.cameras)} have shapes {', '.join(map(str, shapes))}: make "
                 "them all alike, [height, width, 3]"
             )
+        for camera in config.cameras:
+            _check_colours(f"{camera}_rgb", parts[f"{camera}_rgb"].dtype)
         height, width = size[:2]
         return cls(
             config.cameras,
@@ -141,7 +143,9 @@ class Eye:
         """Copies of what is needed of observations [B, ...].
 
         Raises:
-            ValueError: A camera or a part of the low-dimensional state is not in them, or has another size.
+            TypeError: Pictures are not uint8.
+            ValueError: A camera or a part of the low-dimensional state is not in them, has another size, or
+                is not finite.
         """
         self._check(obs)
         batch = len(obs[f"{self.cameras[0]}_rgb"])
@@ -186,14 +190,33 @@ class Eye:
                     f"{name} has shape {shape[1:]}: this agent looks at pictures of {self.height} x "
                     f"{self.width} pixels, and {name} of {size} numbers"
                 )
+            if name.endswith("_rgb") and name not in self.low_dim:
+                _check_colours(name, np.asarray(obs[name]).dtype)
+            elif not np.isfinite(obs[name]).all():
+                raise ValueError(
+                    f"{name} is not finite (NaN or infinity): look for the cause in the envs, or replace it; "
+                    "a pixel that shows nothing has a depth beyond all bounds, such as 100"
+                )
 
 
-def check_actions(space: spaces.Space[Any]) -> None:
-    """Raises ValueError unless actions are poses with a gripper, [8]."""
+def _check_colours(name: str, dtype: Any) -> None:
+    """Raises TypeError unless a picture is of uint8: brightness from 0 to 1 would be black."""
+    if dtype != np.uint8:
+        raise TypeError(f"{name} is of {dtype}: give colours from 0 to 255 as uint8")
+
+
+def check_actions(space: spaces.Space[Any], config: C2FARMConfig) -> None:
+    """Raises ValueError unless actions are poses with a gripper, [8], in metres."""
     if not isinstance(space, spaces.Box) or space.shape != (8,):
         raise ValueError(
             f"action space {space}: C2F-ARM needs a Box of shape (8,): position, quaternion xyzw, gripper "
             "open"
+        )
+    scaled = bool((space.low == -1).all() and (space.high == 1).all())
+    if scaled and max(map(abs, config.workspace or config.bounds)) > 1:
+        raise ValueError(
+            f"action space {space}, and the grids reach over {config.workspace or config.bounds} m: C2F-ARM "
+            "gives positions in metres, not scaled to -1 to 1; take RescaleAction off the envs, or set bounds"
         )
 
 

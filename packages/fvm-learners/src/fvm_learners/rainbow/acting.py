@@ -18,7 +18,7 @@ from fvm_learners.rainbow.config import RainbowConfig
 from fvm_learners.rainbow.q_network import QNetwork
 from fvm_learners.replay import Replay
 from fvm_learners.replay.samplers import Sampler
-from fvm_learners.running import DTYPES, Running, begun
+from fvm_learners.running import DTYPES, Running, begun, check_tasks
 
 
 @dataclass(kw_only=True)
@@ -88,16 +88,6 @@ _DTYPES: dict[str, Any] = {
 }
 
 
-def check_tasks(task_index: NDArray[np.int64], num_tasks: int) -> None:
-    """Raises ValueError if a slot plays a task that has no replay."""
-    without = task_index[(task_index < 0) | (task_index >= num_tasks)]
-    if len(without):
-        raise ValueError(
-            f"the envs play task {without[0]} (info['task_index']) and this learner has replays for "
-            f"{num_tasks}, counted from 0: make it with num_tasks= the number of tasks"
-        )
-
-
 @torch.no_grad()
 def act(
     slots: Slots,
@@ -141,8 +131,10 @@ def take_row(
         to_env: Gives what the envs call those actions.
 
     Raises:
-        ValueError: A slot was moved to another task without the learner's knowing.
+        ValueError: A slot was moved to another task without the learner's knowing, or plays one that has no
+            replay.
     """
+    check_tasks(slots.task_index, len(replays))
     mode = autoreset_mode(envs)
     action = choose(slots)
 

@@ -25,7 +25,7 @@ from fvm_learners.episodes import Episode
 from fvm_learners.hooks import Hook, HookList
 from fvm_learners.iteration import IteratedLearner, Iteration, State, means
 from fvm_learners.parts import PartedLearner, Parts
-from fvm_learners.rainbow.acting import Slots, act, check_tasks, drop, leave, take_row
+from fvm_learners.rainbow.acting import Slots, act, drop, leave, take_row
 from fvm_learners.rainbow.advantages import AdvantageDistribution
 from fvm_learners.rainbow.c51 import project
 from fvm_learners.rainbow.config import RainbowConfig
@@ -175,19 +175,18 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
 
     def collect(self, envs: Envs, rows: int) -> tuple[Episode, ...]:
         """Step all slots `rows` times into the replay; the episodes that ended. Adds to `updates_due`."""
+        num_envs = num_envs_of(envs)
         if self._slots is None:
             for replay in self.replays:
-                replay.check_slots(envs.num_envs)
+                replay.check_slots(num_envs)
             self._slots = Slots.begin(*envs.reset(seed=int(self._rng.integers(2**31 - 1))))
-            check_tasks(self._slots.task_index, len(self.replays))
-        if len(self._slots.obs) != envs.num_envs:
+        if len(self._slots.obs) != num_envs:
             raise ValueError(
-                f"the last step had {len(self._slots.obs)} envs, these are {envs.num_envs}: "
-                "call restart() first"
+                f"the last step had {len(self._slots.obs)} envs, these are {num_envs}: call restart() first"
             )
         episodes: list[Episode] = []
         for _ in range(rows):
-            self.env_step += envs.num_envs
+            self.env_step += num_envs
             try:
                 episodes += take_row(
                     envs, self._slots, self._act, self.replays, self.config, self.env_step, self.policy.to_env
@@ -197,7 +196,7 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
                 self._slots = None
                 raise
             if self.ready:
-                self.updates_due += envs.num_envs * self.config.updates_per_env_step
+                self.updates_due += num_envs * self.config.updates_per_env_step
         return tuple(episodes)
 
     def _act(self, slots: Slots) -> NDArray[np.int64]:
