@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from fvm_learners import PPOConfig
 from fvm_learners.rainbow.config import RainbowConfig
 from study.command_line.cli import run
@@ -82,6 +83,12 @@ SMALL = replace(
     adapt=Phase(env_steps=512, num_envs=8, learner=PPO),
     evaluation=Evaluation(snapshots=2, episodes=4, training_tasks=2, training_episodes=2, max_steps=20),
 )
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What a test draws without a generator of its own is the same in every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

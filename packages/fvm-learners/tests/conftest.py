@@ -14,6 +14,12 @@ from gymnasium.vector.utils import batch_space
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """What a test draws without a generator of its own is the same in every run."""
+    torch.manual_seed(0)
+
+
 class Scripted(gym.Env):
     """Episodes of given lengths, whatever the action; those in `truncated` are cut, the others end the game.
 

@@ -75,12 +75,19 @@ class Running:
             )
 
 
-def begun(info: dict[str, Any], num_envs: int) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of `Running` after a reset of all slots that gave `info`."""
+def begun(info: dict[str, Any], num_envs: int, num_tasks: int | None = None) -> dict[str, NDArray[Any]]:
+    """Returns the arrays of `Running` after a reset of all slots that gave `info`.
+
+    Raises:
+        ValueError: A slot plays a task beyond the first `num_tasks`, those that have a replay.
+    """
+    playing = task_index(info, num_envs)
+    if num_tasks is not None:
+        check_tasks(playing, num_tasks)
     return {
         "episode_start": np.ones(num_envs, dtype=np.bool_),
         "reset_row": np.zeros(num_envs, dtype=np.bool_),
-        "task_index": task_index(info, num_envs),
+        "task_index": playing,
         "return_": np.zeros(num_envs),
         "length": np.zeros(num_envs, dtype=np.int64),
     }

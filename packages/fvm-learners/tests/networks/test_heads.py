@@ -27,7 +27,8 @@ def test_gaussian_agrees_with_torchs():
 
 
 def test_a_gaussian_s_kl_is_torchs_and_has_a_direction():
-    one, two = (DiagonalGaussian(torch.randn(4, 3), torch.randn(3)) for _ in range(2))
+    mean, log_std = torch.randn(2, 4, 3, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
+    one, two = (DiagonalGaussian(*parts) for parts in zip(mean, log_std, strict=True))
     theirs = [torch.distributions.Normal(dist.mean, dist.log_std.exp()) for dist in (one, two)]
     torch.testing.assert_close(one.kl(two), torch.distributions.kl_divergence(*theirs).sum(-1))
     torch.testing.assert_close(two.kl(one), torch.distributions.kl_divergence(*theirs[::-1]).sum(-1))

@@ -158,6 +158,15 @@ def test_moving_before_the_first_step_is_refused(catch, make):
         make(envs, num_tasks=2).move(envs, [1], np.array([True]))
 
 
+def test_a_move_to_a_task_without_a_replay_is_refused(catch, make):
+    envs = catch(num_envs=2, tasks=3)
+    rainbow = make(envs, num_tasks=3)
+    rainbow.collect(envs, 1)
+    del rainbow.replays[2]
+    with pytest.raises(ValueError, match=r"play task 2 .* replays for 2, counted from 0"):
+        rainbow.move(envs, [2, 2], np.array([True, True]))
+
+
 # ---- the authors' switches
 
 

@@ -154,7 +154,7 @@ class C2FARM(IteratedLearner, ArmDistribution):
         num_envs = num_envs_of(envs)
         if self._slots is None:
             obs, info = envs.reset(seed=int(self._rng.integers(2**31 - 1)))
-            self._slots = ArmSlots.begin(self.eye.read(obs), info)
+            self._slots = ArmSlots.begin(self.eye.read(obs), info, self.num_tasks)
         if len(self._slots.views) != num_envs:
             raise ValueError(
                 f"the last step had {len(self._slots.views)} envs, these are {num_envs}: call restart() first"
@@ -361,12 +361,12 @@ class C2FARM(IteratedLearner, ArmDistribution):
             mask: [B] bool.
 
         Raises:
-            ValueError: No step has been taken since the start or `restart()`.
+            ValueError: No step has been taken since the start or `restart()`, or a task has no replay.
         """
         if self._slots is None:
             raise ValueError("no slot has begun to play: move them with envs.reset before the first step")
         obs, info = envs.reset(options={"tasks": tasks, "reset_mask": mask})
-        self._slots.replace(mask, ArmSlots.begin(self.eye.read(obs), info))
+        self._slots.replace(mask, ArmSlots.begin(self.eye.read(obs), info, self.num_tasks))
 
     def check_policy(self, policy: Any) -> None:
         """Raises ValueError unless a frozen policy sees and acts as this learner does, grids and cameras."""

@@ -44,15 +44,15 @@ class ArmSlots(Running):
     row: NDArray[np.int64]
 
     @classmethod
-    def begin(cls, views: Views, info: dict[str, Any]) -> ArmSlots:
-        """After a reset of the envs."""
+    def begin(cls, views: Views, info: dict[str, Any], num_tasks: int | None = None) -> ArmSlots:
+        """After a reset of the envs; raises ValueError if one plays a task beyond the first `num_tasks`."""
         count = len(views)
         return cls(
             views=views,
             latent=None,
             frames=[[] for _ in range(count)],
             row=np.full(count, NO_ROW),
-            **begun(info, count),
+            **begun(info, count, num_tasks),
         )
 
     def replace(self, mask: NDArray[np.bool_], by: ArmSlots) -> None:
@@ -135,7 +135,6 @@ def take_row(
         ValueError: A slot was moved to another task without the learner's knowing, or plays one that has no
             replay.
     """
-    check_tasks(slots.task_index, len(replays))
     mode = autoreset_mode(envs)
     action = choose_action(slots)
     for slot in np.flatnonzero((slots.row == NO_ROW) & ~slots.reset_row):

@@ -41,8 +41,12 @@ class Slots(Running):
     last_done: NDArray[np.bool_]
 
     @classmethod
-    def begin(cls, obs: NDArray[Any], info: dict[str, Any]) -> Slots:
-        """After a reset of the envs that gave `obs` and `info`; the envs may reuse the memory of `obs`."""
+    def begin(cls, obs: NDArray[Any], info: dict[str, Any], num_tasks: int | None = None) -> Slots:
+        """After a reset of the envs that gave `obs` and `info`; the envs may reuse the memory of `obs`.
+
+        Raises:
+            ValueError: A slot plays a task beyond the first `num_tasks`.
+        """
         obs = np.array(obs)
         check_finite(obs)
         count = len(obs)
@@ -52,7 +56,7 @@ class Slots(Running):
             last_action=np.zeros(count, dtype=np.int64),
             last_reward=np.zeros(count),
             last_done=np.zeros(count, dtype=np.bool_),
-            **begun(info, count),
+            **begun(info, count, num_tasks),
         )
 
     def replace(self, mask: NDArray[np.bool_], by: Slots) -> None:
@@ -134,7 +138,6 @@ def take_row(
         ValueError: A slot was moved to another task without the learner's knowing, or plays one that has no
             replay.
     """
-    check_tasks(slots.task_index, len(replays))
     mode = autoreset_mode(envs)
     action = choose(slots)
 

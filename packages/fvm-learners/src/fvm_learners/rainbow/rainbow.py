@@ -179,7 +179,8 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
         if self._slots is None:
             for replay in self.replays:
                 replay.check_slots(num_envs)
-            self._slots = Slots.begin(*envs.reset(seed=int(self._rng.integers(2**31 - 1))))
+            obs, info = envs.reset(seed=int(self._rng.integers(2**31 - 1)))
+            self._slots = Slots.begin(obs, info, len(self.replays))
         if len(self._slots.obs) != num_envs:
             raise ValueError(
                 f"the last step had {len(self._slots.obs)} envs, these are {num_envs}: call restart() first"
@@ -347,13 +348,13 @@ class Rainbow(IteratedLearner, PartedLearner, AdvantageDistribution):
             mask: [B] bool.
 
         Raises:
-            ValueError: No step has been taken since the start or `restart()`.
+            ValueError: No step has been taken since the start or `restart()`, or a task has no replay.
         """
         if self._slots is None:
             raise ValueError("no slot has begun to play: move them with envs.reset before the first step")
         leave(self._slots, self.replays, mask)
         obs, info = envs.reset(options={"tasks": tasks, "reset_mask": mask})
-        self._slots.replace(mask, Slots.begin(obs, info))
+        self._slots.replace(mask, Slots.begin(obs, info, len(self.replays)))
 
     def state_dict(self) -> State:
         """Everything but the envs, as tensors and JSON values."""
