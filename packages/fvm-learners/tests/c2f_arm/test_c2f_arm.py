@@ -108,6 +108,20 @@ def test_chained_priorities_count_the_first_depth_twice():
     assert c2f_arm_loss(batch(), batch().next_values, networks(), config, EYE)[1].item() == pytest.approx(3.0)
 
 
+def test_chained_priorities_of_three_depths_count_the_first_three_times_and_the_second_twice():
+    """Each depth's own priority is 1, the largest of a batch of one."""
+    config = replace(CONFIG, grid_sizes=(4, 4, 4), half_sides=(0.2, 0.1), quirks=("chained_priorities",))
+    deeper = replace(
+        batch(),
+        centres=torch.zeros(3, 1, 3),
+        voxels=torch.tensor([[3], [3], [5]]),
+        next_values=torch.zeros(1, 3),
+    )
+    nets = [Table(voxels(v3=0.4)), Table(voxels(v3=0.7)), Table(voxels(v5=2.0), ROTATION)]
+    priority = c2f_arm_loss(deeper, deeper.next_values, nets, config, EYE)[1]
+    assert priority.item() == pytest.approx(3 + 2 + 1)
+
+
 def test_cross_entropy_of_a_demonstrated_action_by_hand():
     config = replace(CONFIG, imitation=1.0, label_width=1e-3, translation_regularisation=0.0)
     plain = c2f_arm_loss(batch(), batch().next_values, networks(), config, EYE)[0]

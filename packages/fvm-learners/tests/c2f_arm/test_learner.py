@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fvm_learners.c2f_arm import C2FARM, CPU, RECOMMENDED, UPSTREAM, C2FARMConfig
+from fvm_learners.c2f_arm import C2FARM, CPU, RECOMMENDED, UPSTREAM, C2FARMConfig, scene
 from fvm_learners.c2f_arm.c2f_arm import c2f_arm_loss
+from fvm_learners.c2f_arm.config import QUIRKS
 from fvm_learners.hooks import Hook
 from gymnasium.vector import AutoresetMode
 
@@ -203,6 +204,15 @@ def test_a_latent_reaches_every_depth(ball, demos, tiny):
     assert torch.equal(again.act(obs, state, np.zeros(2, bool), rngs)[1], state)
 
 
+def test_a_latent_that_nobody_gives_is_missed(ball, demos, tiny):
+    envs = ball()
+    agent = make(envs, replace(tiny, latent_size=3, cached_targets=False))
+    agent.add_demonstrations(demos(1))
+    for play in (lambda: agent.collect(envs, 1), agent.update):
+        with pytest.raises(ValueError, match="latent_size=3 and got no latent: use a sampler that gives one"):
+            play()
+
+
 def test_the_authors_latent_is_trained_by_the_first_depth_alone(ball, demos, tiny):
     """Detached, its gradient is that of the first depth; else the second's comes to it."""
     gradients = {}
@@ -306,6 +316,23 @@ def test_a_replay_that_is_too_small(ball, tiny):
     agent = make(envs, replace(tiny, replay_capacity=8))
     with pytest.raises(ValueError, match="raise replay_capacity so that each task has"):
         agent.collect(envs, 1)
+
+
+def test_each_quirk_alone_changes_what_is_learned(ball, demos, tiny, monkeypatch):
+    monkeypatch.setattr(scene, "CROP_PIXELS", 8)  # the ball's pictures are smaller than ARM's crop
+
+    def learned(*quirks):
+        envs = ball(num_envs=2)
+        agent = make(envs, replace(tiny, quirks=quirks))
+        agent.add_demonstrations(demos(1))
+        agent.collect(envs, 4)
+        for _ in range(25):
+            agent.update()
+        return torch.cat([weight.flatten() for weight in agent.weights().values()])
+
+    plain = learned()
+    assert torch.equal(plain, learned())
+    assert [quirk for quirk in QUIRKS if torch.equal(plain, learned(quirk))] == []
 
 
 @pytest.mark.parametrize("network", ["patch", "upstream"])

@@ -141,8 +141,9 @@ def c2f_arm_loss(
         loss = loss + config.imitation * (imitation * batch.demonstrated).mean()
         total = total + loss
         surprise = (delta.detach() + 1e-10).sqrt()
-        twice = 2.0 if "chained_priorities" in config.quirks and not last else 1.0
-        priority = priority + twice * surprise / surprise.max()
+        # In ARM's code each depth hands on its own priority and those before it, and all that is added up.
+        times = len(online) - depth if "chained_priorities" in config.quirks else 1
+        priority = priority + times * surprise / surprise.max()
         metrics |= {
             f"delta_{depth}": delta.detach().mean(),
             f"q_{depth}": chosen.detach().mean(),

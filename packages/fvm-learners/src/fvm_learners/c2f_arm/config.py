@@ -31,8 +31,9 @@ QUIRKS = (
 )
 """Slips of ARM's code that can be switched on: a finer grid about the low corner of a demonstration's voxel;
 jitter drawn once and for all, which may push the action out of its grid; online observations that carry the
-time of the step before; time-outs that end the value; priorities (2 p_0 + p_1)^alpha; replay draws that are
-not stratified; finer grids that see only 64 x 64 pixels about their centre."""
+time of the step before; time-outs that end the value; priorities (2 p_0 + p_1)^alpha, of three depths
+(3 p_0 + 2 p_1 + p_2)^alpha; replay draws that are not stratified; finer grids that see only 64 x 64 pixels
+about their centre."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,8 @@ class C2FARMConfig:
         importance_exponent: Beta.
         start_every: Frames of a demonstration between two where an episode is made to start.
         merge_keyframes: Leave out keyframes whose successor has nearly the same pose, where the rest still
-            solves the episode; of demonstrations that bring keyframes of their own all stay.
+            solves the episode, untried where a demonstration has no `solved_by`; of demonstrations that bring
+            keyframes of their own all stay.
         jitter: Largest shift of a finer grid's centre, as a share of its half side.
         yaw_degrees: Largest turn of a batch's scenes about the vertical.
         yaw_centre: x and y of that turn's axis, m.
@@ -91,7 +93,8 @@ class C2FARMConfig:
         beam: Voxels of each depth that acting looks into.
         exploration: "none"; "noise" on position and angles; "boltzmann" draws voxels in proportion to
             exp(Q / temperature).
-        noise: Standard deviation of positions in m, of angles in bins; the gripper is drawn in 1 of 5 steps.
+        noise: Standard deviation of positions, m; angles move by a normal number of bins, rounded, whatever
+            it is, and the gripper is drawn in 1 of 5 steps.
         temperature: Of Boltzmann exploration.
         latent_size: Of a task variable z beside the low-dimensional state; 0 for none.
         context_hidden_size: Of the context encoder.

@@ -198,7 +198,9 @@ def summary(x: Tensor) -> Tensor:
 
 
 class InceptionNetwork(nn.Module):
-    """ARM's Q network of one depth.
+    """ARM's Q network of one depth, with the three levels that ARM's has at 16 voxels, whatever the size.
+
+    ARM's own has one level less at 8 voxels and one more above 16.
 
     Attributes:
         needs_float32: Whether it may not compute in bfloat16: it reads rotation from the soft-argmax, whose

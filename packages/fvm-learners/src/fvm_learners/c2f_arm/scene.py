@@ -119,7 +119,16 @@ def look(
 
 
 def asked(network: Network, grid: Tensor, scene: Scene, config: C2FARMConfig) -> tuple[Tensor, Any]:
-    """Q of each voxel [B, V^3] of a grid of the scene, and features for the network's `values`."""
+    """Q of each voxel [B, V^3] of a grid of the scene, and features for the network's `values`.
+
+    Raises:
+        ValueError: The network is told by a latent what it plays, and there is none.
+    """
+    if config.latent_size and scene.latent is None:
+        raise ValueError(
+            f"these networks have latent_size={config.latent_size} and got no latent: use a sampler that "
+            "gives one, as fvm_meta's PEARL does, or latent_size=0"
+        )
     enabled = grid.device.type in bfloat16_devices(config) and not network.needs_float32
     with torch.autocast(grid.device.type, torch.bfloat16, enabled=enabled):
         q, features = network(grid, scene.low_dim, scene.latent)

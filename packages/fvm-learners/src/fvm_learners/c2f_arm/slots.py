@@ -105,9 +105,9 @@ def act(
     starting, device = slots.episode_start, next(policy.parameters()).device
     if config.latent_size and starting.any():
         drawn = sampler.latent(policy, replays, slots.task_index[starting], rng)
-        if slots.latent is None:
-            slots.latent = torch.zeros(len(starting), config.latent_size, device=device)
         if drawn is not None:
+            if slots.latent is None:
+                slots.latent = torch.zeros(len(starting), config.latent_size, device=device)
             slots.latent[torch.from_numpy(starting).to(device)] = drawn
     scene = scene_of(slots.views, eye, config, device, latent=slots.latent)
     rngs = None
