@@ -15,9 +15,6 @@ from fvm_learners.c2f_arm.inception import (
     summary,
 )
 
-# Hundreds of float32 products around 1 are summed in another order: what is wrong is wrong by some .1.
-SUMS = {"atol": 1e-4, "rtol": 1e-4}
-
 
 def rng():
     return torch.Generator().manual_seed(0)
@@ -28,10 +25,12 @@ def test_arms_numbers_of_parameters():
     assert num_parameters(InceptionNetwork(16, 64, 4, "replicate", rng(), 218)) == 1_186_011
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("padding", ["replicate", "zeros"])
-def test_the_fused_block_is_the_block_of_single_convolutions(padding):
-    block = Inception(10, 16, padding, rng(), constant=6)
-    x, constant = torch.randn(2, 10, 8, 8, 8), torch.randn(2, 6)
+def test_the_fused_block_is_the_block_of_single_convolutions(padding, dtype):
+    block = Inception(10, 16, padding, rng(), constant=6).to(dtype)
+    x, constant = 0.1 * torch.randn(2, 10, 8, 8, 8, dtype=dtype), 0.1 * torch.randn(2, 6, dtype=dtype)
+    close = 1e-5 if dtype == torch.float32 else 1e-12
 
     def act(y):
         return F.leaky_relu(y, SLOPE)
@@ -46,7 +45,7 @@ def test_the_fused_block_is_the_block_of_single_convolutions(padding):
         for weight, bias in zip(block.entry.split([8, 32, 32]), block.bias.split([8, 32, 32]), strict=True)
     )
     expected = torch.cat((one, conv3(two, block.one), conv3(conv3(three, block.two[0]), block.two[1])), dim=1)
-    torch.testing.assert_close(block(x, constant), expected, **SUMS)
+    torch.testing.assert_close(block(x, constant), expected, atol=close, rtol=close)
 
 
 def test_the_network_is_the_one_of_the_paper_written_plainly():
@@ -111,11 +110,11 @@ def test_a_convolution_is_torchs_however_few_samples_there_are(padding, samples)
     """On one thread torch itself would take another algorithm for so few."""
     x = torch.randn(samples, 5, 4, 4, 4, requires_grad=True)
     y = x.detach().clone().requires_grad_()
-    weight, bias = torch.randn(7, 5, 3, 3, 3), torch.randn(7)
+    weight, bias = torch.randn(7, 5, 3, 3, 3) / 135**0.5, torch.randn(7)  # sums of 135 products, around 1
     own = convolved(x, weight, bias, padding)
     padded = F.pad(y, (1,) * 6, mode="replicate" if padding == "replicate" else "constant")
     theirs = F.conv3d(padded, weight, bias)
-    torch.testing.assert_close(own, theirs, **SUMS)
+    torch.testing.assert_close(own, theirs, atol=1e-5, rtol=1e-5)
     own.square().sum().backward()
     theirs.square().sum().backward()
     torch.testing.assert_close(x.grad, y.grad, atol=1e-3, rtol=1e-4)

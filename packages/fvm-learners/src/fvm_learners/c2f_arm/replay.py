@@ -200,18 +200,22 @@ class ArmReplay:
         """Transitions of demonstrations."""
         return self._num_demo
 
+    @property
+    def room(self) -> int:
+        """Rows that hold no demonstration's frame."""
+        return self.capacity - int(self._pinned.sum())
+
     def check_pinned(self, needed: int) -> None:
         """Raises ValueError if there are not so many rows without a demonstration."""
-        room = self.capacity - int(self._pinned.sum())
-        if room < needed:
+        if self.room < needed:
             raise ValueError(
-                f"a replay of {self.capacity} frames a task has {room} left beside demonstrations, too few "
-                f"for another one of {needed}: raise replay_capacity"
+                f"a replay of {self.capacity} frames a task has {self.room} left beside demonstrations, too "
+                f"few for another one of {needed}: raise replay_capacity"
             )
 
     def check_room(self, needed: int) -> None:
         """Raises ValueError if running episodes of `needed` frames could overwrite themselves."""
-        room = self.capacity - int(self._pinned.sum())
+        room = self.room
         if room < 2 * needed:
             raise ValueError(
                 f"a replay of {self.capacity} frames a task has {room} left beside demonstrations, too few "
